@@ -1,0 +1,99 @@
+"""The vocabulary of tensors: what an image batch, a label, a logit, a bound and a model are, and how they are measured.
+
+Everything else in geomrob is written in these words. Images are float tensors (N, C, H, W) in [0, 1] *before* any
+normalisation (a model normalises inside), labels are int64 (N,), logits are float (N, K).
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Images: TypeAlias = Float[Tensor, "n c h w"]
+Labels: TypeAlias = Int64[Tensor, " n"]
+Logits: TypeAlias = Float[Tensor, "n k"]
+Distances: TypeAlias = Float[Tensor, " n"]
+Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
+Model: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class UsageError(ValueError):
+    """A misuse by the caller, told in one sentence: the argument, what was expected, what came, what to do."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that no table holds, with the nearest names that one does.
+
+    Example:
+        >>> str(unknown("basis", "dtc", ["dct", "haar"]))
+        "basis must be one of dct, haar; got 'dtc': did you mean dct?"
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else "choose one of those"
+    return UsageError(f"{kind} must be one of {', '.join(names)}; got {name!r}: {hint}")
+
+
+def norms(perturbations: Float[Tensor, "n *shape"], p: float = 2) -> Distances:
+    """Return the l_p norm of each perturbation, over all its elements.
+
+    Args:
+        perturbations: One perturbation a row, any trailing shape.
+        p: Order of the norm: 0 (elements that are not zero), 1, 2, any p > 0, or `math.inf`.
+
+    Example:
+        >>> norms(torch.tensor([[3.0, 4.0], [0.0, 2.0]])).tolist()
+        [5.0, 2.0]
+    """
+    return torch.linalg.vector_norm(perturbations.flatten(1), ord=p, dim=1)
+
+
+def per_sample(values: Float[Tensor, " n"] | Tensor, like: Tensor) -> Tensor:
+    """Return `values` (N,) viewed as (N, 1, ..., 1), to multiply a batch shaped as `like`."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def check_norm(norm: float) -> float:
+    """Return `norm` if it is one that the attacks can minimise: 1, 2 or infinity."""
+    if norm not in (1, 2, math.inf):
+        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
+    return float(norm)
+
+
+def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> None:
+    """Refuse what is no image batch, in one sentence.
+
+    Args:
+        inputs: What should be (N, C, H, W) floats.
+        bounds: The range each element must lie in; None leaves the range open.
+        name: How the caller's argument is called.
+
+    Raises:
+        UsageError: Wrong rank or type, no image, NaN or infinity, or a value outside `bounds`.
+    """
+    if inputs.ndim != 4:
+        raise UsageError(f"{name} must be shaped (N, C, H, W); got {tuple(inputs.shape)}: add the missing axes")
+    if not inputs.is_floating_point():
+        raise UsageError(f"{name} must be floats in [0, 1]; got {inputs.dtype}: divide 8-bit images by 255")
+    if inputs.numel() == 0:
+        raise UsageError(f"{name} must hold at least one image; got shape {tuple(inputs.shape)}: pass more samples")
+    if not bool(torch.isfinite(inputs).all()):
+        bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten().tolist()
+        raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: repair or drop them")
+    if bounds is None:
+        return
+    low, high = bounds
+    if bool((inputs < low).any()) or bool((inputs > high).any()):
+        found = f"[{float(inputs.min()):.3g}, {float(inputs.max()):.3g}]"
+        wanted = f"({low:g}, {high:g})" if not isinstance(low, Tensor) and not isinstance(high, Tensor) else "given"
+        raise UsageError(f"{name} must lie in bounds {wanted}; got {found}: pass images before normalisation")
+
+
+def _few(indices: list[int]) -> str:
+    """Return the first indices of a list as words, and how many more there are."""
+    shown = ", ".join(str(i) for i in indices[:5])
+    return shown if len(indices) <= 5 else f"{shown} and {len(indices) - 5} more"
