@@ -1,0 +1,69 @@
+"""geomrob measures where the decision boundary of an image classifier lies, and shows it.
+
+Every public name is imported from its home the first time it is asked for, so that `import geomrob` loads nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geomrob.analysis.margins import margin_curve as margin_curve
+    from geomrob.arrays import UsageError as UsageError
+    from geomrob.attacks.ddn import ddn as ddn
+    from geomrob.attacks.deepfool import deepfool as deepfool
+    from geomrob.attacks.superdeepfool import superdeepfool as superdeepfool
+    from geomrob.data import load as load_data
+    from geomrob.models import load as load_model
+    from geomrob.plot.margins import plot_band_examples as plot_band_examples
+    from geomrob.plot.margins import plot_margin_map as plot_margin_map
+    from geomrob.plot.margins import plot_margins as plot_margins
+    from geomrob.results import AttackResult as AttackResult
+    from geomrob.results import MarginCurve as MarginCurve
+    from geomrob.results import Provenance as Provenance
+    from geomrob.results import Status as Status
+    from geomrob.results import equal as equal
+    from geomrob.results import load as load
+    from geomrob.results import save as save
+    from geomrob.spectral.bases import basis as basis
+    from geomrob.spectral.subspaces import bands as bands
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AttackResult": "geomrob.results:AttackResult",
+    "MarginCurve": "geomrob.results:MarginCurve",
+    "Provenance": "geomrob.results:Provenance",
+    "Status": "geomrob.results:Status",
+    "UsageError": "geomrob.arrays:UsageError",
+    "bands": "geomrob.spectral.subspaces:bands",
+    "basis": "geomrob.spectral.bases:basis",
+    "ddn": "geomrob.attacks.ddn:ddn",
+    "deepfool": "geomrob.attacks.deepfool:deepfool",
+    "equal": "geomrob.results:equal",
+    "load": "geomrob.results:load",
+    "load_data": "geomrob.data:load",
+    "load_model": "geomrob.models:load",
+    "margin_curve": "geomrob.analysis.margins:margin_curve",
+    "plot_band_examples": "geomrob.plot.margins:plot_band_examples",
+    "plot_margin_map": "geomrob.plot.margins:plot_margin_map",
+    "plot_margins": "geomrob.plot.margins:plot_margins",
+    "save": "geomrob.results:save",
+    "superdeepfool": "geomrob.attacks.superdeepfool:superdeepfool",
+}
+
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    """Import one public name from its home and remember it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return what this module offers, loaded or not."""
+    return sorted({*globals(), *_HOMES})
