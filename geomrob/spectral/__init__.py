@@ -1,0 +1,1 @@
+"""Bases, subspaces and coordinates of the image space: pure array mathematics, without models or data."""

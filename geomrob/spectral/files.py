@@ -1,0 +1,74 @@
+"""Reads the matrices of a user's own basis, and refuses what is none."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+
+TOLERANCE = 1e-4
+"""How far a product of two rows may be from 0 or 1."""
+
+
+def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Return the one matrix over the channel, or the rows and the columns, that a file holds, in float64.
+
+    Args:
+        path: A `.npy` file (one matrix), or `.npz` or `.safetensors` with one array, or with `rows` and `columns`.
+        shape: Height and width that the matrices must fit.
+
+    Raises:
+        UsageError: No such file, another format, other arrays, other shapes, or rows that are not orthonormal.
+    """
+    arrays = _read(path)
+    height, width = shape
+    if len(arrays) == 1:
+        wanted = {name: height * width for name in arrays}
+    elif set(arrays) == {"rows", "columns"}:
+        wanted = {"rows": height, "columns": width}
+    else:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise UsageError(f"file must hold one matrix, or rows and columns; got {found} in {path}: rename or drop some")
+    return tuple(_orthonormal(arrays[name], length, name, path) for name, length in wanted.items())
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UsageError(f"file must exist; got {path}: check the path")
+    try:
+        if path.suffix == ".npy":
+            return {"matrix": torch.from_numpy(np.load(path, allow_pickle=False))}
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: torch.from_numpy(archive[name]) for name in archive.files}
+        if path.suffix == ".safetensors":
+            return load_file(path)
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"file must be a readable {path.suffix}; got {path}: write it again ({reason})") from error
+    raise UsageError(f"file must end in .npy, .npz or .safetensors; got {path}: save the matrices in one of these")
+
+
+def _orthonormal(matrix: Tensor, length: int, name: str, path: Path) -> Float64[Tensor, "n n"]:
+    """Return the orthonormal matrix nearest to one that is orthonormal to `TOLERANCE`; refuse any other."""
+    if tuple(matrix.shape) != (length, length):
+        shape = tuple(matrix.shape)
+        raise UsageError(f"{name} must be shaped ({length}, {length}); got {shape} in {path}: match the images' shape")
+    if matrix.is_complex():
+        raise UsageError(f"{name} must be real; got {matrix.dtype} in {path}: use cosines and sines instead")
+    matrix = matrix.double()
+    identity = torch.eye(length, dtype=torch.float64)
+    error = float((matrix @ matrix.T - identity).abs().max())
+    if not error <= TOLERANCE:
+        advice = "orthonormalise the rows, for example by QR"
+        raise UsageError(f"{name} must be orthonormal to {TOLERANCE:g}; got {error:.2g} in {path}: {advice}")
+    # Two Newton-Schulz steps: the error is squared twice, which takes 1e-4 to rounding.
+    for _ in range(2):
+        matrix = 1.5 * matrix - 0.5 * (matrix @ matrix.T) @ matrix
+    return matrix

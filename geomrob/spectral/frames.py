@@ -1,0 +1,243 @@
+"""Coordinates of many (image, band) pairs at once: the inner loop of every search in subspaces.
+
+For one pair, with A_r the rows and A_c the columns of a separable basis that its band needs,
+
+    analyse:     c = mask . (A_r x A_c^T)        synthesise:  x = A_r^T (mask . c) A_c
+
+so a search works in the K x K coefficients of a band, where the Euclidean norm is that of the image. The small
+matrices are gathered pair by pair and the products are batched; nothing as large as image x band is ever built.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.spectral.bases import Basis
+from geomrob.spectral.subspaces import Subspace
+
+Planes: TypeAlias = Float[Tensor, "p c h w"]
+Coefficients: TypeAlias = Float[Tensor, "p c kr kc"]
+Bands: TypeAlias = Int64[Tensor, " p"]
+
+
+class Coordinates(Protocol):
+    """What a search needs of its subspaces: orthonormal coordinates there and back."""
+
+    @property
+    def dimension(self) -> Int64[Tensor, " r"]:
+        """Dimension of each subspace, all channels together."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def analyse(self, images: Planes, band: Bands) -> Coefficients:
+        """Return the coordinates of each image in its subspace."""
+        ...
+
+    def synthesise(self, coefficients: Coefficients, band: Bands) -> Planes:
+        """Return the image of each set of coordinates."""
+        ...
+
+
+class WholeSpace:
+    """The whole image space as a frame of one subspace: the coefficients are the images."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        """Args: shape: Channels, height and width (C, H, W) of the images."""
+        self.shape = shape
+        self.dimension = torch.tensor([shape[0] * shape[1] * shape[2]])
+
+    def __len__(self) -> int:
+        return 1
+
+    def analyse(self, images: Planes, band: Bands) -> Coefficients:
+        """Return the images."""
+        del band
+        return images
+
+    def synthesise(self, coefficients: Coefficients, band: Bands) -> Planes:
+        """Return the coefficients."""
+        del band
+        return coefficients
+
+
+class Frame:
+    """Orthonormal coordinates in several subspaces of one basis, for a batch of (image, band) pairs.
+
+    `analyse` and `synthesise` are adjoints; `analyse` after `synthesise` keeps the coefficients inside the mask, and
+    `synthesise` after `analyse` is the orthogonal projection. Both work in the dtype and on the device of what comes.
+
+    Attributes:
+        subspaces: The bands, in the order that `band` counts.
+        channels: C of the images.
+        dimension: Dimension of each band, all channels together, (R,).
+        shape: Shape (C, kr, kc) of the coefficients of one pair: the smallest box around the largest mask of a
+            separable basis, or (C, 1, S) for a full one.
+    """
+
+    def __init__(self, subspaces: Sequence[Subspace], channels: int) -> None:
+        """Prepare the coordinates.
+
+        Args:
+            subspaces: At least one, all of the same basis.
+            channels: Number of channels of the images, at least 1.
+
+        Raises:
+            UsageError: No subspace, different bases, an empty subspace, or no channel.
+
+        Example:
+            >>> from geomrob.spectral.bases import basis
+            >>> from geomrob.spectral.subspaces import blocks
+            >>> frame = Frame(blocks(basis("dct", (28, 28)), 8, 1), channels=1)
+            >>> frame.analyse(torch.rand(5, 1, 28, 28), torch.tensor([0, 3, 20, 20, 7])).shape
+            torch.Size([5, 1, 8, 8])
+        """
+        if not subspaces:
+            raise UsageError("subspaces must hold at least one; got none: pass a list of subspaces")
+        if channels < 1:
+            raise UsageError(f"channels must be at least 1; got {channels}: pass images.shape[1]")
+        basis = subspaces[0].basis
+        if any(subspace.basis is not basis for subspace in subspaces):
+            raise UsageError("subspaces must share one basis; got several: build them from the same Basis object")
+        empty = [subspace.name for subspace in subspaces if not bool(subspace.mask.any())]
+        if empty:
+            raise UsageError(f"subspaces must hold at least one coefficient; got none in {empty[0]}: drop it")
+        self.subspaces = tuple(subspaces)
+        self.channels = channels
+        self.dimension = torch.tensor([subspace.dimension(channels) for subspace in subspaces])
+        masks = torch.stack([subspace.mask.cpu() for subspace in subspaces])
+        self._layout = _Boxes(basis, masks) if basis.separable else _Lists(basis, masks)
+        self._images = (channels, *basis.shape)
+        self.shape = (channels, *self._layout.shape)
+
+    def __len__(self) -> int:
+        return len(self.subspaces)
+
+    def analyse(self, images: Planes, band: Bands) -> Coefficients:
+        """Return the coordinates of each image in its band, zero outside the mask.
+
+        Args:
+            images: One image a pair, (P, C, H, W).
+            band: Index of the subspace of each pair, (P,).
+
+        Raises:
+            UsageError: Images of another shape.
+        """
+        self._check(images, self._images, "images")
+        return self._layout.analyse(images, band)
+
+    def synthesise(self, coefficients: Coefficients, band: Bands) -> Planes:
+        """Return the image of each set of coordinates; what lies outside the mask is ignored.
+
+        Args:
+            coefficients: Coordinates as `analyse` returns them, (P, C, kr, kc).
+            band: Index of the subspace of each pair, (P,).
+
+        Raises:
+            UsageError: Coefficients of another shape.
+        """
+        self._check(coefficients, self.shape, "coefficients")
+        return self._layout.synthesise(coefficients, band)
+
+    def _check(self, values: Tensor, shape: tuple[int, ...], name: str) -> None:
+        if tuple(values.shape[1:]) != shape:
+            found = tuple(values.shape)
+            raise UsageError(f"{name} must be shaped (P, {', '.join(map(str, shape))}); got {found}: match the frame")
+
+
+class _Boxes:
+    """Coordinates of a separable basis: each band needs the rows and columns of a box of one common size."""
+
+    def __init__(self, basis: Basis, masks: Tensor) -> None:
+        self.basis = basis
+        row_index = _intervals(masks.any(2))
+        column_index = _intervals(masks.any(1))
+        self.shape = (row_index.shape[1], column_index.shape[1])
+        boxed = masks[torch.arange(len(masks))[:, None, None], row_index[:, :, None], column_index[:, None, :]]
+        self.whole = self.shape == basis.shape
+        self._full = bool(boxed.all())
+        self._tables = _PerDevice((row_index, column_index, boxed))
+
+    def analyse(self, images: Tensor, band: Tensor) -> Tensor:
+        rows, columns = self._matrices(images, band)
+        return self._masked(rows @ (images @ columns.mT), band)
+
+    def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
+        rows, columns = self._matrices(coefficients, band)
+        return rows.mT @ (self._masked(coefficients, band) @ columns)
+
+    def _matrices(self, like: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows and columns to multiply with: one pair for all, or (P, 1, K, N), broadcast over channels."""
+        rows, columns = self.basis.matrices_like(like)
+        if self.whole:
+            return rows, columns
+        row_index, column_index, _ = self._tables.on(like.device)
+        gathered = (
+            matrix.index_select(0, index.index_select(0, band).flatten()).view(len(band), 1, -1, matrix.shape[1])
+            for matrix, index in ((rows, row_index), (columns, column_index))
+        )
+        return next(gathered), next(gathered)
+
+    def _masked(self, coefficients: Tensor, band: Tensor) -> Tensor:
+        if self._full:
+            return coefficients
+        return coefficients * self._tables.on(coefficients.device)[2].index_select(0, band).unsqueeze(1)
+
+
+class _Lists:
+    """Coordinates of a full basis: each band is a list of basis vectors, and the pairs of a band go together."""
+
+    def __init__(self, basis: Basis, masks: Tensor) -> None:
+        self.basis = basis
+        self.lists = [mask.flatten().nonzero().flatten() for mask in masks]
+        self.shape = (1, max(len(indices) for indices in self.lists))
+
+    def analyse(self, images: Tensor, band: Tensor) -> Tensor:
+        flat = images.flatten(2)
+        coefficients = images.new_zeros(*images.shape[:2], self.shape[1])
+        for pairs, vectors in self._groups(images, band):
+            coefficients[pairs, :, : len(vectors)] = flat[pairs] @ vectors.T
+        return coefficients.unsqueeze(2)
+
+    def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
+        flat = coefficients.squeeze(2)
+        images = coefficients.new_zeros(*coefficients.shape[:2], self.basis.matrices[0].shape[1])
+        for pairs, vectors in self._groups(coefficients, band):
+            images[pairs] = flat[pairs, :, : len(vectors)] @ vectors
+        return images.unflatten(2, self.basis.shape)
+
+    def _groups(self, like: Tensor, band: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the pairs of each band that occurs, and its basis vectors (S, H*W)."""
+        (matrix,) = self.basis.matrices_like(like)
+        order = band.argsort(stable=True)
+        counts = torch.bincount(band, minlength=len(self.lists)).tolist()
+        for indices, pairs in zip(self.lists, order.split(counts), strict=True):
+            if len(pairs):
+                yield pairs, matrix.index_select(0, indices.to(matrix.device))
+
+
+class _PerDevice:
+    """Tensors that are copied to a device once."""
+
+    def __init__(self, tensors: tuple[Tensor, ...]) -> None:
+        self._copies = {tensors[0].device: tensors}
+        self._move: Callable[[torch.device], tuple[Tensor, ...]] = lambda device: tuple(t.to(device) for t in tensors)
+
+    def on(self, device: torch.device) -> tuple[Tensor, ...]:
+        if device not in self._copies:
+            self._copies[device] = self._move(device)
+        return self._copies[device]
+
+
+def _intervals(occupied: Tensor) -> Tensor:
+    """Return (R, K) consecutive indices that cover what each row of (R, N) occupies, K as small as all allow."""
+    length = occupied.shape[1]
+    first = occupied.int().argmax(1)
+    last = length - 1 - occupied.flip(1).int().argmax(1)
+    size = int((last - first).max()) + 1
+    start = first.clamp_max(length - size)
+    return start[:, None] + torch.arange(size)
