@@ -1,31 +1,46 @@
 """geomrob measures where the decision boundary of an image classifier lies, and shows it.
 
-Every public name is imported from its home the first time it is asked for, so that `import geomrob` loads nothing heavy.
+Every public name is imported from its home when it is first asked for, so that `import geomrob` loads nothing heavy.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geomrob.analysis.margins import margin_curve as margin_curve
-    from geomrob.arrays import UsageError as UsageError
-    from geomrob.attacks.ddn import ddn as ddn
-    from geomrob.attacks.deepfool import deepfool as deepfool
-    from geomrob.attacks.superdeepfool import superdeepfool as superdeepfool
+    from geomrob.analysis.margins import margin_curve
+    from geomrob.arrays import UsageError
+    from geomrob.attacks.ddn import ddn
+    from geomrob.attacks.deepfool import deepfool
+    from geomrob.attacks.superdeepfool import superdeepfool
     from geomrob.data import load as load_data
     from geomrob.models import load as load_model
-    from geomrob.plot.margins import plot_band_examples as plot_band_examples
-    from geomrob.plot.margins import plot_margin_map as plot_margin_map
-    from geomrob.plot.margins import plot_margins as plot_margins
-    from geomrob.results import AttackResult as AttackResult
-    from geomrob.results import MarginCurve as MarginCurve
-    from geomrob.results import Provenance as Provenance
-    from geomrob.results import Status as Status
-    from geomrob.results import equal as equal
-    from geomrob.results import load as load
-    from geomrob.results import save as save
-    from geomrob.spectral.bases import basis as basis
-    from geomrob.spectral.subspaces import bands as bands
+    from geomrob.plot.margins import plot_band_examples, plot_margin_map, plot_margins
+    from geomrob.results import AttackResult, MarginCurve, Provenance, Status, equal, load, save
+    from geomrob.spectral.bases import basis
+    from geomrob.spectral.subspaces import bands
+
+__all__ = [
+    "AttackResult",
+    "MarginCurve",
+    "Provenance",
+    "Status",
+    "UsageError",
+    "__version__",
+    "bands",
+    "basis",
+    "ddn",
+    "deepfool",
+    "equal",
+    "load",
+    "load_data",
+    "load_model",
+    "margin_curve",
+    "plot_band_examples",
+    "plot_margin_map",
+    "plot_margins",
+    "save",
+    "superdeepfool",
+]
 
 __version__ = "0.1.0"
 
@@ -50,8 +65,6 @@ _HOMES = {
     "save": "geomrob.results:save",
     "superdeepfool": "geomrob.attacks.superdeepfool:superdeepfool",
 }
-
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:

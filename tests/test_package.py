@@ -2,12 +2,15 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
 
 import geomrob
-import pytest
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "foolbox"}
 
@@ -48,6 +51,12 @@ def test_public_name_is_importable_and_documented(name):
     value = getattr(geomrob, name)
     assert value.__doc__
     assert name in dir(geomrob)
+
+
+def test_every_listing_of_public_names_agrees():
+    source = Path(geomrob.__file__).read_text()
+    typed = set(re.findall(r"^    from \S+ import (?:\w+ as )?(\w+)$", source, re.MULTILINE))
+    assert typed == set(geomrob._HOMES) == set(geomrob.__all__) - {"__version__"}
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -1,0 +1,20 @@
+"""One thread and no global state: what every test starts from, and the oracles that know the truth."""
+
+import pytest
+import torch
+
+from tests.oracles import LinearModel, SphereModel
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def linear_model() -> LinearModel:
+    """A random linear classifier of 1x8x8 images, float64, that knows its exact margins."""
+    return LinearModel(shape=(1, 8, 8), classes=10, seed=0)
+
+
+@pytest.fixture
+def sphere_model() -> SphereModel:
+    """A classifier of 1x8x8 images whose class 0 is a ball, float64, that knows its exact margins."""
+    return SphereModel(shape=(1, 8, 8), radius=2.0, seed=0)

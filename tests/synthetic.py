@@ -1,0 +1,79 @@
+"""Results made of formulas, that look like measured ones: for tests of files, tables and plots."""
+
+import math
+
+import torch
+
+from geomrob.results import AttackResult, MarginCurve, Provenance, Status
+
+
+def provenance() -> Provenance:
+    return Provenance(
+        command="geomrob margin",
+        seed=0,
+        versions={"python": "3.11", "torch": "2.13.0"},
+        device="cpu",
+        seconds=12.5,
+        forwards=1000,
+        backwards=500,
+        created="2025-01-01T00:00:00+00:00",
+    )
+
+
+def attack_result() -> AttackResult:
+    inputs = torch.full((2, 1, 4, 4), 0.25)
+    return AttackResult(
+        inputs=inputs,
+        labels=torch.tensor([0, 1]),
+        perturbed=inputs + 0.5 * torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1),
+        success=torch.tensor([True, False]),
+        status=torch.tensor([Status.FOUND, Status.STEP_LIMIT]),
+        steps=torch.tensor([3, 50]),
+        forwards=torch.tensor([4, 51]),
+        backwards=torch.tensor([27, 450]),
+    )
+
+
+def margin_curve(*, bands=21, images=50, missing=0, seed=0, model="fmnist-lenet", slope=1.2, kind="blocks", **facts):
+    """Return a curve whose margin grows with the frequency, lognormal over images, `missing` per band not found."""
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "grid":
+        side = math.isqrt(bands)
+        centre = torch.arange(side, dtype=torch.float64) * 1.5 + 1
+        frequencies = torch.cartesian_prod(centre, centre).reshape(-1, 2)
+        names = tuple(f"{r},{c}" for r in range(side) for c in range(side))
+    else:
+        frequencies = (torch.arange(bands, dtype=torch.float64) * 0.5 + 1.75).unsqueeze(1).repeat(1, 2)
+        names = tuple(f"{band}-{band + 7}" for band in range(bands))
+    frequency = torch.linalg.vector_norm(frequencies, dim=1)
+    noise = torch.randn(1, images, generator=generator, dtype=torch.float64) * 0.5
+    noise = noise + torch.randn(len(names), images, generator=generator, dtype=torch.float64) * 0.15
+    distances = 0.35 * (slope * frequency / frequency.max() * 1.6).exp().unsqueeze(1) * noise.exp()
+    status = torch.full((len(names), images), int(Status.FOUND))
+    if missing:
+        distances[-1, :missing], status[-1, :missing] = torch.inf, int(Status.STEP_LIMIT)
+    middle = distances.median(1).values
+    labels = torch.arange(images) % 10
+    given = {
+        "model": model,
+        "data": "fashion-mnist-1k",
+        "basis": "dct",
+        "bands": names,
+        "band_kind": kind,
+        "method": "tight",
+        "norm": 2.0,
+        "frequency": frequency,
+        "frequencies": frequencies,
+        "dimensions": torch.full((len(names),), 64),
+        "distances": distances,
+        "status": status,
+        "targets": ((labels + 1) % 10).repeat(len(names), 1),
+        "predictions": labels,
+        "labels": torch.where(torch.arange(images) % 10 == 0, (labels + 1) % 10, labels),
+        "indices": torch.arange(images),
+        "interval": torch.stack((middle * 0.93, middle * 1.08), 1),
+        "forwards": torch.full((len(names), images), 40),
+        "backwards": torch.full((len(names), images), 30),
+        "provenance": provenance(),
+    }
+    return MarginCurve(**(given | facts))
