@@ -7,7 +7,7 @@ the same masks select subspaces of any basis.
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from geomrob.arrays import UsageError, unknown
 from geomrob.spectral.axes import AxisBuilder, dct_axis, fourier_axis, haar_axis, pixel_axis
-from geomrob.spectral.files import read_matrices
+from geomrob.spectral.matrices import principal_components, random_matrix, read_matrices
 
 Shape: TypeAlias = tuple[int, int]
 
@@ -62,7 +62,9 @@ class Basis:
         """Return the matrices in the dtype and on the device of `values`; cast once, then kept."""
         key = (values.dtype, values.device)
         if key not in self._casts:
-            self._casts[key] = tuple(matrix.to(values.device, values.dtype) for matrix in self.matrices)
+            # Kept for later calls, which may need a gradient: what inference mode makes could not serve them.
+            with torch.inference_mode(mode=False):
+                self._casts[key] = tuple(matrix.to(values.device, values.dtype) for matrix in self.matrices)
         return self._casts[key]
 
     def forward(self, images: Float[Tensor, "*batch h w"]) -> Float[Tensor, "*batch h w"]:
@@ -134,13 +136,10 @@ def random(shape: Shape, *, seed: int = 0) -> Basis:
     Args:
         shape: Height and width.
         seed: The draw, an integer.
-
-    References:
-        Mezzadri, How to generate random matrices from the classical compact groups, Notices of the AMS, 2007.
     """
     generator = torch.Generator().manual_seed(seed)
     whole = shape[0] * shape[1] <= MOST_PIXELS
-    matrices = tuple(_orthonormal(length, generator) for length in ((shape[0] * shape[1],) if whole else shape))
+    matrices = tuple(random_matrix(length, generator) for length in ((shape[0] * shape[1],) if whole else shape))
     note = "drawn over the whole channel" if whole else "product of random rows and random columns"
     return Basis("random", shape, matrices, _no_frequencies(shape), f"{note}, seed {seed}")
 
@@ -162,23 +161,14 @@ def pca(shape: Shape, *, images: Tensor | None = None) -> Basis:
     if images is None:
         raise UsageError("images must be given for the pca basis; got none: pass those to fit it on")
     if pixels > MOST_PIXELS:
-        raise UsageError(f"shape must have at most {MOST_PIXELS} pixels for pca; got {shape}: use dct or smaller images")
+        raise UsageError(f"shape must have at most {MOST_PIXELS} pixels for pca; got {shape}: use another basis")
     if images.ndim != 4 or tuple(images.shape[-2:]) != shape or images.shape[0] * images.shape[1] < 2:
         raise UsageError(f"images must be several (N, C, {shape[0]}, {shape[1]}); got {tuple(images.shape)}: pass more")
     if not bool(torch.isfinite(images).all()):
         raise UsageError("images must be finite; got NaN or infinity: repair or drop those before fitting pca")
     samples = images.detach().cpu().reshape(-1, pixels)
-    mean = samples.mean(0, dtype=torch.float64)
-    covariance = torch.zeros(pixels, pixels, dtype=torch.float64)
-    for part in samples.split(4096):
-        deviations = part.double() - mean
-        covariance.addmm_(deviations.T, deviations)
-    components = torch.linalg.eigh(covariance).eigenvectors.T.flip(0)
-    # An eigenvector has no sign of its own; its largest element decides, so that two fits agree.
-    largest = components.abs().argmax(1, keepdim=True)
-    components = components * components.gather(1, largest).sign()
     note = f"principal components of {samples.shape[0]} channels"
-    return Basis("pca", shape, (components.contiguous(),), _no_frequencies(shape), note)
+    return Basis("pca", shape, (principal_components(samples),), _no_frequencies(shape), note)
 
 
 def custom(shape: Shape, *, file: str | Path | None = None) -> Basis:
@@ -212,7 +202,7 @@ BASES: dict[str, Callable[..., Basis]] = {
 
 
 def basis(
-    name: str, shape: Shape, *, seed: int = 0, images: Tensor | None = None, file: str | Path | None = None
+    name: str, shape: Sequence[int], *, seed: int = 0, images: Tensor | None = None, file: str | Path | None = None
 ) -> Basis:
     """Return the basis of that name for images of that shape.
 
@@ -253,11 +243,3 @@ def _no_frequencies(shape: Shape) -> tuple[Tensor, Tensor]:
         torch.full((height,), math.nan, dtype=torch.float64),
         torch.full((width,), math.nan, dtype=torch.float64),
     )
-
-
-def _orthonormal(length: int, generator: torch.Generator) -> Float64[Tensor, "n n"]:
-    """Return a matrix drawn uniformly (by Haar's measure) from the orthogonal group."""
-    draw = torch.randn(length, length, dtype=torch.float64, generator=generator)
-    q, r = torch.linalg.qr(draw)
-    # Without these signs the draw depends on the convention of the QR routine and is not uniform.
-    return (q * r.diagonal().sign()).T.contiguous()

@@ -8,7 +8,7 @@ so a search works in the K x K coefficients of a band, where the Euclidean norm 
 matrices are gathered pair by pair and the products are batched; nothing as large as image x band is ever built.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import torch
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import UsageError
-from geomrob.spectral.bases import Basis
+from geomrob.spectral.layouts import Boxes, Lists
 from geomrob.spectral.subspaces import Subspace
 
 Planes: TypeAlias = Float[Tensor, "p c h w"]
@@ -110,7 +110,7 @@ class Frame:
         self.channels = channels
         self.dimension = torch.tensor([subspace.dimension(channels) for subspace in subspaces])
         masks = torch.stack([subspace.mask.cpu() for subspace in subspaces])
-        self._layout = _Boxes(basis, masks) if basis.separable else _Lists(basis, masks)
+        self._layout = Boxes(basis, masks) if basis.separable else Lists(basis, masks)
         self._images = (channels, *basis.shape)
         self.shape = (channels, *self._layout.shape)
 
@@ -147,97 +147,3 @@ class Frame:
         if tuple(values.shape[1:]) != shape:
             found = tuple(values.shape)
             raise UsageError(f"{name} must be shaped (P, {', '.join(map(str, shape))}); got {found}: match the frame")
-
-
-class _Boxes:
-    """Coordinates of a separable basis: each band needs the rows and columns of a box of one common size."""
-
-    def __init__(self, basis: Basis, masks: Tensor) -> None:
-        self.basis = basis
-        row_index = _intervals(masks.any(2))
-        column_index = _intervals(masks.any(1))
-        self.shape = (row_index.shape[1], column_index.shape[1])
-        boxed = masks[torch.arange(len(masks))[:, None, None], row_index[:, :, None], column_index[:, None, :]]
-        self.whole = self.shape == basis.shape
-        self._full = bool(boxed.all())
-        self._tables = _PerDevice((row_index, column_index, boxed))
-
-    def analyse(self, images: Tensor, band: Tensor) -> Tensor:
-        rows, columns = self._matrices(images, band)
-        return self._masked(rows @ (images @ columns.mT), band)
-
-    def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
-        rows, columns = self._matrices(coefficients, band)
-        return rows.mT @ (self._masked(coefficients, band) @ columns)
-
-    def _matrices(self, like: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows and columns to multiply with: one pair for all, or (P, 1, K, N), broadcast over channels."""
-        rows, columns = self.basis.matrices_like(like)
-        if self.whole:
-            return rows, columns
-        row_index, column_index, _ = self._tables.on(like.device)
-        gathered = (
-            matrix.index_select(0, index.index_select(0, band).flatten()).view(len(band), 1, -1, matrix.shape[1])
-            for matrix, index in ((rows, row_index), (columns, column_index))
-        )
-        return next(gathered), next(gathered)
-
-    def _masked(self, coefficients: Tensor, band: Tensor) -> Tensor:
-        if self._full:
-            return coefficients
-        return coefficients * self._tables.on(coefficients.device)[2].index_select(0, band).unsqueeze(1)
-
-
-class _Lists:
-    """Coordinates of a full basis: each band is a list of basis vectors, and the pairs of a band go together."""
-
-    def __init__(self, basis: Basis, masks: Tensor) -> None:
-        self.basis = basis
-        self.lists = [mask.flatten().nonzero().flatten() for mask in masks]
-        self.shape = (1, max(len(indices) for indices in self.lists))
-
-    def analyse(self, images: Tensor, band: Tensor) -> Tensor:
-        flat = images.flatten(2)
-        coefficients = images.new_zeros(*images.shape[:2], self.shape[1])
-        for pairs, vectors in self._groups(images, band):
-            coefficients[pairs, :, : len(vectors)] = flat[pairs] @ vectors.T
-        return coefficients.unsqueeze(2)
-
-    def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
-        flat = coefficients.squeeze(2)
-        images = coefficients.new_zeros(*coefficients.shape[:2], self.basis.matrices[0].shape[1])
-        for pairs, vectors in self._groups(coefficients, band):
-            images[pairs] = flat[pairs, :, : len(vectors)] @ vectors
-        return images.unflatten(2, self.basis.shape)
-
-    def _groups(self, like: Tensor, band: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the pairs of each band that occurs, and its basis vectors (S, H*W)."""
-        (matrix,) = self.basis.matrices_like(like)
-        order = band.argsort(stable=True)
-        counts = torch.bincount(band, minlength=len(self.lists)).tolist()
-        for indices, pairs in zip(self.lists, order.split(counts), strict=True):
-            if len(pairs):
-                yield pairs, matrix.index_select(0, indices.to(matrix.device))
-
-
-class _PerDevice:
-    """Tensors that are copied to a device once."""
-
-    def __init__(self, tensors: tuple[Tensor, ...]) -> None:
-        self._copies = {tensors[0].device: tensors}
-        self._move: Callable[[torch.device], tuple[Tensor, ...]] = lambda device: tuple(t.to(device) for t in tensors)
-
-    def on(self, device: torch.device) -> tuple[Tensor, ...]:
-        if device not in self._copies:
-            self._copies[device] = self._move(device)
-        return self._copies[device]
-
-
-def _intervals(occupied: Tensor) -> Tensor:
-    """Return (R, K) consecutive indices that cover what each row of (R, N) occupies, K as small as all allow."""
-    length = occupied.shape[1]
-    first = occupied.int().argmax(1)
-    last = length - 1 - occupied.flip(1).int().argmax(1)
-    size = int((last - first).max()) + 1
-    start = first.clamp_max(length - size)
-    return start[:, None] + torch.arange(size)

@@ -126,7 +126,7 @@ def grid(basis: Basis, size: int | None = None) -> list[Subspace]:
         UsageError: K larger than the image or below 1.
     """
     if size is None:
-        size = min(1 << max(0, math.ceil(math.log2(max(basis.shape) / 8))), min(basis.shape))
+        size = min(1 << max(0, math.ceil(math.log2(max(basis.shape) / 8))), *basis.shape)
     _check_size(basis, size)
     height, width = basis.shape
     bands: list[Subspace] = []

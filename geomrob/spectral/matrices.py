@@ -1,11 +1,14 @@
-"""Reads the matrices of a user's own basis, and refuses what is none."""
+"""Orthonormal bases of a whole channel as one matrix, one basis vector a row: drawn, fitted to images, or read.
+
+Everything is float64, as in `axes`.
+"""
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -14,6 +17,33 @@ from geomrob.arrays import UsageError
 
 TOLERANCE = 1e-4
 """How far a product of two rows may be from 0 or 1."""
+
+
+def random_matrix(length: int, generator: torch.Generator) -> Float64[Tensor, "n n"]:
+    """Return a matrix drawn uniformly (by Haar's measure) from the orthogonal group.
+
+    References:
+        Mezzadri, How to generate random matrices from the classical compact groups, Notices of the AMS, 2007.
+    """
+    draw = torch.randn(length, length, dtype=torch.float64, generator=generator)
+    q, r = torch.linalg.qr(draw)
+    # Without these signs the draw depends on the convention of the QR routine and is not uniform.
+    return (q * r.diagonal().sign()).T.contiguous()
+
+
+def principal_components(samples: Float[Tensor, "n d"]) -> Float64[Tensor, "d d"]:
+    """Return the directions of decreasing variance of samples (one a row), completed to an orthonormal basis.
+
+    The largest element of each direction is positive, so that two fits agree.
+    """
+    mean = samples.mean(0, dtype=torch.float64)
+    covariance = torch.zeros(samples.shape[1], samples.shape[1], dtype=torch.float64)
+    for part in samples.split(4096):
+        deviations = part.double() - mean
+        covariance.addmm_(deviations.T, deviations)
+    components = torch.linalg.eigh(covariance).eigenvectors.T.flip(0)
+    largest = components.abs().argmax(1, keepdim=True)
+    return components * components.gather(1, largest).sign()
 
 
 def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -29,13 +59,13 @@ def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
     arrays = _read(path)
     height, width = shape
     if len(arrays) == 1:
-        wanted = {name: height * width for name in arrays}
+        wanted = dict.fromkeys(arrays, height * width)
     elif set(arrays) == {"rows", "columns"}:
         wanted = {"rows": height, "columns": width}
     else:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise UsageError(f"file must hold one matrix, or rows and columns; got {found} in {path}: rename or drop some")
-    return tuple(_orthonormal(arrays[name], length, name, path) for name, length in wanted.items())
+    return tuple(_nearest_orthonormal(arrays[name], length, name, path) for name, length in wanted.items())
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -55,7 +85,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     raise UsageError(f"file must end in .npy, .npz or .safetensors; got {path}: save the matrices in one of these")
 
 
-def _orthonormal(matrix: Tensor, length: int, name: str, path: Path) -> Float64[Tensor, "n n"]:
+def _nearest_orthonormal(matrix: Tensor, length: int, name: str, path: Path) -> Float64[Tensor, "n n"]:
     """Return the orthonormal matrix nearest to one that is orthonormal to `TOLERANCE`; refuse any other."""
     if tuple(matrix.shape) != (length, length):
         shape = tuple(matrix.shape)
