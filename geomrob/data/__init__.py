@@ -1,0 +1,143 @@
+"""Data sets by name: a table of facts, and one function that reads them."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from geomrob.arrays import UsageError, unknown
+from geomrob.data import cifar, embedded, folder, idx
+from geomrob.data.entry import DatasetEntry, Samples, check_labels, order, to_images
+
+__all__ = ["DATASETS", "DatasetEntry", "Samples", "load"]
+
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+DIGITS = tuple("0123456789")
+
+DATASETS: dict[str, DatasetEntry] = {
+    "fashion-mnist-1k": DatasetEntry(
+        reader=embedded.read,
+        folder=None,
+        shape=(1, 28, 28),
+        classes=CLOTHES,
+        splits={"test": 1_000},
+        licence="MIT, Zalando SE",
+        reference="The first 100 images of each class of the Fashion-MNIST test set, embedded in the package.",
+    ),
+    "fashion-mnist": DatasetEntry(
+        reader=idx.read,
+        folder="FashionMNIST/raw",
+        shape=(1, 28, 28),
+        classes=CLOTHES,
+        splits={"train": 60_000, "test": 10_000},
+        licence="MIT, Zalando SE",
+        reference="Xiao, Rasul, Vollgraf, Fashion-MNIST, 2017; https://github.com/zalandoresearch/fashion-mnist",
+    ),
+    "mnist": DatasetEntry(
+        reader=idx.read,
+        folder="MNIST/raw",
+        shape=(1, 28, 28),
+        classes=DIGITS,
+        splits={"train": 60_000, "test": 10_000},
+        licence="CC BY-SA 3.0, LeCun, Cortes, Burges",
+        reference="LeCun, Cortes, Burges, The MNIST database of handwritten digits, 1998.",
+    ),
+    "cifar10": DatasetEntry(
+        reader=cifar.read10,
+        folder="cifar-10-batches-py",
+        shape=(3, 32, 32),
+        classes=cifar.CLASSES10,
+        splits={"train": 50_000, "test": 10_000},
+        licence="none stated",
+        reference="Krizhevsky, Learning multiple layers of features from tiny images, 2009; "
+        "https://www.cs.toronto.edu/~kriz/cifar.html (the python version)",
+    ),
+    "cifar100": DatasetEntry(
+        reader=cifar.read100,
+        folder="cifar-100-python",
+        shape=(3, 32, 32),
+        classes=cifar.CLASSES100,
+        splits={"train": 50_000, "test": 10_000},
+        licence="none stated",
+        reference="Krizhevsky, Learning multiple layers of features from tiny images, 2009; "
+        "https://www.cs.toronto.edu/~kriz/cifar.html (the python version)",
+    ),
+}
+
+
+def load(
+    name: str | Path,
+    *,
+    split: str = "test",
+    data_dir: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+) -> Samples:
+    """Return images in [0, 1] with their labels, all of a split or a seeded draw from it.
+
+    Args:
+        name: A row of `DATASETS`; or the path of an image folder (`class/image.png`, or `test/class/image.png`), or of
+            an `.npz` file with `x` (images) and `y` (labels).
+        split: `test` or `train`. The embedded set and `.npz` files have only `test`.
+        data_dir: The folder that holds `MNIST/raw`, `FashionMNIST/raw`, `cifar-10-batches-py`, `cifar-100-python` (the
+            layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
+        samples: How many images to draw without replacement, at least 1; None takes all in source order.
+        seed: Of that draw, which is the same on every machine.
+
+    Returns:
+        The samples. Files of a folder that cannot be read are left out and named in `skipped`.
+
+    Raises:
+        UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1].
+
+    Example:
+        >>> clothes = load("fashion-mnist-1k", samples=20)
+        >>> clothes.images.shape, clothes.classes[0]
+        (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
+    """
+    if str(name) not in DATASETS:
+        return _load_path(str(name), split, samples, seed)
+    name = str(name)
+    entry = DATASETS[name]
+    if split not in entry.splits:
+        raise UsageError(
+            f"split must be one of {', '.join(entry.splits)} for {name}; got {split!r}: choose one of those"
+        )
+    root = Path() if entry.folder is None else _data_dir(name, entry.folder, data_dir)
+    images, labels, indices = entry.reader(root / (entry.folder or ""), split)
+    check_labels(labels, len(images), entry.classes, f"{name} ({split})")
+    chosen = order(len(labels), samples, seed)
+    kept = chosen.numpy()
+    drawn = to_images(images[kept])
+    return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
+
+
+def _load_path(name: str, split: str, samples: int | None, seed: int) -> Samples:
+    """Return the samples of an image folder or an `.npz` file."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return folder.read_folder(path, split, samples, seed)
+    if path.is_file() and path.suffix == ".npz":
+        return folder.read_npz(path, split, samples, seed)
+    if path.suffix == ".npz" or len(path.parts) > 1:
+        raise UsageError(
+            f"data must be an image folder or an .npz file; got {name!r}, which is neither: check the path"
+        )
+    raise unknown("data", name, DATASETS)
+
+
+def _data_dir(name: str, below: str, given: str | Path | None) -> Path:
+    """Return the folder that holds the data sets: the one given, else the one that GEOMROB_DATA names."""
+    root = given or os.environ.get("GEOMROB_DATA")
+    if not root:
+        wanted = f"the folder that holds {below}"
+        raise UsageError(
+            f"data_dir must be given for {name}; got none: pass --data-dir or set GEOMROB_DATA to {wanted}"
+        )
+    path = Path(root).expanduser()
+    if not (path / below).is_dir():
+        source = DATASETS[name].reference.split("; ")[-1]
+        raise UsageError(
+            f"data_dir must hold {below}; got {str(path)!r} without it: put the files of {name} there ({source})"
+        )
+    return path

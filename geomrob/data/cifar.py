@@ -1,0 +1,90 @@
+"""CIFAR-10 and CIFAR-100 from the python batches of the official archives, without running what a pickle asks for."""
+
+import pickle
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from geomrob.arrays import UsageError
+from geomrob.data.entry import Arrays
+
+CLASSES10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NAMES100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
+poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
+CLASSES100 = tuple(NAMES100.split())
+
+
+def read10(folder: Path, split: str) -> Arrays:
+    """Return the images (N, 3, 32, 32) uint8, labels and positions (N,) int64 of CIFAR-10."""
+    names = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
+    images, labels, _ = zip(*[_batch(folder / name, "labels") for name in names], strict=True)
+    return np.concatenate(images), np.concatenate(labels), np.arange(sum(map(len, images)))
+
+
+def read100(folder: Path, split: str) -> Arrays:
+    """Return the images (N, 3, 32, 32) uint8, fine labels and positions (N,) int64 of CIFAR-100."""
+    return _batch(folder / split, "fine_labels")
+
+
+def _batch(path: Path, key: str) -> Arrays:
+    """Return the images and labels of one batch file."""
+    if not path.is_file():
+        raise UsageError(f"data_dir must hold {path.parent.name}/{path.name}; nothing there: put it into {path.parent}")
+    content = read_pickle(path)
+    content = (
+        {k.decode() if isinstance(k, bytes) else k: v for k, v in content.items()} if isinstance(content, dict) else {}
+    )
+    data, labels = content.get("data"), content.get(key)
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,) or labels is None:
+        raise UsageError(f"{path} must hold data (N, 3072) as bytes and {key}; got something else: fetch it again")
+    return data.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64), np.arange(len(data))
+
+
+def read_pickle(path: Path) -> Any:
+    """Return what a pickle holds if it needs nothing but containers, text, bytes, numbers and numpy arrays.
+
+    Raises:
+        UsageError: The file is damaged, or asks for any other function or class, which is never called.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Arrays(file, encoding="bytes").load()
+    except UsageError:
+        raise
+    # A damaged pickle fails with whatever exception the opcode at hand happens to raise.
+    except Exception as error:
+        raise UsageError(f"{path} must be a readable pickle; got {type(error).__name__}: fetch it again") from error
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """Return the bytes that a protocol-2 pickle of bytes stands for."""
+    return text.encode("latin1")
+
+
+class _Arrays(pickle.Unpickler):
+    """An unpickler that rebuilds numpy arrays and scalars and refuses everything else."""
+
+    # The rebuilding functions are asked from numpy itself: their module has moved between its versions.
+    allowed: ClassVar[dict[str, Any]] = {
+        "ndarray": np.ndarray,
+        "dtype": np.dtype,
+        "_reconstruct": np.empty(0).__reduce__()[0],
+        "scalar": np.int64(0).__reduce__()[0],
+        "_frombuffer": np.empty(1).__reduce_ex__(5)[0],
+    }
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Return an allowed function; refuse the file otherwise."""
+        if module.split(".", maxsplit=1)[0] == "numpy" and name in self.allowed:
+            return self.allowed[name]
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        raise UsageError(f"a data file must hold arrays only; got a pickle that calls {module}.{name}: do not trust it")

@@ -1,0 +1,98 @@
+"""What a data set is: the facts of one (`DatasetEntry`), the images read from one (`Samples`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geomrob.arrays import Images, Labels, UsageError
+
+Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
+Reader: TypeAlias = Callable[[Path, str], Arrays]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of one data set, in the order in which they were drawn.
+
+    `images` lie in [0, 1]; `indices` are positions in the source split (for an image folder, in its sorted list of
+    files); `skipped` names the files that could not be read, each with the reason.
+    """
+
+    images: Images
+    labels: Labels
+    classes: tuple[str, ...]
+    indices: Labels
+    name: str
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, positions: Tensor) -> "Samples":
+        """Return the samples at `positions` (M,) of this object, in that order."""
+        kept = (self.images[positions], self.labels[positions], self.classes, self.indices[positions])
+        return Samples(*kept, self.name, self.skipped)
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """The facts of one data set: how it is read, what it holds, where it lies on disk, whose it is.
+
+    `reader` takes (folder, split) and returns uint8 images (N, C, H, W), int64 labels (N,) and int64 positions in the
+    source split (N,); `folder` is where the files lie below the data folder, None when they come with the package;
+    `splits` maps each split to its size.
+    """
+
+    reader: Reader
+    folder: str | None
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    splits: dict[str, int]
+    licence: str
+    reference: str
+
+
+def order(available: int, samples: int | None, seed: int) -> Tensor:
+    """Return the positions to read (M,) int64: all in source order, or the first `samples` of a seeded permutation.
+
+    The draw of 50 is the first half of the draw of 100 with the same seed.
+
+    Raises:
+        UsageError: `samples` is below 1 or above `available`.
+
+    Example:
+        >>> order(5, None, seed=0).tolist()
+        [0, 1, 2, 3, 4]
+        >>> bool((order(9, 2, seed=1) == order(9, 4, seed=1)[:2]).all())
+        True
+    """
+    if samples is None:
+        return torch.arange(available)
+    if not 1 <= samples <= available:
+        raise UsageError(f"samples must lie in 1 ... {available}; got {samples}: ask for that many or leave it out")
+    return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:samples]
+
+
+def to_images(array: NDArray[np.generic]) -> Tensor:
+    """Return uint8 images (N, C, H, W) as floats in [0, 1]; float images as float32, unchanged."""
+    floats = np.ascontiguousarray(array).astype(np.float32)
+    if array.dtype == np.uint8:
+        floats /= np.float32(255)
+    return torch.from_numpy(floats)
+
+
+def check_labels(labels: NDArray[np.integer], count: int, classes: Sequence[str], source: str) -> None:
+    """Refuse labels that do not fit `count` images of `classes`, in one sentence that names `source`."""
+    if len(labels) != count:
+        raise UsageError(f"{source} must hold one label an image; got {len(labels)} for {count}: replace the file")
+    if count == 0:
+        raise UsageError(f"{source} must hold at least one image; got none: replace the file")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise UsageError(f"labels of {source} must lie in 0 ... {len(classes) - 1}; got {low} ... {high}: repair them")

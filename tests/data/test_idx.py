@@ -1,0 +1,83 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from geomrob.arrays import UsageError
+from geomrob.data import idx, load
+
+
+def by_hand(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def digits(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    images = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
+    (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(images))
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(by_hand(np.array([7, 0, 9], np.uint8))))
+    return tmp_path, raw, images
+
+
+def test_files_written_by_hand_are_read_plain_and_gzipped(digits):
+    root, _, images = digits
+    samples = load("mnist", data_dir=root)
+    assert samples.images.shape == (3, 1, 28, 28)
+    assert samples.labels.tolist() == [7, 0, 9]
+    assert samples.indices.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(samples.images[:, 0].numpy(), images.astype(np.float32) / np.float32(255))
+
+
+def test_the_data_folder_may_come_from_the_environment(digits, monkeypatch):
+    monkeypatch.setenv("GEOMROB_DATA", str(digits[0]))
+    assert len(load("mnist")) == 3
+
+
+def test_a_draw_is_seeded_without_replacement_and_a_prefix_of_a_larger_one(digits):
+    root = digits[0]
+    three = load("mnist", data_dir=root, samples=3, seed=5)
+    assert sorted(three.indices.tolist()) == [0, 1, 2]
+    assert load("mnist", data_dir=root, samples=2, seed=5).indices.tolist() == three.indices[:2].tolist()
+    assert three.labels.tolist() == [[7, 0, 9][i] for i in three.indices]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda raw: (raw / "t10k-images-idx3-ubyte").unlink(), "put it into"),
+        (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08"), "another header"),
+        (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(b"nothing of the kind"), "another header"),
+        (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(np.zeros((3, 9, 9), np.uint8))[:-1]), "242 bytes"),
+        (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(np.zeros((0, 9, 9), np.uint8))), "one label"),
+        (lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"no gzip"), "fetch it again"),
+        (lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"x" * 99)[:-9]), "fetch it again"),
+        (
+            lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(by_hand(np.full(3, 10, np.uint8)))),
+            "must lie in 0 ... 9",
+        ),
+    ],
+)
+def test_damaged_files_are_refused_in_one_sentence(digits, damage, words):
+    root, raw, _ = digits
+    damage(raw)
+    with pytest.raises(UsageError, match=words):
+        load("mnist", data_dir=root)
+
+
+def test_missing_sets_say_what_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.delenv("GEOMROB_DATA", raising=False)
+    with pytest.raises(UsageError, match="pass --data-dir or set GEOMROB_DATA to the folder that holds FashionMNIST/raw"):
+        load("fashion-mnist")
+    with pytest.raises(UsageError, match="data_dir must hold FashionMNIST/raw.*put the files of fashion-mnist there"):
+        load("fashion-mnist", data_dir=tmp_path)
+
+
+def test_the_rank_is_checked(tmp_path):
+    path = tmp_path / "labels"
+    path.write_bytes(by_hand(np.zeros(4, np.uint8)))
+    assert idx.read_idx(path, rank=1).shape == (4,)
+    with pytest.raises(UsageError, match="3 dimensions"):
+        idx.read_idx(path, rank=3)
