@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geomrob.attacks.superdeepfool import superdeepfool
     from geomrob.data import load as load_data
     from geomrob.models import load as load_model
-    from geomrob.plot.margins import plot_band_examples, plot_margin_map, plot_margins
+    from geomrob.plot.examples import plot_band_examples, plot_margin_map, plot_margins
     from geomrob.results import AttackResult, MarginCurve, Provenance, Status, equal, load, save
     from geomrob.spectral.bases import basis
     from geomrob.spectral.subspaces import bands
@@ -59,7 +59,7 @@ _HOMES = {
     "load_data": "geomrob.data:load",
     "load_model": "geomrob.models:load",
     "margin_curve": "geomrob.analysis.margins:margin_curve",
-    "plot_band_examples": "geomrob.plot.margins:plot_band_examples",
+    "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
     "plot_margin_map": "geomrob.plot.margins:plot_margin_map",
     "plot_margins": "geomrob.plot.margins:plot_margins",
     "save": "geomrob.results:save",

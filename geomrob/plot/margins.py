@@ -1,0 +1,239 @@
+"""Pictures of margins: how far the decision boundary is, band by band, as curves or as a map of all frequencies."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, tidy
+from geomrob.results import MarginCurve
+
+# The points of a band are spread over this share of the distance to the next band, so as not to hide each other.
+SPREAD = 0.55
+# Successive multiples of the golden ratio, modulo one, are as even as a random draw is not.
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def plot_margins(
+    curves: MarginCurve | Sequence[MarginCurve],
+    *,
+    ax: Axes | None = None,
+    scale: Literal["linear", "log"] = "log",
+    points: bool = True,
+) -> Axes:
+    """Return axes with the margins of each curve over frequency: median line, 5-95 % band, one point per image.
+
+    Images for which no boundary was found stand as triangles on the upper edge, and the legend counts them. Where a
+    quantile falls among them it is infinite: the line stops and the shade reaches the upper edge.
+
+    Args:
+        curves: One or several, of the same norm; their models, methods and bases may differ.
+        ax: Where to draw; a new figure by default.
+        scale: Of the margin axis.
+        points: Draw every image, not only the distribution.
+
+    Raises:
+        UsageError: No curve, curves of different norms, or no boundary found at all.
+    """
+    curves = [curves] if isinstance(curves, MarginCurve) else list(curves)
+    _check(curves)
+    ax = axes_or_new(ax)
+    ax.set_yscale(scale)
+    low, high = _limits(curves, scale, points=points)
+    ax.set_ylim(low, high)
+    positions, label = _positions(curves)
+    for index, (curve, name) in enumerate(zip(curves, _names(curves), strict=True)):
+        order = positions[index].argsort(stable=True)
+        place, distances = positions[index][order], curve.distances[order].cpu()
+        _draw_distribution(ax, curve, place, order, look(index), name, high)
+        _draw_missing(ax, place, distances, look(index), high)
+        if points:
+            _draw_points(ax, place, distances, look(index), (index, len(curves)))
+    tidy(ax)
+    _plain_numbers(ax, scale)
+    ax.set_xlabel(label)
+    ax.set_ylabel(f"margin: {norm_name(curves[0].norm)} distance to the\ndecision boundary ([0, 1] pixel units)")
+    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    headline(ax, "How far must an image move to change the decision?", _caption(curves, points=points))
+    return ax
+
+
+def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
+    """Return axes with the median margin of every block of a `grid`, over vertical and horizontal frequency.
+
+    A block whose median image was not moved across the boundary is left empty and crossed out.
+
+    Raises:
+        UsageError: The bands of `curve` are no full grid.
+    """
+    if curve.band_kind != "grid":
+        raise UsageError(f"curve must have the bands of a grid; got {curve.band_kind}: measure with bands='grid'")
+    axes = curve.frequencies.cpu()
+    indexed = bool(axes.isnan().any())
+    rows = math.isqrt(len(curve.bands)) if indexed else len(axes[:, 0].unique())
+    axes = axes.reshape(rows, -1, 2)
+    ax = axes_or_new(ax, 6.2, 5.6)
+    medians = curve.quantiles(0.5)[:, 0].cpu().reshape(rows, -1)
+    shown = torch.where(torch.isfinite(medians), medians, torch.nan)
+    image = ax.imshow(shown.numpy(), cmap=SEQUENTIAL, origin="upper")
+    _write_values(ax, medians)
+    unit = "block of the basis" if indexed else "cycles per image"
+    ax.set_xticks(range(axes.shape[1]), _ticks(axes[0, :, 1]))
+    ax.set_yticks(range(rows), _ticks(axes[:, 0, 0]))
+    ax.set_xlabel(f"horizontal frequency ({unit})")
+    ax.set_ylabel(f"vertical frequency ({unit})")
+    assert ax.figure is not None
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.85)
+    bar.set_label(f"median margin: {norm_name(curve.norm)} distance ([0, 1] pixel units)")
+    headline(
+        ax,
+        "How far is the decision boundary at each frequency?",
+        f"{curve.model} on {curve.data}: median of {curve.distances.shape[1]} images, each moved only along the "
+        f"{curve.basis} patterns of one block. Dark = a small change there is enough to change the decision.",
+        width=92,
+    )
+    return ax
+
+
+def norm_name(norm: float) -> str:
+    """Return how a norm is written on an axis."""
+    return "$\\ell_\\infty$" if math.isinf(norm) else f"$\\ell_{norm:g}$"
+
+
+def _check(curves: Sequence[MarginCurve]) -> None:
+    if not curves:
+        raise UsageError("curves must hold at least one curve; got none: measure one with margin_curve")
+    norms = sorted({curve.norm for curve in curves})
+    if len(norms) > 1:
+        raise UsageError(f"curves must have one norm to share an axis; got {norms}: draw them apart")
+    if not any(bool(torch.isfinite(curve.distances).any()) for curve in curves):
+        raise UsageError("curves must hold a finite distance; got none: no boundary was found, see their status")
+
+
+def _names(curves: Sequence[MarginCurve]) -> list[str]:
+    """Return what tells the curves apart, and each one's clean accuracy."""
+    told = [(curve.model, curve.data, f"{curve.basis} basis", curve.method, curve.band_kind) for curve in curves]
+    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
+    return [
+        f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown)} ({curve.accuracy:.1%} correct)"
+        for words, curve in zip(told, curves, strict=True)
+    ]
+
+
+def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
+    """Return where the bands of each curve stand, and what that axis is called.
+
+    A basis without frequencies stands where the bands of the same names of another curve do; alone, at their index.
+    """
+    known = [curve for curve in curves if not bool(curve.frequency.isnan().any())]
+    place = {name: float(at) for curve in known for name, at in zip(curve.bands, curve.frequency, strict=True)}
+    label = "frequency of the band (cycles per image)"
+    if len(known) == len(curves):
+        return [curve.frequency.double().cpu() for curve in curves], label
+    if not all(name in place for curve in curves for name in curve.bands):
+        return [torch.arange(len(curve.bands), dtype=torch.float64) for curve in curves], "band of the basis"
+    without = ", ".join(sorted({curve.basis for curve in curves if bool(curve.frequency.isnan().any())}))
+    at = [torch.tensor([place[name] for name in curve.bands], dtype=torch.float64) for curve in curves]
+    return at, f"{label}\n({without} basis: band at the same place in the basis)"
+
+
+def _limits(curves: Sequence[MarginCurve], scale: str, *, points: bool) -> tuple[float, float]:
+    """Return limits of the margin axis that hold everything finite."""
+    values = torch.cat([(c.distances if points else c.quantiles(0.05, 0.5, 0.95)).double().flatten() for c in curves])
+    values = values[torch.isfinite(values)]
+    high = float(values.max())
+    if scale == "linear":
+        return 0.0, high * 1.08
+    positive = values[values > 0]
+    low = float(positive.min()) if len(positive) else high
+    return low / 1.15, high * 1.25
+
+
+def _draw_distribution(
+    ax: Axes, curve: MarginCurve, place: Tensor, order: Tensor, how: Look, name: str, high: float
+) -> None:
+    """Draw the median line and the shade from 5 % to 95 %."""
+    quantiles = curve.quantiles(0.05, 0.5, 0.95).cpu()[order]
+    lower, median, upper = quantiles.unbind(1)
+    missing = int((~torch.isfinite(curve.distances)).sum())
+    if missing:
+        name = f"{name}; {missing} of {curve.distances.numel()} margins not found"
+    ax.fill_between(place, lower.clamp(max=high), upper.clamp(max=high), color=how.colour, alpha=0.16, linewidth=0)
+    shown = torch.where(torch.isfinite(median), median, torch.nan)
+    ax.plot(
+        place,
+        shown,
+        color=how.colour,
+        linestyle=how.line,
+        linewidth=2,
+        marker=how.marker,
+        markersize=4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        zorder=3,
+        label=name,
+    )
+
+
+def _draw_points(ax: Axes, place: Tensor, distances: Tensor, how: Look, share: tuple[int, int]) -> None:
+    """Draw one point per image and band, spread sideways by a fixed rule; several curves stand side by side."""
+    index, count = share
+    gaps = place.unique().diff()
+    width = SPREAD * (float(gaps.min()) if len(gaps) else 1.0) / count
+    spread = (torch.arange(1, distances.shape[1] + 1, dtype=torch.float64) * GOLDEN) % 1 - 0.5
+    x = place.unsqueeze(1) + width * (spread + index - (count - 1) / 2)
+    found = torch.isfinite(distances)
+    ax.scatter(x[found], distances[found], s=3, color=how.colour, alpha=0.35, linewidths=0, zorder=2)
+
+
+def _draw_missing(ax: Axes, place: Tensor, distances: Tensor, how: Look, high: float) -> None:
+    """Draw a triangle on the upper edge for every band in which some image has no margin."""
+    missing = (~torch.isfinite(distances)).any(1)
+    if bool(missing.any()):
+        at = place[missing]
+        edge = torch.full_like(at, high)
+        ax.scatter(at, edge, s=28, marker="^", color=how.colour, clip_on=False, zorder=4)
+
+
+def _plain_numbers(ax: Axes, scale: str) -> None:
+    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten."""
+    if scale == "log":
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _caption(curves: Sequence[MarginCurve], *, points: bool) -> str:
+    """Return how the picture is to be read."""
+    images = " or ".join(str(count) for count in sorted({curve.distances.shape[1] for curve in curves}))
+    data = " and ".join(sorted({curve.data for curve in curves}))
+    dot = "Dot: one image. " if points else ""
+    low = "" if bool(curves[0].frequency.isnan().any()) else " (left: coarse, right: fine)"
+    return (
+        f"{images} images of {data}, each changed only along the patterns of one band{low}. "
+        f"{dot}Line: median. Shade: 5 % to 95 %. Low = a small change is enough."
+    )
+
+
+def _write_values(ax: Axes, medians: Tensor) -> None:
+    """Write each block's number into it, in white or black, and cross out what is infinite."""
+    finite = medians[torch.isfinite(medians)]
+    middle = float(finite.min() + finite.max()) / 2 if len(finite) else 0.0
+    size = 8 if medians.shape[1] <= 8 else 6
+    for row, values in enumerate(medians.tolist()):
+        for column, value in enumerate(values):
+            if math.isinf(value):
+                ax.plot(column, row, marker="x", color=FAINT)
+            else:
+                colour = "white" if value < middle else "black"
+                ax.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=size, color=colour)
+
+
+def _ticks(frequencies: Tensor) -> list[str]:
+    """Return tick labels: frequencies, or indices where there are none."""
+    return [f"{index}" if math.isnan(value) else f"{value:.3g}" for index, value in enumerate(frequencies.tolist())]

@@ -1,0 +1,75 @@
+"""What every picture shares: colours that survive colour blindness and grey print, marks, fonts, an empty figure."""
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one curve is drawn; no two differ in colour alone."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+# Five colours of Okabe and Ito in an order of falling contrast to white; dash and marker tell them apart in grey.
+LOOKS = (
+    Look("#0072B2", "-", "o"),
+    Look("#D55E00", "--", "s"),
+    Look("#009E73", "-.", "^"),
+    Look("#CC79A7", ":", "D"),
+    Look("#555555", (0, (5, 1, 1, 1, 1, 1)), "v"),
+)
+
+SEQUENTIAL = "viridis"
+DIVERGING = "RdBu_r"
+INK = "#222222"
+FAINT = "#666666"
+
+TITLE: dict[str, Any] = {"fontsize": 11.5, "fontweight": "bold", "color": INK, "loc": "left"}
+SUBTITLE: dict[str, Any] = {"fontsize": 8, "color": FAINT, "linespacing": 1.25, "va": "bottom"}
+
+
+def look(index: int) -> Look:
+    """Return how the curve of that index is drawn; after the last look the first comes again."""
+    return LOOKS[index % len(LOOKS)]
+
+
+def blank(width: float = 7.0, height: float = 4.6) -> Figure:
+    """Return an empty figure of that size in inches, which no window knows of."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def axes_or_new(ax: Axes | None, width: float = 7.0, height: float = 4.6) -> Axes:
+    """Return the axes given, or those of a new figure."""
+    return blank(width, height).add_subplot() if ax is None else ax
+
+
+def tidy(ax: Axes) -> None:
+    """Remove the frame's upper and right side and add a faint grid behind the data."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(visible=True, color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(colors=FAINT, labelsize=9)
+
+
+def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
+    """Write what is shown, and below it how to read it, in lines of at most `width` letters.
+
+    The lines do not take part in the layout: it would narrow the axes for them. Room above the axes comes from the
+    title, which is padded by the height of the lines.
+    """
+    lines = textwrap.wrap(subtitle, width)
+    ax.set_title(title, pad=9 + 11 * len(lines), **TITLE)
+    note = ax.annotate(
+        "\n".join(lines), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", **SUBTITLE
+    )
+    note.set_in_layout(False)
