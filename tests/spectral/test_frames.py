@@ -130,6 +130,15 @@ def test_other_devices_are_reached():
     assert frame.synthesise(away, band.to("meta")).shape == (20, 2, 8, 8)
 
 
+def test_what_inference_mode_moves_to_a_device_still_carries_gradients():
+    frame = Frame(rings(basis("dct", (8, 8))), channels=1)
+    images, band = torch.rand(2, 1, 8, 8, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
+    with torch.inference_mode():
+        frame.analyse(images, band)
+    frame.analyse(images.requires_grad_(), band).sum().backward()
+    assert images.grad is not None
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", BANDS)

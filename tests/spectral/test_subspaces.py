@@ -99,7 +99,7 @@ def test_frequencies_are_centres_in_cycles_per_image():
         )
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (15, 15), (12, 9)])
+@pytest.mark.parametrize("shape", [(16, 16), (15, 15), (12, 9), (8, 14)])
 @pytest.mark.parametrize("count", [1, 4, 8])
 def test_fourier_rings_are_the_rings_of_the_fft(shape, count):
     height, width = shape
