@@ -78,7 +78,9 @@ def test_no_other_function_can_be_named(tmp_path, name):
         cifar.read_pickle(tmp_path / "batch")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00", b"plain text", pickle.dumps([1]), pickle.dumps({b"data": 1})])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x02}q\x00", b"plain text", pickle.dumps([1]), pickle.dumps({b"data": 1})]
+)
 def test_damaged_batches_are_refused(tmp_path, content):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()

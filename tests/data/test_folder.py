@@ -41,7 +41,7 @@ def test_sub_folders_are_classes_in_alphabetical_order(pets):
 def test_the_split_may_be_one_level_up(pets, tmp_path):
     pets.rename(tmp_path / "val")
     assert load(tmp_path).classes == ("cat", "dog")
-    with pytest.raises(UsageError, match="train/class/image.png; got only val"):
+    with pytest.raises(UsageError, match=r"train/class/image\.png; got only val"):
         load(tmp_path, split="train")
 
 
@@ -140,10 +140,10 @@ def test_bad_npz_is_refused_in_one_sentence(tmp_path, arrays, words):
 def test_damaged_and_missing_npz(tmp_path):
     path = save(tmp_path / "set.npz", x=X, y=Y)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UsageError, match="readable .npz"):
+    with pytest.raises(UsageError, match=r"readable \.npz"):
         load(path)
     path.write_bytes(b"")
-    with pytest.raises(UsageError, match="readable .npz"):
+    with pytest.raises(UsageError, match=r"readable \.npz"):
         load(path)
     with pytest.raises(UsageError, match="neither: check the path"):
         load(tmp_path / "none.npz")

@@ -50,12 +50,17 @@ def test_a_draw_is_seeded_without_replacement_and_a_prefix_of_a_larger_one(digit
         (lambda raw: (raw / "t10k-images-idx3-ubyte").unlink(), "put it into"),
         (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08"), "another header"),
         (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(b"nothing of the kind"), "another header"),
-        (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(np.zeros((3, 9, 9), np.uint8))[:-1]), "242 bytes"),
+        (
+            lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(np.zeros((3, 9, 9), np.uint8))[:-1]),
+            "242 bytes",
+        ),
         (lambda raw: (raw / "t10k-images-idx3-ubyte").write_bytes(by_hand(np.zeros((0, 9, 9), np.uint8))), "one label"),
         (lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"no gzip"), "fetch it again"),
         (lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"x" * 99)[:-9]), "fetch it again"),
         (
-            lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(by_hand(np.full(3, 10, np.uint8)))),
+            lambda raw: (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(
+                gzip.compress(by_hand(np.full(3, 10, np.uint8)))
+            ),
             "must lie in 0 ... 9",
         ),
     ],
@@ -69,9 +74,11 @@ def test_damaged_files_are_refused_in_one_sentence(digits, damage, words):
 
 def test_missing_sets_say_what_to_put_where(tmp_path, monkeypatch):
     monkeypatch.delenv("GEOMROB_DATA", raising=False)
-    with pytest.raises(UsageError, match="pass --data-dir or set GEOMROB_DATA to the folder that holds FashionMNIST/raw"):
+    with pytest.raises(
+        UsageError, match="pass --data-dir or set GEOMROB_DATA to the folder that holds FashionMNIST/raw"
+    ):
         load("fashion-mnist")
-    with pytest.raises(UsageError, match="data_dir must hold FashionMNIST/raw.*put the files of fashion-mnist there"):
+    with pytest.raises(UsageError, match=r"data_dir must hold FashionMNIST/raw.*put the files of fashion-mnist there"):
         load("fashion-mnist", data_dir=tmp_path)
 
 

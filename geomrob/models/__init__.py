@@ -1,0 +1,101 @@
+"""Models by name: a table of facts, and one function that loads them."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from geomrob.arrays import UsageError, unknown
+from geomrob.models.entry import Claim, ModelEntry
+from geomrob.models.lenet import lenet
+from geomrob.models.resnet import resnet
+from geomrob.models.sources import from_factory, load_weights
+
+__all__ = ["MODELS", "Claim", "ModelEntry", "build", "load", "move"]
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+MODELS: dict[str, ModelEntry] = {
+    "fmnist-lenet": ModelEntry(
+        builder=lenet,
+        shape=(1, 28, 28),
+        classes=10,
+        mean=(0.2860,),
+        std=(0.3530,),
+        weights="fmnist-lenet.safetensors",
+        sha256="ab459196a9f5f66d59984ef9af5428a84456f48cbde87883cf896d7cff6be2f6",
+        claims=(Claim("fashion-mnist", "test", 0.9155), Claim("fashion-mnist-1k", "test", 0.919)),
+        command="geomrob train fmnist-lenet --seed 0",
+        reference="LeCun et al., Gradient-based learning applied to document recognition, 1998.",
+    ),
+    "fmnist-resnet8": ModelEntry(
+        builder=partial(resnet, widths=(16, 32, 64), depths=(1, 1, 1)),
+        shape=(1, 28, 28),
+        classes=10,
+        mean=(0.2860,),
+        std=(0.3530,),
+        weights="fmnist-resnet8.safetensors",
+        sha256="",
+        claims=(),
+        command="geomrob train fmnist-resnet8 --seed 0",
+        reference="He et al., Deep residual learning for image recognition, 2016, section 4.2, one block a stage.",
+    ),
+}
+
+
+def load(name: str, *, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
+    """Return a model that takes images in [0, 1] and gives logits, in eval mode, gradients off for its parameters.
+
+    Args:
+        name: A row of `MODELS`, or `package.module:factory`: a function of your own code that is imported and called
+            without arguments and returns a `torch.nn.Module` with the normalisation inside.
+        weights: A `.safetensors`, `.pt` or `.pth` file to use instead of the row's own weights, or for the factory's
+            model; None takes the row's own, or the factory's model as it is.
+        device: Where the model shall live, `cpu` or `cuda`.
+
+    Returns:
+        The model. It is a fresh one on each call.
+
+    Raises:
+        UsageError: Unknown name, a factory that fails, weights that are missing, damaged or of another model, no such
+            device.
+
+    Example:
+        >>> model = load("fmnist-lenet")
+        >>> model(torch.zeros(1, 1, 28, 28)).shape, model.training
+        (torch.Size([1, 10]), False)
+    """
+    model = from_factory(name) if ":" in name else build(name, seed=0)
+    if weights is not None:
+        load_weights(model, weights)
+    elif name in MODELS:
+        load_weights(model, ASSETS / MODELS[name].weights, sha256=MODELS[name].sha256)
+    return move(model, device).eval().requires_grad_(False)
+
+
+def move(model: nn.Module, device: str | torch.device) -> nn.Module:
+    """Return the model on `device`.
+
+    Raises:
+        UsageError: PyTorch knows no such device here.
+    """
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"device must be one that PyTorch can use; got {str(device)!r} ({reason}): try cpu") from None
+
+
+def build(name: str, *, seed: int) -> nn.Module:
+    """Return an untrained model of the table on the CPU, its parameters drawn by `seed`; the global generator is kept.
+
+    Raises:
+        UsageError: No such row.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    entry = MODELS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return entry.builder(shape=entry.shape, classes=entry.classes, mean=entry.mean, std=entry.std)

@@ -1,0 +1,110 @@
+"""Small residual networks for small images: a 3x3 stem, stages of basic blocks, one linear layer."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geomrob.arrays import UsageError
+from geomrob.models.normalized import Normalize
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation, added to a shortcut (1x1 where the shape changes)."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or width_in != width:
+            self.shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the features (N, width, H / stride, W / stride)."""
+        hidden = F.relu(self.bn1(self.conv1(inputs)))
+        return F.relu(self.bn2(self.conv2(hidden)) + self.shortcut(inputs))
+
+
+class ResNet(nn.Module):
+    """A 3x3 stem, a stage a width (each after the first halves the image), the mean over pixels, one linear layer."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        widths: Sequence[int],
+        depths: Sequence[int],
+        stem_stride: int,
+    ) -> None:
+        super().__init__()
+        self.norm = Normalize(mean, std)
+        self.stem = nn.Conv2d(shape[0], widths[0], 3, stem_stride, 1, bias=False)
+        self.bn = nn.BatchNorm2d(widths[0])
+        stages: list[nn.Module] = []
+        before = widths[0]
+        for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            blocks: list[nn.Module] = []
+            for position in range(depth):
+                blocks.append(BasicBlock(before, width, 2 if index and not position else 1))
+                before = width
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.Sequential(*stages)
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits (N, K) of images in [0, 1]."""
+        hidden = F.relu(self.bn(self.stem(self.norm(inputs))))
+        return self.fc(self.stages(hidden).mean((2, 3)))
+
+
+def resnet(
+    *,
+    shape: tuple[int, int, int] = (3, 32, 32),
+    classes: int = 10,
+    mean: Sequence[float] = (0.4914, 0.4822, 0.4465),
+    std: Sequence[float] = (0.2470, 0.2430, 0.2610),
+    widths: Sequence[int] = (64, 128, 256, 512),
+    depths: Sequence[int] = (2, 2, 2, 2),
+    stem_stride: int = 1,
+) -> ResNet:
+    """Return an untrained residual network of basic blocks that takes images in [0, 1].
+
+    It has 2 + 2 x sum(depths) layers with weights: the defaults are the ResNet-18 of the CIFAR papers, widths
+    (16, 32, 64) with depths (1, 1, 1) a ResNet-8, with depths (3, 3, 3) the ResNet-20.
+
+    Args:
+        shape: Channels, height and width of the images.
+        classes: Number of logits.
+        mean: What the first layer subtracts, one value a channel.
+        std: What the first layer divides by, one value a channel.
+        widths: Channels of each stage; the stem has those of the first.
+        depths: Blocks of each stage, as many as `widths`.
+        stem_stride: Step of the first convolution; 2 quarters the cost.
+
+    Returns:
+        The model, initialised by PyTorch's defaults from the global generator.
+
+    Raises:
+        UsageError: `widths` and `depths` differ in length or hold something below 1.
+
+    References:
+        He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2016, section 4.2.
+
+    Differences:
+        From section 4.2: a 1x1 convolution in the shortcuts that change shape (their option B) instead of zero padding.
+
+    Example:
+        >>> import torch
+        >>> model = resnet(shape=(1, 28, 28), mean=[0.286], std=[0.353], widths=(8, 16), depths=(1, 1))
+        >>> model(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+    if not widths or len(widths) != len(depths) or min(*widths, *depths) < 1:
+        found = f"widths {tuple(widths)}, depths {tuple(depths)}"
+        raise UsageError(f"widths and depths must be as many, all at least 1; got {found}: give one pair a stage")
+    return ResNet(shape, classes, mean, std, widths, depths, stem_stride)

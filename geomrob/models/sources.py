@@ -1,0 +1,119 @@
+"""Where models and weights come from: the table's files, a file of the user, a factory of the user's own code."""
+
+import hashlib
+import importlib
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
+from torch import Tensor, nn
+
+from geomrob.arrays import UsageError
+from geomrob.models.normalized import Normalize
+
+SHOWN = 3
+
+
+def from_factory(name: str) -> nn.Module:
+    """Return what `package.module:factory` builds when called without arguments. This imports and runs that code.
+
+    The current folder is searched first, as `python -m` does.
+
+    Raises:
+        UsageError: No such module or factory, the factory fails, or what it returns is no `torch.nn.Module`.
+    """
+    module_name, _, factory_name = name.partition(":")
+    if not module_name or not factory_name:
+        raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    # The factory is the user's own code: whatever it raises is told as the reason.
+    try:
+        model = getattr(importlib.import_module(module_name), factory_name)()
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"
+        raise UsageError(f"model {name!r} must be importable and build; got {found}: try it in Python first") from error
+    if not isinstance(model, nn.Module):
+        found = type(model).__name__
+        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {found}: return the model itself")
+    return model
+
+
+def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = None) -> None:
+    """Copy the weights of a file into `model`; names and shapes must agree.
+
+    The mean and standard deviation of a `Normalize` layer may be absent from the file: the model then keeps its own.
+
+    Args:
+        model: Changed in place.
+        path: A `.safetensors` file; or `.pt` or `.pth`, read with `weights_only=True`, so that no code in it runs,
+            holding a state dict or one under the key `state_dict` or `model`.
+        sha256: What the digest of the file must be; None checks nothing.
+
+    Raises:
+        UsageError: The file is missing, damaged, of another kind, or fits another model.
+    """
+    path = Path(path)
+    state = read_weights(path, sha256=sha256)
+    wanted = model.state_dict()
+    optional = {
+        f"{name}.{buffer}" if name else buffer
+        for name, module in model.named_modules()
+        if isinstance(module, Normalize)
+        for buffer in ("mean", "std")
+    }
+    problems = [f"no {key}" for key in wanted if key not in state and key not in optional]
+    problems += [f"unknown {key}" for key in sorted(state) if key not in wanted]
+    for key in wanted:
+        if key not in state:
+            continue
+        if state[key].shape != wanted[key].shape:
+            problems.append(f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}")
+        elif not bool(torch.isfinite(state[key]).all()):
+            problems.append(f"NaN or infinity in {key}")
+    if problems:
+        more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        found = ", ".join(problems[:SHOWN]) + more
+        raise UsageError(
+            f"weights must fit the model {type(model).__name__}; got {found} in {path}: choose another file"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a weights file by name, on the CPU; see `load_weights`."""
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise UsageError(f"weights must be a .safetensors, .pt or .pth file; got {str(path)!r}: convert it")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"weights must be a readable file; got {error.strerror} for {path}: check the path") from None
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise UsageError(
+            f"weights {path} must have SHA-256 {sha256[:12]}...; got {found[:12]}...: install geomrob again"
+        )
+    try:
+        state: Any = load_bytes(data) if path.suffix == ".safetensors" else _torch_state(path)
+    # torch.load fails with any of these on a file that is cut off, not a pickle, or asks for code.
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().split("\n")[0][:120]
+        raise UsageError(
+            f"weights must be a sound {path.suffix} file; got {reason!r} from {path}: fetch it again"
+        ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UsageError(f"weights must be tensors by name; got another content in {path}: save model.state_dict()")
+    return dict(state)
+
+
+def _torch_state(path: Path) -> Any:
+    """Return the state dict of a `.pt` file, looked for below the usual keys."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            return content[key]
+    return content

@@ -1,0 +1,85 @@
+"""The table of models: every row builds, loads, goes forwards and backwards, and keeps its claims."""
+
+import os
+
+import pytest
+import torch
+
+from geomrob.arrays import UsageError
+from geomrob.data import load as load_data
+from geomrob.models import ASSETS, MODELS, build, load
+from geomrob.training import accuracy, read_recipe
+
+CLAIMS = [(name, claim) for name, entry in MODELS.items() for claim in entry.claims]
+LEAST = {"fmnist-lenet": 0.905, "fmnist-resnet8": 0.925}
+
+
+def claims(embedded: bool):
+    kept = [(name, claim) for name, claim in CLAIMS if (claim.data == "fashion-mnist-1k") == embedded]
+    return pytest.mark.parametrize(("name", "claim"), kept, ids=[f"{name}-{claim.data}" for name, claim in kept])
+
+
+def measure(name, claim):
+    return accuracy(load(name), load_data(claim.data, split=claim.split))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_row_loads_ready_and_has_a_gradient_at_the_image(name):
+    entry = MODELS[name]
+    model = load(name)
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    images = torch.rand(2, *entry.shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    logits = model(images)
+    assert logits.shape == (2, entry.classes)
+    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), images)
+    assert torch.isfinite(gradient).all()
+    assert (gradient != 0).any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_row_names_the_recipe_that_made_it(name):
+    words = MODELS[name].command.split()
+    assert words[:2] == ["geomrob", "train"]
+    assert read_recipe(words[2]).model == name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_claims_reach_what_the_embedded_models_must(name):
+    full = [claim.accuracy for claim in MODELS[name].claims if claim.data == "fashion-mnist"]
+    assert full[0] >= LEAST[name]
+
+
+def test_the_embedded_weights_are_small():
+    assert sum(file.stat().st_size for file in ASSETS.glob("*.safetensors")) < 3_000_000
+
+
+@claims(embedded=True)
+def test_accuracy_on_the_embedded_images_is_as_claimed(name, claim):
+    assert measure(name, claim) == pytest.approx(claim.accuracy, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("GEOMROB_DATA" not in os.environ, reason="GEOMROB_DATA names no folder with the full data sets")
+@claims(embedded=False)
+def test_accuracy_on_the_full_test_set_is_as_claimed(name, claim):
+    assert measure(name, claim) == pytest.approx(claim.accuracy, abs=2e-4)
+
+
+def test_building_is_seeded_and_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    one, two, other = (build("fmnist-lenet", seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(one.fc1.weight, two.fc1.weight)
+    assert not torch.equal(one.fc1.weight, other.fc1.weight)
+
+
+def test_each_call_loads_a_fresh_model():
+    assert load("fmnist-lenet") is not load("fmnist-lenet")
+
+
+def test_unknown_names_and_devices_are_one_sentence():
+    with pytest.raises(UsageError, match="did you mean fmnist-lenet"):
+        load("fmnist-lennet")
+    with pytest.raises(UsageError, match="try cpu"):
+        load("fmnist-lenet", device="nowhere")

@@ -1,0 +1,46 @@
+"""`geomrob train`."""
+
+import json
+
+import pytest
+
+from geomrob.cli import main
+from geomrob.models import load
+
+RECIPE = 'model = "fmnist-lenet"\ndata = "fashion-mnist-1k"\nsplit = "test"\nsamples = 60\nheld_out = 20\nepochs = 1\n'
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "mine.toml").write_text(RECIPE)
+    return str(tmp_path / "mine.toml")
+
+
+def test_it_trains_resumes_and_prints_where_the_weights_are(tmp_path, recipe, capsys):
+    out = tmp_path / "run"
+    assert main(["train", recipe, "--out", str(out), "--json", "--device", "cpu"]) == 0
+    printed = capsys.readouterr()
+    facts = json.loads(printed.out)
+    assert facts["model"] == "fmnist-lenet"
+    assert facts["epochs"] == facts["best_epoch"] == 1
+    assert "epoch 1, step 1/1, loss" in printed.err
+    load("fmnist-lenet", weights=facts["weights"])
+    assert main(["train", recipe, "--out", str(out)]) == 0
+    assert "sha256" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["fmnist-lennet"], "did you mean fmnist-lenet"),
+        (["fmnist-lenet", "--data-dir", "no/such/folder"], "data_dir must hold FashionMNIST/raw"),
+        (["smoke", "--device", "nowhere"], "try cpu"),
+    ],
+)
+def test_misuse_is_one_line_and_exit_2(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert error.count("\n") == 1

@@ -1,0 +1,160 @@
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from geomrob.arrays import UsageError
+from geomrob.data import load
+from geomrob.data.entry import Samples
+from geomrob.models import build
+from geomrob.training import Options, accuracy, fit
+
+FEW = Options(epochs=3, batch=16, held_out=20, max_rate=0.05, crop=1, flip=True)
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return load("fashion-mnist-1k", samples=100)
+
+
+def dropping() -> nn.Module:
+    """A model that draws from the global generator while it trains, with batch statistics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        layers = [nn.Flatten(), nn.Linear(784, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.5), nn.Linear(12, 10)]
+        return nn.Sequential(*layers)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+def killed_after(epochs: int):
+    """Progress that ends the training in the middle of an epoch, as a signal does."""
+
+    def progress(epoch, step, _steps, _loss):
+        if epoch == epochs + 1 and step == 2:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_a_separable_problem_is_learnt():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(120) % 3
+    images = 0.2 * torch.rand(120, 1, 3, 3, generator=generator)
+    images[torch.arange(120), 0, labels, labels] += 0.8
+    samples = Samples(images, labels, ("a", "b", "c"), torch.arange(120), "made")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 3))
+    fitted = fit(model, samples, Options(epochs=10, batch=20, max_rate=1.0))
+    assert accuracy(fitted.model, samples) == 1.0
+    assert fitted.history[-1].loss < fitted.history[0].loss / 2
+
+
+def test_one_step_is_that_of_sgd_by_hand(clothes):
+    """Momentum starts as the clipped gradient plus weight decay; one batch of one epoch is one step."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    weight = model[1].weight.detach().double().requires_grad_(True)
+    bias = model[1].bias.detach().double().requires_grad_(True)
+    images, labels = clothes.images.double().flatten(1), clothes.labels
+    loss = nn.functional.cross_entropy(images @ weight.T + bias, labels)
+    gradients = torch.autograd.grad(loss, [weight, bias])
+    norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
+    options = Options(epochs=1, batch=100, max_rate=0.2, schedule="constant", clip=0.1, weight_decay=0.01)
+    fit(model, clothes, options)
+    for before, gradient, after in zip((weight, bias), gradients, model.parameters(), strict=True):
+        wanted = before - 0.2 * (gradient * 0.1 / norm + 0.01 * before)
+        torch.testing.assert_close(after.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [dropping, lambda: build("fmnist-resnet8", seed=0)], ids=["dropout", "resnet8"])
+def test_resuming_equals_an_uninterrupted_training(tmp_path, clothes, make):
+    options = Options(epochs=3, batch=40, held_out=20, max_rate=0.05, crop=1, flip=True, channels_last=True)
+    straight = fit(make(), clothes, options, seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(), clothes, options, seed=5, out=tmp_path, progress=killed_after(1))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
+    resumed = fit(make(), clothes, options, seed=5, out=tmp_path)
+    for key, value in straight.model.state_dict().items():
+        torch.testing.assert_close(resumed.model.state_dict()[key], value, rtol=0, atol=1e-6)
+    assert resumed.best_epoch == straight.best_epoch
+    assert [epoch.loss for epoch in resumed.history] == pytest.approx([epoch.loss for epoch in straight.history])
+
+
+def test_the_seed_decides_everything(clothes):
+    one, two, other = (fit(dropping(), clothes, FEW, seed=seed).model for seed in (1, 1, 2))
+    assert same(one, two)
+    assert not same(one, other)
+
+
+def test_it_leaves_the_global_generator_and_frozen_parameters_alone(clothes):
+    model = dropping()
+    model[1].requires_grad_(False)
+    before = torch.get_rng_state()
+    seen = model[1].weight.clone()
+    fit(model, clothes, Options(epochs=1, batch=50))
+    assert torch.equal(before, torch.get_rng_state())
+    assert not model[1].weight.requires_grad
+    assert torch.equal(seen, model[1].weight)
+    assert model[5].weight.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, clothes, Options(epochs=1, batch=20), progress=killed_after(0))
+    assert torch.equal(before, torch.get_rng_state())
+    assert not model.training
+
+
+def test_the_epoch_is_chosen_on_held_out_images_that_are_never_trained_on(clothes):
+    fitted = fit(build("fmnist-lenet", seed=0), clothes, FEW)
+    shares = [epoch.held_out for epoch in fitted.history]
+    assert fitted.best_epoch == max(range(3), key=lambda i: (shares[i], i)) + 1
+    seen: list[torch.Tensor] = []
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if module.training else None)
+    fit(model, clothes, Options(epochs=1, batch=30, held_out=20))
+    trained = {tuple(image.flatten().tolist()) for batch in seen for image in batch}
+    assert len(trained) == 80
+
+
+def test_without_held_out_images_the_last_epoch_is_kept(clothes):
+    fitted = fit(build("fmnist-lenet", seed=0), clothes, Options(epochs=2, batch=50))
+    assert fitted.best_epoch == 2
+    assert math.isnan(fitted.history[0].held_out)
+
+
+def test_the_folder_holds_weights_state_and_log(tmp_path, clothes):
+    out = tmp_path / "deep" / "run"
+    fitted = fit(build("fmnist-lenet", seed=0), clothes, FEW, out=out)
+    names = sorted(file.name for file in out.iterdir())
+    assert names == ["last.safetensors", "log.jsonl", "model.safetensors", "state.safetensors"]
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    again = fit(build("fmnist-lenet", seed=9), clothes, FEW, out=out)
+    assert same(again.model, fitted.model)
+
+
+def test_another_training_in_the_folder_is_not_gone_on_with(tmp_path, clothes):
+    fit(build("fmnist-lenet", seed=0), clothes, FEW, out=tmp_path)
+    with pytest.raises(UsageError, match="got another one in"):
+        fit(build("fmnist-lenet", seed=0), clothes, FEW, seed=1, out=tmp_path)
+    with pytest.raises(UsageError, match="a training of this model"):
+        fit(dropping(), clothes, FEW, out=tmp_path)
+    (tmp_path / "state.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="sound training state"):
+        fit(build("fmnist-lenet", seed=0), clothes, FEW, out=tmp_path)
+    assert len(fit(build("fmnist-lenet", seed=0), clothes, FEW, out=tmp_path, resume=False).history) == 3
+
+
+def test_misuse_is_one_sentence(tmp_path, clothes):
+    with pytest.raises(UsageError, match="more images than held_out; got 100 and 100"):
+        fit(dropping(), clothes, Options(held_out=100))
+    with pytest.raises(UsageError, match=r"call model.requires_grad_\(True\)"):
+        fit(dropping().requires_grad_(False), clothes)
+    with pytest.raises(UsageError, match="loss must stay finite"):
+        fit(dropping(), clothes, Options(epochs=5, batch=10, max_rate=1e30, clip=0))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="folder to write to"):
+        fit(dropping(), clothes, FEW, out=tmp_path / "file")

@@ -1,0 +1,64 @@
+import pytest
+
+from geomrob.arrays import UsageError
+from geomrob.data import DATASETS
+from geomrob.models import MODELS
+from geomrob.training.recipe import FOLDER, Options, read_recipe
+
+HEAD = 'model = "fmnist-lenet"\ndata = "mnist"\n'
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in FOLDER.glob("*.toml")))
+def test_every_recipe_names_a_model_and_a_data_set(name):
+    recipe = read_recipe(name)
+    assert recipe.model in MODELS
+    assert recipe.split in DATASETS[recipe.data].splits
+    assert MODELS[recipe.model].shape == DATASETS[recipe.data].shape
+
+
+def test_the_recipes_of_the_embedded_models_never_train_on_the_test_set():
+    for entry in MODELS.values():
+        recipe = read_recipe(entry.command.split()[2])
+        assert recipe.split == "train"
+        assert recipe.options.held_out > 0
+
+
+def test_a_file_of_the_user(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + "epochs = 2\nclip = 1\nflip = true\n")
+    recipe = read_recipe(path)
+    assert recipe.options == Options(epochs=2, clip=1, flip=True)
+    assert (recipe.model, recipe.data, recipe.split, recipe.samples) == ("fmnist-lenet", "mnist", "train", 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("epoch = 2", "did you mean epochs"),
+        ("epochs = 2.5", "epochs of a recipe must be of type int; got 2.5"),
+        ("flip = 1", "must be of type bool; got 1"),
+        ("batch = true", "must be of type int; got True"),
+        ("samples = -1", "samples of a recipe must be at least 0"),
+        ("batch = 0", "batch of a recipe must be at least 1; got 0"),
+        ("clip = nan", "clip of a recipe must be at least 0; got nan"),
+        ("peak = 1.0", r"peak must lie in \(0, 1\)"),
+        ("max_rate = inf", "max_rate above 0"),
+        ('schedule = "onecycle"', "did you mean one-cycle"),
+        ("epochs = ", "readable TOML file"),
+    ],
+)
+def test_bad_recipes_are_refused_in_one_sentence(tmp_path, lines, words):
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + lines)
+    with pytest.raises(UsageError, match=words):
+        read_recipe(path)
+
+
+def test_unknown_and_incomplete_recipes(tmp_path):
+    with pytest.raises(UsageError, match="did you mean fmnist-lenet"):
+        read_recipe("fmnist-lennet")
+    with pytest.raises(UsageError, match="readable TOML file"):
+        read_recipe(tmp_path / "none.toml")
+    (tmp_path / "half.toml").write_text('model = "fmnist-lenet"')
+    with pytest.raises(UsageError, match="must name its data"):
+        read_recipe(tmp_path / "half.toml")
