@@ -22,7 +22,7 @@ HEAD = 0.75
 HEADLINE = "What is the smallest change that flips the decision?"
 READING = (
     "Below each image, the class that the model sees in it. The change may use the patterns of one band only; it\n"
-    "is drawn magnified (red = brighter, blue = darker; for colour images grey = no change). A larger size = harder to fool."
+    "is drawn magnified (red = brighter, blue = darker; for colour images grey = no change). Larger = harder to fool."
 )
 HEADING: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": INK, "annotation_clip": False}
 

@@ -1,0 +1,130 @@
+"""`geomrob margin`: how far the decision boundary is in each band of a basis."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from geomrob.cli import console, report, write
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from geomrob.data.entry import Samples
+    from geomrob.results import MarginCurve
+    from geomrob.spectral.bases import Basis
+
+EXAMPLES = 3
+FILES = (".npz", ".npy", ".safetensors")
+
+
+def margin(
+    *,
+    model: tuple[str, ...] = ("fmnist-lenet",),
+    weights: Path | None = None,
+    data: str = "fashion-mnist-1k",
+    data_dir: Path | None = None,
+    basis: str = "dct",
+    bands: Literal["blocks", "diagonal", "grid", "rings"] = "blocks",
+    size: int | None = None,
+    step: int | None = None,
+    count: int | None = None,
+    method: Literal["deepfool", "superdeepfool", "ddn", "tight"] = "tight",
+    samples: int = 100,
+    norm: float = 2,
+    seed: int = 0,
+    device: str = "auto",
+    memory: float | None = None,
+    out: Path = Path("geomrob-margin"),
+    figure: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
+
+    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and examples.png.
+
+    Args:
+        model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
+        weights: Weights of that model, .safetensors or .pt.
+        data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
+        data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
+        basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
+        bands: Which sets of basis vectors to measure: blocks along the diagonal, only their diagonal, all blocks (a
+            map), or rings of equal frequency.
+        size: Side of a block in coefficients; the default follows the image size.
+        step: Distance between blocks in coefficients.
+        count: Number of rings.
+        method: Search for the boundary; deepfool is the cheapest, tight the closest.
+        samples: How many images.
+        norm: Norm of the distance, 1, 2 or inf.
+        seed: Of the drawn images and of everything random.
+        device: auto, cpu or cuda.
+        memory: Budget in GiB for one batch; the default follows the device.
+        out: Folder to write to.
+        figure: Where to draw the margins instead, .png, .pdf or .svg.
+        json: Print one JSON object and nothing else.
+    """
+    from geomrob.analysis.margins import margin_curve
+    from geomrob.spectral.subspaces import bands as make_bands
+
+    picture = write.check_picture(figure or out / "margin.png")
+    place = console.resolve_device(device)
+    networks = _networks(model, weights, place)
+    drawn = _images(data, data_dir, samples, seed)
+    subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
+    curves: list[MarginCurve] = []
+    for name, network in networks.items():
+        with console.progress(f"margins of {name}", quiet=json) as progress:
+            curve = margin_curve(
+                network,
+                drawn.images.to(place),
+                subspaces=subspaces,
+                method=method,
+                norm=norm,
+                seed=seed,
+                memory_bytes=None if memory is None else int(memory * 2**30),
+                labels=drawn.labels.to(place),
+                name=name,
+                data=drawn.name,
+                indices=drawn.indices,
+                band_kind=bands,
+                progress=progress,
+            )
+        curves.append(curve)
+    files = write.write_curves(curves, out)
+    if any(bool(curve.reached.any()) for curve in curves):
+        files.append(write.write_picture(write.margin_figure(curves), picture))
+    report.tell(curves, files, as_json=json)
+    return 0 if all(bool((curve.reached == 1).all()) for curve in curves) else 3
+
+
+def _networks(names: tuple[str, ...], weights: Path | None, device: "torch.device") -> dict[str, "nn.Module"]:
+    """Return the models by name, all loaded before the first is measured."""
+    from geomrob.arrays import UsageError
+    from geomrob.models import load
+
+    if weights is not None and len(names) > 1:
+        raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+    return {name: load(name, weights=weights, device=device) for name in names}
+
+
+def _images(data: str, data_dir: Path | None, samples: int, seed: int) -> "Samples":
+    """Return the drawn images; files that were left out are told on stderr."""
+    from geomrob.data import load
+
+    drawn = load(data, data_dir=data_dir, samples=samples, seed=seed)
+    if drawn.skipped:
+        sys.stderr.write(f"note: left out {len(drawn.skipped)} files of {data}; the first: {drawn.skipped[0]}\n")
+    return drawn
+
+
+def _basis(name: str, drawn: "Samples", data_dir: Path | None, seed: int) -> "Basis":
+    """Return the basis of that name, or the one in that file; `pca` is fitted on all images of the data set."""
+    from geomrob.data import load
+    from geomrob.spectral.bases import BASES, basis
+
+    shape = drawn.images.shape[-2:]
+    if name not in BASES and Path(name).suffix in FILES:
+        return basis("custom", shape, file=Path(name))
+    fitted_on = load(drawn.name, data_dir=data_dir).images if name == "pca" else None
+    return basis(name, shape, seed=seed, images=fitted_on)

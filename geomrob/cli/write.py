@@ -1,0 +1,80 @@
+"""The files of a command: results, a csv for spreadsheets, pictures; each is written whole or not at all."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from geomrob.results import MarginCurve
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def check_picture(path: Path) -> Path:
+    """Return `path` if a picture can be written there, so that this is known before the work.
+
+    Raises:
+        UsageError: An ending that is no picture's, or a folder that cannot be written to.
+    """
+    from geomrob.arrays import UsageError
+    from geomrob.runs import writable
+
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {path}: rename it")
+    writable(path.parent)
+    return path
+
+
+def slug(name: str) -> str:
+    """Return `name` as a part of a file name.
+
+    Example:
+        >>> slug("my_models.nets:small")
+        'my_models.nets-small'
+    """
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "model"
+
+
+def write_curves(curves: Sequence["MarginCurve"], folder: Path) -> list[Path]:
+    """Return the files that now hold the curves: margin.json (+ npz), or one pair per model, and margin.csv."""
+    from geomrob.cli.report import to_csv
+    from geomrob.files import write_atomic
+    from geomrob.results import save
+
+    names = ["margin"] if len(curves) == 1 else [f"margin-{slug(curve.model)}" for curve in curves]
+    files: list[Path] = []
+    for name, curve in zip(names, curves, strict=True):
+        page = save(curve, folder / f"{name}.json")
+        files += [page, page.with_suffix(".npz")]
+    table = folder / "margin.csv"
+    write_atomic(table, to_csv(curves).encode())
+    return [*files, table]
+
+
+def write_picture(figure: "Figure", path: Path) -> Path:
+    """Return `path`, which now holds the figure in the format of its ending."""
+    from geomrob.files import write_atomic
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:].lower())
+    write_atomic(path, buffer.getvalue())
+    return path
+
+
+def margin_figure(curves: Sequence["MarginCurve"]) -> "Figure":
+    """Return the picture of the margins: a map for each model where the bands are a grid, else curves."""
+    from geomrob.plot.margins import plot_margin_map, plot_margins
+    from geomrob.plot.style import blank
+
+    if curves[0].band_kind != "grid":
+        figure = blank()
+        plot_margins(curves, ax=figure.add_subplot())
+        return figure
+    figure = blank(6.2 * len(curves), 5.6)
+    for curve, ax in zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True):
+        plot_margin_map(curve, ax=ax)
+    return figure

@@ -1,0 +1,50 @@
+"""How commands talk."""
+
+import sys
+
+import pytest
+
+from geomrob.arrays import UsageError
+from geomrob.cli.console import progress, resolve_device, say, show_table
+
+
+def test_table_in_a_pipe_cuts_nothing(capsys):
+    show_table(["band", "a very long heading indeed"] * 4, [["block 0:8", "1.234567"] * 4])
+    told = capsys.readouterr().out
+    assert told.count("a very long heading indeed") == 4
+    assert told.count("block 0:8") == 4
+
+
+def test_say_is_on_stdout(capsys):
+    say("one", "two")
+    assert capsys.readouterr() == ("one\ntwo\n", "")
+
+
+def test_progress_is_silent_where_nobody_watches(capsys):
+    with progress("work") as tell:
+        tell(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress("work", quiet=True) as tell:
+        tell(1, 2)
+    assert capsys.readouterr() == ("", "")
+    with progress("work") as tell:
+        tell(1, 2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "work" in err
+
+
+def test_device_by_name():
+    assert resolve_device("cpu").type == "cpu"
+    assert resolve_device("auto").type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu9", "cuda:99", "", "cpu:x"])
+def test_unknown_device_is_one_sentence(name):
+    with pytest.raises(UsageError, match="device must be auto, cpu or a GPU"):
+        resolve_device(name)
