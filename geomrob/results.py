@@ -86,7 +86,9 @@ class MarginCurve:
     `distances[r, i]` is the distance of image i to the boundary of its predicted region inside band r, in [0, 1] pixel
     units, free of the box; infinity where none was found, `status` says why. `targets` is the class behind the
     boundary (-1 where none). `frequency` is each band's centre in cycles per image (NaN in a basis without
-    frequencies), `frequencies` its vertical and horizontal centre. `interval` is the bootstrap interval of the median.
+    frequencies), `frequencies` its vertical and horizontal centre. `forwards` and `backwards` are model
+    sample-evaluations; those that an image's bands share are divided among them. `interval` is the bootstrap interval
+    of the median.
     """
 
     model: str
@@ -106,8 +108,8 @@ class MarginCurve:
     labels: Labels
     indices: Labels
     interval: Float[Tensor, "r 2"]
-    forwards: Int64[Tensor, "r n"]
-    backwards: Int64[Tensor, "r n"]
+    forwards: Float[Tensor, "r n"]
+    backwards: Float[Tensor, "r n"]
     provenance: Provenance
 
     def quantiles(self, *q: float) -> Float[Tensor, "r q"]:
@@ -187,9 +189,7 @@ def load(path: Path | str, kind: type[Any] = object) -> object:
             f"{facts_file} must be JSON written by geomrob.save; got a damaged file: save again"
         ) from error
     if schema != SCHEMA:
-        raise UsageError(
-            f"{facts_file} must have schema {SCHEMA}; got {schema!r}: use the geomrob that wrote it"
-        )
+        raise UsageError(f"{facts_file} must have schema {SCHEMA}; got {schema!r}: use the geomrob that wrote it")
     if hashlib.sha256(packed).hexdigest() != digest:
         raise UsageError(
             f"{arrays_file} must be the file saved with its .json; got another or a damaged one: save again"

@@ -1,0 +1,243 @@
+"""Margins by band: how far the decision boundary is inside each subspace, for many images at once."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from geomrob.arrays import Images, Labels, Model, UsageError, check_images, check_norm, norms, unknown
+from geomrob.attacks import ATTACKS
+from geomrob.attacks.attack import predictions
+from geomrob.attacks.search import MEMORY, Search, block_size, evaluating, linearise, refine
+from geomrob.results import MarginCurve, Status
+from geomrob.runs import Clock, Run
+from geomrob.spectral.frames import Frame
+from geomrob.spectral.subspaces import Subspace
+
+Progress = Callable[[int, int], object]
+
+CANDIDATES = 10
+"""Classes that can lie behind the boundary, the predicted one included: the released framework's number."""
+
+
+def margin_curve(
+    model: Model,
+    inputs: Images,
+    *,
+    subspaces: Sequence[Subspace],
+    method: str = "tight",
+    norm: float = 2,
+    tolerance: float = 1e-5,
+    labels: Labels | None = None,
+    indices: Labels | None = None,
+    name: str = "model",
+    data: str = "images",
+    band_kind: str = "custom",
+    seed: int = 0,
+    memory_bytes: int | None = None,
+    progress: Progress | None = None,
+    run: Run | None = None,
+    **options: float,
+) -> MarginCurve:
+    r"""Return the margins of images in each of several subspaces of one basis.
+
+    The margin of x in S is min ||delta|| such that F(x + delta) != F(x), delta in S: the distance to the boundary of the
+    *predicted* region, in free space (no box), in [0, 1] pixel units. It is an upper bound found by search, closed in on
+    the boundary by bracketing, and re-verified on the perturbed image itself.
+
+    Args:
+        model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
+        inputs: Images in [0, 1], on the model's device.
+        subspaces: The bands, all of one basis.
+        method: deepfool, superdeepfool, ddn or tight.
+        norm: Norm of the distance; other than 2 only with deepfool.
+        tolerance: Relative width to which the boundary is bracketed.
+        labels: True classes, for the accuracy only; the predicted ones by default.
+        indices: Position of each image in its source.
+        name, data, band_kind: How the result calls model, data and bands.
+        seed: Of the bootstrap.
+        memory_bytes: Budget for activations and search state, 1 GiB by default. It bounds the pairs held at once,
+            whatever the number of bands or images.
+        progress: Called with (pairs done, pairs in all).
+        run: Folder that keeps finished parts, to resume from; the answer is the same.
+        options: Options of the method's search, such as `budget` for tight or `nearest` for deepfool.
+
+    Returns:
+        Distances bands x images, infinity where no boundary was found, with the reason in `status`.
+
+    Raises:
+        UsageError: Images outside [0, 1], unknown method, a norm that the method does not minimise, subspaces of another
+            size than the images, a model that is not deterministic or returns no finite (N, K) logits.
+
+    References:
+        Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, thesis (2022), sec. 4.2.
+
+    Differences:
+        The released framework reports the norm of the overshot DeepFool point, and of the last iterate where DeepFool
+        failed; here the boundary point, and infinity.
+
+    Example:
+        >>> from geomrob.spectral.bases import basis
+        >>> from geomrob.spectral.subspaces import blocks
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+        >>> bands = blocks(basis("dct", (8, 8)), size=4, step=2)
+        >>> margin_curve(model, torch.rand(5, 1, 8, 8), subspaces=bands).distances.shape
+        torch.Size([3, 5])
+    """
+    check_images(inputs)
+    if method not in ATTACKS:
+        raise unknown("method", method, ATTACKS)
+    if check_norm(norm) not in ATTACKS[method].norms:
+        raise UsageError(f"norm must be 2 for method {method}; got {norm:g}: use --method deepfool for other norms")
+    frame = _frame(subspaces, inputs)
+    clock = Clock(seed=seed, device=inputs.device)
+    count, bands = len(inputs), len(subspaces)
+    budget = MEMORY if memory_bytes is None else memory_bytes
+    parts: list[dict[str, Tensor]] = []
+    with evaluating(model):
+        block = _probe(model, inputs, budget)
+        tile = _tile(frame, inputs, budget)
+        for start in range(0, count, tile.images):
+            stop = min(count, start + tile.images)
+            key = f"images-{start}-{stop}"
+            if run is not None and run.has(key):
+                part = run.load_part(key)
+            else:
+                part = _measure(model, inputs[start:stop], frame, method, norm, tolerance, block, tile.bands, options)
+                if run is not None:
+                    run.save_part(key, part)
+            parts.append(part)
+            if progress is not None:
+                progress(stop * bands, count * bands)
+    whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
+    predicted = whole.pop("predictions")
+    return MarginCurve(
+        model=name,
+        data=data,
+        basis=subspaces[0].basis.name,
+        bands=tuple(subspace.name for subspace in subspaces),
+        band_kind=band_kind,
+        method=method,
+        norm=float(norm),
+        frequency=torch.tensor([float(subspace.frequency) for subspace in subspaces], dtype=torch.float64),
+        frequencies=torch.tensor(
+            [list(map(float, subspace.frequencies)) for subspace in subspaces], dtype=torch.float64
+        ),
+        dimensions=frame.dimension.cpu(),
+        predictions=predicted,
+        labels=predicted if labels is None else labels.cpu(),
+        indices=torch.arange(count) if indices is None else indices.cpu(),
+        interval=median_interval(whole["distances"], seed=seed),
+        **whole,
+        provenance=clock.provenance(
+            forwards=round(float(whole["forwards"].sum())), backwards=round(float(whole["backwards"].sum()))
+        ),
+    )
+
+
+def median_interval(
+    distances: Float[Tensor, "r n"], *, seed: int = 0, level: float = 0.95, resamples: int = 2000
+) -> Float[Tensor, "r 2"]:
+    """Return a bootstrap percentile interval of each band's median.
+
+    The median of a resample is an order statistic, so resampling the ranks once serves every band; an interval that
+    reaches the images whose margin was not found ends at infinity.
+
+    Args:
+        distances: Margins, infinity where not found.
+        seed: Of the resamples.
+        level: Coverage.
+        resamples: How many.
+    """
+    count = distances.shape[1]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(count, (resamples, count), generator=generator)
+    medians = drawn.sort(1).values[:, [(count - 1) // 2, count // 2]]
+    tail = (1 - level) / 2
+    low = medians[:, 0].sort().values[math.floor(tail * (resamples - 1))]
+    high = medians[:, 1].sort().values[math.ceil((1 - tail) * (resamples - 1))]
+    return distances.sort(1).values[:, torch.stack((low, high))]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """How many images and bands are searched together."""
+
+    images: int
+    bands: int
+
+
+def _tile(frame: Frame, inputs: Images, memory: int) -> _Tile:
+    """Return the largest tile whose search state fits into half the memory, at most 4,096 pairs."""
+    size, pixels = inputs.element_size(), inputs[0].numel()
+    each = math.prod(frame.shape) * size * (16 + CANDIDATES)
+    image = pixels * size * (3 + CANDIDATES)
+    bands = max(1, min(len(frame), (memory // 2 - image) // each))
+    return _Tile(images=max(1, min(4096 // bands, memory // 2 // (image + bands * each))), bands=bands)
+
+
+def _measure(
+    model: Model,
+    inputs: Images,
+    frame: Frame,
+    method: str,
+    norm: float,
+    tolerance: float,
+    block: int,
+    width: int,
+    options: dict[str, float],
+) -> dict[str, Tensor]:
+    """Return what `MarginCurve` keeps of every (image, band) pair of some images, `width` bands at a time."""
+    predicted = predictions(model, inputs, block)
+    columns: list[tuple[Tensor, ...]] = []
+    for first in range(0, len(frame), width):
+        bands = torch.arange(first, min(len(frame), first + width), device=inputs.device)
+        image = torch.arange(len(inputs), device=inputs.device).repeat_interleave(len(bands))
+        search = Search(
+            model, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image], block=block
+        )
+        arguments = {**options, "norm": norm} if norm != 2 else options
+        found = ATTACKS[method].search(search, linearise(search, CANDIDATES), **arguments)
+        found = refine(search, found, tolerance=tolerance)
+        logits = search.logits(found.coefficients, search.pairs)
+        crossed = found.success & (search.gap(logits, search.pairs) < 0)
+        moved = found.coefficients if norm == 2 else search.points(found.coefficients, search.pairs) - inputs[image]
+        distance = torch.where(crossed, norms(moved, norm), math.inf)
+        status = torch.where(found.success & ~crossed, int(Status.STEP_LIMIT), found.status)
+        target = torch.where(crossed, logits.argmax(1), -1)
+        spent = (search.forwards, search.backwards)
+        rows = (distance, status, target, *spent)
+        columns.append(tuple(row.cpu().reshape(len(inputs), len(bands)).T for row in rows))
+    joined = [torch.cat(part) for part in zip(*columns, strict=True)]
+    names = ("distances", "status", "targets", "forwards", "backwards")
+    return {**dict(zip(names, joined, strict=True)), "predictions": predicted.cpu()}
+
+
+def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
+    """Return the frame of the subspaces, refused if they are made for images of another size."""
+    if subspaces and tuple(subspaces[0].basis.shape) != tuple(inputs.shape[-2:]):
+        shape = "x".join(map(str, subspaces[0].basis.shape))
+        raise UsageError(
+            f"subspaces must be made for {inputs.shape[-2]}x{inputs.shape[-1]} images; got a basis of {shape}: "
+            "build the basis with the shape of the images"
+        )
+    return Frame(subspaces, inputs.shape[1])
+
+
+def _probe(model: Model, inputs: Images, memory: int) -> int:
+    """Return the batch shape for this model; refuse one that answers twice differently."""
+    with torch.no_grad():
+        once, twice = model(inputs[:8]), model(inputs[:8])
+    if once.shape != twice.shape or not torch.equal(once.nan_to_num(), twice.nan_to_num()):
+        raise UsageError(
+            "model must be deterministic; got two different answers to the same images: switch its random layers off"
+        )
+    if once.ndim != 2 or len(once) != len(inputs[:8]) or once.shape[1] < 2:
+        raise UsageError(
+            f"model must return logits shaped (N, K) with K >= 2; got {tuple(once.shape)} for {len(inputs[:8])} images: "
+            "return one score per class"
+        )
+    return block_size(model, inputs, memory)
