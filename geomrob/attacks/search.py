@@ -10,7 +10,7 @@ on its neighbours, on their order or on how many have finished.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +43,7 @@ class Found:
 
 
 @contextlib.contextmanager
-def evaluating(model: Model) -> Iterator[None]:
+def evaluating(model: Model) -> Generator[None]:
     """Hold a module in eval mode with parameter gradients off; put everything back afterwards, also after an error."""
     if not isinstance(model, nn.Module):
         yield
@@ -161,10 +161,14 @@ class Search:
 
     def logits(self, coefficients: Coefficients, pairs: Labels) -> Logits:
         """Return the logits at x + S c, one forward evaluation a pair."""
-        with torch.no_grad():
-            parts = [self.model(self.points(c, p))[:n] for c, p, n in self._blocks(coefficients, pairs)]
+
+        def ask(c: Coefficients, p: Labels, n: int) -> tuple[Tensor, ...]:
+            with torch.no_grad():
+                return (self.model(self.points(c, p))[:n],)
+
+        (logits,) = self._in_blocks(ask, coefficients, pairs)
         self.forwards[pairs.cpu()] += 1
-        return torch.cat(parts)
+        return logits
 
     def crosses(self, coefficients: Coefficients, pairs: Labels) -> Bool[Tensor, " n"]:
         """Return where x + S c has changed the decision, one forward evaluation a pair."""
@@ -177,22 +181,22 @@ class Search:
 
         One forward and r backward evaluations a pair: r vector-Jacobian products for the whole block.
         """
-        gathered: list[tuple[Tensor, ...]] = []
-        for c, p, n in self._blocks(coefficients, pairs):
+
+        def ask(c: Coefficients, p: Labels, n: int) -> tuple[Tensor, ...]:
             where = self.points(c, p).requires_grad_()
             with torch.enable_grad():
                 logits = self.model(where)
                 values = objective(logits, p)
-            kept = values.shape[1] - 1
             inner, length = [], []
             for r in range(values.shape[1]):
-                (slope,) = torch.autograd.grad(values[:, r].sum(), where, retain_graph=r < kept)
+                (slope,) = torch.autograd.grad(values[:, r].sum(), where, retain_graph=r + 1 < values.shape[1])
                 inner.append(self.frame.analyse(slope, self.band[p])[:n])
                 length.append(norms(slope)[:n])
-            gathered.append((logits[:n].detach(), values[:n].detach(), torch.stack(inner, 1), torch.stack(length, 1)))
+            return logits[:n].detach(), values[:n].detach(), torch.stack(inner, 1), torch.stack(length, 1)
+
+        logits, values, inner, length = self._in_blocks(ask, coefficients, pairs)
         self.forwards[pairs.cpu()] += 1
-        self.backwards[pairs.cpu()] += gathered[0][1].shape[1]
-        logits, values, inner, length = (torch.cat(part) for part in zip(*gathered, strict=True))
+        self.backwards[pairs.cpu()] += values.shape[1]
         return logits, values, inner, length
 
     def fit(self, coefficients: Coefficients, pairs: Labels, scale: float = 1.0) -> Coefficients:
@@ -228,15 +232,35 @@ class Search:
         low, high = (side[self.image[pairs]] if side.ndim == 4 else side for side in sides)
         return low, high
 
-    def _blocks(self, coefficients: Coefficients, pairs: Labels) -> Iterator[tuple[Coefficients, Labels, int]]:
-        """Yield the pairs in calls of one shape: coefficients, pair numbers, and how many of them are no padding."""
-        for start in range(0, len(pairs), self.block):
-            c, p = coefficients[start : start + self.block], pairs[start : start + self.block]
-            short = self.block - len(p)
-            if short:
-                c = torch.cat((c, c[-1:].expand(short, *c.shape[1:])))
-                p = torch.cat((p, p[-1:].expand(short)))
-            yield c, p, self.block - short
+    def _in_blocks(
+        self, ask: Callable[[Coefficients, Labels, int], tuple[Tensor, ...]], coefficients: Coefficients, pairs: Labels
+    ) -> tuple[Tensor, ...]:
+        """Return what `ask` answers for all pairs, asked in calls of one shape; a call too big for memory is halved.
+
+        `ask` gets the coefficients and pair numbers of a block and how many of its rows are no padding.
+        """
+        while True:
+            answers: list[tuple[Tensor, ...]] = []
+            try:
+                for start in range(0, len(pairs), self.block):
+                    c, p = coefficients[start : start + self.block], pairs[start : start + self.block]
+                    short = self.block - len(p)
+                    if short:
+                        c = torch.cat((c, c[-1:].expand(short, *c.shape[1:])))
+                        p = torch.cat((p, p[-1:].expand(short)))
+                    answers.append(ask(c, p, self.block - short))
+                return tuple(torch.cat(part) for part in zip(*answers, strict=True))
+            except RuntimeError as error:
+                if self.block == 1 or not _out_of_memory(error):
+                    raise
+            self.block //= 2
+            if self.images.is_cuda:
+                torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Return whether this is how torch says that memory ran out, on a GPU or on a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
@@ -277,9 +301,10 @@ def linearise(search: Search, candidates: int = 10) -> Linear:
     held = search.reference[first.to(images.device)[used]]
     wanted = None if search.target is None else search.target[first.to(images.device)[used]]
     at = Search(search.model, images[used], whole, reference=held, target=wanted, block=search.block)
-    chosen: list[Tensor] = []
+    rivals = torch.empty(0)
 
     def objective(logits: Logits, pairs: Labels) -> Tensor:
+        nonlocal rivals
         if logits.ndim != 2 or logits.shape[0] != len(pairs) or logits.shape[1] < 2:
             raise UsageError(
                 f"model must return logits shaped (N, K) with K >= 2; got {tuple(logits.shape)} for "
@@ -288,15 +313,16 @@ def linearise(search: Search, candidates: int = 10) -> Linear:
         count = min(candidates, logits.shape[1]) - 1
         own = logits.gather(1, held[pairs, None])
         if wanted is None:
-            rivals = logits.detach().scatter(1, held[pairs, None], -math.inf).topk(count, 1).indices
+            chosen = logits.detach().scatter(1, held[pairs, None], -math.inf).topk(count, 1).indices
         else:
-            rivals = wanted[pairs, None]
-        chosen.append(rivals)
-        return logits.gather(1, rivals) - own
+            chosen = wanted[pairs, None]
+        if not len(rivals):
+            rivals = chosen.new_zeros(len(at), chosen.shape[1])
+        rivals[pairs] = chosen
+        return logits.gather(1, chosen) - own
 
     logits, values, slopes, _ = at.slopes(at.zeros(), at.pairs, objective)
-    starts = range(0, len(used), at.block)
-    rivals = torch.cat([part[: len(used) - start] for part, start in zip(chosen, starts, strict=True)])
+    search.block = at.block
     if not bool(torch.isfinite(logits).any()):
         raise UsageError(
             "model must return finite logits; got NaN or infinity for every image: check weights and inputs"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, UsageError, norms, per_sample
 from geomrob.attacks.attack import attack
-from geomrob.attacks.search import Found, Linear, Search, keep_closest, rounding
+from geomrob.attacks.search import Found, Linear, Search, keep_closest, refine, rounding
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
@@ -17,6 +17,9 @@ ANGLES = (3.0, 0.05)
 
 SHRINKS = (0.8, 0.005)
 """First and last relative change of the radius a step in a subspace; the whole space, less bent, starts gentler."""
+
+SLACK = 1e-4
+"""Relative distance behind the boundary at which the last step, along the normal, is tried."""
 
 SOFTNESS = 0.1
 """First temperature of the rivals' soft maximum, as a share of the gap at the image; it falls to a hard maximum."""
@@ -42,7 +45,7 @@ def tight(
     between basins) to 0.05 (they settle) and s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps
     climb a soft maximum over the rival classes, the last ones the nearest rival. A run starts at the linearised distance
     of DeepFool; with budget left, further runs start at the next nearest rivals, and the third only searches the pairs
-    whose first two runs disagree.
+    whose first two runs disagree. A last step tries the normal of the boundary at the best crossing.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -114,7 +117,22 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
         moved = (radii / distance[live] - 1).abs() > agreement
         best[live], distance[live] = keep_closest(best[live], distance[live], points, torch.isfinite(radii))
         live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
-    return Found(best, torch.where(torch.isfinite(distance), int(Status.FOUND), status), taken)
+    status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
+    return _along_normal(search, Found(best, status, taken))
+
+
+def _along_normal(search: Search, found: Found) -> Found:
+    """Return the crossings, moved onto the normal of their boundary where that is closer: exact where it is flat."""
+    live = (found.success & (norms(found.coefficients) > 0)).nonzero().squeeze(1)
+    if not len(live):
+        return found
+    best = refine(search, found, tolerance=SLACK).coefficients
+    _, _, slopes, _ = search.slopes(best[live], live, lambda logits, pairs: -search.gap(logits, pairs)[:, None])
+    normal = slopes[:, 0] / per_sample(norms(slopes[:, 0]).clamp_min(torch.finfo(slopes.dtype).tiny), slopes[:, 0])
+    reach = (normal * best[live]).flatten(1).sum(1) * (1 + 2 * SLACK)
+    moved = search.fit(normal * per_sample(reach, normal), live)
+    best[live], _ = keep_closest(best[live], norms(best[live]), moved, search.crosses(moved, live))
+    return Found(best, found.status, found.steps)
 
 
 def _plan(budget: int, whole: bool) -> list[int]:
@@ -123,7 +141,7 @@ def _plan(budget: int, whole: bool) -> list[int]:
     In a band the third run is only for the pairs whose first two disagree (about 60 % of them where bands are hard), so
     that it can be long. The whole space has more basins and needs fewer steps in each.
     """
-    spent = budget - 1
+    spent = budget - 2
     if whole:
         return [spent // 4] * 4 if budget >= 60 else [spent]
     return [spent] if budget < 90 else [3 * spent // 10, 3 * spent // 10, 6 * spent // 10]
