@@ -107,7 +107,7 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
     best, taken = search.zeros(), torch.zeros_like(status)
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
-    for rank, steps in enumerate(_plan(budget, search.whole)):
+    for rank, steps in enumerate(_plan(budget, linear.rivals.shape[1] if search.whole else 0)):
         if not len(live):
             break
         direction, reach = linear.nearest(rank)
@@ -135,15 +135,16 @@ def _along_normal(search: Search, found: Found) -> Found:
     return Found(best, found.status, found.steps)
 
 
-def _plan(budget: int, whole: bool) -> list[int]:
-    """Return the steps of each run that a budget buys.
+def _plan(budget: int, start: int) -> list[int]:
+    """Return the steps of each run that a budget buys; `start` is what the linearised start cost in the whole space.
 
-    In a band the third run is only for the pairs whose first two disagree (about 60 % of them where bands are hard), so
-    that it can be long. The whole space has more basins and needs fewer steps in each.
+    In a band, where the bands of an image share that cost, the third run is only for the pairs whose first two disagree
+    (about 60 % of them where bands are hard), so that it can be long. The whole space has more basins and needs fewer
+    steps in each.
     """
-    spent = budget - 2
-    if whole:
-        return [spent // 4] * 4 if budget >= 60 else [spent]
+    spent = budget - 2 - start
+    if start:
+        return [spent // 4] * 4 if spent >= 48 else [max(1, spent)]
     return [spent] if budget < 90 else [3 * spent // 10, 3 * spent // 10, 6 * spent // 10]
 
 

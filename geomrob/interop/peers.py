@@ -1,0 +1,121 @@
+"""Minimum-norm attacks of other libraries, for comparison in one run: same model, same images, same verification.
+
+None of these libraries but foolbox is needed by geomrob. For the others: `pip install --no-deps adv-lib tqdm`.
+"""
+
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from geomrob.arrays import Images, Labels, UsageError, norms
+from geomrob.attacks.calls import evaluating
+from geomrob.results import AttackResult, Status
+
+Peer = Callable[[nn.Module, Images, Labels], Images]
+
+
+class Counted(nn.Module):
+    """A model that counts its sample-evaluations, forward and backward."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.forwards = 0
+        self.backwards = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = self.model(inputs)
+        self.forwards += len(inputs)
+        if logits.requires_grad:
+            logits.register_hook(self._count)
+        return logits
+
+    def _count(self, slope: Tensor) -> None:
+        self.backwards += len(slope)
+
+
+@dataclass(frozen=True)
+class PeerEntry:
+    """One attack of another library: the package it needs, and how to call it (inputs in [0, 1], true labels)."""
+
+    package: str
+    attack: Peer
+
+
+def _adv_lib(name: str, **options: object) -> PeerEntry:
+    def attack(model: nn.Module, inputs: Images, labels: Labels) -> Images:
+        return getattr(_adv_lib_attacks(), name)(model, inputs, labels, **options)
+
+    return PeerEntry("adv-lib", attack)
+
+
+def _foolbox(name: str, **options: object) -> PeerEntry:
+    def attack(model: nn.Module, inputs: Images, labels: Labels) -> Images:
+        foolbox = _imported("foolbox", "foolbox")
+        wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device=inputs.device)
+        return getattr(foolbox.attacks, name)(**options)(wrapped, inputs, labels, epsilons=None)[1]
+
+    return PeerEntry("foolbox", attack)
+
+
+PEERS: dict[str, PeerEntry] = {
+    "adv-lib DeepFool": _adv_lib("df"),
+    "adv-lib SuperDeepFool": _adv_lib("sdf"),
+    "adv-lib DDN, 100 steps": _adv_lib("ddn", steps=100),
+    "adv-lib DDN, 1000 steps": _adv_lib("ddn", steps=1000),
+    "adv-lib PDGD, 500 steps": _adv_lib("pdgd", num_steps=500),
+    "foolbox L2DeepFool": _foolbox("L2DeepFoolAttack"),
+    "foolbox DDN, 100 steps": _foolbox("DDNAttack", steps=100),
+}
+
+
+def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> AttackResult:
+    """Return what a peer finds, verified as ours is: success where the images returned change the decision in the box.
+
+    Args:
+        name: A row of `PEERS`.
+        model: Images in [0, 1] to logits.
+        inputs, labels: Images and the classes to leave.
+
+    Returns:
+        One entry an input. Evaluations are the mean over the inputs, rounded: peers do not tell them apart.
+
+    Raises:
+        UsageError: The library is not installed; the sentence says what to install.
+    """
+    counted = Counted(model).eval()
+    with evaluating(model):
+        perturbed = PEERS[name].attack(counted, inputs.clone(), labels).detach()
+        with torch.no_grad():
+            inside = ((perturbed >= 0) & (perturbed <= 1)).flatten(1).all(1)
+            success = (model(perturbed).argmax(1) != labels) & inside
+    spent = [torch.full_like(labels, round(count / len(inputs))) for count in (counted.forwards, counted.backwards)]
+    status = torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT))
+    moved = norms(perturbed - inputs) > 0
+    return AttackResult(inputs, labels, perturbed, success & moved, status, torch.zeros_like(labels), *spent)
+
+
+def _adv_lib_attacks() -> types.ModuleType:
+    """Return adv-lib's attacks; its plotting and data-set dependencies, which no attack uses, are stood in for."""
+    for package, parts in {"visdom": (), "torchvision": ("models", "transforms", "utils")}.items():
+        if package in sys.modules or importlib.util.find_spec(package) is not None:
+            continue
+        for name in (package, *(f"{package}.{part}" for part in parts)):
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__dict__["Visdom"] = object
+    return _imported("adv_lib.attacks", "adv-lib tqdm")
+
+
+def _imported(module: str, packages: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"this comparison needs {module.split('.')[0]}; got {error}: pip install --no-deps {packages}"
+        ) from error
