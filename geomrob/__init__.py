@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from geomrob.attacks.ddn import ddn
     from geomrob.attacks.deepfool import deepfool
     from geomrob.attacks.superdeepfool import superdeepfool
+    from geomrob.attacks.tight import tight
     from geomrob.data import load as load_data
     from geomrob.models import load as load_model
     from geomrob.plot.examples import plot_band_examples, plot_margin_map, plot_margins
@@ -40,6 +41,7 @@ __all__ = [
     "plot_margins",
     "save",
     "superdeepfool",
+    "tight",
 ]
 
 __version__ = "0.1.0"
@@ -64,6 +66,7 @@ _HOMES = {
     "plot_margins": "geomrob.plot.margins:plot_margins",
     "save": "geomrob.results:save",
     "superdeepfool": "geomrob.attacks.superdeepfool:superdeepfool",
+    "tight": "geomrob.attacks.tight:tight",
 }
 
 

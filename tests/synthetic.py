@@ -72,8 +72,8 @@ def margin_curve(*, bands=21, images=50, missing=0, seed=0, model="fmnist-lenet"
         "labels": torch.where(torch.arange(images) % 10 == 0, (labels + 1) % 10, labels),
         "indices": torch.arange(images),
         "interval": torch.stack((middle * 0.93, middle * 1.08), 1),
-        "forwards": torch.full((len(names), images), 40),
-        "backwards": torch.full((len(names), images), 30),
+        "forwards": torch.full((len(names), images), 40.0),
+        "backwards": torch.full((len(names), images), 30.0),
         "provenance": provenance(),
     }
     return MarginCurve(**(given | facts))

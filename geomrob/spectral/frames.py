@@ -9,7 +9,7 @@ matrices are gathered pair by pair and the products are batched; nothing as larg
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,6 +24,7 @@ Coefficients: TypeAlias = Float[Tensor, "p c kr kc"]
 Bands: TypeAlias = Int64[Tensor, " p"]
 
 
+@runtime_checkable
 class Coordinates(Protocol):
     """What a search needs of its subspaces: orthonormal coordinates there and back."""
 
