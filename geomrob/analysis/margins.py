@@ -1,26 +1,26 @@
 """Margins by band: how far the decision boundary is inside each subspace, for many images at once."""
 
+import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, UsageError, check_images, check_norm, norms, unknown
+from geomrob.analysis.tiles import measure, tile_size
+from geomrob.arrays import Images, Labels, Model, UsageError, check_images, check_norm, unknown
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.attack import predictions
-from geomrob.attacks.search import MEMORY, Search, block_size, evaluating, linearise, refine
-from geomrob.results import MarginCurve, Status
+from geomrob.attacks.attack import clean_logits
+from geomrob.attacks.calls import MEMORY, block_size, evaluating, scores
+from geomrob.results import MarginCurve
 from geomrob.runs import Clock, Run
 from geomrob.spectral.frames import Frame
 from geomrob.spectral.subspaces import Subspace
 
 Progress = Callable[[int, int], object]
 
-CANDIDATES = 10
-"""Classes that can lie behind the boundary, the predicted one included: the released framework's number."""
+_OWN = ("search", "linear", "norm", "live", "start")
 
 
 def margin_curve(
@@ -44,9 +44,9 @@ def margin_curve(
 ) -> MarginCurve:
     r"""Return the margins of images in each of several subspaces of one basis.
 
-    The margin of x in S is min ||delta|| such that F(x + delta) != F(x), delta in S: the distance to the boundary of the
-    *predicted* region, in free space (no box), in [0, 1] pixel units. It is an upper bound found by search, closed in on
-    the boundary by bracketing, and re-verified on the perturbed image itself.
+    The margin of x in S is min ||delta|| such that F(x + delta) != F(x), delta in S: the distance to the boundary of
+    the *predicted* region, in free space (no box), in [0, 1] pixel units. It is an upper bound found by search, closed
+    in on the boundary by bracketing, and re-verified on the perturbed image itself.
 
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
@@ -69,11 +69,12 @@ def margin_curve(
         Distances bands x images, infinity where no boundary was found, with the reason in `status`.
 
     Raises:
-        UsageError: Images outside [0, 1], unknown method, a norm that the method does not minimise, subspaces of another
-            size than the images, a model that is not deterministic or returns no finite (N, K) logits.
+        UsageError: Images outside [0, 1], unknown method or option, a norm that the method does not minimise,
+            subspaces of another size than the images, labels or indices of another number, a model that is not
+            deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
-        Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, thesis (2022), sec. 4.2.
+        Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, thesis, 2022, sec. 4.2.
 
     Differences:
         The released framework reports the norm of the overshot DeepFool point, and of the last iterate where DeepFool
@@ -88,32 +89,45 @@ def margin_curve(
         torch.Size([3, 5])
     """
     check_images(inputs)
-    if method not in ATTACKS:
-        raise unknown("method", method, ATTACKS)
-    if check_norm(norm) not in ATTACKS[method].norms:
-        raise UsageError(f"norm must be 2 for method {method}; got {norm:g}: use --method deepfool for other norms")
+    _check_method(method, norm, options)
+    _check_count("labels", labels, len(inputs))
+    _check_count("indices", indices, len(inputs))
+    inputs = inputs.detach()
     frame = _frame(subspaces, inputs)
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
     budget = MEMORY if memory_bytes is None else memory_bytes
     parts: list[dict[str, Tensor]] = []
     with evaluating(model):
-        block = _probe(model, inputs, budget)
-        tile = _tile(frame, inputs, budget)
+        _check_deterministic(model, inputs)
+        clean, block = clean_logits(model, inputs, block_size(model, inputs, budget))
+        predicted = clean.argmax(1)
+        tile = tile_size(frame, inputs, budget, norm)
         for start in range(0, count, tile.images):
             stop = min(count, start + tile.images)
             key = f"images-{start}-{stop}"
             if run is not None and run.has(key):
                 part = run.load_part(key)
             else:
-                part = _measure(model, inputs[start:stop], frame, method, norm, tolerance, block, tile.bands, options)
+                part = measure(
+                    model,
+                    inputs[start:stop],
+                    predicted[start:stop],
+                    frame,
+                    method=method,
+                    norm=norm,
+                    tolerance=tolerance,
+                    block=block,
+                    width=tile.bands,
+                    options=options,
+                )
                 if run is not None:
                     run.save_part(key, part)
             parts.append(part)
             if progress is not None:
                 progress(stop * bands, count * bands)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
-    predicted = whole.pop("predictions")
+    predicted = predicted.cpu()
     return MarginCurve(
         model=name,
         data=data,
@@ -162,60 +176,6 @@ def median_interval(
     return distances.sort(1).values[:, torch.stack((low, high))]
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """How many images and bands are searched together."""
-
-    images: int
-    bands: int
-
-
-def _tile(frame: Frame, inputs: Images, memory: int) -> _Tile:
-    """Return the largest tile whose search state fits into half the memory, at most 4,096 pairs."""
-    size, pixels = inputs.element_size(), inputs[0].numel()
-    each = math.prod(frame.shape) * size * (16 + CANDIDATES)
-    image = pixels * size * (3 + CANDIDATES)
-    bands = max(1, min(len(frame), (memory // 2 - image) // each))
-    return _Tile(images=max(1, min(4096 // bands, memory // 2 // (image + bands * each))), bands=bands)
-
-
-def _measure(
-    model: Model,
-    inputs: Images,
-    frame: Frame,
-    method: str,
-    norm: float,
-    tolerance: float,
-    block: int,
-    width: int,
-    options: dict[str, float],
-) -> dict[str, Tensor]:
-    """Return what `MarginCurve` keeps of every (image, band) pair of some images, `width` bands at a time."""
-    predicted = predictions(model, inputs, block)
-    columns: list[tuple[Tensor, ...]] = []
-    for first in range(0, len(frame), width):
-        bands = torch.arange(first, min(len(frame), first + width), device=inputs.device)
-        image = torch.arange(len(inputs), device=inputs.device).repeat_interleave(len(bands))
-        search = Search(
-            model, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image], block=block
-        )
-        arguments = {**options, "norm": norm} if norm != 2 else options
-        found = ATTACKS[method].search(search, linearise(search, CANDIDATES), **arguments)
-        found = refine(search, found, tolerance=tolerance)
-        logits = search.logits(found.coefficients, search.pairs)
-        crossed = found.success & (search.gap(logits, search.pairs) < 0)
-        moved = found.coefficients if norm == 2 else search.points(found.coefficients, search.pairs) - inputs[image]
-        distance = torch.where(crossed, norms(moved, norm), math.inf)
-        status = torch.where(found.success & ~crossed, int(Status.STEP_LIMIT), found.status)
-        target = torch.where(crossed, logits.argmax(1), -1)
-        spent = (search.forwards, search.backwards)
-        rows = (distance, status, target, *spent)
-        columns.append(tuple(row.cpu().reshape(len(inputs), len(bands)).T for row in rows))
-    joined = [torch.cat(part) for part in zip(*columns, strict=True)]
-    names = ("distances", "status", "targets", "forwards", "backwards")
-    return {**dict(zip(names, joined, strict=True)), "predictions": predicted.cpu()}
-
-
 def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
     """Return the frame of the subspaces, refused if they are made for images of another size."""
     if subspaces and tuple(subspaces[0].basis.shape) != tuple(inputs.shape[-2:]):
@@ -227,17 +187,30 @@ def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
     return Frame(subspaces, inputs.shape[1])
 
 
-def _probe(model: Model, inputs: Images, memory: int) -> int:
-    """Return the batch shape for this model; refuse one that answers twice differently."""
+def _check_method(method: str, norm: float, options: Mapping[str, float]) -> None:
+    """Refuse a method that there is not, a norm that it does not minimise, an option that its search has not."""
+    if method not in ATTACKS:
+        raise unknown("method", method, ATTACKS)
+    if check_norm(norm) not in ATTACKS[method].norms:
+        raise UsageError(f"norm must be 2 for method {method}; got {norm:g}: use --method deepfool for other norms")
+    known = [name for name in inspect.signature(ATTACKS[method].search).parameters if name not in _OWN]
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of {method}", name, known)
+
+
+def _check_count(name: str, values: Tensor | None, count: int) -> None:
+    """Refuse what is not one value an image."""
+    if values is not None and tuple(values.shape) != (count,):
+        raise UsageError(f"{name} must be shaped ({count},); got {tuple(values.shape)}: give one for each image")
+
+
+def _check_deterministic(model: Model, inputs: Images) -> None:
+    """Refuse a model that answers twice differently to the first eight images."""
+    few = inputs[:8]
     with torch.no_grad():
-        once, twice = model(inputs[:8]), model(inputs[:8])
-    if once.shape != twice.shape or not torch.equal(once.nan_to_num(), twice.nan_to_num()):
+        once, twice = scores(model, few), scores(model, few)
+    if not torch.equal(once.nan_to_num(), twice.nan_to_num()):
         raise UsageError(
             "model must be deterministic; got two different answers to the same images: switch its random layers off"
         )
-    if once.ndim != 2 or len(once) != len(inputs[:8]) or once.shape[1] < 2:
-        raise UsageError(
-            f"model must return logits shaped (N, K) with K >= 2; got {tuple(once.shape)} for {len(inputs[:8])} images: "
-            "return one score per class"
-        )
-    return block_size(model, inputs, memory)

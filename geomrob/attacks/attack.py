@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, UsageError, check_images
-from geomrob.attacks.search import MEMORY, Found, Linear, Search, block_size, evaluating, linearise
-from geomrob.results import AttackResult
-from geomrob.spectral.frames import Coordinates, Frame, WholeSpace
+from geomrob.arrays import Bounds, Images, Labels, Logits, Model, UsageError, check_images
+from geomrob.attacks.calls import MEMORY, block_size, evaluating
+from geomrob.attacks.linear import Linear, linearise
+from geomrob.attacks.search import Found, Search
+from geomrob.results import AttackResult, Status
+from geomrob.spectral.frames import Frame
 from geomrob.spectral.subspaces import Subspace
 
 Run = Callable[[Search, Linear], Found]
@@ -33,53 +35,73 @@ def attack(
         run: Searches the pairs of one chunk, given the model linearised at their images.
     """
     check_images(inputs, bounds if bounds is not None else (0.0, 1.0))
-    channels = inputs.shape[1]
-    frame: Coordinates = WholeSpace(tuple(inputs.shape[1:])) if subspace is None else Frame([subspace], channels)
+    if candidates < 2:
+        raise UsageError(f"candidates must be at least 2; got {candidates}: the class to leave is one of them")
+    inputs = inputs.detach()
+    frame = None if subspace is None else Frame([subspace], inputs.shape[1])
     budget = MEMORY if memory is None else memory
+    parts: list[tuple[Tensor, ...]] = []
     with evaluating(model):
-        block = block_size(model, inputs, budget)
-        parts = []
+        clean, block = clean_logits(model, inputs, block_size(model, inputs, budget))
+        current = clean.argmax(1)
+        reference = current if labels is None else checked_classes("labels", labels, clean)
+        goal = None if targets is None else checked_targets(targets, clean)
         for start, stop in chunks(len(inputs), inputs[0].numel() * inputs.element_size() * (candidates + 16), budget):
             piece = slice(start, stop)
-            clean = predictions(model, inputs[piece], block)
-            reference = clean if labels is None else labels[piece].to(inputs.device)
-            goal = None if targets is None else checked_targets(targets[piece].to(inputs.device), clean)
             search = Search(
                 model,
                 inputs[piece],
                 frame,
-                reference=reference,
-                target=goal,
-                bounds=None if bounds is None else tuple(_part(side, piece) for side in bounds),
+                reference=reference[piece],
+                target=None if goal is None else goal[piece],
+                bounds=None if bounds is None else (_part(bounds[0], piece), _part(bounds[1], piece)),
                 block=block,
             )
             search.forwards += 1
             found = run(search, linearise(search, candidates))
             success = found.success & search.crosses(found.coefficients, search.pairs)
+            status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
             perturbed = search.points(found.coefficients, search.pairs)
             spent = (search.forwards.round().long(), search.backwards.round().long())
-            parts.append((reference, perturbed, success, found.status, found.steps, *spent))
-    reference, perturbed, success, status, steps, forwards, backwards = (torch.cat(p) for p in zip(*parts, strict=True))
-    return AttackResult(inputs, reference, perturbed, success, status, steps, forwards, backwards)
+            parts.append((perturbed, success, status, found.steps, *spent))
+            block = search.block
+    return AttackResult(inputs, reference, *(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def predictions(model: Model, inputs: Images, block: int) -> Labels:
-    """Return the class (N,) that the model gives each input, in calls of one shape.
+def clean_logits(model: Model, inputs: Images, block: int) -> tuple[Logits, int]:
+    """Return the logits (N, K) of the inputs, and how many samples one call took: `block`, or what the memory holds.
 
     Raises:
         UsageError: The model returns no (N, K) scores, or nothing finite.
     """
-    here = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
-    search = Search(model, inputs, reference=here, block=block)
-    logits = search.logits(search.zeros(), search.pairs)
+    parts: list[Logits] = []
+    for images in inputs.split(16 * block):
+        here = torch.zeros(len(images), dtype=torch.int64, device=inputs.device)
+        search = Search(model, images, reference=here, block=block)
+        parts.append(search.logits(search.zeros(), search.pairs))
+        block = search.block
+    logits = torch.cat(parts)
     if not bool(torch.isfinite(logits).any()):
         raise UsageError("model must return finite logits; got NaN or infinity for every image: check its weights")
-    return logits.argmax(1)
+    return logits, block
 
 
-def checked_targets(targets: Labels, current: Labels) -> Labels:
+def checked_classes(name: str, classes: Labels, logits: Logits) -> Labels:
+    """Return the classes, one an image, on the device of the logits; refuse what the logits have no column for."""
+    count = logits.shape[1]
+    if classes.shape != logits.shape[:1] or classes.dtype != torch.int64:
+        found = f"{tuple(classes.shape)} of {classes.dtype}"
+        raise UsageError(f"{name} must be shaped ({len(logits)},) of torch.int64; got {found}: give one class an image")
+    if bool(((classes < 0) | (classes >= count)).any()):
+        found = f"{int(classes.min())} to {int(classes.max())}"
+        raise UsageError(f"{name} must be classes from 0 to {count - 1}; got {found}: the model has {count} outputs")
+    return classes.to(logits.device)
+
+
+def checked_targets(targets: Labels, logits: Logits) -> Labels:
     """Return the targets, refusing those that are the current class already."""
-    same = (targets == current).nonzero().flatten()
+    targets = checked_classes("targets", targets, logits)
+    same = (targets == logits.argmax(1)).nonzero().flatten()
     if len(same):
         raise UsageError(
             f"targets must differ from the current class; got class {int(targets[same[0]])} for image "

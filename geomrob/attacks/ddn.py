@@ -7,7 +7,8 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.attack import attack
-from geomrob.attacks.search import Found, Linear, Search, keep_closest, rounding
+from geomrob.attacks.linear import Linear
+from geomrob.attacks.search import Found, Search, keep_closest, rounding
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
 

@@ -5,9 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_norm, norms, per_sample
+from geomrob.arrays import Bounds, Images, Labels, Logits, Model, UsageError, check_norm, norms, per_sample
 from geomrob.attacks.attack import attack
-from geomrob.attacks.search import Found, Linear, Search, rounding, settle
+from geomrob.attacks.linear import Linear
+from geomrob.attacks.search import Found, Search, rounding, settle
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
@@ -56,12 +57,12 @@ def deepfool(
         One entry an input; where no boundary was found `success` is False and `status` says why.
 
     Raises:
-        UsageError: Images outside [0, 1], a norm other than 1, 2, inf, a target that is the current class, a model that
-            returns no finite (N, K) logits.
+        UsageError: Images outside [0, 1], labels or targets that are no classes of the model, a target that is the
+            current class, a norm other than 1, 2, inf, a model that returns no finite (N, K) logits or no gradient.
 
     References:
-        Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, Algorithm 2; for subspaces Ortiz-Jimenez, Modas et al.,
-        "Hold me tight!", NeurIPS 2020, Definition 1.
+        Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, Algorithm 2; for subspaces Ortiz-Jimenez, Modas et
+        al., "Hold me tight!", NeurIPS 2020, Definition 1.
 
     Differences:
         Released versions of DeepFool disagree with each other in five choices. Here: (1) gradients are taken at the
@@ -81,6 +82,8 @@ def deepfool(
         1.0
     """
     p = check_norm(norm)
+    if nearest < 1:
+        raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get slopes")
 
     def run(search: Search, linear: Linear) -> Found:
         return deepfool_search(
@@ -137,12 +140,13 @@ def deepfool_search(
         return -lacking.gather(1, picked[pairs])
 
     for step in range(steps + 1):
-        if step or start is not None:
-            # Asking first and taking slopes only where the answer is no costs a forward pass and saves `nearest` backward.
+        moved = step > 0 or start is not None
+        if moved and len(live):
+            # Asking first, and taking slopes where the answer is no, costs a forward pass and saves `nearest` backward.
             status, live = settle(search, (1 + overshoot) * r[live], live, status)
         if step == steps or not len(live):
             break
-        if step or start is not None:
+        if moved:
             _, values, slopes, total = search.slopes((1 + overshoot) * r[live], live, nearest_rivals)
             lengths = torch.linalg.vector_norm(slopes.flatten(2), dim=2)
             if search.target is None:
@@ -153,20 +157,26 @@ def deepfool_search(
             status[live[finite & flat]] = Status.INVARIANT
             on = (finite & ~flat).nonzero().squeeze(1)
             live, values, slopes = live[on], values[on], slopes[on]
+        here = r[live]
         r[live] = search.fit(
-            r[live] + _step(search, r[live], values, slopes, live, norm, minimum_step), live, 1 + overshoot
+            here + _step(search, (1 + overshoot) * here, values, slopes, live, norm, minimum_step), live, 1 + overshoot
         )
         taken[live] += 1
+        if search.bounds is not None:
+            # A step that the bounds undo would be undone for ever.
+            stuck = (r[live] == here).flatten(1).all(1)
+            status[live[stuck]] = Status.INFEASIBLE
+            live = live[~stuck]
     return Found((1 + overshoot) * r, status, taken)
 
 
 def _step(
-    search: Search, r: Coefficients, values: Tensor, slopes: Tensor, live: Labels, norm: float, minimum: float
+    search: Search, tried: Coefficients, values: Tensor, slopes: Tensor, live: Labels, norm: float, minimum: float
 ) -> Coefficients:
-    """Return the step of least norm to the nearest of the linearised boundaries, at least `minimum` long."""
-    best, step = torch.full_like(values[:, 0], math.inf), torch.zeros_like(r)
+    """Return the step of least norm to the nearest of the boundaries linearised at `tried`, at least `minimum` long."""
+    best, step = torch.full_like(values[:, 0], math.inf), torch.zeros_like(tried)
     for rival in range(values.shape[1]):
-        slope = search.pinned(r, slopes[:, rival], live)
+        slope = search.pinned(tried, slopes[:, rival], live)
         direction, gain = _steepest(search, slope, live, norm)
         distance = torch.where(
             gain > 0, values[:, rival].abs() / gain.clamp_min(torch.finfo(gain.dtype).tiny), math.inf

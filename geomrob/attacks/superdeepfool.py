@@ -7,7 +7,9 @@ import torch
 from geomrob.arrays import Bounds, Images, Labels, Model, norms, per_sample
 from geomrob.attacks.attack import attack
 from geomrob.attacks.deepfool import deepfool_search
-from geomrob.attacks.search import Found, Linear, Search, keep_closest, refine
+from geomrob.attacks.linear import Linear
+from geomrob.attacks.refine import refine
+from geomrob.attacks.search import Found, Search, keep_closest
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
 
@@ -34,7 +36,8 @@ def superdeepfool(
     crossing r~, takes n there, and restarts from r <- <n, r~> n, keeping the closest crossing seen.
 
     Args:
-        model, inputs, labels, targets, subspace, bounds, steps, overshoot, candidates, nearest, memory: As in `deepfool`.
+        model, inputs, labels, targets, subspace, bounds, steps, overshoot, candidates, nearest, memory: As in
+            `deepfool`.
         rounds: How often DeepFool and the projection alternate.
         additive: The released update r <- r + <n, r~> n instead of the stated r <- <n, r~> n.
 
@@ -92,7 +95,7 @@ def superdeepfool_search(
     distance = torch.where(found.success, norms(best), math.inf)
     live = (found.success & (distance > 0)).nonzero().squeeze(1)
     base = search.zeros()
-    for _ in range(rounds):
+    for _ in range(rounds if len(live) else 0):
         found = refine(
             search, Found(found.coefficients[live], found.status[live], found.steps[live]), live, tolerance=1e-2
         )

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, UsageError, norms, per_sample
 from geomrob.attacks.attack import attack
-from geomrob.attacks.search import Found, Linear, Search, keep_closest, refine, rounding
+from geomrob.attacks.linear import Linear
+from geomrob.attacks.refine import refine
+from geomrob.attacks.search import Found, Search, keep_closest, rounding
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
@@ -40,12 +42,15 @@ def tight(
     r"""Return the smallest l2 perturbations that geomrob can find at a given price.
 
     A run keeps a point of radius rho around the image. Each step turns it by the unit slope g of the gap,
-    r <- rho' (r + a rho g) / ||r + a rho g||, with rho' = (1 - s) rho once the point has crossed and (1 + s) rho, but
-    below the best crossing, while it has not. The angle a falls from 3 (the direction is nearly replaced by g: runs hop
-    between basins) to 0.05 (they settle) and s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps
-    climb a soft maximum over the rival classes, the last ones the nearest rival. A run starts at the linearised distance
-    of DeepFool; with budget left, further runs start at the next nearest rivals, and the third only searches the pairs
-    whose first two runs disagree. A last step tries the normal of the boundary at the best crossing.
+
+        r <- rho' (r + a rho g) / ||r + a rho g||,
+
+    with rho' = (1 - s) rho once the point has crossed and (1 + s) rho, but below the best crossing, while it has not.
+    The angle a falls from 3 (the direction is nearly replaced by g: runs hop between basins) to 0.05 (they settle) and
+    s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
+    classes, the last ones the nearest rival. A run starts at the linearised distance of DeepFool; with budget left,
+    further runs start at the next nearest rivals, and the third only searches the pairs whose first two runs disagree.
+    A last step tries the normal of the boundary at the best crossing.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -187,7 +192,7 @@ def _run(
 
 
 def _soft_gap(search: Search, logits: Logits, pairs: Labels, temperature: Distances) -> Distances:
-    """Return what grows towards the boundary: the soft maximum of the rivals less the class to leave (or the reverse)."""
+    """Return what grows towards the boundary: the soft maximum of the rivals less the class to leave."""
     held = search.reference if search.target is None else search.target
     own = logits.gather(1, held[pairs, None]).squeeze(1)
     others = logits.scatter(1, held[pairs, None], -math.inf)
