@@ -112,6 +112,11 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
     best, taken = search.zeros(), torch.zeros_like(status)
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
+    if len(live):
+        # The linearised boundary itself: the exact answer where the model is linear, and one forward evaluation.
+        direction, reach = (part[live] for part in linear.nearest(0))
+        start = search.fit(direction * per_sample(reach * (1 + SLACK), direction), live)
+        best[live], distance[live] = keep_closest(best[live], distance[live], start, search.crosses(start, live))
     for rank, steps in enumerate(_plan(budget, linear.rivals.shape[1] if search.whole else 0)):
         if not len(live):
             break
