@@ -145,9 +145,10 @@ class Search:
             with torch.enable_grad():
                 logits = scores(self.model, where)
                 values = objective(logits, p)
+                sums = values.sum(0).unbind()
             inner, length = [], []
-            for r in range(values.shape[1]):
-                image = slope(values[:, r].sum(), where, again=r + 1 < values.shape[1])
+            for r, total in enumerate(sums):
+                image = slope(total, where, again=r + 1 < len(sums))
                 inner.append(self.frame.analyse(image, self.band[p])[:n])
                 length.append(norms(image)[:n])
             return logits[:n].detach(), values[:n].detach(), torch.stack(inner, 1), torch.stack(length, 1)
