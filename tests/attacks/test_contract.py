@@ -18,8 +18,12 @@ every_attack = pytest.mark.parametrize("name", ATTACKS)
 every_free_attack = pytest.mark.parametrize("name", FREE)
 
 
+QUICK = {"ddn": {"steps": 30}, "tight": {"budget": 20}, "superdeepfool": {"rounds": 2}}
+"""What makes a row cheap: the contract holds at any price."""
+
+
 def attack(name, *arguments, **options):
-    return ATTACKS[name].attack(*arguments, **options)
+    return ATTACKS[name].attack(*arguments, **{**QUICK.get(name, {}), **options})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -114,7 +118,7 @@ def test_one_image_one_candidate(name):
     assert result.success.shape == (1,)
 
 
-@pytest.mark.parametrize("size", [1, 7, 9])
+@pytest.mark.parametrize("size", [1, 7])
 @every_attack
 def test_the_answer_does_not_depend_on_how_the_batch_is_split_or_ordered(name, size):
     model, inputs = net(), images(9)
@@ -167,7 +171,7 @@ def test_a_function_is_a_model_and_no_grad_around_is_no_matter(name):
         parameter.requires_grad_(True)
     expected = attack(name, model, inputs)
     with torch.no_grad():
-        found = attack(name, lambda batch: model(batch), inputs)
+        found = attack(name, model.forward, inputs)
     assert torch.equal(found.perturbed, expected.perturbed)
     assert all(parameter.grad is None for parameter in model.parameters())
 
