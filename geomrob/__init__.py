@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from geomrob.attacks.tight import tight
     from geomrob.data import load as load_data
     from geomrob.models import load as load_model
-    from geomrob.plot.examples import plot_band_examples, plot_margin_map, plot_margins
+    from geomrob.plot.examples import plot_band_examples
+    from geomrob.plot.margins import plot_margin_map, plot_margins
     from geomrob.results import AttackResult, MarginCurve, Provenance, Status, equal, load, save
     from geomrob.spectral.bases import basis
     from geomrob.spectral.subspaces import bands

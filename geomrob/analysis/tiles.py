@@ -9,7 +9,7 @@ from torch import Tensor
 from geomrob.arrays import Images, Labels, Model, norms
 from geomrob.attacks import ATTACKS
 from geomrob.attacks.linear import linearise
-from geomrob.attacks.refine import refine
+from geomrob.attacks.refine import HAIR, refine, verified
 from geomrob.attacks.search import Search
 from geomrob.results import Status
 from geomrob.spectral.frames import Frame
@@ -69,9 +69,8 @@ def measure(
         search.forwards += 1 / len(frame)
         found = ATTACKS[method].search(search, linearise(search, CANDIDATES), **arguments)
         found = refine(search, found, tolerance=tolerance)
-        logits = search.logits(found.coefficients, search.pairs)
-        crossed = found.success & (search.gap(logits, search.pairs) < 0)
-        moved = found.coefficients if norm == 2 else search.points(found.coefficients, search.pairs) - inputs[image]
+        coefficients, crossed, logits = verified(search, found, (0.0, HAIR))
+        moved = coefficients if norm == 2 else search.points(coefficients, search.pairs) - inputs[image]
         distance = torch.where(crossed, norms(moved, norm), math.inf)
         status = torch.where(found.success & ~crossed, int(Status.STEP_LIMIT), found.status)
         target = torch.where(crossed, logits.argmax(1), -1)

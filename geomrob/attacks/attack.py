@@ -8,6 +8,7 @@ from torch import Tensor
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, UsageError, check_images
 from geomrob.attacks.calls import MEMORY, block_size, evaluating
 from geomrob.attacks.linear import Linear, linearise
+from geomrob.attacks.refine import HAIR, verified
 from geomrob.attacks.search import Found, Search
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Frame
@@ -59,9 +60,9 @@ def attack(
             )
             search.forwards += 1
             found = run(search, linearise(search, candidates))
-            success = found.success & search.crosses(found.coefficients, search.pairs)
+            coefficients, success, _ = verified(search, found, (HAIR, 0.0))
             status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
-            perturbed = search.points(found.coefficients, search.pairs)
+            perturbed = search.points(coefficients, search.pairs)
             spent = (search.forwards.round().long(), search.backwards.round().long())
             parts.append((perturbed, success, status, found.steps, *spent))
             block = search.block

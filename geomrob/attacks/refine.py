@@ -1,9 +1,15 @@
 """The last step of a margin: from a point behind the boundary to the boundary itself, along the ray from the image."""
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
-from geomrob.arrays import Labels, norms, per_sample
+from geomrob.arrays import Labels, Logits, norms, per_sample
 from geomrob.attacks.search import Found, Search
+from geomrob.spectral.frames import Coefficients
+
+HAIR = 1e-4
+"""Relative step beyond the boundary at which other rounding no longer matters."""
 
 
 def refine(
@@ -49,3 +55,27 @@ def refine(
     coefficients = found.coefficients.clone()
     coefficients[rows] = ray * per_sample(high, ray)
     return Found(coefficients, found.status, found.steps)
+
+
+def verified(
+    search: Search, found: Found, reaches: tuple[float, float]
+) -> tuple[Coefficients, Bool[Tensor, " p"], Logits]:
+    """Return the coefficients handed out, whether they cross when the model is asked again, and what it answered.
+
+    A point on the boundary to the last bit can fall back where the model rounds otherwise (another batch shape, a
+    kernel that is not deterministic), so two lengths of the same ray are tried.
+
+    Args:
+        search: The pairs.
+        found: Where a search ended.
+        reaches: Relative steps beyond the point found: the one to hand out, and the one for pairs where it falls back.
+    """
+    first, second = (search.fit(found.coefficients * (1 + reach), search.pairs) for reach in reaches)
+    logits = search.logits(first, search.pairs)
+    success = found.success & (search.gap(logits, search.pairs) < 0)
+    missed = (found.success & ~success).nonzero().squeeze(1)
+    if len(missed):
+        first[missed] = second[missed]
+        logits[missed] = search.logits(second[missed], missed)
+        success[missed] = search.gap(logits[missed], missed) < 0
+    return first, success, logits

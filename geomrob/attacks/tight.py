@@ -117,11 +117,15 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
         direction, reach = (part[live] for part in linear.nearest(0))
         start = search.fit(direction * per_sample(reach * (1 + SLACK), direction), live)
         best[live], distance[live] = keep_closest(best[live], distance[live], start, search.crosses(start, live))
-    for rank, steps in enumerate(_plan(budget, linear.rivals.shape[1] if search.whole else 0)):
+    plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0)
+    # Two more runs, from further out, are only for pairs that the planned ones left without any crossing.
+    for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
+        if rank >= len(plan):
+            live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
         if not len(live):
-            break
+            continue
         direction, reach = linear.nearest(rank)
-        points, radii, ended = _run(search, linear, live, direction[live], 1.2 * reach[live], steps)
+        points, radii, ended = _run(search, live, direction[live], widening * reach[live], steps)
         taken[live] += steps
         status[live] = torch.where(torch.isfinite(distance[live]) | (ended == Status.STEP_LIMIT), status[live], ended)
         moved = (radii / distance[live] - 1).abs() > agreement
@@ -159,7 +163,7 @@ def _plan(budget: int, start: int) -> list[int]:
 
 
 def _run(
-    search: Search, linear: Linear, live: Labels, direction: Coefficients, radius: Distances, steps: int
+    search: Search, live: Labels, direction: Coefficients, radius: Distances, steps: int
 ) -> tuple[Coefficients, Distances, Labels]:
     """Return the closest crossing of one annealed run, its norm (inf if none), and a status where the run broke off."""
     shrinks = (0.3, SHRINKS[1]) if search.whole else SHRINKS

@@ -4,12 +4,13 @@ A band of a separable basis lies in a box of rows and columns, a band of a full 
 on (P, C, H, W) images and on (P, C, *shape) coefficients, `band` (P,) saying which mask each pair has.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from geomrob.spectral.bases import Basis
+
+TILE = 64
+"""Rows of one product with a full basis."""
 
 
 class Boxes:
@@ -62,37 +63,51 @@ class Boxes:
 
 
 class Lists:
-    """Coordinates of a full basis: each band is a list of basis vectors, and the pairs of a band go together."""
+    """Coordinates of a full basis: each band is a list of basis vectors.
+
+    Every image is multiplied with the whole basis and each pair then takes its own coefficients, in products of one
+    shape (`TILE` rows, padded): the rounding of a product depends on its shape, and the coordinates of a pair must not
+    depend on which other pairs there are. Grouping the pairs by band costs about as much and lacks that.
+    """
 
     def __init__(self, basis: Basis, masks: Tensor) -> None:
         self.basis = basis
-        self.lists = [mask.flatten().nonzero().flatten() for mask in masks]
-        self.shape = (1, max(len(indices) for indices in self.lists))
+        lists = [mask.flatten().nonzero().flatten() for mask in masks]
+        size = max(len(indices) for indices in lists)
+        self.shape = (1, size)
+        # Short lists are filled up with vector 0, whose coefficient is then held at zero.
+        index = torch.stack([torch.cat((one, one.new_zeros(size - len(one)))) for one in lists])
+        kept = torch.stack([torch.arange(size) < len(one) for one in lists])
+        self._tables = _PerDevice((index, kept))
 
     def analyse(self, images: Tensor, band: Tensor) -> Tensor:
         """Return the coefficients of the images in their bands."""
-        flat = images.flatten(2)
-        coefficients = images.new_zeros(*images.shape[:2], self.shape[1])
-        for pairs, vectors in self._groups(images, band):
-            coefficients[pairs, :, : len(vectors)] = flat[pairs] @ vectors.T
-        return coefficients.unsqueeze(2)
+        (matrix,) = self.basis.matrices_like(images)
+        index, kept = self._of(images, band)
+        everything = _tiled(images.flatten(2), matrix.T)
+        return (everything.gather(2, index) * kept).unsqueeze(2)
 
     def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
         """Return the images of the coefficients in their bands."""
-        flat = coefficients.squeeze(2)
-        images = coefficients.new_zeros(*coefficients.shape[:2], self.basis.matrices[0].shape[1])
-        for pairs, vectors in self._groups(coefficients, band):
-            images[pairs] = flat[pairs, :, : len(vectors)] @ vectors
-        return images.unflatten(2, self.basis.shape)
+        (matrix,) = self.basis.matrices_like(coefficients)
+        index, kept = self._of(coefficients, band)
+        everything = coefficients.new_zeros(*coefficients.shape[:2], matrix.shape[0])
+        everything.scatter_add_(2, index, coefficients.squeeze(2) * kept)
+        return _tiled(everything, matrix).unflatten(2, self.basis.shape)
 
-    def _groups(self, like: Tensor, band: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the pairs of each band that occurs, and its basis vectors (S, H*W)."""
-        (matrix,) = self.basis.matrices_like(like)
-        order = band.argsort(stable=True)
-        counts = torch.bincount(band, minlength=len(self.lists)).tolist()
-        for indices, pairs in zip(self.lists, order.split(counts), strict=True):
-            if len(pairs):
-                yield pairs, matrix.index_select(0, indices.to(matrix.device))
+    def _of(self, like: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
+        """Return for each pair and channel which vectors its band takes (P, C, S), and which of them count."""
+        index, kept = (table.index_select(0, band).unsqueeze(1) for table in self._tables.on(like.device))
+        return index.expand(-1, like.shape[1], -1), kept
+
+
+def _tiled(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Return rows (P, C, N) times a matrix (N, N), in products of `TILE` rows each."""
+    flat = rows.flatten(0, 1)
+    short = -len(flat) % TILE
+    tiles = torch.nn.functional.pad(flat, (0, 0, 0, short)).unflatten(0, (-1, TILE))
+    product = torch.cat([tile @ matrix for tile in tiles]) if len(tiles) else flat
+    return product[: len(flat)].unflatten(0, rows.shape[:2])
 
 
 class _PerDevice:

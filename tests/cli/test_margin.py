@@ -1,0 +1,183 @@
+"""`geomrob margin` from words to files: the main job, its exit statuses, and every misuse in one sentence."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from geomrob.cli import main
+from geomrob.results import MarginCurve, load
+
+QUICK = ["margin", "--samples", "4", "--method", "deepfool", "--size", "8", "--step", "10"]
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return call
+
+
+def test_default_measures_real_images_and_writes_everything(run, tmp_path):
+    status, out, err = run(*QUICK)
+    assert (status, err) == (0, "")
+    assert out.index("clean accuracy") < out.index("block 0:8")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png", "examples.png"}
+    curve = load(tmp_path / "out" / "margin.json", MarginCurve)
+    assert curve.distances.shape == (3, 4)
+    assert bool(torch.isfinite(curve.distances).all())
+    assert f"{float(curve.quantiles(0.5)[0, 0]):.3f}" in out
+
+
+def test_json_is_one_object_and_nothing_else(run):
+    status, out, err = run(*QUICK, "--json")
+    told = json.loads(out)
+    assert (status, err) == (0, "")
+    assert [band["band"] for band in told["curves"][0]["bands"]] == ["block 0:8", "block 10:18", "block 20:28"]
+
+
+@pytest.mark.parametrize("basis", ["pixel", "haar", "fourier", "random", "pca"])
+def test_every_basis(run, basis):
+    status, out, _ = run(*QUICK, "--basis", basis)
+    assert status == (0 if out.count("100%") == 3 else 3)
+    assert basis in out
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [["diagonal", "--step", "10"], ["grid", "--size", "14"], ["rings", "--count", "2"]],
+    ids=lambda words: words[0],
+)
+def test_every_kind_of_band(run, bands):
+    status, out, _ = run("margin", "--samples", "2", "--method", "deepfool", "--bands", *bands)
+    assert status == 0
+    assert "100%" in out
+
+
+def test_two_models_share_one_picture(run, tmp_path):
+    status, out, _ = run(*QUICK, "--model", "fmnist-lenet", "--model", "fmnist-resnet8")
+    assert status == 0
+    assert out.count("clean accuracy") == 2
+    assert (tmp_path / "out" / "margin-fmnist-resnet8.json").exists()
+
+
+def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path, monkeypatch):
+    (tmp_path / "blind.py").write_text(
+        "import torch\n\n\nclass Blind(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return x.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    status, out, _ = run(*QUICK, "--model", "blind:Blind")
+    assert status == 3
+    assert "0%" in out
+
+
+def npz(path, x, y=None):
+    np.savez(path, x=x, y=np.zeros(len(x), dtype=np.int64) if y is None else y)
+    return path
+
+
+def bad_weights(folder):
+    (folder / "bad.safetensors").write_bytes(b"not weights")
+    return ["--weights", "bad.safetensors"]
+
+
+def other_weights(folder):
+    save_file({"conv9.weight": torch.zeros(1)}, folder / "other.safetensors")
+    return ["--weights", "other.safetensors"]
+
+
+def outside(folder):
+    return ["--data", str(npz(folder / "outside.npz", np.full((3, 28, 28), 2.0)))]
+
+
+def not_a_number(folder):
+    return ["--data", str(npz(folder / "nan.npz", np.full((3, 28, 28), np.nan)))]
+
+
+def wrong_shape(folder):
+    (folder / "flat_model.py").write_text("import torch\n\n\ndef net():\n    return torch.nn.Flatten(0)\n")
+    return ["--model", "flat_model:net"]
+
+
+def not_a_number_model(folder):
+    (folder / "nan_model.py").write_text(
+        "import torch\n\n\ndef net():\n    layer = torch.nn.Linear(784, 3)\n    layer.weight.data.fill_(float('nan'))\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), layer)\n"
+    )
+    return ["--model", "nan_model:net"]
+
+
+def random_model(folder):
+    (folder / "dice.py").write_text(
+        "import torch\n\n\nclass Dice(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return torch.rand(len(x), 3) + x.mean()\n"
+    )
+    return ["--model", "dice:Dice"]
+
+
+def locked(folder):
+    file = folder / "taken"
+    file.write_text("a file where the folder should be")
+    return ["--out", str(file / "below")]
+
+
+BAD = [
+    (lambda _: ["--basis", "dtc"], "did you mean dct"),
+    (lambda _: ["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
+    (lambda _: ["--data", "fashion-mnist-1"], "did you mean fashion-mnist-1k"),
+    (lambda _: ["--size", "29"], "28"),
+    (lambda _: ["--samples", "0"], "samples"),
+    (lambda _: ["--samples", "1001"], "1000"),
+    (lambda _: ["--norm", "3"], "norm must be 1, 2 or inf"),
+    (lambda _: ["--norm", "1", "--method", "tight"], "deepfool"),
+    (lambda _: ["--budget", "60"], "budget must go with --method tight"),
+    (lambda _: ["--data", "mnist", "--data-dir", "."], "MNIST/raw"),
+    (lambda _: ["--data", "mnist"], "GEOMROB_DATA"),
+    (lambda _: ["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+    (lambda _: ["--basis", "nowhere.npz"], "nowhere.npz"),
+    (lambda _: ["--device", "cuda:7"], "device"),
+    (bad_weights, "bad.safetensors"),
+    (other_weights, "no conv1.weight"),
+    (outside, "[0, 1]"),
+    (not_a_number, "NaN"),
+    (wrong_shape, "(N, K)"),
+    (not_a_number_model, "finite"),
+    (random_model, "deterministic"),
+    (locked, "taken"),
+]
+
+
+@pytest.mark.parametrize(("words", "hint"), BAD, ids=[hint for _, hint in BAD])
+def test_misuse_is_one_sentence_and_status_2(run, tmp_path, monkeypatch, words, hint):
+    monkeypatch.delenv("GEOMROB_DATA", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = words(tmp_path)
+    quick = [QUICK[at : at + 2] for at in range(1, len(QUICK), 2) if QUICK[at] not in given]
+    status, out, err = run("margin", *(word for pair in quick for word in pair), *given)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert hint in err
+    assert not list(tmp_path.glob("out/margin*"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run, tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    status, _, err = run(*QUICK, "--out", str(folder))
+    assert status == 2
+    assert "locked" in err
