@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geomrob.analysis.margins import margin_curve
-from geomrob.attacks.deepfool import deepfool
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import BANDS, Subspace, bands
 from tests.oracles import LinearModel
@@ -34,10 +33,9 @@ def everything(space, name="all"):
 def test_no_subspace_brings_the_boundary_nearer_than_the_whole_space(shape, name, kind, seed):
     model, inputs = problem(shape, seed)
     space = basis(name, shape[1:])
-    inside = margins(model, inputs, [*bands(kind, space), everything(space)])
-    whole = deepfool(model, inputs, overshoot=1e-6, nearest=4).distances()
-    assert bool((inside >= whole * (1 - 2e-6)).all())
-    torch.testing.assert_close(inside[-1], whole, rtol=1e-5, atol=0)
+    found = margins(model, inputs, [*bands(kind, space), everything(space)])
+    assert bool((found >= found[-1] * (1 - 1e-5)).all())
+    torch.testing.assert_close(found[-1], model.margins(inputs), rtol=1e-5, atol=0)
 
 
 @law
