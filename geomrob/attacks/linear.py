@@ -20,17 +20,20 @@ PIECE = 1 << 24
 class Linear:
     """The model to first order at the image, for every pair: shared by all bands of an image, computed once.
 
+    Slopes are those of all R rivals from `linearise`; a search that goes on from elsewhere may know S < R of them, and
+    the lengths of the others from before.
+
     Attributes:
         rivals: Classes (P, R) by decreasing logit, the reference left out; only the target where there is one.
-        values: What each rival lacks, f_k - f_reference (P, R): negative on the inner side.
-        slopes: Slopes of the values in the coefficients (P, R, C, kr, kc).
+        values: What each rival lacks, f_k - f_reference (P, S): negative on the inner side.
+        slopes: Slopes of the values in the coefficients (P, S, C, kr, kc).
         lengths: Norms (P, R) of the slopes in the band, 0 where what is left is rounding.
         status: FOUND where the image is across already, NON_FINITE, INVARIANT, else STEP_LIMIT (still to search), (P,).
     """
 
     rivals: Int64[Tensor, "p r"]
-    values: Float[Tensor, "p r"]
-    slopes: Float[Tensor, "p r c kr kc"]
+    values: Float[Tensor, "p s"]
+    slopes: Float[Tensor, "p s c kr kc"]
     lengths: Float[Tensor, "p r"]
     status: Pairs
 
