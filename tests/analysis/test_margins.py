@@ -222,7 +222,7 @@ class Noisy(torch.nn.Module):
         ({"norm": 1}, "norm must be 2 for method tight; got 1: use --method deepfool"),
         ({"norm": 3}, "norm must be 1, 2 or inf; got 3"),
         ({"budgte": 30}, "option of tight must be one of budget, agreement; got 'budgte': did you mean budget?"),
-        ({"budget": 3}, "budget must be at least 10"),
+        ({"budget": 3}, "budget must be at least [0-9]+ backward"),
     ],
 )
 def test_misuse_is_one_sentence(change, sentence):
