@@ -7,6 +7,7 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, UsageError, norms, per_sample
 from geomrob.attacks.attack import attack
+from geomrob.attacks.deepfool import deepfool_search
 from geomrob.attacks.linear import Linear
 from geomrob.attacks.refine import refine
 from geomrob.attacks.search import Found, Search, keep_closest, rounding
@@ -47,22 +48,23 @@ def tight(
 
     with rho' = (1 - s) rho once the point has crossed and (1 + s) rho, but below the best crossing, while it has not.
     The angle a falls from 3 (the direction is nearly replaced by g: runs hop between basins) to 0.05 (they settle) and
-    s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
-    classes, the last ones the nearest rival. A run starts at the linearised distance of DeepFool; with budget left,
-    further runs start at the next nearest rivals, and the third only searches the pairs whose first two runs disagree.
-    A last step tries the normal of the boundary at the best crossing.
+    s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft
+    maximum over the rival classes, the last ones the nearest rival.
+
+    The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only looks
+    closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches the pairs
+    whose first two disagree. A last step tries the normal of the boundary at the best crossing.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
-        budget: Backward evaluations per input, at least 10, on average over many inputs (a restart can make one input
-            cost a fifth more). In a subspace one run below 90, two or three runs from there; in the whole space four
-            runs from 60.
+        budget: Backward evaluations per input, at least 20. In a subspace it buys one run, two from 90 and three from
+            300; in the whole space, where the start costs `candidates - 1` of them, four runs from about 60.
 
     Returns:
         One entry an input; where no boundary was found `success` is False and `status` says why.
 
     Raises:
-        UsageError: As `deepfool`, and a budget under 10.
+        UsageError: As `deepfool`, and a budget under 20.
 
     References:
         Rony et al., "Decoupling direction and norm ...", CVPR 2019, whose decoupling this is; the warm start is the
@@ -105,18 +107,14 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
         budget: Backward evaluations a pair, as in `tight`.
         agreement: Relative difference under which the first two runs count as agreed.
     """
-    if budget < 10:
-        raise UsageError(f"budget must be at least 10 backward evaluations; got {budget}: use deepfool for less")
+    if budget < 20:
+        raise UsageError(f"budget must be at least 20 backward evaluations; got {budget}: use deepfool for less")
     status = linear.status.clone()
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
     best, taken = search.zeros(), torch.zeros_like(status)
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
-    if len(live):
-        # The linearised boundary itself: the exact answer where the model is linear, and one forward evaluation.
-        direction, reach = (part[live] for part in linear.nearest(0))
-        start = search.fit(direction * per_sample(reach * (1 + SLACK), direction), live)
-        best[live], distance[live] = keep_closest(best[live], distance[live], start, search.crosses(start, live))
+    best, distance = _start(search, linear, live, best, distance)
     plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0)
     # Two more runs, from further out, are only for pairs that the planned ones left without any crossing.
     for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
@@ -125,14 +123,26 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
         if not len(live):
             continue
         direction, reach = linear.nearest(rank)
-        points, radii, ended = _run(search, live, direction[live], widening * reach[live], steps)
+        # The first run may only look closer than DeepFool did; later ones are free to cross hills on their way.
+        cap = distance[live] if rank == 0 else torch.full_like(distance[live], math.inf)
+        points, radii, ended = _run(search, live, direction[live], widening * reach[live], cap, steps)
         taken[live] += steps
         status[live] = torch.where(torch.isfinite(distance[live]) | (ended == Status.STEP_LIMIT), status[live], ended)
         moved = (radii / distance[live] - 1).abs() > agreement
-        best[live], distance[live] = keep_closest(best[live], distance[live], points, torch.isfinite(radii))
+        best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live])
         live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
     status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
     return _along_normal(search, Found(best, status, taken))
+
+
+def _start(
+    search: Search, linear: Linear, live: Labels, best: Coefficients, distance: Distances
+) -> tuple[Coefficients, Distances]:
+    """Return the crossings of a short DeepFool along the nearest rival, pulled back to the boundary: some 3 slopes."""
+    found = deepfool_search(search, linear, steps=6, nearest=1, live=live)
+    found = refine(search, Found(found.coefficients[live], found.status[live], found.steps[live]), live, tolerance=1e-3)
+    best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success)
+    return best, distance
 
 
 def _along_normal(search: Search, found: Found) -> Found:
@@ -152,24 +162,23 @@ def _along_normal(search: Search, found: Found) -> Found:
 def _plan(budget: int, start: int) -> list[int]:
     """Return the steps of each run that a budget buys; `start` is what the linearised start cost in the whole space.
 
-    In a band, where the bands of an image share that cost, the third run is only for the pairs whose first two disagree
-    (about 60 % of them where bands are hard), so that it can be long. The whole space has more basins and needs fewer
-    steps in each.
+    A band has few basins, so that one long run beats two short ones up to some 90 steps. The whole space has more and
+    needs fewer steps in each.
     """
-    spent = budget - 2 - start
-    if start:
-        return [spent // 4] * 4 if spent >= 48 else [max(1, spent)]
-    return [spent] if budget < 90 else [3 * spent // 10, 3 * spent // 10, 6 * spent // 10]
+    spent = budget - 5 - start
+    runs = (4 if spent >= 48 else 1) if start else 1 + (spent >= 85) + (spent >= 295)
+    return [max(1, spent // runs)] * runs
 
 
 def _run(
-    search: Search, live: Labels, direction: Coefficients, radius: Distances, steps: int
+    search: Search, live: Labels, direction: Coefficients, radius: Distances, cap: Distances, steps: int
 ) -> tuple[Coefficients, Distances, Labels]:
-    """Return the closest crossing of one annealed run, its norm (inf if none), and a status where the run broke off."""
+    """Return the closest crossing of one annealed run, its norm (`cap` if none), and a status where it broke off."""
     shrinks = (0.3, SHRINKS[1]) if search.whole else SHRINKS
     warmth = SOFTNESS * search.gap(search.clean, search.pairs).clamp_min(0)
+    radius = torch.minimum(radius, cap * (1 - SLACK))
     c = search.fit(direction * per_sample(radius, direction), live)
-    best, distance = torch.zeros_like(c), torch.full_like(radius, math.inf)
+    best, distance = torch.zeros_like(c), cap
     ended = torch.full_like(live, Status.STEP_LIMIT)
     tiny = torch.finfo(radius.dtype).tiny
     cooled = 1.0
