@@ -167,7 +167,7 @@ def test_wrong_arguments_of_one_attack_are_refused():
         attack("deepfool", net(), images(), nearest=0)
     with pytest.raises(UsageError, match="norm must be 1, 2 or inf; got 3"):
         attack("deepfool", net(), images(), norm=3)
-    with pytest.raises(UsageError, match="budget must be at least [0-9]+ backward evaluations; got 3"):
+    with pytest.raises(UsageError, match=r"budget must be at least [0-9]+ backward evaluations; got 3"):
         attack("tight", net(), images(), budget=3)
 
 
