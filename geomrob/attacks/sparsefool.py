@@ -193,7 +193,7 @@ def _rows(linear: Linear, rows: Labels) -> Linear:
     return Linear(*(part[rows] for part in parts))
 
 
-def _linearise(at: Search, rivals: Labels, reach: Tensor, nearest: int) -> Linear:
+def _linearise(at: Search, rivals: Tensor, reach: Tensor, nearest: int) -> Linear:
     """Return the model linearised for the rivals that the last known lengths of slopes, `reach`, put nearest."""
     picked = rivals.new_zeros(len(at), min(nearest, rivals.shape[1]))
 

@@ -48,12 +48,12 @@ def tight(
 
     with rho' = (1 - s) rho once the point has crossed and (1 + s) rho, but below the best crossing, while it has not.
     The angle a falls from 3 (the direction is nearly replaced by g: runs hop between basins) to 0.05 (they settle) and
-    s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft
-    maximum over the rival classes, the last ones the nearest rival.
+    s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
+    classes, the last ones the nearest rival.
 
-    The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only looks
-    closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches the pairs
-    whose first two disagree. A last step tries the normal of the boundary at the best crossing.
+    The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only
+    looks closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches
+    the pairs whose first two disagree. A last step tries the normal of the boundary at the best crossing.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -114,7 +114,9 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
     best, taken = search.zeros(), torch.zeros_like(status)
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
-    best, distance = _start(search, linear, live, best, distance)
+    if len(live):
+        found = _start(search, linear, live)
+        best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success)
     plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0)
     # Two more runs, from further out, are only for pairs that the planned ones left without any crossing.
     for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
@@ -135,14 +137,11 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
     return _along_normal(search, Found(best, status, taken))
 
 
-def _start(
-    search: Search, linear: Linear, live: Labels, best: Coefficients, distance: Distances
-) -> tuple[Coefficients, Distances]:
-    """Return the crossings of a short DeepFool along the nearest rival, pulled back to the boundary: some 3 slopes."""
+def _start(search: Search, linear: Linear, live: Labels) -> Found:
+    """Return where a short DeepFool along the nearest rival crosses, pulled back to the boundary: some 3 slopes."""
     found = deepfool_search(search, linear, steps=6, nearest=1, live=live)
-    found = refine(search, Found(found.coefficients[live], found.status[live], found.steps[live]), live, tolerance=1e-3)
-    best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success)
-    return best, distance
+    found = Found(found.coefficients[live], found.status[live], found.steps[live])
+    return refine(search, found, live, tolerance=1e-3)
 
 
 def _along_normal(search: Search, found: Found) -> Found:
