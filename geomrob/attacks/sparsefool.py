@@ -148,7 +148,8 @@ def sparsefool_search(
         arrived = local.status == Status.FOUND
         tried[live[arrived]] = (x - clean)[live[arrived]]
         status[live] = found.status
-        on = (found.success & ~arrived).nonzero().squeeze(1)
+        # Where DeepFool runs out of steps, a far target mostly, its last point and normal still show the way.
+        on = ((found.success | (found.status == Status.STEP_LIMIT)) & ~arrived).nonzero().squeeze(1)
         normals = _normals(inner, found.coefficients[on], on)
         search.forwards[live.cpu()] += inner.forwards
         search.backwards[live.cpu()] += inner.backwards

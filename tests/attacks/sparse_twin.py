@@ -1,0 +1,54 @@
+"""The twin: SparseFool one image at a time, its linear problem one coordinate at a time (Algorithms 1 and 2)."""
+
+import torch
+from torch import Tensor, nn
+
+
+def linear_solver(x: Tensor, normal: Tensor, through: Tensor, low: Tensor, high: Tensor, slack: float = 1e-3):
+    """Return a point (D,) moved to its hyperplane, the largest |n_j| first until it crosses, and whether it did."""
+    x, side = x.clone(), torch.sign(normal @ (x - through))
+    order = [j for j in normal.abs().argsort(descending=True, stable=True).tolist() if normal[j] != 0]
+    while torch.sign(normal @ (x - through)) == side != 0:
+        if not order:
+            return x, False
+        j = order.pop(0)
+        length = ((normal @ (x - through)).abs() + slack) / normal[j].abs()
+        x[j] = (x[j] - side * normal[j].sign() * length).clamp(low[j], high[j])
+    return x, True
+
+
+def sparsefool(model: nn.Module, image: Tensor, low: Tensor, high: Tensor, *, lam=3.0, overshoot=0.02, rivals=3):
+    """Return the perturbed image (C, H, W) and whether it changes the class of a model; box as tensors."""
+    own = int(model(image[None])[0].argmax())
+    x = image
+    for _ in range(50):
+        r, k = _deepfool(model, x, own, rivals)
+        if k == own:
+            return x, False
+        where = (x + 1.05 * r).requires_grad_()
+        logits = model(where[None])[0]
+        (normal,) = torch.autograd.grad(logits[k] - logits[own], where)
+        flat = (part.flatten() for part in (x, normal, x + lam * r, low, high))
+        x = linear_solver(*flat)[0].view_as(image)
+        tried = (image + (1 + overshoot) * (x - image)).clamp(low, high)
+        if int(model(tried[None])[0].argmax()) != own:
+            return tried, True
+    return tried, False
+
+
+def _deepfool(model: nn.Module, start: Tensor, own: int, rivals: int, overshoot: float = 0.05):
+    """Return DeepFool's perturbation without overshoot, and the class that it reaches with it."""
+    total, others = torch.zeros_like(start), []
+    for _ in range(50):
+        where = (start + (1 + overshoot) * total).requires_grad_()
+        logits = model(where[None])[0]
+        if int(logits.argmax()) != own:
+            return total, int(logits.argmax())
+        others = others or [k for k in logits.argsort(descending=True).tolist() if k != own][:rivals]
+        steps = []
+        for k in others:
+            (w,) = torch.autograd.grad(logits[k] - logits[own], where, retain_graph=True)
+            distance = float((logits[own] - logits[k]).detach() / w.norm())
+            steps.append((distance, max(distance, 1e-4) * w / w.norm()))
+        total = total + min(steps, key=lambda step: step[0])[1]
+    return total, own
