@@ -26,7 +26,7 @@ def deepfool(
     steps: int = 50,
     overshoot: float = 0.02,
     candidates: int = 10,
-    nearest: int = 3,
+    nearest: int = 2,
     minimum_step: float = 1e-4,
     memory: int | None = None,
 ) -> AttackResult:
@@ -110,7 +110,7 @@ def deepfool_search(
     norm: float = 2,
     steps: int = 50,
     overshoot: float = 0.02,
-    nearest: int = 3,
+    nearest: int = 2,
     minimum_step: float = 1e-4,
     live: Labels | None = None,
     start: Coefficients | None = None,

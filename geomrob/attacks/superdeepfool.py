@@ -26,7 +26,7 @@ def superdeepfool(
     steps: int = 50,
     overshoot: float = 0.02,
     candidates: int = 10,
-    nearest: int = 3,
+    nearest: int = 2,
     additive: bool = False,
     memory: int | None = None,
 ) -> AttackResult:
@@ -86,7 +86,7 @@ def superdeepfool_search(
     rounds: int = 8,
     steps: int = 50,
     overshoot: float = 0.02,
-    nearest: int = 3,
+    nearest: int = 2,
     additive: bool = False,
 ) -> Found:
     """Return the closest crossing of each pair over all rounds; arguments as in `superdeepfool`."""
