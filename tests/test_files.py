@@ -56,3 +56,10 @@ def test_packing_twice_gives_the_same_bytes():
 def test_damage_is_one_sentence(content):
     with pytest.raises(UsageError, match="npz file of numbers"):
         unpack(content)
+
+
+def test_a_file_is_readable_as_the_umask_says(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    write_atomic(tmp_path / "whole", b"content")
+    assert (tmp_path / "whole").stat().st_mode == plain.stat().st_mode
