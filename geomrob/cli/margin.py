@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.cli import console, report, write
 
@@ -46,7 +46,8 @@ def margin(
 ) -> int:
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
-    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and examples.png.
+    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for norm 2,
+    examples.png.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
@@ -71,40 +72,31 @@ def margin(
         json: Print one JSON object and nothing else.
     """
     from geomrob.analysis.margins import margin_curve
+    from geomrob.runs import writable
     from geomrob.spectral.subspaces import bands as make_bands
 
     _check(method, budget, norm)
+    writable(out)
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
     networks = _networks(model, weights, place)
     drawn = _images(data, data_dir, samples, seed)
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
+    about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
+    how: dict[str, Any] = {"subspaces": subspaces, "method": method, "norm": norm, "seed": seed}
+    how["memory_bytes"] = None if memory is None else int(memory * 2**30)
+    if budget is not None:
+        how["budget"] = budget
     curves: list[MarginCurve] = []
     for name, network in networks.items():
         with console.progress(f"margins of {name}", quiet=json) as progress:
-            curve = margin_curve(
-                network,
-                drawn.images.to(place),
-                subspaces=subspaces,
-                method=method,
-                norm=norm,
-                seed=seed,
-                memory_bytes=None if memory is None else int(memory * 2**30),
-                labels=drawn.labels.to(place),
-                name=name,
-                data=drawn.name,
-                indices=drawn.indices,
-                band_kind=bands,
-                progress=progress,
-                **({} if budget is None else {"budget": budget}),
-            )
-        curves.append(curve)
+            curves.append(margin_curve(network, drawn.images.to(place), name=name, progress=progress, **about, **how))
     files = write.write_curves(curves, out)
-    if norm == 2:
-        figure_of = _examples(next(iter(networks.values())), drawn, subspaces, method)
-        files.append(write.write_picture(figure_of, write.check_picture(out / "examples.png")))
     if any(bool(curve.reached.any()) for curve in curves):
         files.append(write.write_picture(write.margin_figure(curves), picture))
+    if norm == 2:
+        examples = _examples(networks[model[0]], drawn, subspaces, method, place)
+        files.append(write.write_picture(examples, out / "examples.png"))
     report.tell(curves, files, as_json=json)
     return 0 if all(bool((curve.reached == 1).all()) for curve in curves) else 3
 
@@ -118,14 +110,16 @@ def _check(method: str, budget: int | None, norm: float) -> None:
         raise UsageError(f"budget must go with --method tight; got --method {method}: leave --budget out")
 
 
-def _examples(network: "nn.Module", drawn: "Samples", subspaces: "Sequence[Subspace]", method: str) -> "Figure":
+def _examples(
+    network: "nn.Module", drawn: "Samples", subspaces: "Sequence[Subspace]", method: str, device: "torch.device"
+) -> "Figure":
     """Return the picture of the first images, changed inside the lowest, the middle and the highest band."""
     import torch
 
     from geomrob.attacks import ATTACKS
     from geomrob.plot.examples import plot_band_examples
 
-    images = drawn.images[:EXAMPLES].to(next(iter(network.parameters()), drawn.images).device)
+    images = drawn.images[:EXAMPLES].to(device)
     chosen = [subspaces[i] for i in sorted({0, len(subspaces) // 2, len(subspaces) - 1})]
     results = [ATTACKS[method].attack(network, images, subspace=band) for band in chosen]
     with torch.no_grad():

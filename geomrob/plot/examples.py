@@ -61,7 +61,7 @@ def plot_band_examples(
     if perturbed.shape != (len(bands), *images.shape) or after.shape != (len(bands), count):
         found = tuple(perturbed.shape)
         raise UsageError(f"perturbed must hold {len(bands)} bands of {count} images; got {found}: stack one per band")
-    figure = blank(1.45 * (1 + 2 * len(bands)), 1.85 * count + HEAD) if figure is None else figure
+    figure = blank(1.45 * (1 + 2 * len(bands)), 1.95 * count + HEAD) if figure is None else figure
     grid = _room(figure, count, bands)
     for row in range(count):
         _image(grid[row, 0], images[row], _name(int(before[row]), classes))
@@ -75,7 +75,7 @@ def plot_band_examples(
 def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object_]:
     """Return axes (count, 1 + 2 bands) below a headline, with a heading above each column."""
     top = 1 - HEAD / figure.get_figheight()
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.03, h_pad=0.05)
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.03, h_pad=0.08)
     words: dict[str, Any] = {"x": 0.02, "ha": "left", "va": "top"}
     figure.text(y=1 - 0.1 / figure.get_figheight(), s=HEADLINE, fontsize=11.5, fontweight="bold", color=INK, **words)
     figure.text(y=1 - 0.34 / figure.get_figheight(), s=READING, fontsize=8, color=FAINT, linespacing=1.25, **words)

@@ -6,11 +6,10 @@ from typing import Literal
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from geomrob.arrays import UsageError
-from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, tidy
+from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, plain_numbers, tidy
 from geomrob.results import MarginCurve
 
 # The points of a band are spread over this share of the distance to the next band, so as not to hide each other.
@@ -55,7 +54,8 @@ def plot_margins(
         if points:
             _draw_points(ax, place, distances, look(index), (index, len(curves)))
     tidy(ax)
-    _plain_numbers(ax, scale)
+    if scale == "log":
+        plain_numbers(ax)
     ax.set_xlabel(label)
     ax.set_ylabel(f"margin: {norm_name(curves[0].norm)} distance to the\ndecision boundary ([0, 1] pixel units)")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
@@ -198,14 +198,6 @@ def _draw_missing(ax: Axes, place: Tensor, distances: Tensor, how: Look, high: f
         at = place[missing]
         edge = torch.full_like(at, high)
         ax.scatter(at, edge, s=28, marker="^", color=how.colour, clip_on=False, zorder=4)
-
-
-def _plain_numbers(ax: Axes, scale: str) -> None:
-    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten."""
-    if scale == "log":
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _caption(curves: Sequence[MarginCurve], *, points: bool) -> str:

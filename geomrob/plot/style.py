@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ def tidy(ax: Axes) -> None:
     ax.grid(visible=True, color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(colors=FAINT, labelsize=9)
+
+
+def plain_numbers(ax: Axes) -> None:
+    """Write 0.2, 0.5, 1 on a logarithmic margin axis and not powers of ten."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:

@@ -181,3 +181,14 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run, tmp_pat
     status, _, err = run(*QUICK, "--out", str(folder))
     assert status == 2
     assert "locked" in err
+
+
+def test_the_folder_is_checked_even_where_the_picture_goes_elsewhere(run, tmp_path, monkeypatch):
+    def work(*_args, **_options):
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("geomrob.models.load", work)
+    (tmp_path / "file").write_text("")
+    code, _, err = run("margin", "--out", str(tmp_path / "file"), "--figure", str(tmp_path / "margin.svg"))
+    assert code == 2
+    assert "out must be a folder to write to" in err
