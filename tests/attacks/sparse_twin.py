@@ -7,13 +7,13 @@ from torch import Tensor, nn
 def linear_solver(x: Tensor, normal: Tensor, through: Tensor, low: Tensor, high: Tensor, slack: float = 1e-3):
     """Return a point (D,) moved to its hyperplane, the largest |n_j| first until it crosses, and whether it did."""
     x, side = x.clone(), torch.sign(normal @ (x - through))
-    order = [j for j in normal.abs().argsort(descending=True, stable=True).tolist() if normal[j] != 0]
+    weight = normal.abs()
     while torch.sign(normal @ (x - through)) == side != 0:
-        if not order:
+        j = int(weight.argmax())
+        if weight[j] == 0:
             return x, False
-        j = order.pop(0)
         length = ((normal @ (x - through)).abs() + slack) / normal[j].abs()
-        x[j] = (x[j] - side * normal[j].sign() * length).clamp(low[j], high[j])
+        x[j], weight[j] = (x[j] - side * normal[j].sign() * length).clamp(low[j], high[j]), 0
     return x, True
 
 
@@ -25,7 +25,7 @@ def sparsefool(model: nn.Module, image: Tensor, low: Tensor, high: Tensor, *, la
         r, k = _deepfool(model, x, own, rivals)
         if k == own:
             return x, False
-        where = (x + 1.05 * r).requires_grad_()
+        where = (x + 1.1 * r).requires_grad_()
         logits = model(where[None])[0]
         (normal,) = torch.autograd.grad(logits[k] - logits[own], where)
         flat = (part.flatten() for part in (x, normal, x + lam * r, low, high))
@@ -36,7 +36,7 @@ def sparsefool(model: nn.Module, image: Tensor, low: Tensor, high: Tensor, *, la
     return tried, False
 
 
-def _deepfool(model: nn.Module, start: Tensor, own: int, rivals: int, overshoot: float = 0.05):
+def _deepfool(model: nn.Module, start: Tensor, own: int, rivals: int, overshoot: float = 0.1):
     """Return DeepFool's perturbation without overshoot, and the class that it reaches with it."""
     total, others = torch.zeros_like(start), []
     for _ in range(50):

@@ -18,7 +18,7 @@ def pixels(result):
 
 
 def clothes(count):
-    model, data = load_model("fmnist-lenet"), load_data("fashion-mnist-1k")
+    model, data = load_model("fmnist-lenet"), load_data("fashion-mnist-1k", samples=1000)
     return model, data.images[model(data.images).argmax(1) == data.labels][:count]
 
 
