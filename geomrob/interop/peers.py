@@ -30,6 +30,7 @@ class Counted(nn.Module):
         self.backwards = 0
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Return the model's logits, counted now and, when a slope comes back, again."""
         logits = self.model(inputs)
         self.forwards += len(inputs)
         if logits.requires_grad:
@@ -117,5 +118,5 @@ def _imported(module: str, packages: str) -> types.ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
-            f"this comparison needs {module.split('.')[0]}; got {error}: pip install --no-deps {packages}"
+            f"this comparison needs {module.partition('.')[0]}; got {error}: pip install --no-deps {packages}"
         ) from error
