@@ -13,6 +13,9 @@ from geomrob.arrays import Images, Logits, Model, UsageError
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""
 
+CPU_BLOCK, GPU_BLOCK = 64, 4096
+"""Most samples of one call: what stays in a CPU's cache, and what fills a GPU."""
+
 
 @contextlib.contextmanager
 def evaluating(model: Model) -> Generator[None]:
@@ -69,7 +72,7 @@ def block_size(model: Model, example: Images, memory: int = MEMORY) -> int:
     one = example[:1].detach()
     # What the second sample adds belongs to a sample; the rest are the weights.
     each = 2 * max(0, _kept(model, one.repeat(2, 1, 1, 1)) - _kept(model, one)) + 8 * one.numel() * one.element_size()
-    most = 64 if example.device.type == "cpu" else 4096
+    most = CPU_BLOCK if example.device.type == "cpu" else GPU_BLOCK
     return min(most, 1 << max(0, int(math.log2(max(1.0, memory / 2 / each)))))
 
 

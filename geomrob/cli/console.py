@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 Progress = Callable[[int, int], None]
 
@@ -73,3 +74,19 @@ def resolve_device(name: str) -> "torch.device":
         reason = str(error).splitlines()[0]
         raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason})") from error
     return device
+
+
+def set_threads(threads: int | None, model: "nn.Module", images: "torch.Tensor") -> None:
+    """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
+
+    Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
+    """
+    import torch
+
+    from geomrob.attacks.calls import CPU_BLOCK, block_size, evaluating
+
+    if threads is None:
+        with evaluating(model):
+            small = images.device.type == "cpu" and block_size(model, images) == CPU_BLOCK
+        threads = 1 if small else torch.get_num_threads()
+    torch.set_num_threads(threads)

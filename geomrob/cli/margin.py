@@ -39,6 +39,7 @@ def margin(
     norm: float = 2,
     seed: int = 0,
     device: str = "auto",
+    threads: int | None = None,
     memory: float | None = None,
     out: Path = Path("geomrob-margin"),
     figure: Path | None = None,
@@ -66,6 +67,7 @@ def margin(
         norm: Norm of the distance, 1, 2 or inf.
         seed: Of the drawn images and of everything random.
         device: auto, cpu or cuda.
+        threads: CPU threads; the default is 1 for a small model, where more only wait for each other, else all cores.
         memory: Budget in GiB for one batch; the default follows the device.
         out: Folder to write to.
         figure: Where to draw the margins instead, .png, .pdf or .svg.
@@ -75,7 +77,7 @@ def margin(
     from geomrob.runs import writable
     from geomrob.spectral.subspaces import bands as make_bands
 
-    _check(method, budget, norm)
+    _check(method, budget, norm, threads)
     writable(out)
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
@@ -89,6 +91,7 @@ def margin(
         how["budget"] = budget
     curves: list[MarginCurve] = []
     for name, network in networks.items():
+        console.set_threads(threads, network, drawn.images[:2].to(place))
         with console.progress(f"margins of {name}", quiet=json) as progress:
             curves.append(margin_curve(network, drawn.images.to(place), name=name, progress=progress, **about, **how))
     files = write.write_curves(curves, out)
@@ -101,11 +104,13 @@ def margin(
     return 0 if all(bool((curve.reached == 1).all()) for curve in curves) else 3
 
 
-def _check(method: str, budget: int | None, norm: float) -> None:
+def _check(method: str, budget: int | None, norm: float, threads: int | None) -> None:
     """Refuse options that the method does not have, before anything is loaded or written."""
     from geomrob.arrays import UsageError, check_norm
 
     check_norm(norm)
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
     if budget is not None and method != "tight":
         raise UsageError(f"budget must go with --method tight; got --method {method}: leave --budget out")
 

@@ -83,6 +83,18 @@ def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path, monkey
     assert "0%" in out
 
 
+def test_a_small_model_takes_one_thread_unless_told(run):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run(*QUICK)
+        assert torch.get_num_threads() == 1
+        run(*QUICK, "--threads", "2")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def npz(path, x, y=None):
     np.savez(path, x=x, y=np.zeros(len(x), dtype=np.int64) if y is None else y)
     return path
@@ -142,6 +154,7 @@ BAD = [
     (lambda _: ["--samples", "1001"], "1000"),
     (lambda _: ["--norm", "3"], "norm must be 1, 2 or inf"),
     (lambda _: ["--norm", "1", "--method", "tight"], "deepfool"),
+    (lambda _: ["--threads", "0"], "threads must be at least 1"),
     (lambda _: ["--budget", "60"], "budget must go with --method tight"),
     (lambda _: ["--data", "mnist", "--data-dir", "."], "MNIST/raw"),
     (lambda _: ["--data", "mnist"], "GEOMROB_DATA"),
