@@ -72,10 +72,12 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UsageError(f"file must exist; got {path}: check the path")
     try:
+        # Opened here, since numpy leaves the file open when what it finds is damaged.
         if path.suffix == ".npy":
-            return {"matrix": torch.from_numpy(np.load(path, allow_pickle=False))}
+            with path.open("rb") as file:
+                return {"matrix": torch.from_numpy(np.load(file, allow_pickle=False))}
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {name: torch.from_numpy(archive[name]) for name in archive.files}
         if path.suffix == ".safetensors":
             return load_file(path)
