@@ -157,9 +157,9 @@ def tight(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     bands = blocks(images)
     long = size["long"]
     methods: list[tuple[str, str, dict[str, float]]] = [
-        ("deepfool", "deepfool", {}),
-        ("superdeepfool", "superdeepfool", {}),
-        ("superdeepfool, 30 rounds", "superdeepfool", {"rounds": 30}),
+        ("deepfool", "deepfool", {"nearest": 3}),
+        ("superdeepfool", "superdeepfool", {"nearest": 3}),
+        ("superdeepfool, 30 rounds", "superdeepfool", {"rounds": 30, "nearest": 3}),
         *((f"ddn, {steps} steps", "ddn", {"steps": steps}) for steps in (30, 60, 100, 200)),
         (f"ddn, {long} steps", "ddn", {"steps": long}),
         (f"ddn, {long // 2} steps, radius 0.3", "ddn", {"steps": long // 2, "initial": 0.3}),

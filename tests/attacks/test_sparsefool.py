@@ -169,6 +169,7 @@ def test_claim_pixels_and_evaluations():
     result = sparsefool(model, inputs)
     assert result.success_rate == 1
     assert float(pixels(result).double().median()) <= 17
+    # The goal of 11 is for another LeNet; this one, embedded, took 11.5 when the test was written.
     assert float(result.forwards.double().mean()) <= 12
     assert float(result.backwards.double().mean()) <= 12
     batches = [torch.cat([sparsefool(model, some).perturbed for some in inputs.split(size)]) for size in (1, 13)]
@@ -185,7 +186,8 @@ def test_claim_targeted():
 
 
 @pytest.mark.benchmark
-def test_claim_a_fraction_of_the_time_of_image_by_image():
+@pytest.mark.xfail(reason="goal of the project, not reached: about 3 to 4 times")
+def test_claim_fifteen_times_less_time_than_image_by_image():
     model, inputs = clothes(256)
     sparsefool(model, inputs[:64])
     start = time.process_time()
@@ -194,4 +196,4 @@ def test_claim_a_fraction_of_the_time_of_image_by_image():
     start = time.process_time()
     for image in inputs[:64]:
         sparse_twin.sparsefool(model, image, torch.zeros_like(image), torch.ones_like(image), rivals=9)
-    assert (time.process_time() - start) / 64 >= 2.5 * batched
+    assert (time.process_time() - start) / 64 >= 15 * batched
