@@ -7,6 +7,7 @@ A result knows its own meaning (units, norm, what failure looks like) and its bi
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Distances, Images, Labels, UsageError, norms
+from geomrob.arrays import Distances, Images, Labels, UsageError, norms, unknown
 from geomrob.files import pack, unpack, write_atomic
 
 SCHEMA = 1
@@ -74,6 +75,22 @@ class AttackResult:
         """Share of the inputs whose decision was changed."""
         return float(self.success.double().mean())
 
+    @property
+    def changed(self) -> Bool[Tensor, "n h w"]:
+        """Which pixels are changed, in any channel."""
+        return (self.perturbed != self.inputs).any(1)
+
+    @property
+    def pixels(self) -> Distances:
+        """How many pixels are changed, in any channel; infinity where the attack failed."""
+        return torch.where(self.success, self.changed.flatten(1).sum(1).to(self.inputs.dtype), torch.inf)
+
+    @property
+    def elements(self) -> Distances:
+        """How many elements (one channel of one pixel) are changed; infinity where the attack failed."""
+        count = (self.perturbed != self.inputs).flatten(1).sum(1)
+        return torch.where(self.success, count.to(self.inputs.dtype), torch.inf)
+
     def distances(self, p: float = 2) -> Distances:
         """Return the l_p norm of each perturbation, infinity where the attack failed."""
         return torch.where(self.success, norms(self.perturbation, p), torch.inf)
@@ -117,12 +134,7 @@ class MarginCurve:
 
         A quantile that falls between a finite and an infinite distance is infinite: failures are never averaged in.
         """
-        ordered = self.distances.sort(dim=1).values
-        rank = torch.tensor(q, dtype=torch.float64) * (ordered.shape[1] - 1)
-        below = ordered[:, rank.floor().long()].double()
-        above = ordered[:, rank.ceil().long()].double()
-        between = below + (rank - rank.floor()) * (above - below)
-        return torch.where(torch.isinf(above), torch.where(rank == rank.floor(), below, above), between)
+        return _quantiles(self.distances, q)
 
     @property
     def accuracy(self) -> float:
@@ -135,7 +147,143 @@ class MarginCurve:
         return torch.isfinite(self.distances).double().mean(1)
 
 
-RESULTS: dict[str, type] = {"Provenance": Provenance, "AttackResult": AttackResult, "MarginCurve": MarginCurve}
+@dataclass(frozen=True)
+class Sparsity:
+    """How few pixels of N images had to change for another decision, and what finding them cost.
+
+    `attack` is the search's answer (its `labels` are the classes left), `found` the class seen in each perturbed image
+    (-1 where the attack failed). `options` are the attack's own (`lam`, `radius` in [0, 1] units with infinity for
+    none, `prune`, ...). `survived` says which perturbed images still change the decision after rounding to 8 bits.
+    `random` is, for each of some repeats, the fooling rate of as many random pixels.
+    """
+
+    model: str
+    data: str
+    method: str
+    options: dict[str, float]
+    attack: AttackResult
+    found: Labels
+    labels: Labels
+    indices: Labels
+    classes: tuple[str, ...]
+    survived: Bool[Tensor, " n"]
+    random: Float[Tensor, " r"]
+    provenance: Provenance
+
+    @property
+    def fooling_rate(self) -> float:
+        """Share of the images whose decision was changed (thesis, eq. 3.7)."""
+        return self.attack.success_rate
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the clean images that the model classifies as labelled."""
+        return float((self.attack.labels == self.labels).double().mean())
+
+    @property
+    def percent(self) -> Distances:
+        """Per cent of the pixels that are changed, in any channel; infinity where the attack failed."""
+        height, width = self.attack.inputs.shape[-2:]
+        return 100 * self.attack.pixels / (height * width)
+
+    def quantiles(self, *q: float, of: str = "pixels") -> Float[Tensor, " q"]:
+        """Return quantiles over all images of `pixels`, `elements`, `percent`, `l1`, `l2` or `linf`.
+
+        Failures count as infinity: a quantile that falls between a finite and an infinite value is infinite.
+        """
+        return _quantiles(self.values(of)[None], q)[0]
+
+    def values(self, of: str) -> Distances:
+        """Return one value an image of `pixels`, `elements`, `percent`, `l1`, `l2` or `linf`."""
+        orders = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
+        if of in orders:
+            return self.attack.distances(orders[of])
+        known = {"pixels": self.attack.pixels, "elements": self.attack.elements, "percent": self.percent}
+        if of not in known:
+            raise unknown("of", of, [*known, *orders])
+        return known[of]
+
+
+@dataclass(frozen=True)
+class Locations:
+    """Where in the image an attack changes pixels, for each class of images.
+
+    `maps[c, y, x]` is the share of the fooled images of class c in which pixel (y, x) is changed (NaN where a class has
+    no fooled image), `counts[c]` how many those are. `by` says which class: `label` (the true one), `left` (the one
+    the model saw) or `found` (the one it sees now).
+    """
+
+    model: str
+    data: str
+    method: str
+    by: str
+    classes: tuple[str, ...]
+    maps: Float[Tensor, "k h w"]
+    counts: Int64[Tensor, " k"]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far two models' perturbations of the same images change the same pixels.
+
+    `union` is, for each image, shared pixels over all changed pixels (Jaccard index), `smaller` shared pixels over the
+    pixels of the smaller of the two. `chance` is what `smaller` would be if the pixels of one lay anywhere, and
+    `elsewhere` what it is on average against the other model's perturbations of *other* images: the part that comes
+    from where objects are, not from this image. All are NaN where one of the attacks failed.
+    """
+
+    models: tuple[str, str]
+    data: str
+    method: str
+    union: Distances
+    smaller: Distances
+    chance: Distances
+    elsewhere: Distances
+
+
+@dataclass(frozen=True)
+class TransferMatrix:
+    """Fooling rates between models: images crafted on one (row, source), shown to another (column, target).
+
+    `fooled[s, t, i]` says whether model t decides otherwise on image i as perturbed on model s than on the clean image.
+    An image whose attack failed on the source is not fooled on any target: `found[s, i]` counts them. `accuracy` is
+    that of each model on the clean images.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    method: str
+    fooled: Bool[Tensor, "s s n"]
+    found: Bool[Tensor, "s n"]
+    accuracy: Float[Tensor, " s"]
+    provenance: Provenance
+
+    @property
+    def rates(self) -> Float[Tensor, "s s"]:
+        """Fooling rate (thesis, eq. 3.7) of each target (column) on the images of each source (row)."""
+        return self.fooled.double().mean(2)
+
+
+def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
+    """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
+    ordered = values.sort(dim=1).values
+    rank = torch.tensor(q, dtype=torch.float64) * (ordered.shape[1] - 1)
+    below = ordered[:, rank.floor().long()].double()
+    above = ordered[:, rank.ceil().long()].double()
+    between = below + (rank - rank.floor()) * (above - below)
+    return torch.where(torch.isinf(above), torch.where(rank == rank.floor(), below, above), between)
+
+
+RESULTS: dict[str, type] = {
+    "Provenance": Provenance,
+    "AttackResult": AttackResult,
+    "MarginCurve": MarginCurve,
+    "Sparsity": Sparsity,
+    "Locations": Locations,
+    "Overlap": Overlap,
+    "TransferMatrix": TransferMatrix,
+}
 
 
 def save(result: object, path: Path | str) -> Path:
