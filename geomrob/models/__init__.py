@@ -41,6 +41,18 @@ MODELS: dict[str, ModelEntry] = {
         command="geomrob train fmnist-resnet8 --seed 0",
         reference="He et al., Deep residual learning for image recognition, 2016, section 4.2, one block a stage.",
     ),
+    "mnist-lenet": ModelEntry(
+        builder=lenet,
+        shape=(1, 28, 28),
+        classes=10,
+        mean=(0.1307,),
+        std=(0.3081,),
+        weights="mnist-lenet.safetensors",
+        sha256="265c65d43964530b2b35b1e5d15a36b28c3eca426afac31bdacd0b1dce1ba4fd",
+        claims=(Claim("mnist", "test", 0.9932),),
+        command="geomrob train mnist-lenet --seed 0",
+        reference="LeCun et al., Gradient-based learning applied to document recognition, 1998.",
+    ),
 }
 
 
