@@ -1,0 +1,190 @@
+"""Sparsity: how few pixels change the decision, at what cost, and how many random pixels would have done it."""
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
+from geomrob.analysis.sparse_methods import METHODS, run, settings_of
+from geomrob.arrays import Images, Labels, Logits, Model, UsageError, check_images
+from geomrob.attacks.attack import checked_classes, checked_targets, clean_logits
+from geomrob.attacks.calls import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluating
+from geomrob.attacks.eight_bit import eight_bit
+from geomrob.results import AttackResult, Sparsity
+from geomrob.runs import Clock
+
+__all__ = ["METHODS", "random_pixels", "sparsity", "sweep"]
+
+Progress = Callable[[int, int], object]
+
+
+def sparsity(
+    model: Model,
+    inputs: Images,
+    *,
+    method: str = "sparsefool",
+    labels: Labels | None = None,
+    targets: Labels | None = None,
+    indices: Labels | None = None,
+    classes: Sequence[str] = (),
+    name: str = "model",
+    data: str = "images",
+    seed: int = 0,
+    repeats: int = 5,
+    memory_bytes: int | None = None,
+    progress: Progress | None = None,
+    **options: float | None,
+) -> Sparsity:
+    r"""Return how few pixels of each image had to change for another decision, and what finding them cost.
+
+    The fooling rate is |{x : F(x + delta_x) != F(x)}| / |D| over all images, whatever their true class. Beside it
+    stands that of random pixels: `random_pixels` with as many elements of each channel as the attack changes in the
+    median fooled image. The images are exported to 8 bits and asked again (`eight_bit`).
+
+    Args:
+        model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
+        inputs: Images in [0, 1], on the model's device.
+        method: One of `METHODS`.
+        labels: True classes, for the accuracy and the locations only; the predicted ones by default.
+        targets: Classes to reach, one an image; None if any other class will do.
+        indices: Position of each image in its source; what is random about an image depends on it alone.
+        classes: Names of the classes.
+        name, data: How the result calls model and data.
+        seed: Of the random pixels.
+        repeats: How often the random pixels are drawn.
+        memory_bytes: Budget for activations and search state, 1 GiB by default.
+        progress: Called with (images done, images in all) now and then; the answer is the same.
+        options: Options of the method's attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
+            or infinity is none.
+
+    Returns:
+        One entry an image on the CPU, infinity pixels where no other decision was found, with the reason in
+        `attack.status`. `random` is NaN if no image was fooled. What each image cost is in `attack`; the provenance
+        also counts clean images, answers to perturbed and exported images, and the random pixels.
+
+    Raises:
+        UsageError: Images outside [0, 1], unknown method or option, an option that its attack refuses, labels, targets
+            or indices of another number or out of range, a model that is not deterministic or returns no finite
+            (N, K) logits or no gradient.
+
+    References:
+        Modas, thesis, 2022, sec. 3.3 and eq. 3.7; Modas, Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+        >>> found = sparsity(model, torch.rand(5, 1, 8, 8), lam=2)
+        >>> found.options["lam"], found.attack.pixels.shape
+        (2.0, torch.Size([5]))
+    """
+    check_images(inputs)
+    if repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
+    settings = settings_of(method, options)
+    clock = Clock(seed=seed, device=inputs.device)
+    inputs, count = inputs.detach(), len(inputs)
+    indices = torch.arange(count) if indices is None else one_per_image("indices", indices, inputs)
+    clean = _asked(model, inputs, memory_bytes)
+    _check_deterministic(clean[:8], _asked(model, inputs[:8], memory_bytes))
+    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    goal = None if targets is None else checked_targets(targets, clean)
+    parts: list[AttackResult] = []
+    for piece in _pieces(torch.isfinite(clean).any(1), progress is not None):
+        target = None if goal is None else goal[piece]
+        parts.append(run(model, inputs[piece], method, settings, targets=target, memory=memory_bytes))
+        if progress is not None:
+            progress(piece.stop, count)
+    attack = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+    stored = eight_bit(model, attack, targets=goal, radius=settings.get("radius", math.inf), memory=memory_bytes)
+    found, random = torch.full_like(truth, -1), torch.full((repeats,), torch.nan, dtype=torch.float64)
+    fooled = int(attack.success.sum())
+    if fooled:
+        found[attack.success] = _asked(model, attack.perturbed[attack.success], memory_bytes).argmax(1)
+        random = random_pixels(
+            model,
+            inputs,
+            median_elements(attack),
+            labels=attack.labels,
+            seed=seed,
+            indices=indices,
+            repeats=repeats,
+            memory=memory_bytes,
+        )
+    asked = count + min(8, count) + fooled + (repeats * count if fooled else 0)
+    return Sparsity(
+        model=name,
+        data=data,
+        method=method,
+        options={option: float(value) for option, value in settings.items()},
+        attack=AttackResult(*(part.cpu() for part in _tensors(attack))),
+        found=found.cpu(),
+        labels=truth.cpu(),
+        indices=indices.cpu(),
+        classes=tuple(classes),
+        survived=stored.success.cpu(),
+        random=random,
+        provenance=clock.provenance(forwards=asked + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())),
+    )
+
+
+def sweep(model: Model, inputs: Images, parameter: str, values: Sequence[float | None], **how: Any) -> list[Sparsity]:
+    """Return the sparsity for each value of one option: `lam` for Fig. 3.3 of the thesis, `radius` for Fig. 3.6.
+
+    Args:
+        model, inputs: As in `sparsity`.
+        parameter: The option that varies.
+        values: What it is set to, in turn.
+        how: Everything else, as in `sparsity`; progress is told over all values together.
+
+    Raises:
+        UsageError: As `sparsity`; no values, or a parameter that is also set in `how`.
+    """
+    if not len(values):
+        raise UsageError(f"values must hold at least one value of {parameter}; got none: name some")
+    if parameter in how:
+        raise UsageError(f"{parameter} must be set in one place; got values and {how[parameter]!r}: leave one out")
+    for value in values:
+        settings_of(how.get("method", "sparsefool"), {parameter: value})
+    told: Progress | None = how.pop("progress", None)
+    found: list[Sparsity] = []
+    for number, value in enumerate(values):
+
+        def tell(done: int, total: int, before: int = number) -> object:
+            return None if told is None else told(before * total + done, len(values) * total)
+
+        found.append(sparsity(model, inputs, progress=None if told is None else tell, **{parameter: value}, **how))
+    return found
+
+
+def _asked(model: Model, images: Images, memory: int | None) -> Logits:
+    """Return the logits of images, in calls of the shape that the attacks use."""
+    with evaluating(model):
+        return clean_logits(model, images, block_size(model, images, MEMORY if memory is None else memory))[0]
+
+
+def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
+    """Yield the images in one piece or several, each with one for which the model has an answer."""
+    size = (CPU_BLOCK if usable.device.type == "cpu" else GPU_BLOCK) if several else len(usable)
+    start = 0
+    for stop in range(size, len(usable), size):
+        if bool(usable[start:stop].any()) and bool(usable[stop:].any()):
+            yield slice(start, stop)
+            start = stop
+    yield slice(start, len(usable))
+
+
+def _check_deterministic(once: Logits, again: Logits) -> None:
+    """Refuse a model that answers differently when it is asked again."""
+    if not torch.equal(once.nan_to_num(), again.nan_to_num()):
+        raise UsageError(
+            "model must be deterministic; got two different answers to the same images: switch its random layers off"
+        )
+
+
+def _tensors(result: AttackResult) -> list[Tensor]:
+    """Return the fields of a result."""
+    return [cast("Tensor", getattr(result, field.name)) for field in fields(result)]

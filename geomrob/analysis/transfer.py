@@ -1,0 +1,130 @@
+"""Transfer: which images that were perturbed for one model fool another one too."""
+
+import inspect
+from collections.abc import Callable, Mapping
+
+import torch
+
+from geomrob.arrays import Images, Labels, Logits, Model, UsageError, check_images, unknown
+from geomrob.attacks.attack import checked_classes, clean_logits
+from geomrob.attacks.calls import MEMORY, block_size, evaluating, out_of_memory, scores
+from geomrob.attacks.eight_bit import fools
+from geomrob.attacks.sparsefool import sparsefool
+from geomrob.results import AttackResult, TransferMatrix
+from geomrob.runs import Clock
+
+Progress = Callable[[int, int], object]
+
+
+def transfer_matrix(
+    models: Mapping[str, Model],
+    inputs: Images,
+    *,
+    attack: Callable[..., AttackResult] = sparsefool,
+    method: str = "sparsefool",
+    labels: Labels | None = None,
+    data: str = "images",
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: object,
+) -> TransferMatrix:
+    r"""Return which images, perturbed on one model (row, source), change the decision of another (column, target).
+
+    Target t is fooled by image i of source s if F_t(x_i + delta_i^s) != F_t(x_i): its own decisions are compared,
+    whatever the true class and whatever the source saw (thesis, eq. 3.7). An image for which the attack on the source
+    failed fools no target, so that the diagonal is the fooling rate of the attack. All targets get the same images.
+
+    Args:
+        models: Name and model, all for images of the size of `inputs` and for the same classes.
+        inputs: Images in [0, 1], on the device of all models.
+        attack: Any function of the form of the attacks: `attack(model, inputs, labels, **options)`.
+        method: How the result calls the attack.
+        labels: True classes, for the accuracies only.
+        data: How the result calls the images.
+        seed: Written to the provenance; an attack that draws takes its own among `options`.
+        progress: Called with (images perturbed, images to perturb on all models in all) after each model.
+        options: Passed to the attack as they are. One that has `targets` among them must reach those on the source.
+
+    Returns:
+        `fooled[source, target, image]`; accuracies are NaN without labels.
+
+    Raises:
+        UsageError: No models, models of different numbers of classes or of another image size, an option that the
+            attack has not, and what the attack refuses.
+
+    References:
+        Modas, thesis, 2022, sec. 3.4.1, Table 3.3.
+
+    Example:
+        >>> nets = {name: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)) for name in "ab"}
+        >>> transfer_matrix(nets, torch.rand(5, 1, 8, 8)).rates.shape
+        torch.Size([2, 2])
+    """
+    check_images(inputs)
+    if not models:
+        raise UsageError("models must hold at least one model; got none: name some")
+    _check_options(attack, method, options)
+    clock, count = Clock(seed=seed, device=inputs.device), len(inputs)
+    inputs = inputs.detach()
+    clean = {name: _asked(name, model, inputs) for name, model in models.items()}
+    _check_classes(clean)
+    predicted = {name: logits.argmax(1) for name, logits in clean.items()}
+    accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
+    if labels is not None:
+        truth = checked_classes("labels", labels, next(iter(clean.values())))
+        accuracy = torch.stack([(seen == truth).double().mean().cpu() for seen in predicted.values()])
+    fooled, found, forwards, backwards = [], [], len(models) * count, 0
+    for number, source in enumerate(models.values()):
+        result = attack(source, inputs, **options)
+        shown = [fools(target, result.perturbed, predicted[name]) for name, target in models.items()]
+        fooled.append(torch.stack(shown) & result.success)
+        found.append(result.success)
+        forwards += int(result.forwards.sum()) + len(models) * count
+        backwards += int(result.backwards.sum())
+        if progress is not None:
+            progress((number + 1) * count, len(models) * count)
+    return TransferMatrix(
+        models=tuple(models),
+        data=data,
+        method=method,
+        fooled=torch.stack(fooled).cpu(),
+        found=torch.stack(found).cpu(),
+        accuracy=accuracy,
+        provenance=clock.provenance(forwards=forwards, backwards=backwards),
+    )
+
+
+def _check_options(attack: Callable[..., AttackResult], method: str, options: Mapping[str, object]) -> None:
+    """Refuse an option that the attack does not know by name."""
+    parameters = inspect.signature(attack).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters][3:]
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of {method}", name, known)
+
+
+def _asked(name: str, model: Model, inputs: Images) -> Logits:
+    """Return the logits of the clean images, refusing a model that cannot take them."""
+    shape = "x".join(map(str, inputs.shape[1:]))
+    with evaluating(model):
+        try:
+            with torch.no_grad():
+                scores(model, inputs[:1])
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(
+                f"models must take images of {shape}; got {name}, which does not ({reason}): choose models of one size"
+            ) from error
+        return clean_logits(model, inputs, block_size(model, inputs, MEMORY))[0]
+
+
+def _check_classes(clean: Mapping[str, Logits]) -> None:
+    """Refuse models that do not decide between the same number of classes."""
+    counts = {name: logits.shape[1] for name, logits in clean.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UsageError(f"models must have one number of classes; got {told}: compare models of one data set")
