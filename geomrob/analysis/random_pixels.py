@@ -84,7 +84,7 @@ def median_elements(attack: AttackResult) -> Int64[Tensor, " c"]:
     return changed.quantile(0.5, dim=0).ceil().long().cpu()
 
 
-def one_per_image(name: str, values: Labels, images: Images) -> Labels:
+def one_per_image(name: str, values: Tensor, images: Images) -> Tensor:
     """Return the values, refusing what is not one whole number an image."""
     if tuple(values.shape) != (len(images),):
         raise UsageError(f"{name} must be shaped ({len(images)},); got {tuple(values.shape)}: give one for each image")

@@ -89,11 +89,13 @@ def sparsity(
     inputs, count = inputs.detach(), len(inputs)
     indices = torch.arange(count) if indices is None else one_per_image("indices", indices, inputs)
     clean = _asked(model, inputs, memory_bytes)
-    _check_deterministic(clean[:8], _asked(model, inputs[:8], memory_bytes))
+    usable = torch.isfinite(clean).any(1)
+    few = usable.nonzero().squeeze(1)[:8]
+    _check_deterministic(clean[few], _asked(model, inputs[few], memory_bytes))
     truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
     goal = None if targets is None else checked_targets(targets, clean)
     parts: list[AttackResult] = []
-    for piece in _pieces(torch.isfinite(clean).any(1), progress is not None):
+    for piece in _pieces(usable, progress is not None):
         target = None if goal is None else goal[piece]
         parts.append(run(model, inputs[piece], method, settings, targets=target, memory=memory_bytes))
         if progress is not None:
@@ -114,7 +116,7 @@ def sparsity(
             repeats=repeats,
             memory=memory_bytes,
         )
-    asked = count + min(8, count) + fooled + (repeats * count if fooled else 0)
+    asked = count + len(few) + fooled + (repeats * count if fooled else 0)
     return Sparsity(
         model=name,
         data=data,

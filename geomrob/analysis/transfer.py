@@ -69,15 +69,18 @@ def transfer_matrix(
     clean = {name: _asked(name, model, inputs) for name, model in models.items()}
     _check_classes(clean)
     predicted = {name: logits.argmax(1) for name, logits in clean.items()}
+    # Scores that are no numbers are no decision, so that there is none to change.
+    decided = torch.stack([torch.isfinite(logits).all(1) for logits in clean.values()])
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
     if labels is not None:
         truth = checked_classes("labels", labels, next(iter(clean.values())))
-        accuracy = torch.stack([(seen == truth).double().mean().cpu() for seen in predicted.values()])
+        right = torch.stack([seen == truth for seen in predicted.values()]) & decided
+        accuracy = right.double().mean(1).cpu()
     fooled, found, forwards, backwards = [], [], len(models) * count, 0
     for number, source in enumerate(models.values()):
         result = attack(source, inputs, **options)
         shown = [fools(target, result.perturbed, predicted[name]) for name, target in models.items()]
-        fooled.append(torch.stack(shown) & result.success)
+        fooled.append(torch.stack(shown) & decided & result.success)
         found.append(result.success)
         forwards += int(result.forwards.sum()) + len(models) * count
         backwards += int(result.backwards.sum())
