@@ -11,7 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geomrob.arrays import UsageError
-from geomrob.results import AttackResult, MarginCurve, Provenance, Status, equal, load, save
+from geomrob.results import (
+    RESULTS,
+    AttackResult,
+    Locations,
+    MarginCurve,
+    Overlap,
+    Provenance,
+    Sparsity,
+    Status,
+    TransferMatrix,
+    equal,
+    load,
+    save,
+)
 from tests.synthetic import attack_result, margin_curve, provenance
 
 FLOATS = st.floats(width=32)
@@ -43,9 +56,67 @@ def test_load_gives_back_what_was_saved(facts, birth, values, double, tmp_path):
     assert equal(load(save(curve, tmp_path / "curve")), curve)
 
 
-@pytest.mark.parametrize("result", [attack_result(), margin_curve(), provenance()], ids=lambda r: type(r).__name__)
+def sparsity() -> Sparsity:
+    """Return four images of 4x5 pixels in two channels: 1, 3 and 2 pixels (1, 4 and 2 elements), and a failure."""
+    inputs = torch.zeros(4, 2, 4, 5)
+    perturbed = inputs.clone()
+    perturbed[0, 1, 0, 0] = 0.5
+    perturbed[1, 0, 1, :3], perturbed[1, 1, 1, 0] = 0.25, -0.5
+    perturbed[2, :, 0, 0], perturbed[2, 0, 0, 0], perturbed[2, 0, 3, 4] = 0.5, 0.0, -1.0
+    perturbed[3] = 1.0
+    fooled, counts = torch.tensor([True, True, True, False]), torch.tensor([9, 9, 9, 50])
+    attack = AttackResult(
+        inputs=inputs,
+        labels=torch.tensor([0, 1, 1, 2]),
+        perturbed=perturbed,
+        success=fooled,
+        status=torch.where(fooled, int(Status.FOUND), int(Status.INFEASIBLE)),
+        steps=torch.ones(4, dtype=torch.int64),
+        forwards=counts,
+        backwards=counts,
+    )
+    return Sparsity(
+        model="net",
+        data="dark",
+        method="sparsefool",
+        options={"lam": 3.0, "radius": math.inf},
+        attack=attack,
+        found=torch.tensor([1, 0, 2, -1]),
+        labels=torch.tensor([0, 1, 2, 2]),
+        indices=torch.arange(4),
+        classes=("cat", "dog", "bird"),
+        survived=torch.tensor([True, False, True, False]),
+        random=torch.tensor([0.25, 0.0], dtype=torch.float64),
+        provenance=provenance(),
+    )
+
+
+def places() -> Locations:
+    maps = torch.stack((torch.eye(3, dtype=torch.float64), torch.full((3, 3), torch.nan, dtype=torch.float64)))
+    return Locations("net", "dark", "sparsefool", "found", ("cat", "dog"), maps, torch.tensor([4, 0]), provenance())
+
+
+def shared() -> Overlap:
+    values = torch.tensor([0.5, torch.nan], dtype=torch.float64)
+    return Overlap(("net", "other"), "dark", "sparsefool", values, values / 2, values / 4, values / 8)
+
+
+def transfer() -> TransferMatrix:
+    fooled = torch.tensor([[[True, True, False], [False, True, False]], [[False, False, False], [True, True, True]]])
+    found, accuracy = fooled[[0, 1], [0, 1]], torch.tensor([0.9, torch.nan], dtype=torch.float64)
+    return TransferMatrix(("net", "other"), "dark", "sparsefool", fooled, found, accuracy, provenance())
+
+
+EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
+
+
+@pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
 def test_every_result_round_trips(result, tmp_path):
     assert equal(load(save(result, tmp_path / "x"), type(result)), result)
+
+
+def test_there_is_an_example_of_every_result():
+    assert {type(result).__name__ for result in EVERY} == RESULTS.keys()
 
 
 @pytest.mark.parametrize("name", ["lenet-0.5", "lenet-0.5.json", "lenet-0.5.npz"])
@@ -134,3 +205,29 @@ def test_provenance_and_status_are_plain():
     assert dataclasses.is_dataclass(Provenance)
     assert dataclasses.is_dataclass(MarginCurve)
     assert Status.FOUND == 0
+
+
+def test_sparsity_derives_from_the_attack():
+    found = sparsity()
+    assert found.attack.changed.flatten(1).sum(1).tolist() == [1, 3, 2, 20]
+    assert found.values("pixels").tolist() == [1, 3, 2, math.inf]
+    assert found.values("elements").tolist() == [1, 4, 2, math.inf]
+    assert found.values("percent").tolist() == [5, 15, 10, math.inf]
+    assert found.values("l1").tolist() == [0.5, 1.25, 1.5, math.inf]
+    assert found.values("l2").tolist() == pytest.approx([0.5, math.sqrt(7 / 16), math.sqrt(5 / 4), math.inf])
+    assert found.values("linf").tolist() == [0.5, 0.5, 1, math.inf]
+    assert found.fooling_rate == 0.75
+    assert found.accuracy == 0.75
+    with pytest.raises(UsageError, match="of must be one of pixels, elements, percent, l1, l2, linf; got 'pixel'"):
+        found.quantiles(0.5, of="pixel")
+
+
+def test_a_failure_is_infinitely_many_pixels_in_every_quantile():
+    found = sparsity()
+    assert found.quantiles(0.0, 1 / 3, 0.5, 2 / 3, 0.7, 1.0).tolist() == pytest.approx([1, 2, 2.5, 3, *[math.inf] * 2])
+    assert found.quantiles(0.5, of="percent").tolist() == [12.5]
+    assert found.quantiles(1 / 6, of="elements").tolist() == [1.5]
+
+
+def test_a_transfer_matrix_counts_the_fooled_images():
+    torch.testing.assert_close(transfer().rates, torch.tensor([[2 / 3, 1 / 3], [0, 1]], dtype=torch.float64))
