@@ -124,4 +124,4 @@ def _some(targets: Labels | None, rows: Int64[Tensor, " some"], count: int) -> I
     """Return the targets of some of `count` images."""
     if targets is not None and tuple(targets.shape) != (count,):
         raise UsageError(f"targets must be shaped ({count},); got {tuple(targets.shape)}: give one for each image")
-    return None if targets is None else targets[rows]
+    return None if targets is None else targets.to(rows.device)[rows]
