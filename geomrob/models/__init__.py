@@ -53,6 +53,18 @@ MODELS: dict[str, ModelEntry] = {
         command="geomrob train mnist-lenet --seed 0",
         reference="LeCun et al., Gradient-based learning applied to document recognition, 1998.",
     ),
+    "cifar10-resnet20": ModelEntry(
+        builder=partial(resnet, widths=(16, 32, 64), depths=(3, 3, 3)),
+        shape=(3, 32, 32),
+        classes=10,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2430, 0.2610),
+        weights="cifar10-resnet20.safetensors",
+        sha256="2d59d5772e6c6542c3adf0f58b3a34f2848ee4c5277d3fe4f3304643e7d19da5",
+        claims=(Claim("cifar10", "test", 0.8828),),
+        command="geomrob train cifar10-resnet20 --seed 0",
+        reference="He et al., Deep residual learning for image recognition, 2016, section 4.2, with 1x1 shortcuts.",
+    ),
 }
 
 
