@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor
+from torch import Tensor, nn
 
 from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
 from geomrob.analysis.sparse_methods import METHODS, run, settings_of
@@ -18,7 +18,7 @@ from geomrob.attacks.eight_bit import eight_bit
 from geomrob.results import AttackResult, Sparsity
 from geomrob.runs import Clock
 
-__all__ = ["METHODS", "random_pixels", "sparsity", "sweep"]
+__all__ = ["METHODS", "exported", "random_pixels", "sparsity", "sweep"]
 
 Progress = Callable[[int, int], object]
 
@@ -131,6 +131,24 @@ def sparsity(
         random=random,
         provenance=clock.provenance(forwards=asked + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())),
     )
+
+
+def exported(model: Model, found: Sparsity, *, targets: Labels | None = None) -> Sparsity:
+    """Return the result with the images as 8 bits a channel hold them, asked again, in place of the exact ones.
+
+    Args:
+        model: The model that was attacked, on any device.
+        found: What `sparsity` returned.
+        targets: The targets it was given.
+    """
+    device = next(model.parameters(), found.attack.inputs).device if isinstance(model, nn.Module) else "cpu"
+    exact = AttackResult(*(part.to(device) for part in _tensors(found.attack)))
+    stored = eight_bit(model, exact, targets=targets, radius=found.options.get("radius", math.inf))
+    seen = torch.full_like(exact.labels, -1)
+    if bool(stored.success.any()):
+        seen[stored.success] = _asked(model, stored.perturbed[stored.success], None).argmax(1)
+    kept = AttackResult(*(part.cpu() for part in _tensors(stored)))
+    return replace(found, attack=kept, found=seen.cpu(), survived=kept.success)
 
 
 def sweep(model: Model, inputs: Images, parameter: str, values: Sequence[float | None], **how: Any) -> list[Sparsity]:

@@ -64,7 +64,7 @@ def sparsefool(
 
     Raises:
         UsageError: As `deepfool`; bounds that are NaN, inverted or leave an image outside; a radius that is not above
-            0; `lam` under 1; a budget under 1.
+            0; `lam` under 1; steps, `nearest` or a budget under 1.
 
     References:
         Modas, Moosavi-Dezfooli, Frossard, "SparseFool: a few pixels make a big difference", CVPR 2019, Algorithms 1, 2.
@@ -87,8 +87,10 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    if not lam >= 1:
-        raise UsageError(f"lam must be at least 1; got {lam}: 1 aims at the boundary itself, 3 is usual")
+    if not 1 <= lam < math.inf:
+        raise UsageError(f"lam must be at least 1 and finite; got {lam}: 1 aims at the boundary itself, 3 is usual")
+    if steps < 1:
+        raise UsageError(f"steps must be at least 1; got {steps}: 50 is usual")
     if nearest < 1:
         raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get slopes")
     if budget < 1:

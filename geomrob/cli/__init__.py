@@ -10,12 +10,13 @@ from geomrob import __version__
 
 COMMANDS = {
     "margin": "geomrob.cli.margin:margin",
+    "sparsefool": "geomrob.cli.sparsefool:sparsefool",
     "train": "geomrob.cli.train:train",
 }
 
 OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
-EXITS = "Exit status: 0 all done, 2 bad use (one line says what to change), 3 some margins were not found."
+EXITS = "Exit status: 0 all done, 2 bad use (one line says what to change), 3 done, but not all was found."
 
 
 def application() -> App:

@@ -1,12 +1,11 @@
 """`geomrob margin`: how far the decision boundary is in each band of a basis."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geomrob.cli import console, report, write
+from geomrob.cli import console, load, report, write
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +80,9 @@ def margin(
     writable(out)
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
-    networks = _networks(model, weights, place)
-    drawn = _images(data, data_dir, samples, seed)
+    networks = load.networks(model, weights, place)
+    drawn = load.images(data, data_dir, samples, seed)
+    load.check_fit(networks, drawn, place)
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
     about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
     how: dict[str, Any] = {"subspaces": subspaces, "method": method, "norm": norm, "seed": seed}
@@ -144,33 +144,13 @@ def _told(band: "Subspace") -> str:
     return band.name if math.isnan(band.frequency) else f"{band.frequency:.3g} cycles/image"
 
 
-def _networks(names: tuple[str, ...], weights: Path | None, device: "torch.device") -> dict[str, "nn.Module"]:
-    """Return the models by name, all loaded before the first is measured."""
-    from geomrob.arrays import UsageError
-    from geomrob.models import load
-
-    if weights is not None and len(names) > 1:
-        raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
-    return {name: load(name, weights=weights, device=device) for name in names}
-
-
-def _images(data: str, data_dir: Path | None, samples: int, seed: int) -> "Samples":
-    """Return the drawn images; files that were left out are told on stderr."""
-    from geomrob.data import load
-
-    drawn = load(data, data_dir=data_dir, samples=samples, seed=seed)
-    if drawn.skipped:
-        sys.stderr.write(f"note: left out {len(drawn.skipped)} files of {data}; the first: {drawn.skipped[0]}\n")
-    return drawn
-
-
 def _basis(name: str, drawn: "Samples", data_dir: Path | None, seed: int) -> "Basis":
     """Return the basis of that name, or the one in that file; `pca` is fitted on all images of the data set."""
-    from geomrob.data import load
+    from geomrob.data import load as load_data
     from geomrob.spectral.bases import BASES, basis
 
     shape = drawn.images.shape[-2:]
     if name not in BASES and Path(name).suffix in FILES:
         return basis("custom", shape, file=Path(name))
-    fitted_on = load(drawn.name, data_dir=data_dir).images if name == "pca" else None
+    fitted_on = load_data(drawn.name, data_dir=data_dir).images if name == "pca" else None
     return basis(name, shape, seed=seed, images=fitted_on)

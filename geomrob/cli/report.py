@@ -102,7 +102,7 @@ def to_json(curves: Sequence["MarginCurve"], files: Sequence[Path]) -> str:
         }
         for curve in curves
     ]
-    return json.dumps(_strict({"curves": answer, "files": [str(file) for file in files]}), allow_nan=False, indent=1)
+    return json.dumps(strict({"curves": answer, "files": [str(file) for file in files]}), allow_nan=False, indent=1)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -124,10 +124,10 @@ def _unknown(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """Return `value` with null for every number that JSON cannot say."""
     if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
+        return {key: strict(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_strict(item) for item in value]
+        return [strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
