@@ -13,15 +13,14 @@ from torch import Tensor
 
 from geomrob.arrays import Images, Labels, UsageError, norms
 from geomrob.plot.margins import norm_name
-from geomrob.plot.style import DIVERGING, FAINT, INK, blank
+from geomrob.plot.pictures import bare, class_name, draw_image
+from geomrob.plot.style import DIVERGING, FAINT, INK, blank, figure_headline
 
 # A change is magnified until its largest element reaches this share of the colour scale.
 FILL = 1.0
-# Height of the headline in inches.
-HEAD = 0.75
 HEADLINE = "What is the smallest change that flips the decision?"
 READING = (
-    "Below each image, the class that the model sees in it. The change may use the patterns of one band only; it\n"
+    "Below each image, the class that the model sees in it. The change may use the patterns of one band only; it "
     "is drawn magnified (red = brighter, blue = darker; for colour images grey = no change). Larger = harder to fool."
 )
 HEADING: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": INK, "annotation_clip": False}
@@ -61,40 +60,27 @@ def plot_band_examples(
     if perturbed.shape != (len(bands), *images.shape) or after.shape != (len(bands), count):
         found = tuple(perturbed.shape)
         raise UsageError(f"perturbed must hold {len(bands)} bands of {count} images; got {found}: stack one per band")
-    figure = blank(1.45 * (1 + 2 * len(bands)), 1.95 * count + HEAD) if figure is None else figure
+    figure = blank(1.45 * (1 + 2 * len(bands)), 1.95 * count + 0.75) if figure is None else figure
     grid = _room(figure, count, bands)
     for row in range(count):
-        _image(grid[row, 0], images[row], _name(int(before[row]), classes))
+        draw_image(grid[row, 0], images[row], _name(int(before[row]), classes))
         for band in range(len(bands)):
             told = _name(int(after[band, row]), classes)
             _change(grid[row, 1 + 2 * band], perturbed[band, row] - images[row], norm)
-            _image(grid[row, 2 + 2 * band], perturbed[band, row], told, changed=True)
+            draw_image(grid[row, 2 + 2 * band], perturbed[band, row], told, bold=True)
     return figure
 
 
 def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object_]:
     """Return axes (count, 1 + 2 bands) below a headline, with a heading above each column."""
-    top = 1 - HEAD / figure.get_figheight()
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.03, h_pad=0.08)
-    words: dict[str, Any] = {"x": 0.02, "ha": "left", "va": "top"}
-    figure.text(y=1 - 0.1 / figure.get_figheight(), s=HEADLINE, fontsize=11.5, fontweight="bold", color=INK, **words)
-    figure.text(y=1 - 0.34 / figure.get_figheight(), s=READING, fontsize=8, color=FAINT, linespacing=1.25, **words)
+    figure_headline(figure, HEADLINE, READING)
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)
     for ax in grid.flat:
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.spines[:].set_color(FAINT)
+        bare(ax)
     headings = ["image", *(heading for band in bands for heading in (f"change in\n{band}", "image + change"))]
     for ax, heading in zip(grid[0], headings, strict=True):
         ax.annotate(heading, (0.5, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", **HEADING)
     return grid
-
-
-def _image(ax: Axes, image: Float[Tensor, "c h w"], told: str, *, changed: bool = False) -> None:
-    """Draw one image with the class the model sees in it."""
-    shown = image.detach().cpu().clamp(0, 1).movedim(0, -1).numpy()
-    ax.imshow(shown if shown.shape[-1] == 3 else shown.mean(-1), cmap="gray", vmin=0, vmax=1)
-    ax.set_xlabel(told, fontsize=8.5, color=INK, fontweight="bold" if changed else "normal")
 
 
 def _change(ax: Axes, change: Float[Tensor, "c h w"], norm: float) -> None:
@@ -119,6 +105,4 @@ def _round(factor: float) -> float:
 
 def _name(label: int, classes: Sequence[str]) -> str:
     """Return what a class is called."""
-    if label < 0:
-        return "no boundary found"
-    return classes[label] if classes else f"class {label}"
+    return "no boundary found" if label < 0 else class_name(label, classes)

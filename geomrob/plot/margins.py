@@ -55,7 +55,7 @@ def plot_margins(
             _draw_points(ax, place, distances, look(index), (index, len(curves)))
     tidy(ax)
     if scale == "log":
-        plain_numbers(ax)
+        plain_numbers(ax.yaxis)
     ax.set_xlabel(label)
     ax.set_ylabel(f"margin: {norm_name(curves[0].norm)} distance to the\ndecision boundary ([0, 1] pixel units)")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -33,8 +34,12 @@ DIVERGING = "RdBu_r"
 INK = "#222222"
 FAINT = "#666666"
 
-TITLE: dict[str, Any] = {"fontsize": 11.5, "fontweight": "bold", "color": INK, "loc": "left"}
+TITLE_FONT: dict[str, Any] = {"fontsize": 11.5, "fontweight": "bold", "color": INK}
+TITLE: dict[str, Any] = {**TITLE_FONT, "loc": "left"}
 SUBTITLE: dict[str, Any] = {"fontsize": 8, "color": FAINT, "linespacing": 1.25, "va": "bottom"}
+READING: dict[str, Any] = {**SUBTITLE, "va": "top"}
+# Letters of a subtitle that fit into an inch.
+LETTERS = 17
 
 
 def look(index: int) -> Look:
@@ -62,11 +67,11 @@ def tidy(ax: Axes) -> None:
     ax.tick_params(colors=FAINT, labelsize=9)
 
 
-def plain_numbers(ax: Axes) -> None:
-    """Write 0.2, 0.5, 1 on a logarithmic margin axis and not powers of ten."""
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+def plain_numbers(axis: Axis) -> None:
+    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
@@ -81,3 +86,13 @@ def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
         "\n".join(lines), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", **SUBTITLE
     )
     note.set_in_layout(False)
+
+
+def figure_headline(figure: Figure, title: str, reading: str) -> None:
+    """Write what a whole figure shows, and how to read it, above everything else, which gets the room below."""
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(reading, int(LETTERS * (width - 0.3)))
+    figure.text(0.14 / width, 1 - 0.1 / height, title, va="top", **TITLE_FONT)
+    figure.text(0.14 / width, 1 - 0.36 / height, "\n".join(lines), **READING)
+    top = 1 - (0.48 + 0.145 * len(lines)) / height
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.04, h_pad=0.06)

@@ -1,0 +1,92 @@
+"""A picture of locations: where in the images of each class an attack changes pixels."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.plot.pictures import bare
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, blank, figure_headline
+from geomrob.results import Locations
+
+COLUMNS = 5
+# Most classes that are drawn; more would be too small to read.
+MOST = 20
+WORDS = {
+    "label": "their true class",
+    "left": "the class that the model saw before",
+    "found": "the class that the model sees now",
+}
+
+
+def plot_locations(
+    locations: Locations, *, images: Float[Tensor, "k c h w"] | None = None, figure: Figure | None = None
+) -> Figure:
+    """Return a figure with one map a class: the share of its fooled images in which each pixel is changed.
+
+    All maps share one scale of colours. Beyond 20 classes those with most fooled images are drawn, and the headline
+    counts the others. A class without fooled images says so.
+
+    Args:
+        locations: What `locations` measured.
+        images: One clean image a class (their mean, say), whose outline is drawn over the map: where the object is.
+        figure: Where to draw; a new figure by default.
+
+    Raises:
+        UsageError: Images of another number or size than the maps, or no fooled image at all.
+    """
+    maps, counts = locations.maps.cpu(), locations.counts.cpu()
+    if not bool((counts > 0).any()):
+        raise UsageError("locations must hold a fooled image; got none: there is no changed pixel to draw")
+    if images is not None and (len(images), *images.shape[2:]) != maps.shape:
+        wanted = " x ".join(map(str, maps.shape))
+        raise UsageError(f"images must be one a class, {wanted}; got {tuple(images.shape)}: average those of a class")
+    drawn = counts.argsort(descending=True, stable=True)[:MOST].sort().values.tolist()
+    columns = min(COLUMNS, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    figure = blank(max(1.75 * columns + 0.9, 5.0), 1.95 * rows + 1.1) if figure is None else figure
+    figure_headline(figure, "Where are the pixels that change the decision?", _caption(locations, images, len(drawn)))
+    grid: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
+    scale = ScalarMappable(Normalize(0, 100 * float(maps[torch.isfinite(maps)].max())), SEQUENTIAL)
+    for ax, index in zip(grid.flat, drawn, strict=False):
+        bare(ax)
+        ax.set_title(locations.classes[index], fontsize=9, color=INK, pad=3)
+        ax.set_xlabel(f"{int(counts[index])} images", fontsize=8, color=FAINT)
+        if counts[index] == 0:
+            ax.text(0.5, 0.5, "none\nfooled", ha="center", va="center", color=FAINT, transform=ax.transAxes)
+            continue
+        ax.imshow(100 * maps[index].numpy(), cmap=scale.cmap, norm=scale.norm)
+        if images is not None:
+            _outline(ax, images[index])
+    for ax in grid.flat[len(drawn) :]:
+        ax.set_axis_off()
+    bar = figure.colorbar(scale, ax=list(grid.flat), shrink=0.8, pad=0.02)
+    bar.set_label("images in which the pixel is changed (%)")
+    return figure
+
+
+def _outline(ax: Axes, image: Float[Tensor, "c h w"]) -> None:
+    """Draw where an image is half as bright as it gets."""
+    grey = image.detach().cpu().double().mean(0)
+    low, high = float(grey.min()), float(grey.max())
+    if high > low:
+        ax.contour(grey.numpy(), levels=[(low + high) / 2], colors="white", linewidths=0.9, alpha=0.85)
+
+
+def _caption(locations: Locations, images: Tensor | None, drawn: int) -> str:
+    """Return how the picture is to be read."""
+    left = len(locations.classes) - drawn
+    return (
+        f"{locations.method} on {locations.model}, {int(locations.counts.sum())} fooled images of {locations.data}, "
+        f"grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of them."
+        f"{' White line: outline of the mean image.' if images is not None else ''}"
+        f"{f' {left} classes with fewer fooled images are not drawn.' if left else ''}"
+    )
