@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from geomrob.results import AttackResult, MarginCurve, Provenance, Status
+from geomrob.results import AttackResult, MarginCurve, Provenance, Sparsity, Status
 
 
 def provenance() -> Provenance:
@@ -77,3 +77,43 @@ def margin_curve(*, bands=21, images=50, missing=0, seed=0, model="fmnist-lenet"
         "provenance": provenance(),
     }
     return MarginCurve(**(given | facts))
+
+
+def sparsity_result(pixels=(1, 2, 3, 4, 5), *, shape=(1, 8, 8), steps=2, random=0.1, **facts):
+    """Return a sparsity whose images have so many changed pixels, the first in reading order; -1 is a failure.
+
+    Every pixel is 0.5 before; of the changed ones the first, third, ... become 1 and the others 0, in channel 0 alone.
+    A failure has all its pixels changed, in vain.
+    """
+    count, area = len(pixels), shape[1] * shape[2]
+    inputs = torch.full((count, *shape), 0.5)
+    perturbed = inputs.clone()
+    for image, number in zip(perturbed, pixels, strict=True):
+        changed = area if number < 0 else number
+        image[0].view(-1)[:changed] = torch.arange(1, changed + 1) % 2.0
+    success = torch.tensor(pixels) >= 0
+    labels = torch.arange(count) % 3
+    given = {
+        "model": "fmnist-lenet",
+        "data": "fashion-mnist-1k",
+        "method": "sparsefool",
+        "options": {"lam": 3.0, "radius": math.inf, "prune": 0.0},
+        "attack": AttackResult(
+            inputs=inputs,
+            labels=labels,
+            perturbed=perturbed,
+            success=success,
+            status=torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT)),
+            steps=torch.arange(count) + steps,
+            forwards=torch.full((count,), 10),
+            backwards=torch.arange(count) + 20,
+        ),
+        "found": torch.where(success, (labels + 1) % 3, -1),
+        "labels": labels,
+        "indices": torch.arange(count),
+        "classes": ("shirt", "dress", "coat"),
+        "survived": success,
+        "random": torch.tensor([random - 0.05, random + 0.05], dtype=torch.float64),
+        "provenance": provenance(),
+    }
+    return Sparsity(**(given | facts))

@@ -14,7 +14,7 @@ from torch import Tensor
 from geomrob.arrays import Images, Labels, UsageError, norms
 from geomrob.plot.margins import norm_name
 from geomrob.plot.pictures import bare, class_name, draw_image
-from geomrob.plot.style import DIVERGING, FAINT, INK, blank, figure_headline
+from geomrob.plot.style import DIVERGING, FAINT, INK, blank, figure_headline, headroom
 
 # A change is magnified until its largest element reaches this share of the colour scale.
 FILL = 1.0
@@ -60,7 +60,8 @@ def plot_band_examples(
     if perturbed.shape != (len(bands), *images.shape) or after.shape != (len(bands), count):
         found = tuple(perturbed.shape)
         raise UsageError(f"perturbed must hold {len(bands)} bands of {count} images; got {found}: stack one per band")
-    figure = blank(1.45 * (1 + 2 * len(bands)), 1.95 * count + 0.75) if figure is None else figure
+    width = max(1.45 * (1 + 2 * len(bands)), 5.0)
+    figure = blank(width, 1.95 * count + 0.4 + headroom(width, READING)) if figure is None else figure
     grid = _room(figure, count, bands)
     for row in range(count):
         draw_image(grid[row, 0], images[row], _name(int(before[row]), classes))

@@ -15,7 +15,7 @@ from torch import Tensor
 from geomrob.arrays import UsageError
 from geomrob.plot.pictures import bare, class_name, draw_image
 from geomrob.plot.sparsity import option_words
-from geomrob.plot.style import INK, blank, figure_headline
+from geomrob.plot.style import INK, blank, figure_headline, headroom
 from geomrob.results import Sparsity
 
 # Apart in grey print, too: the brighter pixel has the brighter mark.
@@ -25,6 +25,8 @@ DARKER = "#08306B"
 MARK = 1 / 56
 # Share of its contrast that the image behind the marks keeps.
 FADED = 0.4
+# Of a figure, in inches.
+WIDTH = 5.6
 
 
 def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = None) -> Figure:
@@ -49,8 +51,9 @@ def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = N
     if rows < 1:
         raise UsageError(f"rows must be at least 1; got {rows}: choose how many images to show")
     shown = _chosen(sparsity, rows)
-    figure = blank(5.6, 1.95 * len(shown) + 1.4) if figure is None else figure
-    figure_headline(figure, "Which changed pixels flip the decision?", _caption(sparsity, len(shown)))
+    reading = _caption(sparsity, len(shown))
+    figure = blank(WIDTH, 2.0 * len(shown) + 0.2 + headroom(WIDTH, reading)) if figure is None else figure
+    figure_headline(figure, "Which changed pixels flip the decision?", reading)
     grid: NDArray[np.object_] = figure.subplots(len(shown), 3, squeeze=False)
     for ax, heading in zip(grid[0], ("original", "with changed pixels", "the changed pixels"), strict=True):
         ax.set_title(heading, fontsize=9, color=INK, pad=5)
@@ -81,11 +84,15 @@ def _row(axes: NDArray[np.object_], sparsity: Sparsity, index: int) -> None:
     draw_image(axes[0], before, class_name(seen, classes) + wrong)
     draw_image(axes[1], after, class_name(int(sparsity.found[index]), classes), bold=True)
     _draw_changes(axes[2], before, after)
-    pixels = int(attack.pixels[index])
-    told = f"{pixels} pixel{'s' if pixels != 1 else ''} ({float(sparsity.percent[index]):.2g} %)"
+    told = f"{_counted(attack.pixels[index], 'pixel')} ({float(sparsity.percent[index]):.2g} %)"
     if len(before) > 1:
-        told += f"\n{int(attack.elements[index])} elements"
+        told += f"\n{_counted(attack.elements[index], 'element')}"
     axes[2].set_xlabel(told, fontsize=8.5, color=INK)
+
+
+def _counted(number: Tensor, thing: str) -> str:
+    """Return how many there are."""
+    return f"{int(number)} {thing}{'' if number == 1 else 's'}"
 
 
 def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor, "c h w"]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from geomrob.arrays import UsageError
 from geomrob.plot.pictures import bare
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, blank, figure_headline
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, blank, figure_headline, headroom
 from geomrob.results import Locations
 
 COLUMNS = 5
@@ -37,7 +37,8 @@ def plot_locations(
 
     Args:
         locations: What `locations` measured.
-        images: One clean image a class (their mean, say), whose outline is drawn over the map: where the object is.
+        images: One clean image a class (their mean, say), whose outline is drawn over the map: where the object is. Of
+            use where the objects of a class lie alike on a plain ground; for photographs leave it out.
         figure: Where to draw; a new figure by default.
 
     Raises:
@@ -52,8 +53,9 @@ def plot_locations(
     drawn = counts.argsort(descending=True, stable=True)[:MOST].sort().values.tolist()
     columns = min(COLUMNS, len(drawn))
     rows = math.ceil(len(drawn) / columns)
-    figure = blank(max(1.75 * columns + 0.9, 5.0), 1.95 * rows + 1.1) if figure is None else figure
-    figure_headline(figure, "Where are the pixels that change the decision?", _caption(locations, images, len(drawn)))
+    width, reading = max(1.75 * columns + 0.9, 5.0), _caption(locations, images, len(drawn))
+    figure = blank(width, 2.0 * rows + 0.1 + headroom(width, reading)) if figure is None else figure
+    figure_headline(figure, "Where are the pixels that change the decision?", reading)
     grid: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
     scale = ScalarMappable(Normalize(0, 100 * float(maps[torch.isfinite(maps)].max())), SEQUENTIAL)
     for ax, index in zip(grid.flat, drawn, strict=False):

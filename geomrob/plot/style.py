@@ -88,11 +88,20 @@ def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
     note.set_in_layout(False)
 
 
+def headroom(width: float, reading: str) -> float:
+    """Return how many inches `figure_headline` needs above a figure of that width."""
+    return 0.48 + 0.145 * len(_lines(width, reading))
+
+
 def figure_headline(figure: Figure, title: str, reading: str) -> None:
     """Write what a whole figure shows, and how to read it, above everything else, which gets the room below."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(reading, int(LETTERS * (width - 0.3)))
     figure.text(0.14 / width, 1 - 0.1 / height, title, va="top", **TITLE_FONT)
-    figure.text(0.14 / width, 1 - 0.36 / height, "\n".join(lines), **READING)
-    top = 1 - (0.48 + 0.145 * len(lines)) / height
+    figure.text(0.14 / width, 1 - 0.36 / height, "\n".join(_lines(width, reading)), **READING)
+    top = 1 - headroom(width, reading) / height
     figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.04, h_pad=0.06)
+
+
+def _lines(width: float, reading: str) -> list[str]:
+    """Return a subtitle in lines that a figure of that width has room for."""
+    return textwrap.wrap(reading, int(LETTERS * (width - 0.3)))

@@ -1,0 +1,109 @@
+"""What the picture of transfer contains: every rate in per cent, the models and how good they are."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from geomrob.plot.style import blank
+from geomrob.plot.transfer import plot_transfer
+from geomrob.results import TransferMatrix
+from tests.synthetic import provenance
+
+
+def matrix():
+    """Return three models: the first fools all, the second 3 of 4 of its own, the last nothing."""
+    fooled = torch.zeros(3, 3, 4, dtype=torch.bool)
+    fooled[0, 0], fooled[0, 1, :2], fooled[1, 1, :3], fooled[1, 0, 0] = True, True, True, True
+    return TransferMatrix(
+        models=("lenet", "resnet", "vgg"),
+        data="fashion-mnist-1k",
+        method="sparsefool",
+        fooled=fooled,
+        found=fooled.diagonal().T.clone(),
+        accuracy=torch.tensor([0.9, 0.95, 0.5], dtype=torch.float64),
+        provenance=provenance(),
+    )
+
+
+def numbers(ax):
+    """Return the words written into the cells, by (row, column)."""
+    return {(round(t.get_position()[1]), round(t.get_position()[0])): t for t in ax.texts if t.get_text()[-2:-1] == "."}
+
+
+def test_cells_are_the_rates_in_per_cent_sources_in_rows():
+    ax = plot_transfer(matrix())
+    shown = ax.images[0]
+    np.testing.assert_allclose(shown.get_array(), [[100, 50, 0], [25, 75, 0], [0, 0, 0]])
+    assert shown.get_clim() == (0, 100)
+    told = numbers(ax)
+    assert len(told) == 9
+    assert [told[at].get_text() for at in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2))] == [
+        "100.0",
+        "50.0",
+        "25.0",
+        "75.0",
+        "0.0",
+    ]
+
+
+def test_every_number_stands_out_from_its_cell():
+    ax = plot_transfer(matrix())
+    image = ax.images[0]
+    for (row, column), text in numbers(ax).items():
+        cell = image.cmap(image.norm(image.get_array()[row, column]))[:3]
+        one, other = (np.dot((0.2126, 0.7152, 0.0722), np.power(c, 2.2)) for c in (cell, to_rgb(text.get_color())))
+        assert (max(one, other) + 0.05) / (min(one, other) + 0.05) > 3
+
+
+def test_diagonal_is_outlined_and_bold():
+    ax = plot_transfer(matrix())
+    assert sorted(round(patch.get_x() + patch.get_width() / 2) for patch in ax.patches) == [0, 1, 2]
+    assert all(patch.get_x() == patch.get_y() for patch in ax.patches)
+    assert {at for at, text in numbers(ax).items() if text.get_fontweight() == "bold"} == {(0, 0), (1, 1), (2, 2)}
+
+
+def test_models_are_named_with_what_they_reach():
+    ax = plot_transfer(matrix())
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [
+        "lenet\n(4 of 4 fooled)",
+        "resnet\n(3 of 4 fooled)",
+        "vgg\n(0 of 4 fooled)",
+    ]
+    assert ax.get_xticklabels()[1].get_text() == "resnet\n(95.0% correct)"
+    assert "source" in ax.get_ylabel()
+    assert "target" in ax.get_xlabel()
+    words = " ".join(ax.texts[-1].get_text().split())
+    assert "sparsefool on 4 images of fashion-mnist-1k" in words
+    assert "fool another" in ax.get_title(loc="left")
+    assert ax.figure.axes[-1].get_ylabel() == "fooled images (%)"
+
+
+def test_without_labels_no_accuracy_is_told():
+    unknown = dataclasses.replace(matrix(), accuracy=torch.full((3,), torch.nan, dtype=torch.float64))
+    assert [tick.get_text() for tick in plot_transfer(unknown).get_xticklabels()] == ["lenet", "resnet", "vgg"]
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_any_number_of_models(count):
+    fooled = torch.ones(count, count, 2, dtype=torch.bool)
+    many = dataclasses.replace(
+        matrix(),
+        models=tuple(f"model-{index}" for index in range(count)),
+        fooled=fooled,
+        found=fooled[0],
+        accuracy=torch.ones(count, dtype=torch.float64),
+    )
+    ax = plot_transfer(many)
+    ax.figure.canvas.draw()
+    assert len(numbers(ax)) == count * count
+
+
+def test_draws_where_told_and_opens_no_window():
+    from matplotlib import pyplot as plt
+
+    ax = blank().add_subplot()
+    assert plot_transfer(matrix(), ax=ax) is ax
+    assert plt.get_fignums() == []
