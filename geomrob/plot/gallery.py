@@ -14,7 +14,7 @@ from torch import Tensor
 
 from geomrob.arrays import UsageError
 from geomrob.plot.pictures import bare, class_name, draw_image
-from geomrob.plot.sparsity import option_words
+from geomrob.plot.series import option_words
 from geomrob.plot.style import INK, blank, figure_headline, headroom
 from geomrob.results import Sparsity
 

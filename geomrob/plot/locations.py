@@ -54,7 +54,7 @@ def plot_locations(
     columns = min(COLUMNS, len(drawn))
     rows = math.ceil(len(drawn) / columns)
     width, reading = max(1.75 * columns + 0.9, 5.0), _caption(locations, images, len(drawn))
-    figure = blank(width, 2.0 * rows + 0.1 + headroom(width, reading)) if figure is None else figure
+    figure = blank(width, 2.08 * rows + 0.1 + headroom(width, reading)) if figure is None else figure
     figure_headline(figure, "Where are the pixels that change the decision?", reading)
     grid: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
     scale = ScalarMappable(Normalize(0, 100 * float(maps[torch.isfinite(maps)].max())), SEQUENTIAL)

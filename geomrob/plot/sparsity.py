@@ -2,33 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from geomrob.arrays import UsageError
-from geomrob.plot.style import FAINT, Look, blank, figure_headline, look, plain_numbers, tidy
+from geomrob.plot.series import Series, series_of
+from geomrob.plot.style import FAINT, blank, figure_headline, plain_numbers, tidy
 from geomrob.results import Sparsity
 
 # More values than this on a logarithmic axis are not all written below it.
 TICKS = 9
-
-
-@dataclass(frozen=True)
-class Series:
-    """The points of one model, data set, method and other options, in the order of the parameter."""
-
-    name: str
-    look: Look
-    at: list[float]
-    points: list[Sparsity]
-
-    def each(self, number: Callable[[Sparsity], float]) -> list[float]:
-        """Return a number of each point."""
-        return [number(point) for point in self.points]
 
 
 def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", figure: Figure | None = None) -> Figure:
@@ -36,8 +21,8 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
 
     Points that differ in model, data, method or another option become curves of their own. The thin line in the panel
     of fooling rates is what as many random pixels do, which keep to no radius. Medians count failures as infinitely
-    many pixels: where more than half of the images are not fooled the line stops, and a triangle stands on the upper
-    edge. Steps and evaluations are means over all images, failures included: they cost too.
+    many pixels: where at most half of the images are fooled the line stops, and a triangle stands on the upper edge.
+    Steps and evaluations are means over all images, failures included: they cost too.
 
     Args:
         points: Sparsity for several values of the option, as measured by `sweep`; any order.
@@ -51,7 +36,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     References:
         Modas, thesis, 2022, Figs. 3.3 (lam) and 3.6 (radius).
     """
-    series = _series(points, parameter)
+    series = series_of(points, parameter)
     figure = blank(9.2, 7.0) if figure is None else figure
     figure_headline(figure, "How few pixels change the decision, and at what cost?", _caption(points))
     fooled, pixels, steps, evaluations = figure.subplots(2, 2, sharex=True).flat
@@ -69,73 +54,6 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     handles, names = fooled.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
     return figure
-
-
-def option_words(name: str, value: float) -> str:
-    """Return an option of an attack in words.
-
-    Example:
-        >>> option_words("radius", 10 / 255), option_words("prune", 1.0)
-        ('radius 10/255', 'pruned')
-    """
-    if name == "prune":
-        return "pruned" if value else "not pruned"
-    if name == "radius":
-        return "no radius" if math.isinf(value) else f"radius {round(255 * value, 2):g}/255"
-    return f"λ = {value:g}" if name == "lam" else f"{name} {value:g}"
-
-
-def _series(points: Sequence[Sparsity], parameter: str) -> list[Series]:
-    """Return the points in groups that differ in nothing but the parameter."""
-    if not points:
-        raise UsageError("points must hold at least one Sparsity; got none: measure some with sweep")
-    for point in points:
-        if parameter not in point.options:
-            known = ", ".join(point.options) or "none"
-            raise UsageError(f"parameter must be an option of {point.method}; got {parameter!r}: it has {known}")
-    groups: dict[tuple[object, ...], list[Sparsity]] = {}
-    for point in points:
-        rest = tuple(sorted((name, value) for name, value in point.options.items() if name != parameter))
-        groups.setdefault((point.model, point.data, point.method, rest), []).append(point)
-    curves = [sorted(group, key=lambda point: _place(point, parameter)) for group in groups.values()]
-    names = _names([curve[0] for curve in curves], parameter)
-    series = [
-        Series(name, look(index), [_place(point, parameter) for point in curve], curve)
-        for index, (name, curve) in enumerate(zip(names, curves, strict=True))
-    ]
-    for curve in series:
-        twice = [at for at, following in zip(curve.at, curve.at[1:], strict=False) if at == following]
-        if twice:
-            raise UsageError(
-                f"points must differ in {parameter}; got two of {curve.name} at {twice[0]:g}: draw them apart"
-            )
-    return series
-
-
-def _place(point: Sparsity, parameter: str) -> float:
-    """Return where a point stands on the horizontal axis."""
-    value = point.options[parameter]
-    return round(255 * min(value, 1.0), 6) if parameter == "radius" else value
-
-
-def _names(points: Sequence[Sparsity], parameter: str) -> list[str]:
-    """Return what tells the curves apart, and each one's clean accuracy."""
-    options = list(dict.fromkeys(name for point in points for name in point.options if name != parameter))
-    told = [
-        (
-            point.model,
-            point.data,
-            point.method,
-            *(option_words(name, point.options[name]) if name in point.options else "" for name in options),
-        )
-        for point in points
-    ]
-    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
-    return [
-        f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown and word)} "
-        f"({point.accuracy:.1%} correct)"
-        for words, point in zip(told, points, strict=True)
-    ]
 
 
 def _draw_rates(ax: Axes, series: Sequence[Series]) -> None:
@@ -241,7 +159,9 @@ def _caption(points: Sequence[Sparsity]) -> str:
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
     data = " and ".join(sorted({point.data for point in points}))
     methods = " and ".join(sorted({point.method for point in points}))
+    lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)
     return (
         f"{methods} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "
         f"shade = 25 % to 75 %, an image that is not fooled counts as infinitely many. Few pixels = easy to fool."
+        f"{' Triangle on the upper edge: at most half of the images are fooled.' if lost else ''}"
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from geomrob.arrays import UsageError
-from geomrob.plot.sparsity import option_words, plot_sparsity_sweep
+from geomrob.plot.series import option_words
+from geomrob.plot.sparsity import plot_sparsity_sweep
 from geomrob.plot.style import blank
 from tests.synthetic import sparsity_result
 
@@ -55,13 +56,21 @@ def test_thin_line_is_the_mean_of_random_pixels():
 
 def test_a_median_among_failures_breaks_the_line_and_stands_on_the_edge():
     points = [point((1, 2, -1, -1, -1), lam=1.0), point(lam=2.0), point(lam=3.0)]
-    ax = plot_sparsity_sweep(points).axes[1]
+    figure = plot_sparsity_sweep(points)
+    ax = figure.axes[1]
     (line,) = lines(ax)
     np.testing.assert_allclose(line.get_ydata(), [np.nan, 3, 3])
+    assert "Triangle on the upper edge" in figure.texts[1].get_text().replace("\n", " ")
     (triangle,) = ax.collections[-1].get_offsets()
     np.testing.assert_allclose(triangle, [1, ax.get_ylim()[1]])
     (shade,) = ax.collections[0].get_paths()
     assert shade.vertices[:, 1].max() == ax.get_ylim()[1]
+
+
+def test_a_median_between_finite_and_infinite_is_infinite():
+    figure = plot_sparsity_sweep([point((1, 2, -1, -1))])
+    assert np.isnan(lines(figure.axes[1])[0].get_ydata()).all()
+    assert "at most half of the images are fooled" in figure.texts[1].get_text().replace("\n", " ")
 
 
 def test_nothing_fooled_is_drawn_as_such():
@@ -132,6 +141,7 @@ def test_reader_is_told_what_and_of_how_many():
     assert "How few pixels change the decision" in words
     assert "sparsefool on 5 images of fashion-mnist-1k" in words
     assert "not fooled counts as infinitely many" in words
+    assert "Triangle" not in words
 
 
 def test_draws_where_told_and_opens_no_window():
