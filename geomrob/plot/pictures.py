@@ -25,4 +25,4 @@ def draw_image(ax: Axes, image: Float[Tensor, "c h w"], told: str, *, bold: bool
 
 def class_name(label: int, classes: Sequence[str]) -> str:
     """Return what a class is called."""
-    return classes[label] if classes else f"class {label}"
+    return classes[label] if label < len(classes) else f"class {label}"
