@@ -1,5 +1,6 @@
 """What every command loads: models by name, a draw of images, their place; one sentence where they do not fit."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from geomrob.arrays import UsageError
     from geomrob.data.entry import Samples
 
 
@@ -40,31 +42,76 @@ def images(data: str, data_dir: Path | None, samples: int, seed: int) -> "Sample
     return drawn
 
 
+def memory_bytes(memory: float | None) -> int | None:
+    """Return a budget in GiB as bytes, None for the default of the device.
+
+    Raises:
+        UsageError: It is not a number above 0.
+    """
+    from geomrob.arrays import UsageError
+
+    if memory is None:
+        return None
+    if not 0 < memory < math.inf:
+        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
+    return int(memory * 2**30)
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of CPU threads that cannot be.
+
+    Raises:
+        UsageError: It is below 1.
+    """
+    from geomrob.arrays import UsageError
+
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
+
+
+def check_channels(models: "dict[str, nn.Module]", drawn: "Samples") -> None:
+    """Refuse images with other channels than a model of the table is made for.
+
+    A model for colour does not fail on grey images: the mean of each channel is taken off the one there is.
+
+    Raises:
+        UsageError: They have.
+    """
+    from geomrob.models import MODELS
+
+    for name in models:
+        if name in MODELS and MODELS[name].shape[0] != drawn.images.shape[1]:
+            raise _misfit(name, drawn)
+
+
 def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.device") -> None:
     """Refuse, before the work, models that do not take these images.
 
     Raises:
-        UsageError: A model of the table is made for images of another shape, or a call with one image fails.
+        UsageError: A call with one image fails.
     """
     import torch
 
-    from geomrob.arrays import UsageError
     from geomrob.attacks.calls import evaluating, scores
+
+    image = drawn.images[:1].to(device)
+    for name, model in models.items():
+        with evaluating(model), torch.no_grad():
+            try:
+                scores(model, image)
+            except RuntimeError as error:
+                raise _misfit(name, drawn, reason=str(error).splitlines()[0]) from error
+
+
+def _misfit(name: str, drawn: "Samples", reason: str = "") -> "UsageError":
+    """Return the error that says that the images are not for the model."""
+    from geomrob.arrays import UsageError
     from geomrob.models import MODELS
 
-    shape = tuple(drawn.images.shape[1:])
-    told = "x".join(map(str, shape))
-    for name, model in models.items():
-        if name in MODELS and MODELS[name].shape != shape:
-            wanted = "x".join(map(str, MODELS[name].shape))
-            raise UsageError(
-                f"data must hold images of {wanted} for {name}; got {told} in {drawn.name}: choose a model for them"
-            )
-        try:
-            with evaluating(model), torch.no_grad():
-                scores(model, drawn.images[:1].to(device))
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise UsageError(
-                f"model must take the images of {drawn.name} ({told}); {name} does not ({reason}): choose others"
-            ) from error
+    told = "x".join(map(str, drawn.images.shape[1:]))
+    if name in MODELS:
+        wanted = "x".join(map(str, MODELS[name].shape))
+        return UsageError(
+            f"data must hold images of {wanted} for {name}; got {told} in {drawn.name}: choose a model for them"
+        )
+    return UsageError(f"model must take the images of {drawn.name} ({told}); {name} does not ({reason}): choose others")

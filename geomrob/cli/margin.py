@@ -109,8 +109,7 @@ def _check(method: str, budget: int | None, norm: float, threads: int | None) ->
     from geomrob.arrays import UsageError, check_norm
 
     check_norm(norm)
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
+    load.check_threads(threads)
     if budget is not None and method != "tight":
         raise UsageError(f"budget must go with --method tight; got --method {method}: leave --budget out")
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,22 +16,11 @@ from geomrob.cli.report import strict
 if TYPE_CHECKING:
     from geomrob.results import Sparsity
 
-HEADINGS = (
-    "model",
-    "fooled",
-    "pixels\n25 %",
-    "pixels\nmedian",
-    "pixels\n75 %",
-    "of all\npixels",
-    "elements\nmedian",
-    "l1",
-    "l2",
-    "linf",
-    "still fool\nas 8 bits",
-    "random pixels\nfool",
-    "fwd + bwd\nper image",
-    "ms per\nimage",
-)
+# What the file of a changed image is called.
+IMAGE = re.compile(r"\d{5,}-.+-to-.+\.png")
+# Two tables, because one would be wider than a terminal.
+COUNTS = ("model", "fooled", "fooled as\n8 bits", "by random\npixels", "pixels\nquartiles", "median %\nof pixels")
+COSTS = ("model", "elements", "l1", "l2", "linf", "forward\nper image", "backward\nper image", "ms per\nimage")
 
 
 def summary(found: "Sparsity") -> dict[str, Any]:
@@ -61,28 +51,44 @@ def summary(found: "Sparsity") -> dict[str, Any]:
     }
 
 
-def tell(found: "Sequence[Sparsity]", files: Sequence[Path], *, uint8: bool, as_json: bool) -> None:
-    """Write the answer of the command to stdout: a table and the files written, or one JSON object."""
+def tell(found: "Sequence[Sparsity]", files: Sequence[Path], *, target: str | None, uint8: bool, as_json: bool) -> None:
+    """Write the answer of the command to stdout: tables and the files written, or one JSON object.
+
+    Args:
+        found: One result a model.
+        files: What was written.
+        target: The class that was asked for.
+        uint8: Whether the images are rounded to 8 bits.
+        as_json: Write the JSON object and nothing else.
+    """
     rows = [summary(one) for one in found]
     if as_json:
-        answer = {"results": rows, "uint8": uint8, "files": [str(file) for file in files]}
+        answer = {"results": rows, "target": target, "uint8": uint8, "files": [str(file) for file in files]}
         say(json.dumps(strict(answer), allow_nan=False, indent=1))
         return
     for row in rows:
         say(f"{row['model']} on {row['data']}: clean accuracy {row['accuracy']:.1%} of {row['images']} images")
-    say(f"SparseFool, {_settings(rows[0]['options'])}; {'rounded to 8 bits' if uint8 else 'exact images'}.")
-    say("A pixel counts if any of its channels is changed, an element is one channel; l1, l2, linf: medians.")
-    show_table(HEADINGS, [_cells(row) for row in rows])
+    aim = "any other class" if target is None else f"towards {target}"
+    say(f"SparseFool, {aim}, {_settings(rows[0]['options'])}; {'rounded to 8 bits' if uint8 else 'exact images'}.")
+    say("Share of all images that are fooled, also as 8-bit files, and by as many random pixels;")
+    say("how many pixels that takes (a pixel counts if any of its channels is changed):")
+    show_table(COUNTS, [_counts(row) for row in rows])
+    say("Median size of the change: elements (one channel of a pixel), norms in [0, 1] units;")
+    say("mean cost: evaluations of the attack, time with all checks:")
+    show_table(COSTS, [_costs(row) for row in rows])
     for row in rows:
+        lost = round(row["images"] * (row["fooling_rate"] - row["survive_8_bits"]))
+        if lost:
+            say(f"{row['model']}: {lost} of the fooled images do not change the decision as 8 bits; they have no PNG")
         failed = {name: count for name, count in row["statuses"].items() if name != "found"}
         if failed:
             told = ", ".join(f"{count} {name}" for name, count in failed.items())
             say(f"{row['model']}: not fooled, counted as infinite: {told}")
     spent = rows[0]["provenance"]
-    shown = [str(file) for file in files if file.parent.name != "images"]
+    shown = [str(file) for file in files if not IMAGE.fullmatch(file.name)]
     count = len(files) - len(shown)
     say(f"seed {spent['seed']}, {sum(row['provenance']['seconds'] for row in rows):.1f} s on {spent['device']}")
-    say(f"written: {', '.join(shown)}" + (f" and {count} images beside them" if count else ""))
+    say(f"written: {', '.join(shown)}" + (f" and {count} changed images as PNG" if count else ""))
 
 
 def to_csv(found: "Sequence[Sparsity]") -> str:
@@ -132,17 +138,24 @@ def _settings(options: dict[str, float]) -> str:
     return ", ".join(told)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    """Return the cells of one row of the table."""
+def _counts(row: dict[str, Any]) -> list[str]:
+    """Return the cells of one row of the first table."""
     return [
         row["model"],
         f"{row['fooling_rate']:.1%}",
-        *(f"{row[name]:g}" for name in ("pixels_25", "pixels_median", "pixels_75")),
-        f"{row['percent_median']:.2f} %",
-        f"{row['elements_median']:g}",
-        *(f"{row[f'{name}_median']:.2f}" for name in ("l1", "l2", "linf")),
         f"{row['survive_8_bits']:.1%}",
         "-" if math.isnan(row["random_pixels_fool"]) else f"{row['random_pixels_fool']:.1%}",
-        f"{row['forwards']:.1f} + {row['backwards']:.1f}",
+        ", ".join(f"{row[name]:.4g}" for name in ("pixels_25", "pixels_median", "pixels_75")),
+        f"{row['percent_median']:.2f} %",
+    ]
+
+
+def _costs(row: dict[str, Any]) -> list[str]:
+    """Return the cells of one row of the second table."""
+    return [
+        row["model"],
+        f"{row['elements_median']:.4g}",
+        *(f"{row[f'{name}_median']:.2f}" for name in ("l1", "l2", "linf")),
+        *(f"{row[name]:.1f}" for name in ("forwards", "backwards")),
         f"{1000 * row['seconds_per_image']:.1f}",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geomrob.cli.sparse_report import named, to_csv
+from geomrob.cli.sparse_report import IMAGE, named, to_csv
 from geomrob.cli.write import slug, write_picture
 
 if TYPE_CHECKING:
@@ -14,29 +14,44 @@ if TYPE_CHECKING:
     from geomrob.results import Sparsity
 
 
-def write_all(found: "Sequence[Sparsity]", folder: Path) -> list[Path]:
-    """Return the files that now hold the results, the csv, and the changed images; of several models, each by name."""
+def write_all(found: "Sequence[Sparsity]", stored: "Sequence[Sparsity]", folder: Path) -> list[Path]:
+    """Return the files that now hold the results, the csv, and the changed images; of several models, each by name.
+
+    Args:
+        found: What is reported.
+        stored: The same as 8 bits hold it (`exported`), for the images: what each file is called is what it does.
+        folder: Where to; images of an earlier run are removed.
+    """
     from geomrob.files import write_atomic
     from geomrob.results import save
     from geomrob.runs import writable
 
     files: list[Path] = []
-    for one, end in zip(found, _endings(found), strict=True):
+    for one, rounded, end in zip(found, stored, _endings(found), strict=True):
         page = save(one, folder / f"sparsefool{end}.json")
         exact = folder / f"adversarial{end}.npz"
         write_atomic(exact, _packed(one))
-        files += [page, page.with_suffix(".npz"), exact, *_write_images(one, writable(folder / f"images{end}"))]
+        files += [page, page.with_suffix(".npz"), exact, *_write_images(rounded, writable(folder / f"images{end}"))]
     table = folder / "sparsefool.csv"
     write_atomic(table, to_csv(found).encode())
     return [*files, table]
 
 
 def write_galleries(found: "Sequence[Sparsity]", path: Path) -> list[Path]:
-    """Return the pictures of examples from few to many pixels, one a model that was fooled at all."""
+    """Return the pictures of examples from few to many pixels, one a model that was fooled at all.
+
+    Where none was, the picture of an earlier run is removed: it would say something else than the table.
+    """
     from geomrob.plot.gallery import plot_gallery
 
-    fooled = [(one, end) for one, end in zip(found, _endings(found), strict=True) if bool(one.attack.success.any())]
-    return [write_picture(plot_gallery(one), path.with_stem(path.stem + end)) for one, end in fooled]
+    files: list[Path] = []
+    for one, end in zip(found, _endings(found), strict=True):
+        place = path.with_stem(path.stem + end)
+        if bool(one.attack.success.any()):
+            files.append(write_picture(plot_gallery(one), place))
+        else:
+            place.unlink(missing_ok=True)
+    return files
 
 
 def _endings(found: "Sequence[Sparsity]") -> list[str]:
@@ -66,12 +81,19 @@ def _packed(one: "Sparsity") -> bytes:
 
 
 def _write_images(one: "Sparsity", folder: Path) -> list[Path]:
-    """Return the changed images as 8-bit PNG files, named by position in the source, class before and class after."""
+    """Return the changed images as PNG files, named by position in the source, class before and class after.
+
+    Those of an earlier run go first: the folder holds one run, whatever its images are called.
+    """
     from geomrob.files import write_atomic
 
+    for old in folder.iterdir():
+        if IMAGE.fullmatch(old.name):
+            old.unlink()
     files: list[Path] = []
     for i in one.attack.success.nonzero().flatten().tolist():
-        before, after = (slug(named(one, int(label[i]))) for label in (one.attack.labels, one.found))
+        classes = [int(label[i]) for label in (one.attack.labels, one.found)]
+        before, after = (slug(named(one, label), otherwise=str(label)) for label in classes)
         path = folder / f"{int(one.indices[i]):05d}-{before}-to-{after}.png"
         write_atomic(path, _png(one.attack.perturbed[i]))
         files.append(path)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geomrob.results import Sparsity
 
 LEVEL = 1 / 255
+SEEDS = 2**63
 
 
 def sparsefool(
@@ -41,7 +42,8 @@ def sparsefool(
     """Change as few pixels of each image as it takes for another decision; show and write them.
 
     Writes sparsefool.json with sparsefool.npz (everything, for geomrob.load), sparsefool.csv (a line an image),
-    adversarial.npz (the changed images exactly; --data takes it), images/ (the same as 8-bit PNG) and gallery.png.
+    adversarial.npz (the changed images exactly; --data takes it), images/ (as 8-bit PNG, those that still change the
+    decision so; those of an earlier run are removed) and gallery.png.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
@@ -67,26 +69,30 @@ def sparsefool(
     from geomrob.analysis.sparsity import exported, sparsity
     from geomrob.runs import writable
 
+    _check(radius, prune, budget, seed, threads)
     how = _options(lam, radius, steps, prune, budget)
-    _check(radius, prune, budget, threads)
+    memory_bytes = load.memory_bytes(memory)
     writable(out)
-    picture = write.check_picture(gallery or out / "gallery.png")
+    picture = write.check_picture(gallery or out / "gallery.png", option="gallery")
     place = console.resolve_device(device)
     networks = load.networks(model, weights, place)
     drawn = load.images(data, data_dir, samples, seed)
+    load.check_channels(networks, drawn)
     load.check_fit(networks, drawn, place)
     found: list[Sparsity] = []
+    stored: list[Sparsity] = []
     for name, network in networks.items():
         console.set_threads(threads, network, drawn.images[:2].to(place))
         kept, targets = _aimed(name, network, drawn, target, place)
         about: dict[str, Any] = {"labels": kept.labels, "indices": kept.indices, "classes": kept.classes}
         about |= {"name": name, "data": kept.name, "seed": seed, "targets": targets}
-        about["memory_bytes"] = None if memory is None else int(memory * 2**30)
+        about["memory_bytes"] = memory_bytes
         with console.progress(f"SparseFool on {name}", quiet=json) as progress:
             result = sparsity(network, kept.images.to(place), progress=progress, **about, **how)
-        found.append(exported(network, result, targets=targets) if uint8 else result)
-    files = [*sparse_write.write_all(found, out), *sparse_write.write_galleries(found, picture)]
-    sparse_report.tell(found, files, uint8=uint8, as_json=json)
+        stored.append(exported(network, result, targets=targets))
+        found.append(stored[-1] if uint8 else result)
+    files = [*sparse_write.write_all(found, stored, out), *sparse_write.write_galleries(found, picture)]
+    sparse_report.tell(found, files, target=target, uint8=uint8, as_json=json)
     return 0 if all(bool(one.attack.success.all()) for one in found) else 3
 
 
@@ -100,7 +106,7 @@ def _options(lam: float, radius: float | None, steps: int, prune: bool, budget: 
     return how
 
 
-def _check(radius: float | None, prune: bool, budget: int | None, threads: int | None) -> None:
+def _check(radius: float | None, prune: bool, budget: int | None, seed: int, threads: int | None) -> None:
     """Refuse what the library would refuse in other units or not at all, before anything is loaded or written."""
     from geomrob.arrays import UsageError
 
@@ -108,8 +114,9 @@ def _check(radius: float | None, prune: bool, budget: int | None, threads: int |
         raise UsageError(f"radius must be above 0 levels of 1/255; got {radius:g}: leave --radius out for no limit")
     if budget is not None and not prune:
         raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
+    load.check_threads(threads)
 
 
 def _aimed(
@@ -141,10 +148,12 @@ def _class_number(target: str, classes: tuple[str, ...], count: int) -> int:
     """Return the class of that number or name."""
     from geomrob.arrays import UsageError, unknown
 
-    if target.isdigit() and target not in classes:
-        if int(target) >= count:
-            raise UsageError(f"target must be a class from 0 to {count - 1}; got {target}: the model has no more")
-        return int(target)
-    if target not in classes:
+    if target in classes:
+        number = classes.index(target)
+    elif target.isascii() and target.isdigit():
+        number = int(target)
+    else:
         raise unknown("target", target, classes)
-    return classes.index(target)
+    if number >= count:
+        raise UsageError(f"target must be a class from 0 to {count - 1}; got {target}: the model has no more")
+    return number

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 
 
-def check_picture(path: Path) -> Path:
+def check_picture(path: Path, *, option: str = "figure") -> Path:
     """Return `path` if a picture can be written there, so that this is known before the work.
+
+    Args:
+        path: Where to.
+        option: What the user calls it.
 
     Raises:
         UsageError: An ending that is no picture's, or a folder that cannot be written to.
@@ -24,19 +28,19 @@ def check_picture(path: Path) -> Path:
     from geomrob.runs import writable
 
     if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {path}: rename it")
+        raise UsageError(f"{option} must end in {', '.join(PICTURES)}; got {path}: rename it")
     writable(path.parent)
     return path
 
 
-def slug(name: str) -> str:
-    """Return `name` as a part of a file name.
+def slug(name: str, *, otherwise: str = "model") -> str:
+    """Return `name` as a part of a file name; `otherwise` if nothing of it can be one.
 
     Example:
         >>> slug("my_models.nets:small")
         'my_models.nets-small'
     """
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "model"
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
 
 
 def write_curves(curves: Sequence["MarginCurve"], folder: Path) -> list[Path]:

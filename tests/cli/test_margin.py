@@ -9,23 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geomrob.cli import main
 from geomrob.results import MarginCurve, load
 
 QUICK = ["margin", "--samples", "4", "--method", "deepfool", "--size", "8", "--step", "10"]
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 def test_default_measures_real_images_and_writes_everything(run, tmp_path):

@@ -44,3 +44,5 @@ def test_a_grid_is_a_map_for_each_model():
 def test_misuse_is_one_sentence(tmp_path):
     with pytest.raises(UsageError, match=r"figure must end in .png, .pdf, .svg; got"):
         check_picture(tmp_path / "margin.jpeg")
+    with pytest.raises(UsageError, match=r"gallery must end in"):
+        check_picture(tmp_path / "gallery.jpeg", option="gallery")
