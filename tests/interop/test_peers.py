@@ -44,7 +44,7 @@ def test_what_does_not_cross_in_the_box_is_a_failure(monkeypatch, task, attack):
 
 
 def test_a_crossing_counts_also_where_others_fail(monkeypatch, task):
-    model, inputs, labels = task
+    model, inputs, _ = task
     some = inputs.clone()
     some[:4] = sparsefool(model, inputs[:4]).perturbed
     result = run_peer(of(monkeypatch, lambda model, x, y: some), *task)
