@@ -1,7 +1,5 @@
 """A picture of single images: which few pixels were changed, and what the model makes of them."""
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from geomrob.arrays import UsageError
 from geomrob.plot.pictures import bare, class_name, draw_image
-from geomrob.plot.series import option_words
+from geomrob.plot.series import told_options
 from geomrob.plot.style import INK, blank, figure_headline, headroom
 from geomrob.results import Sparsity
 
@@ -84,7 +82,7 @@ def _row(axes: NDArray[np.object_], sparsity: Sparsity, index: int) -> None:
     draw_image(axes[0], before, class_name(seen, classes) + wrong)
     draw_image(axes[1], after, class_name(int(sparsity.found[index]), classes), bold=True)
     _draw_changes(axes[2], before, after)
-    told = f"{_counted(attack.pixels[index], 'pixel')} ({float(sparsity.percent[index]):.2g} %)"
+    told = f"{_counted(attack.pixels[index], 'pixel')} ({_share(float(sparsity.percent[index]))} %)"
     if len(before) > 1:
         told += f"\n{_counted(attack.elements[index], 'element')}"
     axes[2].set_xlabel(told, fontsize=8.5, color=INK)
@@ -95,13 +93,25 @@ def _counted(number: Tensor, thing: str) -> str:
     return f"{int(number)} {thing}{'' if number == 1 else 's'}"
 
 
+def _share(percent: float) -> str:
+    """Return a number of per cent in two digits, without an exponent at 100."""
+    return f"{percent:.2g}" if percent < 10 else f"{percent:.0f}"
+
+
+def _mark(image: Float[Tensor, "c h w"]) -> float:
+    """Return how many pixels wide a mark is."""
+    return max(1.0, MARK * image.shape[-1])
+
+
 def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor, "c h w"]) -> None:
     """Draw the image faded and every changed pixel as a square on it."""
     changed: Bool[Tensor, "h w"] = (before != after).any(0)
     faded = 1 - FADED + FADED * before.clamp(0, 1).mean(0)
     ax.imshow(faded.numpy(), cmap="gray", vmin=0, vmax=1)
+    # A mark that reaches over the edge of the image must not widen the axes.
+    ax.set_autoscale_on(False)
     places = changed.nonzero().flip(1).double().numpy()
-    half = max(1.0, MARK * before.shape[-1]) / 2
+    half = _mark(before) / 2
     corners = half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
     squares = list(places[:, None] + corners)
     if len(before) == 3:
@@ -116,22 +126,17 @@ def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor,
 def _caption(sparsity: Sparsity, shown: int) -> str:
     """Return what was done with which success, and how the picture is to be read."""
     count, fooled = len(sparsity.labels), int(sparsity.attack.success.sum())
-    options = sparsity.options
-    told = [option_words(name, options[name]) for name in ("lam", "radius", "prune") if _notable(name, options)]
+    example = sparsity.attack.inputs[0]
     marks = (
-        "outlined, in its new colour; an element is one channel of a pixel"
-        if sparsity.attack.inputs.shape[1] == 3
-        else "orange = brighter than before, dark blue = darker"
+        "each changed pixel outlined, in its new colour; an element is one channel of a pixel."
+        if len(example) == 3
+        else "changed pixels, orange = brighter than before, dark blue = darker."
     )
-    how = f" ({', '.join(told)})" if told else ""
+    larger = f" Marks are {_mark(example):.2g} times as wide as a pixel." if _mark(example) > 1 else ""
     failed = f" ({count - fooled} failed and are not shown)" if fooled < count else ""
+    method = f"{sparsity.method}{told_options(sparsity.options)}"
     return (
-        f"{sparsity.method}{how} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
+        f"{method} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
         f"Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. Below each image the "
-        f"class that the model sees. Right: each changed pixel {marks}."
+        f"class that the model sees. Right: {marks}{larger}"
     )
-
-
-def _notable(name: str, options: dict[str, float]) -> bool:
-    """Return whether an option is set to more than nothing."""
-    return name in options and options[name] != 0 and math.isfinite(options[name])

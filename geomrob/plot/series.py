@@ -1,7 +1,7 @@
 """Curves of sparsity: which points belong together, and what tells one curve from another."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from geomrob.arrays import UsageError
@@ -35,6 +35,27 @@ def option_words(name: str, value: float) -> str:
     if name == "radius":
         return "no radius" if math.isinf(value) else f"radius {round(255 * value, 2):g}/255"
     return f"λ = {value:g}" if name == "lam" else f"{name} {value:g}"
+
+
+def told_options(options: Mapping[str, float]) -> str:
+    """Return in brackets those options of an attack that a reader must know and that limit or change something.
+
+    Example:
+        >>> told_options({"lam": 3.0, "radius": math.inf, "prune": 1.0, "candidates": 10.0})
+        ' (λ = 3, pruned)'
+    """
+    known = [(name, options.get(name, 0.0)) for name in ("lam", "radius", "prune")]
+    told = [option_words(name, value) for name, value in known if value != 0 and math.isfinite(value)]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def shared_options(points: Sequence[Sparsity], parameter: str) -> dict[str, float]:
+    """Return the options, other than the parameter, that all points have alike."""
+    return {
+        name: value
+        for name, value in points[0].options.items()
+        if name != parameter and all(point.options.get(name) == value for point in points)
+    }
 
 
 def series_of(points: Sequence[Sparsity], parameter: str) -> list[Series]:

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from geomrob.plot.series import Series, series_of
+from geomrob.plot.series import Series, series_of, shared_options, told_options
 from geomrob.plot.style import FAINT, blank, figure_headline, plain_numbers, tidy
 from geomrob.results import Sparsity
 
+# Size of the marks of a line.
+MARKER = 4.5
 # More values than this on a logarithmic axis are not all written below it.
 TICKS = 9
 
@@ -38,7 +42,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     """
     series = series_of(points, parameter)
     figure = blank(9.2, 7.0) if figure is None else figure
-    figure_headline(figure, "How few pixels change the decision, and at what cost?", _caption(points))
+    figure_headline(figure, "How few pixels change the decision, and at what cost?", _caption(points, parameter))
     fooled, pixels, steps, evaluations = figure.subplots(2, 2, sharex=True).flat
     _draw_rates(fooled, series)
     _draw_pixels(pixels, series)
@@ -52,7 +56,10 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     for ax in (steps, evaluations):
         _parameter_axis(ax, parameter, sorted({at for curve in series for at in curve.at}))
     handles, names = fooled.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
+    legend = figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
+    for handle in legend.legend_handles:
+        assert isinstance(handle, Line2D)
+        handle.set_markersize(MARKER)
     return figure
 
 
@@ -60,11 +67,14 @@ def _draw_rates(ax: Axes, series: Sequence[Series]) -> None:
     """Draw the fooling rates, those that lie below others with larger marks, and those of random pixels."""
     for index, curve in enumerate(series):
         rates = curve.each(lambda point: 100 * point.fooling_rate)
-        _line(ax, curve, rates, label=curve.name, markersize=4.5 + 2.2 * (len(series) - 1 - index))
+        _line(ax, curve, rates, label=curve.name, markersize=MARKER + 2.2 * (len(series) - 1 - index))
     for index, curve in enumerate(series):
         label = "as many random pixels set to 0 or 1, in spite of any radius (thin lines)" if index == 0 else None
         random = curve.each(lambda point: 100 * float(point.random.mean()))
-        ax.plot(curve.at, random, color=curve.look.colour, linewidth=0.8, marker="x", markersize=4, label=label)
+        how = curve.look
+        ax.plot(
+            curve.at, random, color=how.colour, linestyle=how.line, linewidth=0.8, marker="x", markersize=4, label=label
+        )
     ax.set_ylim(-4, 104)
 
 
@@ -109,7 +119,9 @@ def _draw_means(ax: Axes, series: Sequence[Series], number: Callable[[Sparsity],
     ax.set_ylim(bottom=0)
 
 
-def _line(ax: Axes, curve: Series, values: list[float], *, label: str | None = None, markersize: float = 4.5) -> None:
+def _line(
+    ax: Axes, curve: Series, values: list[float], *, label: str | None = None, markersize: float = MARKER
+) -> None:
     """Draw one curve in its look."""
     how = curve.look
     ax.plot(
@@ -152,13 +164,18 @@ def _parameter_axis(ax: Axes, parameter: str, places: Sequence[float]) -> None:
         if len(places) <= TICKS:
             ax.set_xticks(places, [f"{place:g}" for place in places])
             ax.set_xticks([], minor=True)
+        else:
+            plain_numbers(ax.xaxis)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
 
 
-def _caption(points: Sequence[Sparsity]) -> str:
+def _caption(points: Sequence[Sparsity], parameter: str) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
     data = " and ".join(sorted({point.data for point in points}))
     methods = " and ".join(sorted({point.method for point in points}))
+    methods += told_options(shared_options(points, parameter))
     lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)
     return (
         f"{methods} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "

@@ -9,7 +9,7 @@ from geomrob.plot.style import INK, SEQUENTIAL, axes_or_new, headline
 from geomrob.results import TransferMatrix
 
 # Rates above this stand on the bright end of the colour map.
-BRIGHT = 60.0
+BRIGHT = 50.0
 
 
 def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:

@@ -75,6 +75,22 @@ def test_marks_stay_visible_in_large_images():
     assert len(places) == 30
     np.testing.assert_allclose(sides, 4, rtol=1e-5)
     assert grid(figure)[0, 2].get_xlabel().startswith("30 pixels (0.06 %)")
+    assert "Marks are 4 times as wide as a pixel" in words(figure)
+    assert "Marks" not in words(plot_gallery(sparsity_result()))
+
+
+def test_marks_over_the_edge_leave_the_picture_as_large_as_the_others():
+    shown = sparsity_result((1,), shape=(3, 224, 224))
+    assert bool(shown.attack.changed[0, 0, 0])
+    figure = plot_gallery(shown)
+    figure.canvas.draw()
+    for ax in grid(figure)[0]:
+        np.testing.assert_allclose((ax.get_xlim(), ax.get_ylim()), ((-0.5, 223.5), (223.5, -0.5)))
+
+
+def test_all_pixels_are_one_hundred_per_cent():
+    (ax,) = grid(plot_gallery(sparsity_result((64,))))[:, 2]
+    assert ax.get_xlabel() == "64 pixels (100 %)"
 
 
 def test_original_and_changed_image_are_shown_as_they_are():

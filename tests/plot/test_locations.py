@@ -36,6 +36,12 @@ def panels(figure):
     return [ax for ax in figure.axes if ax.get_title()]
 
 
+def bar(figure):
+    """Return the scale of colours beside the maps."""
+    (found,) = [ax._colorbar for ax in figure.axes if hasattr(ax, "_colorbar")]
+    return found
+
+
 def words(figure):
     return " ".join(" ".join(text.get_text() for text in figure.texts).split())
 
@@ -58,9 +64,25 @@ def test_classes_have_names_and_counts():
 
 
 def test_a_class_without_fooled_images_says_so():
-    _, empty, _ = panels(plot_locations(places()))
+    figure = plot_locations(places())
+    first, empty, _ = panels(figure)
     assert not empty.images
-    assert empty.texts[0].get_text() == "none\nfooled"
+    assert empty.texts[0].get_text() == "no fooled\nimage"
+    figure.canvas.draw()
+    np.testing.assert_allclose(empty.get_window_extent().size, first.get_window_extent().size, rtol=1e-3)
+
+
+def test_a_class_of_few_images_does_not_set_the_scale():
+    given = places((3, 10))
+    given.maps[1] *= 0.5
+    figure = plot_locations(given)
+    assert [ax.images[0].get_clim() for ax in panels(figure)] == [(0, 37.5)] * 2
+    assert bar(figure).extend == "max"
+    assert "Classes of fewer than 10 images do not set the scale" in words(figure)
+    both = places((10, 10))
+    assert panels(plot_locations(both))[0].images[0].get_clim() == (0, 75)
+    assert bar(plot_locations(both)).extend == "neither"
+    assert "fewer than" not in words(plot_locations(both))
 
 
 def test_outline_follows_the_object():
@@ -73,6 +95,13 @@ def test_outline_follows_the_object():
     assert not empty.collections
     assert "White line" in words(figure)
     assert "White line" not in words(plot_locations(places()))
+
+
+def test_images_without_channels_have_the_same_outline():
+    images = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    one, other = (panels(plot_locations(places(), images=given))[0].collections[0] for given in (images, images[:, 0]))
+    for path, same in zip(one.get_paths(), other.get_paths(), strict=True):
+        np.testing.assert_array_equal(path.vertices, same.vertices)
 
 
 def test_an_image_of_one_brightness_has_no_outline():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geomrob.arrays import UsageError
-from geomrob.plot.series import option_words
+from geomrob.plot.series import option_words, told_options
 from geomrob.plot.sparsity import plot_sparsity_sweep
 from geomrob.plot.style import blank
 from tests.synthetic import sparsity_result
@@ -134,6 +134,24 @@ def test_options_have_words():
     assert option_words("radius", 10 / 255) == "radius 10/255"
     assert option_words("lam", 1.5) == "λ = 1.5"
     assert option_words("candidates", 10.0) == "candidates 10"
+    assert told_options({"lam": 3.0, "radius": 10 / 255, "prune": 1.0}) == " (λ = 3, radius 10/255, pruned)"
+    assert told_options({"radius": math.inf, "prune": 0.0, "candidates": 10.0}) == ""
+
+
+def test_options_that_all_points_share_are_told():
+    def told(points, parameter):
+        return " ".join(plot_sparsity_sweep(points, parameter=parameter).texts[1].get_text().split())
+
+    points = [point(radius=radius) for radius in (10 / 255, 25 / 255)]
+    assert told(points, "radius").startswith("sparsefool (λ = 3) on 5 images")
+    assert told([*points, point(lam=1.0)], "radius").startswith("sparsefool on 5 images")
+    assert told(sweep(), "lam").startswith("sparsefool on 5 images")
+
+
+def test_curves_of_random_pixels_differ_in_more_than_colour():
+    fooled = plot_sparsity_sweep([*sweep(), point(model="fmnist-resnet8")]).axes[0]
+    thin = [line for line in fooled.lines if line.get_linewidth() < 1]
+    assert len({str(line.get_linestyle()) for line in thin}) == 2
 
 
 def test_reader_is_told_what_and_of_how_many():

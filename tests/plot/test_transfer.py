@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
-from geomrob.plot.style import blank
+from geomrob.plot.style import SEQUENTIAL, blank
 from geomrob.plot.transfer import plot_transfer
 from geomrob.results import TransferMatrix
 from tests.synthetic import provenance
@@ -33,6 +34,13 @@ def numbers(ax):
     return {(round(t.get_position()[1]), round(t.get_position()[0])): t for t in ax.texts if t.get_text()[-2:-1] == "."}
 
 
+def contrast(share, ink):
+    """Return the contrast of an ink on a cell of a share from 0 to 1, from 1 to 21."""
+    colours = (colormaps[SEQUENTIAL](float(share))[:3], to_rgb(ink))
+    one, other = (np.dot((0.2126, 0.7152, 0.0722), np.power(colour, 2.2)) for colour in colours)
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
 def test_cells_are_the_rates_in_per_cent_sources_in_rows():
     ax = plot_transfer(matrix())
     shown = ax.images[0]
@@ -53,9 +61,19 @@ def test_every_number_stands_out_from_its_cell():
     ax = plot_transfer(matrix())
     image = ax.images[0]
     for (row, column), text in numbers(ax).items():
-        cell = image.cmap(image.norm(image.get_array()[row, column]))[:3]
-        one, other = (np.dot((0.2126, 0.7152, 0.0722), np.power(c, 2.2)) for c in (cell, to_rgb(text.get_color())))
-        assert (max(one, other) + 0.05) / (min(one, other) + 0.05) > 3
+        assert contrast(image.norm(image.get_array()[row, column]), text.get_color()) > 3
+
+
+def test_numbers_stand_out_at_every_rate():
+    count = 41
+    fooled = torch.arange(count - 1) < torch.arange(count)[:, None]
+    cells = fooled[:, None].expand(count, count, count - 1)
+    graded = dataclasses.replace(
+        matrix(), models=("m",) * count, fooled=cells, found=fooled, accuracy=torch.ones(count, dtype=torch.float64)
+    )
+    told = numbers(plot_transfer(graded))
+    assert [told[row, 0].get_text() for row in (0, 20, 40)] == ["0.0", "50.0", "100.0"]
+    assert min(contrast(row / 40, told[row, 0].get_color()) for row in range(count)) > 3
 
 
 def test_diagonal_is_outlined_and_bold():
