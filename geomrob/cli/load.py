@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
     from geomrob.arrays import UsageError
     from geomrob.data.entry import Samples
+
+
+def libraries() -> None:
+    """Import numpy before anything imports torch, so that Ctrl-C ends a command at any time.
+
+    Torch imports numpy from its own code while it starts and drops whatever is raised there: a Ctrl-C in that moment
+    would be lost, and numpy with it.
+    """
+    import_module("numpy")
 
 
 def networks(names: Sequence[str], weights: Path | None, device: "torch.device") -> "dict[str, nn.Module]":

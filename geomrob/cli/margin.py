@@ -72,6 +72,7 @@ def margin(
         figure: Where to draw the margins instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.analysis.margins import margin_curve
     from geomrob.runs import writable
     from geomrob.spectral.subspaces import bands as make_bands

@@ -66,6 +66,7 @@ def sparsefool(
         gallery: Where to draw the gallery instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.analysis.sparsity import exported, sparsity
     from geomrob.runs import writable
 

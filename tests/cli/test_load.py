@@ -1,6 +1,8 @@
 """What commands load: by name, checked against each other before the work."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -85,3 +87,23 @@ def test_threads_that_cannot_be_are_refused():
     load.check_threads(1)
     with pytest.raises(UsageError, match="threads must be at least 1; got 0"):
         load.check_threads(0)
+
+
+INTERRUPTED_WHILE_NUMPY_STARTS = """
+import sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy._core.multiarray":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from geomrob.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["margin", "sparsefool"])
+def test_an_interruption_while_the_libraries_start_is_not_lost(command, tmp_path):
+    words = [sys.executable, "-c", INTERRUPTED_WHILE_NUMPY_STARTS, command, "--samples", "2", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
