@@ -1,6 +1,7 @@
 """A picture of transfer: which share of the images made to fool one model fools another."""
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -10,6 +11,10 @@ from geomrob.results import TransferMatrix
 
 # Rates above this stand on the bright end of the colour map.
 BRIGHT = 50.0
+# The title has room from this width on, in inches.
+NARROW = 5.8
+# Names of more models than this are written aslant, each ending below its column.
+STRAIGHT = 4
 
 
 def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
@@ -26,7 +31,7 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
         Modas, thesis, 2022, Table 3.3.
     """
     count, images = len(matrix.models), matrix.found.shape[1]
-    ax = axes_or_new(ax, 3.6 + 1.1 * count, 2.6 + 0.8 * count)
+    ax = axes_or_new(ax, max(3.6 + 1.1 * count, NARROW), 2.6 + 0.8 * count)
     rates = 100 * matrix.rates.cpu()
     image = ax.imshow(rates.numpy(), cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto")
     for row, values in enumerate(rates.tolist()):
@@ -49,9 +54,8 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
     # Without true labels there is no accuracy to tell.
     right = ["" if math.isnan(share) else f"\n({share:.1%} correct)" for share in matrix.accuracy.tolist()]
     targets = [f"{name}{told}" for name, told in zip(matrix.models, right, strict=True)]
-    ax.set_xticks(range(count), targets, fontsize=8.5)
-    if count > 4:
-        ax.tick_params(axis="x", labelrotation=30)
+    aslant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if count > STRAIGHT else {}
+    ax.set_xticks(range(count), targets, fontsize=8.5, **aslant)
     ax.set_yticks(range(count), sources, fontsize=8.5)
     ax.set_xlabel("target: the model that is shown them")
     ax.set_ylabel("source: the model they were made on")

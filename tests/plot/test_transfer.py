@@ -117,6 +117,11 @@ def test_any_number_of_models(count):
     ax = plot_transfer(many)
     ax.figure.canvas.draw()
     assert len(numbers(ax)) == count * count
+    page = ax.figure.bbox
+    for told in (ax._left_title, ax.texts[-1], *ax.get_xticklabels(), *ax.get_yticklabels()):
+        box = told.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
 
 
 def test_draws_where_told_and_opens_no_window():
