@@ -40,7 +40,7 @@ def test_what_a_sparsity_holds(tmp_path):
         "steps": 50.0,
         "overshoot": 0.02,
         "candidates": 10.0,
-        "nearest": 3.0,
+        "nearest": 1.0,
         "prune": 0.0,
         "budget": 150.0,
     }

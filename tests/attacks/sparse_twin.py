@@ -28,7 +28,7 @@ def sparsefool(
     *,
     lam=3.0,
     overshoot=0.02,
-    rivals=3,
+    rivals=1,
     solver=linear_solver,
 ):
     """Return the perturbed image (C, H, W) and whether it changes the class of a model; box as tensors.
