@@ -78,16 +78,18 @@ def margin(
     from geomrob.spectral.subspaces import bands as make_bands
 
     _check(method, budget, norm, threads)
+    bytes_at_once = load.memory_bytes(memory)
     writable(out)
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
     networks = load.networks(model, weights, place)
     drawn = load.images(data, data_dir, samples, seed)
+    load.check_channels(networks, drawn)
     load.check_fit(networks, drawn, place)
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
     about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
     how: dict[str, Any] = {"subspaces": subspaces, "method": method, "norm": norm, "seed": seed}
-    how["memory_bytes"] = None if memory is None else int(memory * 2**30)
+    how["memory_bytes"] = bytes_at_once
     if budget is not None:
         how["budget"] = budget
     curves: list[MarginCurve] = []

@@ -141,6 +141,8 @@ BAD = [
     (lambda _: ["--norm", "3"], "norm must be 1, 2 or inf"),
     (lambda _: ["--norm", "1", "--method", "tight"], "deepfool"),
     (lambda _: ["--threads", "0"], "threads must be at least 1"),
+    (lambda _: ["--memory", "nan"], "memory must be above 0"),
+    (lambda _: ["--model", "cifar10-resnet20"], "data must hold images of 3x32x32"),
     (lambda _: ["--budget", "60"], "budget must go with --method tight"),
     (lambda _: ["--data", "mnist", "--data-dir", "."], "MNIST/raw"),
     (lambda _: ["--data", "mnist"], "GEOMROB_DATA"),
