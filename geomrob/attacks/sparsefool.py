@@ -77,9 +77,9 @@ def sparsefool(
         to the clean prediction (the code asks again at each x, and can walk back); an x that has crossed by itself
         ends the search; a DeepFool without answer and a box without answer are statuses (the code returns a clean
         image after a NaN); constants are in [0, 1] units, not normalised ones; the inner DeepFool overshoots by 0.1
-        instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the slope of one rival, the nearest
-        by the last known slopes, instead of 9 (no median moves by more than a pixel, half of the slopes are saved); a
-        DeepFool that runs out of steps lends its last point and normal, without which far targets fail.
+        instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the slope of one rival, the
+        nearest by the last known slopes, instead of 9 (medians stay, slopes are halved beside 3); a DeepFool that runs
+        out of steps lends its last point and normal, without which far targets fail.
 
     Example:
         >>> import torch
