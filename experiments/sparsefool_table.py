@@ -120,12 +120,12 @@ def draw(path: Path) -> Figure:
     for ax in (left, right):
         ax.set_xticks(range(len(table)), [name.replace("-", "\n", 1) for name in table])
         ax.spines[["top", "right"]].set_visible(False)
-    left.set(ylabel="images fooled (%)", title="How many are fooled inside the range of an image?")
+    left.set(ylabel="images fooled (%)", title="How many are fooled?")
     left.set_ylim(0, 135)
     left.set_yticks(range(0, 101, 20))
     left.legend(fontsize=8, ncols=2, loc="upper left", frameon=False)
     right.set(ylabel="median of changed pixels (% of the image)", title="By how few pixels? (number above: pixels)")
-    count = max(one["images"] for methods in table.values() for one in methods.values())
+    count = max(methods[shown[0]]["images"] for methods in table.values())
     figure.suptitle(
         f"SparseFool beside DeepFool in the l1 norm, up to {count} images a model. l1-DeepFool changes fewest pixels "
         "but leaves the range of an\nimage: clipped, it no longer fools. 'none': fewer than half of the images fooled.",
