@@ -55,7 +55,7 @@ def direct(
     budget = MEMORY if memory is None else memory
     parts: list[tuple[Tensor, ...]] = []
     with evaluating(model):
-        clean, block = clean_logits(model, inputs, _block(model, inputs, budget, blind=blind))
+        clean, block = clean_logits(model, inputs, call_size(model, inputs, budget, blind=blind))
         reference = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
         goal = None if targets is None else checked_targets(targets, clean)
         for start, stop in chunks(len(inputs), inputs[0].numel() * inputs.element_size() * copies, budget):
@@ -96,7 +96,7 @@ def check_strength(epsilon: float) -> None:
         raise UsageError(f"epsilon must be a finite number of at least 0; got {epsilon}: 8/255 is usual in linf")
 
 
-def _block(model: Model, inputs: Images, memory: int, *, blind: bool) -> int:
+def call_size(model: Model, inputs: Images, memory: int, *, blind: bool) -> int:
     """Return how many samples one call takes; without slopes it is not measured, and halved if memory runs out."""
     if not blind:
         return block_size(model, inputs, memory)
