@@ -1,5 +1,6 @@
 """Pictures of accuracy against strength, and of the plane of clean against perturbed accuracy."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -31,6 +32,9 @@ TITLES = {
     "pgd-l2": "PGD in an $\\ell_2$ ball",
 }
 """How each attack is called."""
+
+MOST_NAMES = 12
+"""With more marks than this, only those of the first attack are named."""
 
 INSIDE = "#56B4E9"
 """The colour of the acceptable region, drawn faintly."""
@@ -64,7 +68,7 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
         )
     tidy(ax)
     ax.set_ylim(0, 1.02)
-    ax.set_xlim(left=0)
+    ax.set_xlim(left=-0.02 * float(curve.strengths[-1]))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_xlabel(STRENGTHS.get(curve.attack, "strength ([0, 1] pixel units)"))
     ax.set_ylabel("images classified correctly")
@@ -102,7 +106,8 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
         ax.scatter(
             plane.clean[off], y[off], s=46, facecolors="none", edgecolors=how.colour, marker=how.marker, clip_on=False
         )
-    _names(ax, first)
+    for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
+        _names(ax, plane)
     ax.scatter([1], [1], s=60, color=INK, marker="*", zorder=3, label=f"baseline: {first.baseline}")
     ax.set_xlim(left, right)
     ax.set_ylim(0, high)
@@ -110,8 +115,11 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.set_xlabel("clean accuracy over the baseline's, R0 / U0")
     ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    shown = f"{first.data}. Shaded: clean accuracy kept to {first.minimum:.0%} or more, and more right under attack. "
-    headline(ax, "Which models gain robustness at an acceptable price?", f"{shown}One mark: a model.", width=92)
+    shown = (
+        f"{first.data}. One mark: a model (R) against the baseline (U), on clean images (0) and perturbed ones (D). "
+        f"Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the perturbation."
+    )
+    headline(ax, "Which models gain robustness at an acceptable price?", shown, width=92)
     return ax
 
 
@@ -138,6 +146,7 @@ def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
 
 
 def _names(ax: Axes, plane: Acceptance) -> None:
-    """Write each model's name beside its mark of the first attack."""
-    for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.nan_to_num(1, 1).tolist(), strict=True):
-        ax.annotate(name, (x, y), (6, 5), textcoords="offset points", fontsize=8, color=INK)
+    """Write each model's name beside its mark."""
+    for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
+        if math.isfinite(y):
+            ax.annotate(name, (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)
