@@ -33,6 +33,7 @@ class Status(IntEnum):
     INVARIANT = 2
     NON_FINITE = 3
     INFEASIBLE = 4
+    NO_START = 5
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,39 @@ class AttackResult:
     def distances(self, p: float = 2) -> Distances:
         """Return the l_p norm of each perturbation, infinity where the attack failed."""
         return torch.where(self.success, norms(self.perturbation, p), torch.inf)
+
+
+@dataclass(frozen=True)
+class BoundaryResult(AttackResult):
+    """What a walk along the boundary returns, and how far it came: `forwards` are the queries, `steps` the proposals.
+
+    `start` is the distance where the walk began (infinity where there was no start, `status` NO_START). The last step
+    sizes are relative to the distance: `spherical_step` along the sphere around the input, `source_step` towards it.
+    `converged` says where they fell under the limit, `adapted` where they ever changed.
+    """
+
+    start: Distances
+    spherical_step: Distances
+    source_step: Distances
+    converged: Bool[Tensor, " n"]
+    adapted: Bool[Tensor, " n"]
+
+    @property
+    def unstarted(self) -> tuple[int, ...]:
+        """Which inputs had no valid start."""
+        return tuple((self.status == Status.NO_START).nonzero().flatten().tolist())
+
+    @property
+    def warning(self) -> str:
+        """What a reader of these distances has to know; empty where nothing is wrong."""
+        stuck = int((~self.adapted & (self.steps > 0)).sum())
+        told = [f"{len(self.unstarted)} images had no start: {', '.join(map(str, self.unstarted))}"]
+        told = told if self.unstarted else []
+        if stuck:
+            told.append(
+                f"the step sizes of {stuck} images never adapted: these are little more than distances of starts"
+            )
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -265,6 +299,67 @@ class TransferMatrix:
         return self.fooled.double().mean(2)
 
 
+@dataclass(frozen=True)
+class StrengthCurve:
+    """Accuracy of several models against the strength of a perturbation that nobody fits to the image, or of PGD.
+
+    `correct[m, g, r, e, i]` says whether network g of model m (several trainings of it, or one) classifies image i as
+    labelled at strength e in repeat r of the draws. `strengths[0]` is 0: the clean images. `source` is the model that
+    the perturbation is crafted on; empty where that is each network itself, or none.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    attack: str
+    source: str
+    strengths: Float[Tensor, " e"]
+    correct: Bool[Tensor, "m g r e n"]
+    labels: Labels
+    indices: Labels
+    provenance: Provenance
+
+    @property
+    def accuracy(self) -> Float[Tensor, "m g r e"]:
+        """Share of the images that are classified as labelled, for each network and repeat."""
+        return self.correct.double().mean(4)
+
+    @property
+    def mean(self) -> Float[Tensor, "m e"]:
+        """Mean accuracy of each model over its networks and repeats."""
+        return self.accuracy.mean((1, 2))
+
+    @property
+    def error(self) -> Float[Tensor, "m e"]:
+        """Standard error of that mean: over the networks, over the repeats of a single one, NaN with one of both."""
+        each = self.accuracy.mean(2) if self.correct.shape[1] > 1 else self.accuracy[:, 0]
+        if each.shape[1] == 1:
+            return torch.full_like(each[:, 0], torch.nan)
+        return each.std(1) / math.sqrt(each.shape[1])
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Which models keep their clean accuracy and gain under a strong perturbation, both relative to a baseline.
+
+    `clean` is R0 / U0, the accuracy of each model on clean images over the baseline's; `distorted` is RD / UD, the
+    same at `strength` (infinity where only the baseline is never right, NaN where neither ever is).
+    """
+
+    models: tuple[str, ...]
+    baseline: str
+    data: str
+    attack: str
+    strength: float
+    minimum: float
+    clean: Float[Tensor, " m"]
+    distorted: Float[Tensor, " m"]
+
+    @property
+    def accepted(self) -> Bool[Tensor, " m"]:
+        """Where R0 / U0 >= A0 and RD / UD > 1, A0 the `minimum`."""
+        return (self.clean >= self.minimum) & (self.distorted > 1)
+
+
 def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
     """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
     ordered = values.sort(dim=1).values
@@ -278,11 +373,14 @@ def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor
 RESULTS: dict[str, type] = {
     "Provenance": Provenance,
     "AttackResult": AttackResult,
+    "BoundaryResult": BoundaryResult,
     "MarginCurve": MarginCurve,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,
     "TransferMatrix": TransferMatrix,
+    "StrengthCurve": StrengthCurve,
+    "Acceptance": Acceptance,
 }
 
 
