@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, UsageError, check_images
@@ -25,7 +25,7 @@ def heat_map(
     *,
     epsilon: float,
     bounds: Bounds | None = None,
-    indices: Labels | None = None,
+    indices: Int64[Tensor, " m"] | None = None,
     seed: int = 0,
     name: str = "model",
     data: str = "images",

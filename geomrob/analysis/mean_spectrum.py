@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from geomrob.arrays import Images, UsageError, norms, per_sample, unknown
 from geomrob.results import AttackResult, Provenance, Spectrum
@@ -109,7 +111,7 @@ def perturbations(parts: Sequence[AttackResult]) -> Images:
     return found
 
 
-def _scaled(images: Images) -> tuple[Images, int]:
+def _scaled(images: Images) -> tuple[Float[Tensor, "m c h w"], int]:
     """Return images of norm one, and how many were zero and are left out."""
     size = norms(images.double())
     return images[size > 0] / per_sample(size[size > 0], images), int((size == 0).sum())

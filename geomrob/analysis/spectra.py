@@ -101,7 +101,7 @@ def perturbation_spectrum(
 
 
 def corruption_spectrum(
-    original: Images, corrupted: Images, *, name: str = "corruption", data: str = "images", **how: Any
+    original: Images, corrupted: Float[Tensor, "m d i j"], *, name: str = "corruption", data: str = "images", **how: Any
 ) -> Spectrum:
     """Return the mean spectrum of what a corruption changes: by default E|F(C(X) - X)|.
 

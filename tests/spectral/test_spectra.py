@@ -32,18 +32,18 @@ def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def wave(shape, k, l, phase=0.3):  # noqa: E741
+def wave(shape, k, m, phase=0.3):
     y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) / side for side in shape), indexing="ij")
-    return torch.cos(2 * math.pi * (k * y + l * x) + phase)[None, None]
+    return torch.cos(2 * math.pi * (k * y + m * x) + phase)[None, None]
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (9, 14)])
-@pytest.mark.parametrize(("k", "l"), [(3, -2), (0, 4), (1, 0)])
-def test_a_sinusoid_lands_in_exactly_its_two_bins(shape, k, l):
-    image = wave(shape, k, l)
+@pytest.mark.parametrize(("k", "m"), [(3, -2), (0, 4), (1, 0)])
+def test_a_sinusoid_lands_in_exactly_its_two_bins(shape, k, m):
+    image = wave(shape, k, m)
     (power,) = spectra(image)
     vertical, horizontal = frequencies(shape[0]).tolist(), frequencies(shape[1]).tolist()
-    two = [(vertical.index(k), horizontal.index(l)), (vertical.index(-k), horizontal.index(-l))]
+    two = [(vertical.index(k), horizontal.index(m)), (vertical.index(-k), horizontal.index(-m))]
     half = float(image.square().sum()) / 2
     for place in two:
         assert float(power[place]) == pytest.approx(half, rel=1e-12)
