@@ -1,13 +1,12 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
 import inspect
-import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geomrob.cli import console, spectrum_report, write
+from geomrob.cli import console, load, spectrum_report, write
 
 if TYPE_CHECKING:
     import torch
@@ -129,23 +128,15 @@ class Task:
     threads: int | None
     quiet: bool
 
-    def networks(self) -> "dict[str, nn.Module]":
-        """Return the models by name."""
-        from geomrob.arrays import UsageError
-        from geomrob.models import load
-
-        if self.weights is not None and len(self.model) > 1:
-            raise UsageError(f"weights must go with one model; got {len(self.model)} models: measure them one by one")
-        return {name: load(name, weights=self.weights, device=self.device) for name in self.model}
+    def load(self) -> "tuple[dict[str, nn.Module], Samples]":
+        """Return the models by name and the drawn images, which fit them."""
+        networks, drawn = load.networks(self.model, self.weights, self.device), self.images()
+        load.check_fit(networks, drawn, self.device)
+        return networks, drawn
 
     def images(self) -> "Samples":
         """Return the drawn images."""
-        from geomrob.data import load
-
-        drawn = load(self.data, data_dir=self.data_dir, samples=self.samples, seed=self.seed)
-        if drawn.skipped:
-            sys.stderr.write(f"note: left out {len(drawn.skipped)} files of {self.data}; first: {drawn.skipped[0]}\n")
-        return drawn
+        return load.images(self.data, self.data_dir, self.samples, self.seed)
 
     def threads_for(self, network: "nn.Module", images: "torch.Tensor") -> None:
         """Set the CPU threads for a model."""
@@ -162,13 +153,13 @@ def _perturbations(
     from geomrob.spectral.spectra import transform
     from geomrob.spectral.subspaces import bands
 
-    drawn = task.images()
+    networks, drawn = task.load()
     # A channel that is not there is told before the attack's minutes.
     transform(drawn.images[:1], channels=how.get("channels", "average"))
     subspaces = bands("blocks", basis("dct", drawn.images.shape[-2:]), **blocks)
     spectra: list[Spectrum] = []
     energies: list[BandEnergy] = []
-    for name, network in task.networks().items():
+    for name, network in networks.items():
         found = _attack(task, attack, network, drawn)
         about: dict[str, Any] = {"name": name, "data": drawn.name, "method": attack}
         spectra.append(perturbation_spectrum(found, **about, **how))
@@ -191,12 +182,12 @@ def _heat_maps(task: Task, epsilon: float) -> "list[HeatMap]":
     """Return the heat map of each model."""
     from geomrob.analysis.heat_maps import heat_map
 
-    drawn = task.images()
+    networks, drawn = task.load()
     images = drawn.images.to(task.device)
     labels = drawn.labels.to(task.device)
     maps: list[HeatMap] = []
     about: dict[str, Any] = {"epsilon": epsilon, "indices": drawn.indices, "seed": task.seed, "data": drawn.name}
-    for name, network in task.networks().items():
+    for name, network in networks.items():
         task.threads_for(network, images)
         with console.progress(f"heat map of {name}", quiet=task.quiet) as progress:
             maps.append(heat_map(network, images, labels, name=name, progress=progress, **about))
@@ -211,7 +202,7 @@ def _kernels(task: Task, alpha: tuple[float, ...], box: int, how: dict[str, Any]
     if box and not alpha:
         raise UsageError(f"box must go with --alpha; got {box} without: it averages the pull")
     spectra: list[Spectrum] = []
-    for name, network in task.networks().items():
+    for name, network in load.networks(task.model, task.weights, task.device).items():
         weights = first_filters(name, network)
         strengths = alpha or (None,)
         spectra += [kernel_spectrum(weights, alpha=one, box=box, name=name, **how) for one in strengths]
@@ -249,11 +240,11 @@ def _pair(task: Task, corrupted: Path, how: dict[str, Any]) -> "Spectrum":
     """Return the spectrum of the difference between two files of images in the same order; the draw is the same."""
     from geomrob.analysis.spectra import corruption_spectrum
     from geomrob.arrays import UsageError
-    from geomrob.data import load
+    from geomrob.data import load as load_data
 
     if Path(task.data).suffix != ".npz":
         raise UsageError(f"data must be the .npz file of the originals; got {task.data}: {corrupted} is paired with it")
-    original, changed = task.images(), load(str(corrupted), samples=task.samples, seed=task.seed)
+    original, changed = task.images(), load_data(str(corrupted), samples=task.samples, seed=task.seed)
     if not bool((original.indices == changed.indices).all()):
         raise UsageError(f"corruption must hold as many images as {task.data}; got others in {corrupted}: pair them")
     name, data = corrupted.stem, Path(task.data).stem

@@ -9,67 +9,11 @@ import torch
 from geomrob.arrays import UsageError
 from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
 from geomrob.plot.style import blank
-from geomrob.results import BandEnergy, HeatMap, Spectrum
-from tests.synthetic import provenance
+from tests.synthetic import band_energy as energy
+from tests.synthetic import heat_map as heat
+from tests.synthetic import spectrum
 
 DOUBLE = torch.float64
-
-
-def spectrum(seed=0, side=8, **facts):
-    generator = torch.Generator().manual_seed(seed)
-    axis = torch.arange(side, dtype=DOUBLE) - side // 2
-    given = {
-        "of": "perturbations",
-        "name": "fmnist-lenet",
-        "data": "fashion-mnist-1k",
-        "method": "deepfool",
-        "kind": "power",
-        "order": "mean-of-modulus",
-        "factor": "ortho",
-        "window": "none",
-        "channels": "average",
-        "unit_norm": False,
-        "unit": "cycles per image",
-        "values": torch.rand(side, side, generator=generator, dtype=DOUBLE) + 0.1,
-        "vertical": axis,
-        "horizontal": axis,
-        "radial": torch.tensor([4.0, 2.0, 1.0], dtype=DOUBLE),
-        "error": torch.tensor([0.4, 0.2, 0.1], dtype=DOUBLE),
-        "counts": torch.tensor([1, 8, 12]),
-        "rings": torch.ones(50, 3, dtype=DOUBLE),
-        "azimuthal": torch.ones(18, dtype=DOUBLE),
-        "angles": torch.arange(18, dtype=DOUBLE) * 10,
-        "directions": torch.ones(18, dtype=torch.int64),
-        "left_out": 0,
-        "provenance": provenance(),
-    }
-    return Spectrum(**(given | facts))
-
-
-def heat(model="fmnist-lenet", low=0.2, epsilon=2.0):
-    axis = torch.arange(4, dtype=DOUBLE) - 2
-    accuracy = torch.linspace(low, 0.9, 16, dtype=DOUBLE).reshape(4, 4)
-    counts, radial = torch.tensor([1, 8, 6, 1]), torch.ones(4, dtype=DOUBLE)
-    return HeatMap(
-        model, "fashion-mnist-1k", epsilon, False, 40, 0.925, accuracy, axis, axis, radial, counts, provenance()
-    )
-
-
-def energy(**facts):
-    given = {
-        "model": "fmnist-lenet",
-        "data": "fashion-mnist-1k",
-        "method": "deepfool",
-        "basis": "dct",
-        "bands": ("block 0:8", "block 10:18", "block 20:28"),
-        "frequency": torch.tensor([1.75, 6.75, 11.75], dtype=DOUBLE),
-        "dimensions": torch.tensor([64, 64, 64]),
-        "shares": torch.tensor([[0.5, 0.6, 0.7], [0.1, 0.2, 0.3], [0.0, 1e-9, 1e-8]], dtype=DOUBLE),
-        "energy": torch.tensor([1.0, 2.0, 3.0], dtype=DOUBLE),
-        "left_out": 2,
-        "provenance": provenance(),
-    }
-    return BandEnergy(**(given | facts))
 
 
 def words(figure):
