@@ -25,7 +25,7 @@ from geomrob.results import (
     load,
     save,
 )
-from tests.synthetic import attack_result, margin_curve, provenance
+from tests.synthetic import attack_result, band_energy, heat_map, margin_curve, provenance, spectrum
 
 FLOATS = st.floats(width=32)
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -108,6 +108,7 @@ def transfer() -> TransferMatrix:
 
 
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
+EVERY += [spectrum(), band_energy(), heat_map()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
