@@ -33,6 +33,7 @@ class Status(IntEnum):
     INVARIANT = 2
     NON_FINITE = 3
     INFEASIBLE = 4
+    NO_START = 5
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,39 @@ class AttackResult:
     def distances(self, p: float = 2) -> Distances:
         """Return the l_p norm of each perturbation, infinity where the attack failed."""
         return torch.where(self.success, norms(self.perturbation, p), torch.inf)
+
+
+@dataclass(frozen=True)
+class BoundaryResult(AttackResult):
+    """What a walk along the boundary returns, and how far it came: `forwards` are the queries, `steps` the proposals.
+
+    `start` is the distance where the walk began (infinity where there was no start, `status` NO_START). The last step
+    sizes are relative to the distance: `spherical_step` along the sphere around the input, `source_step` towards it.
+    `converged` says where they fell under the limit, `adapted` where they ever changed.
+    """
+
+    start: Distances
+    spherical_step: Distances
+    source_step: Distances
+    converged: Bool[Tensor, " n"]
+    adapted: Bool[Tensor, " n"]
+
+    @property
+    def unstarted(self) -> tuple[int, ...]:
+        """Which inputs had no valid start."""
+        return tuple((self.status == Status.NO_START).nonzero().flatten().tolist())
+
+    @property
+    def warning(self) -> str:
+        """What a reader of these distances has to know; empty where nothing is wrong."""
+        stuck = int((~self.adapted & (self.steps > 0)).sum())
+        told = [f"{len(self.unstarted)} images had no start: {', '.join(map(str, self.unstarted))}"]
+        told = told if self.unstarted else []
+        if stuck:
+            told.append(
+                f"the step sizes of {stuck} images never adapted: these are little more than distances of starts"
+            )
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -336,6 +370,7 @@ def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor
 RESULTS: dict[str, type] = {
     "Provenance": Provenance,
     "AttackResult": AttackResult,
+    "BoundaryResult": BoundaryResult,
     "MarginCurve": MarginCurve,
     "Sparsity": Sparsity,
     "Locations": Locations,
