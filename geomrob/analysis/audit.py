@@ -1,6 +1,7 @@
 """Whether the robustness that attacks report of a model can be trusted."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -30,9 +31,9 @@ def audit(
 ) -> Audit:
     """Return what fifteen checks say of a model: whether attacks by its gradients measure it or only themselves.
 
-    A robust model and a model whose gradients are hidden both resist attacks by gradient. They differ in what this asks:
-    does the model repeat itself, are its gradients there and true, does an attack that knows less come no closer, do
-    more steps and a larger epsilon help, does an attack without bound always succeed.
+    A robust model and a model whose gradients are hidden both resist attacks by gradient. They differ in what this
+    asks: does the model repeat itself, are its gradients there and true, does an attack that knows less come no closer,
+    do more steps and a larger epsilon help, does an attack without bound always succeed.
 
     Args:
         model: Images (N, C, H, W) in [0, 1] to logits (N, K). A module is held in eval mode meanwhile.
@@ -116,5 +117,5 @@ def audit(
 
 def _check_rising(name: str, values: Sequence[float]) -> None:
     """Refuse what is empty or does not rise."""
-    if not values or any(not before < after for before, after in zip(values, values[1:], strict=False)):
+    if not values or any(not before < after for before, after in pairwise(values)):
         raise UsageError(f"{name} must rise and hold at least one number; got {tuple(values)}: sort them")

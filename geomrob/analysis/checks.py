@@ -279,4 +279,3 @@ def causes(evidence: Evidence, checks: tuple[Check, ...]) -> tuple[str, ...]:
     if not found and "black-box attack" in failed:
         found.append("masked gradients: black-box attacks come closer, the reason was not found")
     return tuple(found)
-

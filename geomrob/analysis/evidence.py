@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -88,7 +89,7 @@ def gather(
 ) -> Evidence:
     """Return the evidence about a model; arguments as in `audit`, `tell` is called after each of `stages(...)`."""
     training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
-    draws = {"seed": seed, "indices": indices}
+    draws: dict[str, Any] = {"seed": seed, "indices": indices}
     with evaluating(model):
         clean, block = clean_logits(model, inputs, block_size(model, inputs))
         at = Search(model, inputs, reference=clean.argmax(1), bounds=BOX, block=block)
@@ -103,7 +104,7 @@ def gather(
         for source in sources.values():
             carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
             tell()
-        asked = [boundary(model, inputs, queries=queries, **draws)] if queries else []
+        asked = [boundary(model, inputs, budget=queries, **draws)] if queries else []
         tell()
         grid: list[AttackResult] = []
         for epsilon, count in _grid(epsilons, steps) if alive else ():

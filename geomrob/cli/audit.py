@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geomrob.cli import console, load, write
+from geomrob.cli.report import strict
 
 if TYPE_CHECKING:
     from geomrob.results import Audit, Check
@@ -155,4 +156,4 @@ def _json(found: "Audit", files: list[Path]) -> str:
         "provenance": vars(found.provenance),
         "files": [str(file) for file in files],
     }
-    return json_words.dumps(write.strict(answer), allow_nan=False, indent=1)
+    return json_words.dumps(strict(answer), allow_nan=False, indent=1)

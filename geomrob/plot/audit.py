@@ -1,6 +1,7 @@
 """The picture of an audit: the checks, and the three measurements that most of them rest on."""
 
 import math
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def _headline(figure: Figure, audit: Audit, height: float) -> None:
         "skipped": "were not checked",
     }[audit.verdict]
     told = "; ".join(audit.causes) if audit.causes else "no cause of hidden gradients found"
-    at = {"x": 0.008, "ha": "left", "va": "top"}
+    at: dict[str, Any] = {"x": 0.008, "ha": "left", "va": "top"}
     title = f"{audit.model} on {audit.data}: attacks by gradient {words}"
     figure.text(y=1 - 0.1 / height, s=title, fontsize=12, fontweight="bold", color=INK, **at)
     reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {told}."
@@ -61,7 +62,7 @@ def _checks(ax: Axes, audit: Audit) -> None:
     for row, check in enumerate(audit.checks):
         y = 1 - (row + 0.6) / len(audit.checks)
         mark, colour = MARKS[check.verdict]
-        place = {"transform": ax.transAxes, "va": "center"}
+        place: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
         ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **place)
         ax.text(0.07, y, check.name, fontsize=9, color=INK, **place)
         ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **place)
@@ -117,7 +118,11 @@ def _budgets(ax: Axes, audit: Audit) -> None:
     ax.set_ylim(-3, 103)
     ax.set_xlabel("$\\epsilon$: largest change of an element\n([0, 1] pixel units)", fontsize=9)
     ax.set_ylabel("images that keep their class (%)", fontsize=9)
-    ax.set_title("PGD: do more steps and a larger $\\epsilon$ help it?\n(lines must fall, more steps below)", fontsize=9, loc="left")
+    ax.set_title(
+        "PGD: do more steps and a larger $\\epsilon$ help it?\n(lines must fall, more steps below)",
+        fontsize=9,
+        loc="left",
+    )
     ax.legend(fontsize=8, framealpha=0.85, edgecolor="none")
     tidy(ax)
 
