@@ -14,6 +14,8 @@ from geomrob.arrays import UsageError
 from geomrob.results import (
     RESULTS,
     AttackResult,
+    Audit,
+    Check,
     Locations,
     MarginCurve,
     Overlap,
@@ -107,8 +109,34 @@ def transfer() -> TransferMatrix:
     return TransferMatrix(("net", "other"), "dark", "sparsefool", fooled, found, accuracy, provenance())
 
 
+def check() -> Check:
+    images = torch.tensor([3, 8])
+    return Check("gradients", "failed", 0.5, 0.0, 0.05, "of images", images, "what it means", "what to do")
+
+
+def audited() -> Audit:
+    nothing = torch.full((4,), torch.nan)
+    return Audit(
+        model="net",
+        data="dark",
+        checks=(check(),),
+        causes=("quantisation: stairs",),
+        predictions=torch.tensor([0, 1, 1, 2]),
+        labels=torch.tensor([0, 1, 2, 2]),
+        indices=torch.arange(4),
+        white=torch.tensor([0.5, torch.inf, 1.0, 2.0]),
+        transferred=nothing,
+        decision=nothing,
+        epsilons=torch.tensor([0.1, 0.2], dtype=torch.float64),
+        steps=torch.tensor([1, 10]),
+        robust=torch.tensor([[0.5, 0.25], [0.25, 0.0]], dtype=torch.float64),
+        profile=torch.zeros(2, 4, 5),
+        provenance=provenance(),
+    )
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
-EVERY += [spectrum(), band_energy(), heat_map()]
+EVERY += [spectrum(), band_energy(), heat_map(), check(), audited()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)

@@ -11,6 +11,8 @@ from geomrob import __version__
 COMMANDS = {
     "margin": "geomrob.cli.margin:margin",
     "sparsefool": "geomrob.cli.sparsefool:sparsefool",
+    "spectrum": "geomrob.cli.spectrum:spectrum",
+    "audit": "geomrob.cli.audit:audit",
     "train": "geomrob.cli.train:train",
 }
 
