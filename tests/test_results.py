@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from geomrob.arrays import UsageError
 from geomrob.results import (
     RESULTS,
+    Acceptance,
     AttackResult,
     Audit,
+    BoundaryResult,
     Check,
     Locations,
     MarginCurve,
@@ -22,6 +24,7 @@ from geomrob.results import (
     Provenance,
     Sparsity,
     Status,
+    StrengthCurve,
     TransferMatrix,
     equal,
     load,
@@ -135,8 +138,30 @@ def audited() -> Audit:
     )
 
 
+def walked() -> BoundaryResult:
+    found = attack_result()
+    sizes = torch.linspace(0.1, 0.2, len(found.labels), dtype=torch.float64)
+    return BoundaryResult(
+        **vars(found), start=sizes, spherical_step=sizes, source_step=sizes, converged=sizes > 0.1, adapted=sizes > 0
+    )
+
+
+def strengths() -> StrengthCurve:
+    right = torch.tensor([[[[[True, True], [True, False]]]]])
+    steps = torch.tensor([0.0, 0.1], dtype=torch.float64)
+    return StrengthCurve(
+        ("net",), "dark", "gaussian", "", steps, right, torch.zeros(2, dtype=torch.int64), torch.arange(2), provenance()
+    )
+
+
+def plane() -> Acceptance:
+    ratio = torch.tensor([1.0, torch.inf, torch.nan], dtype=torch.float64)
+    return Acceptance(("net", "other", "third"), "net", "dark", "gaussian", 0.1, 0.9, ratio, ratio)
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), band_energy(), heat_map(), check(), audited()]
+EVERY += [walked(), strengths(), plane()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
