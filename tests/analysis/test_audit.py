@@ -12,18 +12,18 @@ from geomrob.analysis.audit import audit
 from geomrob.analysis.checks import CHECKS
 from geomrob.arrays import UsageError
 from geomrob.attacks.search import Search
+from geomrob.models.wrong import WRONG as MODELS
 from geomrob.results import equal
-from tests.analysis import wrong
 
 WRONG = {
-    "Quantised": ("quantisation", {"gradients", "small changes", "black-box attack"}),
-    "QuantisedStraightThrough": ("quantisation", {"small changes", "true slopes", "smooth"}),
-    "Stochastic": ("randomness", {"repeats itself"}),
-    "Saturated": ("saturated outputs", {"loss gradients", "whole box"}),
-    "Detached": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
-    "WithoutGraph": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
-    "Shattered": ("shattered gradients", {"true slopes", "smooth", "black-box attack"}),
-    "BatchStatistics": ("batch statistics", {"one image at a time"}),
+    "quantised": ("quantisation", {"gradients", "small changes", "black-box attack"}),
+    "quantised_straight_through": ("quantisation", {"small changes", "true slopes", "smooth"}),
+    "stochastic": ("randomness", {"repeats itself"}),
+    "saturated": ("saturated outputs", {"loss gradients", "whole box"}),
+    "detached": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
+    "without_graph": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
+    "shattered": ("shattered gradients", {"true slopes", "smooth", "black-box attack"}),
+    "batch_statistics": ("batch statistics", {"one image at a time"}),
 }
 
 QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "queries": 100}
@@ -41,7 +41,7 @@ def good():
 
 @pytest.mark.parametrize("name", WRONG)
 def test_each_wrong_model_is_named(name, good, clothes):
-    model = getattr(wrong, name)(good["fmnist-lenet"]).eval()
+    model = MODELS[name](good["fmnist-lenet"]).eval()
     found = audit(model, clothes.images, sources={"itself": good["fmnist-lenet"]}, **QUICK)
     cause, failed = WRONG[name]
     assert found.verdict == "failed"
