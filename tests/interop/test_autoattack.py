@@ -22,7 +22,7 @@ class Stand:
 
     def run_standard_evaluation(self, inputs, labels, bs=250):
         torch.manual_seed(self.seed)
-        np.random.seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002
         moved = (inputs + self.eps).clamp(0, 1)
         moved[::2] += 3 * self.eps
         self.model(moved)
@@ -41,7 +41,7 @@ def test_a_clone_of_the_repository_is_run_verified_counted_and_leaves_no_trace(t
     (folder / "__init__.py").write_text("from tests.interop.test_autoattack import Stand as AutoAttack\n")
     monkeypatch.delitem(sys.modules, "autoattack", raising=False)
     model, inputs = net().train(), images(8)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     result = autoattack(model, inputs, epsilon=0.1, path=tmp_path)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]
