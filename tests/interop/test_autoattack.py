@@ -44,7 +44,7 @@ def test_a_clone_of_the_repository_is_run_verified_counted_and_leaves_no_trace(t
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     result = autoattack(model, inputs, epsilon=0.1, path=tmp_path)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert model.training
     assert not result.success[::2].any()
     model.eval()
