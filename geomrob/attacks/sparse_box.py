@@ -10,6 +10,9 @@ from geomrob.arrays import Bounds, Images, UsageError, check_images
 
 Points: TypeAlias = Float[Tensor, "n *shape"]
 
+CACHE = 1 << 19
+"""Bytes of points that are moved at a time on a CPU: what is computed of them stays in its cache."""
+
 
 def to_hyperplane(
     points: Points, normals: Points, through: Points, low: Points, high: Points, *, slack: float = 1e-3
@@ -47,6 +50,19 @@ def to_hyperplane(
         >>> to_hyperplane(x, n, b, x - 1, x + 1, slack=0.0)
         (tensor([[1., 1., 0.]]), tensor([True]))
     """
+    each = 8 * max(1, points[:1].numel())
+    size = max(1, len(points) if points.is_cuda else CACHE // each)
+    pieces = [
+        _move(points[at], normals[at], through[at], low[at], high[at], slack)
+        for at in (slice(start, start + size) for start in range(0, max(1, len(points)), size))
+    ]
+    return torch.cat([moved for moved, _ in pieces]), torch.cat([feasible for _, feasible in pieces])
+
+
+def _move(
+    points: Points, normals: Points, through: Points, low: Points, high: Points, slack: float
+) -> tuple[Points, Bool[Tensor, " n"]]:
+    """Return what `to_hyperplane` returns, in one piece."""
     x, n, lower, upper = (part.flatten(1).double() for part in (points, normals, low, high))
     offset = _total(n * (x - through.flatten(1).double()))
     need = offset.abs()

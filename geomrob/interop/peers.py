@@ -1,19 +1,22 @@
-"""Minimum-norm attacks of other libraries, for comparison in one run: same model, same images, same verification.
+"""Attacks of other libraries, for comparison in one run: same model, same images, same verification.
 
-None of these libraries but foolbox is needed by geomrob. For the others: `pip install --no-deps adv-lib tqdm`.
+None of these libraries but foolbox is needed by geomrob. For the others:
+`pip install --no-deps adv-lib torchattacks tqdm requests`.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, Labels, UsageError, norms
+from geomrob.arrays import Images, Labels, UsageError, norms, unknown
 from geomrob.attacks.calls import evaluating
 from geomrob.results import AttackResult, Status
 
@@ -47,6 +50,8 @@ class PeerEntry:
 
     package: str
     attack: Peer
+    most: int | None = None
+    """So slow that a comparison should give it this many images only; None for no limit."""
 
 
 def _adv_lib(name: str, **options: object) -> PeerEntry:
@@ -65,6 +70,13 @@ def _foolbox(name: str, **options: object) -> PeerEntry:
     return PeerEntry("foolbox", attack)
 
 
+def _torchattacks(name: str, *, most: int | None = None, **options: object) -> PeerEntry:
+    def attack(model: nn.Module, inputs: Images, labels: Labels) -> Images:
+        return getattr(_imported("torchattacks", "torchattacks requests tqdm"), name)(model, **options)(inputs, labels)
+
+    return PeerEntry("torchattacks", attack, most)
+
+
 PEERS: dict[str, PeerEntry] = {
     "adv-lib DeepFool": _adv_lib("df"),
     "adv-lib SuperDeepFool": _adv_lib("sdf"),
@@ -74,13 +86,28 @@ PEERS: dict[str, PeerEntry] = {
     "foolbox L2DeepFool": _foolbox("L2DeepFoolAttack"),
     "foolbox DDN, 100 steps": _foolbox("DDNAttack", steps=100),
 }
+"""Attacks that look for a small l2 norm."""
+
+SPARSE_PEERS: dict[str, PeerEntry] = {
+    "adv-lib sigma-zero, 100 steps": _adv_lib("sigma_zero", num_steps=100),
+    "adv-lib sigma-zero, 1000 steps": _adv_lib("sigma_zero", num_steps=1000),
+    "adv-lib VFGA": _adv_lib("vfga", targeted=False),
+    "adv-lib FMN-l0, 100 steps": _adv_lib("fmn", norm=0, steps=100),
+    "foolbox L0FMN, 100 steps": _foolbox("L0FMNAttack", steps=100),
+    "foolbox L1FMN, 100 steps": _foolbox("L1FMNAttack", steps=100),
+    "foolbox EAD, 5 x 100 steps": _foolbox("EADAttack", binary_search_steps=5, steps=100),
+    "torchattacks SparseFool": _torchattacks("SparseFool", most=32),
+    "torchattacks JSMA": _torchattacks("JSMA", most=32),
+    "torchattacks OnePixel": _torchattacks("OnePixel"),
+}
+"""Attacks that look for few changed pixels or a small l1 norm."""
 
 
 def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> AttackResult:
     """Return what a peer finds, verified as ours is: success where the images returned change the decision in the box.
 
     Args:
-        name: A row of `PEERS`.
+        name: A row of `PEERS` or `SPARSE_PEERS`.
         model: Images in [0, 1] to logits.
         inputs, labels: Images and the classes to leave.
 
@@ -88,11 +115,14 @@ def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> Att
         One entry an input. Evaluations are the mean over the inputs, rounded: peers do not tell them apart.
 
     Raises:
-        UsageError: The library is not installed; the sentence says what to install.
+        UsageError: No such row; the library is not installed (the sentence says what to install).
     """
+    table = PEERS | SPARSE_PEERS
+    if name not in table:
+        raise unknown("peer", name, table)
     counted = Counted(model).eval()
-    with evaluating(model):
-        perturbed = PEERS[name].attack(counted, inputs.clone(), labels).detach()
+    with evaluating(model), _seeded():
+        perturbed = table[name].attack(counted, inputs.clone(), labels).detach()
         with torch.no_grad():
             inside = ((perturbed >= 0) & (perturbed <= 1)).flatten(1).all(1)
             success = (model(perturbed).argmax(1) != labels) & inside
@@ -100,6 +130,19 @@ def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> Att
     status = torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT))
     moved = norms(perturbed - inputs) > 0
     return AttackResult(inputs, labels, perturbed, success & moved, status, torch.zeros_like(labels), *spent)
+
+
+@contextlib.contextmanager
+def _seeded() -> Generator[None]:
+    """Seed the global generators that peers draw from, and put them back afterwards."""
+    numpy_state = np.random.get_state()  # noqa: NPY002  (what the peers use)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def _adv_lib_attacks() -> types.ModuleType:

@@ -138,8 +138,8 @@ def test_failures_are_statuses():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lam": 0.5}, "lam must be at least 1; got 0.5"),
-        ({"lam": float("nan")}, "lam must be at least 1; got nan"),
+        ({"lam": 0.5}, "lam must be at least 1 and finite; got 0.5"),
+        ({"lam": float("nan")}, "lam must be at least 1 and finite; got nan"),
         ({"radius": 0.0}, "radius must be above 0"),
         ({"radius": -1.0}, "radius must be above 0"),
         ({"bounds": (1.0, 0.0)}, "bounds must have low <= high"),
@@ -185,15 +185,43 @@ def test_claim_targeted():
     assert torch.stack(reached).double().mean() >= 0.99
 
 
-@pytest.mark.benchmark
-@pytest.mark.xfail(reason="goal of the project, not reached: about 3 to 4 times")
-def test_claim_fifteen_times_less_time_than_image_by_image():
+def test_the_published_loop_finds_as_many_pixels():
+    model, inputs = clothes(32)
+    ours = sparsefool(model, inputs)
+    pairs = [sparse_twin.published(model, image, torch.zeros_like(image), torch.ones_like(image)) for image in inputs]
+    assert all(crossed for _, crossed in pairs)
+    assert ours.success_rate == 1
+    theirs = torch.stack([(found != image).any(0).sum() for (found, _), image in zip(pairs, inputs, strict=True)])
+    # Single images differ: another overshoot inside DeepFool, and rivals far off get no slopes.
+    assert abs(float(theirs.double().median()) - float(ours.pixels.median())) <= 2
+
+
+def times_less(loop):
+    """Return the CPU time per image of a per-image loop over that of a batch of 256, the least of three rounds."""
     model, inputs = clothes(256)
     sparsefool(model, inputs[:64])
-    start = time.process_time()
-    sparsefool(model, inputs)
-    batched = (time.process_time() - start) / 256
-    start = time.process_time()
-    for image in inputs[:64]:
-        sparse_twin.sparsefool(model, image, torch.zeros_like(image), torch.ones_like(image), rivals=9)
-    assert (time.process_time() - start) / 64 >= 15 * batched
+    ratios = []
+    for _ in range(3):
+        start = time.process_time()
+        sparsefool(model, inputs)
+        batched = (time.process_time() - start) / 256
+        start = time.process_time()
+        for image in inputs[:32]:
+            loop(model, image, torch.zeros_like(image), torch.ones_like(image))
+        ratios.append((time.process_time() - start) / 32 / batched)
+    return min(ratios)
+
+
+@pytest.mark.benchmark
+def test_a_batch_takes_less_time_than_image_by_image():
+    assert times_less(sparse_twin.sparsefool) >= 2.5
+    assert times_less(sparse_twin.published) >= 5
+
+
+@pytest.mark.benchmark
+@pytest.mark.xfail(
+    reason="goal of the project, not reached: about 8 times less than the published loop, 3 to 4 times"
+    " less than a loop with three rivals"
+)
+def test_claim_fifteen_times_less_time_than_the_published_loop():
+    assert times_less(sparse_twin.published) >= 15
