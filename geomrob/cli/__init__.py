@@ -12,6 +12,9 @@ COMMANDS = {
     "margin": "geomrob.cli.margin:margin",
     "sparsefool": "geomrob.cli.sparsefool:sparsefool",
     "spectrum": "geomrob.cli.spectrum:spectrum",
+    "curve": "geomrob.cli.curve:curve",
+    "boundary": "geomrob.cli.boundary:boundary",
+    "transfer": "geomrob.cli.transfer:transfer",
     "audit": "geomrob.cli.audit:audit",
     "train": "geomrob.cli.train:train",
 }
