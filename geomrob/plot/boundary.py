@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from geomrob.arrays import UsageError
+from geomrob.arrays import Distances, UsageError
 from geomrob.plot.style import axes_or_new, headline, look, plain_numbers, tidy
 from geomrob.results import AttackResult
 
@@ -22,7 +22,7 @@ def plot_boundary(
     """Return axes with the share of images whose decision changes within a distance, one curve for each model.
 
     Failures are infinitely far: a curve that ends below 100 % has some. A mark stands at the median of all images and
-    repeats.
+    repeats, infinite where it falls beside a failure.
 
     Args:
         found: Name of a model and what was found of the same images, once for each repeat.
@@ -42,7 +42,7 @@ def plot_boundary(
     for index, (name, values) in enumerate(distances.items()):
         how, ordered = look(index), values[torch.isfinite(values)].sort().values.tolist()
         shares = [(place + 1) / len(values) for place in range(len(ordered))]
-        median = float(values.sort().values[(len(values) - 1) // 2])
+        median = _median(values)
         told = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
         last = shares[-1] if shares else 0.0
         x, y = [low, *ordered, high], [0.0, *shares, last]
@@ -68,3 +68,9 @@ def plot_boundary(
         "A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
+
+
+def _median(values: Distances) -> float:
+    """Return the middle value, or the mean of the two in the middle; infinite if one of those is."""
+    ordered = values.sort().values
+    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
