@@ -13,6 +13,9 @@ from geomrob.cli.report import strict
 if TYPE_CHECKING:
     from geomrob.results import Audit, Check
 
+LEAST = 20
+"""Fewest queries that the decision-based attack can begin with."""
+
 HEADINGS = ("check", "verdict", "number", "what the number counts")
 
 
@@ -58,12 +61,16 @@ def audit(
     from geomrob.results import save
     from geomrob.runs import writable
 
+    console.check_resources(threads, None)
+    _check_queries(queries)
     writable(out)
     picture = write.check_picture(figure or out / "audit.png")
     place = console.resolve_device(device)
     network = load.networks((model,), weights, place)[model]
     drawn = load.images(data, data_dir, samples, seed)
+    load.check_fit({model: network}, drawn, place)
     others = load.networks(source or _others(model, tuple(drawn.images.shape[1:]), len(drawn.classes)), None, place)
+    load.check_fit(others, drawn, place)
     console.set_threads(threads, network, drawn.images[:2].to(place))
     with console.progress(f"audit of {model}", quiet=json) as progress:
         found = examine(
@@ -83,6 +90,14 @@ def audit(
     files.append(write.write_picture(plot_audit(found), picture))
     console.say(_json(found, files)) if json else _show(found, files)
     return 3 if found.verdict == "failed" else 0
+
+
+def _check_queries(queries: int) -> None:
+    """Refuse a budget in which the decision-based attack cannot begin."""
+    from geomrob.arrays import UsageError
+
+    if queries != 0 and queries < LEAST:
+        raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")
 
 
 def _others(model: str, shape: tuple[int, ...], classes: int) -> tuple[str, ...]:

@@ -78,17 +78,18 @@ def _number(value: float, unit: str) -> str:
 
 def _distances(ax: Axes, audit: Audit) -> None:
     """Draw white-box against black-box distance, one point an image; below the diagonal the black box came closer."""
-    known = [d[torch.isfinite(d)] for d in (audit.white, audit.transferred, audit.decision)]
+    # An image on the boundary has distance 0, for which a logarithmic axis has no place but its lower edge.
+    known = [d[torch.isfinite(d) & (d > 0)] for d in (audit.white, audit.transferred, audit.decision)]
     every = torch.cat(known)
     low, high = (float(every.min()) / 1.3, float(every.max()) * 1.6) if len(every) else (0.1, 1.0)
     ax.plot([low, high], [low, high], color=FAINT, linewidth=1)
     ax.fill_between([low, high], [low, low], [low, high], color="#f2dce6", linewidth=0, zorder=0)
-    edge = high / 1.12
+    edges = low * 1.12, high / 1.12
     for index, (name, distance) in enumerate((("transferred", audit.transferred), ("decision-based", audit.decision))):
         ran = ~distance.isnan()
         if not bool(ran.any()):
             continue
-        x, y = _held(audit.white, edge)[ran], _held(distance, edge)[ran]
+        x, y = _held(audit.white, edges)[ran], _held(distance, edges)[ran]
         how = look(index)
         ax.scatter(x, y, s=16, marker=how.marker, color=how.colour, alpha=0.7, linewidths=0, label=name)
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
@@ -103,9 +104,10 @@ def _distances(ax: Axes, audit: Audit) -> None:
         axis.set_major_formatter("{x:g}")
 
 
-def _held(distance: Tensor, edge: float) -> Tensor:
-    """Return distances with infinity drawn at the edge."""
-    return torch.where(torch.isinf(distance), edge, distance)
+def _held(distance: Tensor, edges: tuple[float, float]) -> Tensor:
+    """Return distances with infinity drawn at the upper edge and zero at the lower one."""
+    low, high = edges
+    return torch.where(torch.isinf(distance), high, distance.clamp(min=low))
 
 
 def _budgets(ax: Axes, audit: Audit) -> None:

@@ -21,7 +21,7 @@ from geomrob.results import TransferMatrix, load
 QUICK = ["transfer", "--samples", "5", "--attack", "deepfool"]
 
 
-SMALL = ["--model", "small:one", "--model", "small:two"]
+SMALL = ["--model", "two_small:one", "--model", "two_small:two"]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def run(tmp_path, capsys, monkeypatch):
 
     The folder has two linear models, `SMALL`, which cost little.
     """
-    (tmp_path / "small.py").write_text(
+    (tmp_path / "two_small.py").write_text(
         "import torch\n\n\ndef net(seed):\n    torch.manual_seed(seed)\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))\n\n\n"
         "def one():\n    return net(1)\n\n\ndef two():\n    return net(2)\n"
@@ -75,7 +75,7 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run(*QUICK, *SMALL, "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert told["models"] == ["small:one", "small:two"]
+    assert told["models"] == ["two_small:one", "two_small:two"]
     assert [pair["rate"] for pair in told["pairs"]][::3] == [1, 1]
 
 
