@@ -7,34 +7,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from geomrob.analysis.audit import audit
+    from geomrob.analysis.curves import strength_curve
+    from geomrob.analysis.energies import band_energy
+    from geomrob.analysis.heat_maps import heat_map
     from geomrob.analysis.locations import locations, overlap
     from geomrob.analysis.margins import margin_curve
+    from geomrob.analysis.plane import acceptance
+    from geomrob.analysis.score import score
     from geomrob.analysis.sparsity import sparsity
     from geomrob.analysis.sparsity import sweep as sparsity_sweep
+    from geomrob.analysis.spectra import corruption_spectrum, image_spectrum, kernel_spectrum, perturbation_spectrum
     from geomrob.analysis.transfer import transfer_matrix
     from geomrob.arrays import UsageError
+    from geomrob.attacks.boundary import boundary
     from geomrob.attacks.ddn import ddn
     from geomrob.attacks.deepfool import deepfool
     from geomrob.attacks.eight_bit import eight_bit
+    from geomrob.attacks.fgsm import fgsm
+    from geomrob.attacks.noise import noise
+    from geomrob.attacks.pgd import pgd
     from geomrob.attacks.sparsefool import sparsefool
     from geomrob.attacks.superdeepfool import superdeepfool
     from geomrob.attacks.tight import tight
     from geomrob.data import load as load_data
     from geomrob.models import load as load_model
+    from geomrob.plot.audit import plot_audit
+    from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
     from geomrob.plot.locations import plot_locations
     from geomrob.plot.margins import plot_margin_map, plot_margins
     from geomrob.plot.sparsity import plot_sparsity_sweep
+    from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
     from geomrob.plot.transfer import plot_transfer
     from geomrob.results import (
+        Acceptance,
         AttackResult,
+        Audit,
+        BandEnergy,
+        BoundaryResult,
+        Check,
+        HeatMap,
         Locations,
         MarginCurve,
         Overlap,
         Provenance,
         Sparsity,
+        Spectrum,
         Status,
+        StrengthCurve,
         TransferMatrix,
         equal,
         load,
@@ -44,39 +66,68 @@ if TYPE_CHECKING:
     from geomrob.spectral.subspaces import bands
 
 __all__ = [
+    "Acceptance",
     "AttackResult",
+    "Audit",
+    "BandEnergy",
+    "BoundaryResult",
+    "Check",
+    "HeatMap",
     "Locations",
     "MarginCurve",
     "Overlap",
     "Provenance",
     "Sparsity",
+    "Spectrum",
     "Status",
+    "StrengthCurve",
     "TransferMatrix",
     "UsageError",
     "__version__",
+    "acceptance",
+    "audit",
+    "band_energy",
     "bands",
     "basis",
+    "boundary",
+    "corruption_spectrum",
     "ddn",
     "deepfool",
     "eight_bit",
     "equal",
+    "fgsm",
+    "heat_map",
+    "image_spectrum",
+    "kernel_spectrum",
     "load",
     "load_data",
     "load_model",
     "locations",
     "margin_curve",
+    "noise",
     "overlap",
+    "perturbation_spectrum",
+    "pgd",
+    "plot_acceptance",
+    "plot_audit",
+    "plot_band_energy",
     "plot_band_examples",
     "plot_gallery",
+    "plot_heat_maps",
     "plot_locations",
     "plot_margin_map",
     "plot_margins",
+    "plot_radial",
     "plot_sparsity_sweep",
+    "plot_spectra",
+    "plot_strength",
     "plot_transfer",
     "save",
+    "score",
     "sparsefool",
     "sparsity",
     "sparsity_sweep",
+    "strength_curve",
     "superdeepfool",
     "tight",
     "transfer_matrix",
@@ -85,38 +136,67 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Acceptance": "geomrob.results:Acceptance",
     "AttackResult": "geomrob.results:AttackResult",
+    "Audit": "geomrob.results:Audit",
+    "BandEnergy": "geomrob.results:BandEnergy",
+    "BoundaryResult": "geomrob.results:BoundaryResult",
+    "Check": "geomrob.results:Check",
+    "HeatMap": "geomrob.results:HeatMap",
     "Locations": "geomrob.results:Locations",
     "MarginCurve": "geomrob.results:MarginCurve",
     "Overlap": "geomrob.results:Overlap",
     "Provenance": "geomrob.results:Provenance",
     "Sparsity": "geomrob.results:Sparsity",
+    "Spectrum": "geomrob.results:Spectrum",
     "Status": "geomrob.results:Status",
+    "StrengthCurve": "geomrob.results:StrengthCurve",
     "TransferMatrix": "geomrob.results:TransferMatrix",
     "UsageError": "geomrob.arrays:UsageError",
+    "acceptance": "geomrob.analysis.plane:acceptance",
+    "audit": "geomrob.analysis.audit:audit",
+    "band_energy": "geomrob.analysis.energies:band_energy",
     "bands": "geomrob.spectral.subspaces:bands",
     "basis": "geomrob.spectral.bases:basis",
+    "boundary": "geomrob.attacks.boundary:boundary",
+    "corruption_spectrum": "geomrob.analysis.spectra:corruption_spectrum",
     "ddn": "geomrob.attacks.ddn:ddn",
     "deepfool": "geomrob.attacks.deepfool:deepfool",
     "eight_bit": "geomrob.attacks.eight_bit:eight_bit",
     "equal": "geomrob.results:equal",
+    "fgsm": "geomrob.attacks.fgsm:fgsm",
+    "heat_map": "geomrob.analysis.heat_maps:heat_map",
+    "image_spectrum": "geomrob.analysis.spectra:image_spectrum",
+    "kernel_spectrum": "geomrob.analysis.spectra:kernel_spectrum",
     "load": "geomrob.results:load",
     "load_data": "geomrob.data:load",
     "load_model": "geomrob.models:load",
     "locations": "geomrob.analysis.locations:locations",
     "margin_curve": "geomrob.analysis.margins:margin_curve",
+    "noise": "geomrob.attacks.noise:noise",
     "overlap": "geomrob.analysis.locations:overlap",
+    "perturbation_spectrum": "geomrob.analysis.spectra:perturbation_spectrum",
+    "pgd": "geomrob.attacks.pgd:pgd",
+    "plot_acceptance": "geomrob.plot.curves:plot_acceptance",
+    "plot_audit": "geomrob.plot.audit:plot_audit",
+    "plot_band_energy": "geomrob.plot.spectra:plot_band_energy",
     "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
+    "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",
     "plot_locations": "geomrob.plot.locations:plot_locations",
     "plot_margin_map": "geomrob.plot.margins:plot_margin_map",
     "plot_margins": "geomrob.plot.margins:plot_margins",
+    "plot_radial": "geomrob.plot.spectra:plot_radial",
     "plot_sparsity_sweep": "geomrob.plot.sparsity:plot_sparsity_sweep",
+    "plot_spectra": "geomrob.plot.spectra:plot_spectra",
+    "plot_strength": "geomrob.plot.curves:plot_strength",
     "plot_transfer": "geomrob.plot.transfer:plot_transfer",
     "save": "geomrob.results:save",
+    "score": "geomrob.analysis.score:score",
     "sparsefool": "geomrob.attacks.sparsefool:sparsefool",
     "sparsity": "geomrob.analysis.sparsity:sparsity",
     "sparsity_sweep": "geomrob.analysis.sparsity:sweep",
+    "strength_curve": "geomrob.analysis.curves:strength_curve",
     "superdeepfool": "geomrob.attacks.superdeepfool:superdeepfool",
     "tight": "geomrob.attacks.tight:tight",
     "transfer_matrix": "geomrob.analysis.transfer:transfer_matrix",

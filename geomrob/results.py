@@ -33,6 +33,7 @@ class Status(IntEnum):
     INVARIANT = 2
     NON_FINITE = 3
     INFEASIBLE = 4
+    NO_START = 5
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,39 @@ class AttackResult:
     def distances(self, p: float = 2) -> Distances:
         """Return the l_p norm of each perturbation, infinity where the attack failed."""
         return torch.where(self.success, norms(self.perturbation, p), torch.inf)
+
+
+@dataclass(frozen=True)
+class BoundaryResult(AttackResult):
+    """What a walk along the boundary returns, and how far it came: `forwards` are the queries, `steps` the proposals.
+
+    `start` is the distance where the walk began (infinity where there was no start, `status` NO_START). The last step
+    sizes are relative to the distance: `spherical_step` along the sphere around the input, `source_step` towards it.
+    `converged` says where they fell under the limit, `adapted` where they ever changed.
+    """
+
+    start: Distances
+    spherical_step: Distances
+    source_step: Distances
+    converged: Bool[Tensor, " n"]
+    adapted: Bool[Tensor, " n"]
+
+    @property
+    def unstarted(self) -> tuple[int, ...]:
+        """Which inputs had no valid start."""
+        return tuple((self.status == Status.NO_START).nonzero().flatten().tolist())
+
+    @property
+    def warning(self) -> str:
+        """What a reader of these distances has to know; empty where nothing is wrong."""
+        stuck = int((~self.adapted & (self.steps > 0)).sum())
+        told = [f"{len(self.unstarted)} images had no start: {', '.join(map(str, self.unstarted))}"]
+        told = told if self.unstarted else []
+        if stuck:
+            told.append(
+                f"the step sizes of {stuck} images never adapted: these are little more than distances of starts"
+            )
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -265,6 +299,227 @@ class TransferMatrix:
         return self.fooled.double().mean(2)
 
 
+@dataclass(frozen=True)
+class StrengthCurve:
+    """Accuracy of several models against the strength of a perturbation that nobody fits to the image, or of PGD.
+
+    `correct[m, g, r, e, i]` says whether network g of model m (several trainings of it, or one) classifies image i as
+    labelled at strength e in repeat r of the draws. `strengths[0]` is 0: the clean images. `source` is the model that
+    the perturbation is crafted on; empty where that is each network itself, or none.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    attack: str
+    source: str
+    strengths: Float[Tensor, " e"]
+    correct: Bool[Tensor, "m g r e n"]
+    labels: Labels
+    indices: Labels
+    provenance: Provenance
+
+    @property
+    def accuracy(self) -> Float[Tensor, "m g r e"]:
+        """Share of the images that are classified as labelled, for each network and repeat."""
+        return self.correct.double().mean(4)
+
+    @property
+    def mean(self) -> Float[Tensor, "m e"]:
+        """Mean accuracy of each model over its networks and repeats."""
+        return self.accuracy.mean((1, 2))
+
+    @property
+    def error(self) -> Float[Tensor, "m e"]:
+        """Standard error of that mean: over the networks, over the repeats of a single one, NaN with one of both."""
+        each = self.accuracy.mean(2) if self.correct.shape[1] > 1 else self.accuracy[:, 0]
+        if each.shape[1] == 1:
+            return torch.full_like(each[:, 0], torch.nan)
+        return each.std(1) / math.sqrt(each.shape[1])
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Which models keep their clean accuracy and gain under a strong perturbation, both relative to a baseline.
+
+    `clean` is R0 / U0, the accuracy of each model on clean images over the baseline's; `distorted` is RD / UD, the
+    same at `strength` (infinity where only the baseline is never right, NaN where neither ever is).
+    """
+
+    models: tuple[str, ...]
+    baseline: str
+    data: str
+    attack: str
+    strength: float
+    minimum: float
+    clean: Float[Tensor, " m"]
+    distorted: Float[Tensor, " m"]
+
+    @property
+    def accepted(self) -> Bool[Tensor, " m"]:
+        """Where R0 / U0 >= A0 and RD / UD > 1, A0 the `minimum`."""
+        return (self.clean >= self.minimum) & (self.distorted > 1)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The mean Fourier spectrum of N images, perturbations or kernels, its radial and its azimuthal profile.
+
+    `values[k, l]` belongs to the frequencies `vertical[k]`, `horizontal[l]` in `unit`, zero in the middle. `kind` is
+    power or amplitude; `order` is mean-of-modulus (mean over images of |F|) or modulus-of-mean (|F| of the mean image);
+    `factor` is ortho or backward, `window` none or hann, `channels` average, sum, grey or a channel's number;
+    `unit_norm` says whether each image was first divided by its l2 norm. `radial[r]` is the mean of `values` over the
+    `counts[r]` bins whose radius rounds to r, `error[r]` its (jackknife) standard error over images, NaN for one image,
+    and `rings[i, r]` the same mean for the spectrum of image i alone. `azimuthal[a]` is the mean over the
+    `directions[a]` bins around `angles[a]` degrees. `left_out` counts failed attacks, and images of zeros where they
+    cannot be scaled: they take no part.
+    """
+
+    of: str
+    name: str
+    data: str
+    method: str
+    kind: str
+    order: str
+    factor: str
+    window: str
+    channels: str
+    unit_norm: bool
+    unit: str
+    values: Float[Tensor, "h w"]
+    vertical: Float[Tensor, " h"]
+    horizontal: Float[Tensor, " w"]
+    radial: Float[Tensor, " r"]
+    error: Float[Tensor, " r"]
+    counts: Int64[Tensor, " r"]
+    rings: Float[Tensor, "n r"]
+    azimuthal: Float[Tensor, " a"]
+    angles: Float[Tensor, " a"]
+    directions: Int64[Tensor, " a"]
+    left_out: int
+    provenance: Provenance
+
+    def quantiles(self, *q: float) -> Float[Tensor, "r q"]:
+        """Return the quantiles over images of each ring's mean, linearly interpolated."""
+        return _quantiles(self.rings.T, q)
+
+    @property
+    def shares(self) -> Float[Tensor, " r"]:
+        """Share of the sum of `values` that lies in each ring."""
+        whole = self.radial * self.counts
+        return whole / whole.sum()
+
+
+@dataclass(frozen=True)
+class BandEnergy:
+    """How the energy of N perturbations is spread over R bands of one basis.
+
+    `shares[r, i]` is the part of the squared l2 norm of perturbation i that lies in band r, `energy[i]` that norm.
+    Bands may overlap, so shares need not sum to 1. `frequency` is each band's centre in cycles per image (NaN in a
+    basis without frequencies). `left_out` counts failed attacks and perturbations of zero, which have no shares.
+    """
+
+    model: str
+    data: str
+    method: str
+    basis: str
+    bands: tuple[str, ...]
+    frequency: Float[Tensor, " r"]
+    dimensions: Int64[Tensor, " r"]
+    shares: Float[Tensor, "r n"]
+    energy: Distances
+    left_out: int
+    provenance: Provenance
+
+    def quantiles(self, *q: float, of: str = "share") -> Float[Tensor, "r q"]:
+        """Return each band's quantiles over images of the `share`, or of the `energy` (share times energy)."""
+        values = {"share": self.shares, "energy": self.shares * self.energy}
+        if of not in values:
+            raise unknown("of", of, values)
+        return _quantiles(values[of], q)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """How often a model is right when its images are moved along one Fourier basis direction.
+
+    `accuracy[k, l]` is the share of `images` images classified as labelled after a step of l2 length `epsilon` (all
+    channels, [0, 1] pixel units) along the direction of the frequencies `vertical[k]`, `horizontal[l]` (cycles per
+    image, zero in the middle), either sign by chance; `clean` that without a step. `radial[r]` is the mean over the
+    `counts[r]` bins whose radius rounds to r. `bounded` says whether images were clipped to [0, 1].
+    """
+
+    model: str
+    data: str
+    epsilon: float
+    bounded: bool
+    images: int
+    clean: float
+    accuracy: Float[Tensor, "h w"]
+    vertical: Float[Tensor, " h"]
+    horizontal: Float[Tensor, " w"]
+    radial: Float[Tensor, " r"]
+    counts: Int64[Tensor, " r"]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question of an audit, its answer, and what to do about it.
+
+    `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
+    warning starts above `warn` and a failure above `fail`. `images` are the positions of the images concerned.
+    """
+
+    name: str
+    verdict: str
+    value: float
+    warn: float
+    fail: float
+    unit: str
+    images: Labels
+    meaning: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Whether the robustness that attacks on a model report can be trusted: the checks, and what they rest on.
+
+    Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
+    with the model's own gradients, `transferred` along the perturbations of other models, `decision` from the class
+    alone. `robust[e, s]` is the share of images that PGD leaves unchanged at `epsilons[e]` (l-infinity) after
+    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the seen class minus the best other) of image i at `t /
+    (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
+    """
+
+    model: str
+    data: str
+    checks: tuple[Check, ...]
+    causes: tuple[str, ...]
+    predictions: Labels
+    labels: Labels
+    indices: Labels
+    white: Distances
+    transferred: Distances
+    decision: Distances
+    epsilons: Float[Tensor, " e"]
+    steps: Int64[Tensor, " s"]
+    robust: Float[Tensor, "e s"]
+    profile: Float[Tensor, "2 n t"]
+    provenance: Provenance
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict of all checks."""
+        order = ("failed", "warned", "passed")
+        return next((v for v in order if any(check.verdict == v for check in self.checks)), "skipped")
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the clean images that the model classifies as labelled."""
+        return float((self.predictions == self.labels).double().mean())
+
+
 def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
     """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
     ordered = values.sort(dim=1).values
@@ -278,11 +533,19 @@ def _quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor
 RESULTS: dict[str, type] = {
     "Provenance": Provenance,
     "AttackResult": AttackResult,
+    "BoundaryResult": BoundaryResult,
     "MarginCurve": MarginCurve,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,
     "TransferMatrix": TransferMatrix,
+    "StrengthCurve": StrengthCurve,
+    "Acceptance": Acceptance,
+    "Spectrum": Spectrum,
+    "BandEnergy": BandEnergy,
+    "HeatMap": HeatMap,
+    "Check": Check,
+    "Audit": Audit,
 }
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from geomrob.results import AttackResult, MarginCurve, Provenance, Sparsity, Status
+from geomrob.results import AttackResult, BandEnergy, HeatMap, MarginCurve, Provenance, Sparsity, Spectrum, Status
 
 
 def provenance() -> Provenance:
@@ -117,3 +117,60 @@ def sparsity_result(pixels=(1, 2, 3, 4, 5), *, shape=(1, 8, 8), steps=2, random=
         "provenance": provenance(),
     }
     return Sparsity(**(given | facts))
+
+
+def spectrum(seed=0, side=8, **facts):
+    generator = torch.Generator().manual_seed(seed)
+    axis = torch.arange(side, dtype=torch.float64) - side // 2
+    given = {
+        "of": "perturbations",
+        "name": "fmnist-lenet",
+        "data": "fashion-mnist-1k",
+        "method": "deepfool",
+        "kind": "power",
+        "order": "mean-of-modulus",
+        "factor": "ortho",
+        "window": "none",
+        "channels": "average",
+        "unit_norm": False,
+        "unit": "cycles per image",
+        "values": torch.rand(side, side, generator=generator, dtype=torch.float64) + 0.1,
+        "vertical": axis,
+        "horizontal": axis,
+        "radial": torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64),
+        "error": torch.tensor([0.4, 0.2, 0.1], dtype=torch.float64),
+        "counts": torch.tensor([1, 8, 12]),
+        "rings": torch.ones(50, 3, dtype=torch.float64),
+        "azimuthal": torch.ones(18, dtype=torch.float64),
+        "angles": torch.arange(18, dtype=torch.float64) * 10,
+        "directions": torch.ones(18, dtype=torch.int64),
+        "left_out": 0,
+        "provenance": provenance(),
+    }
+    return Spectrum(**(given | facts))
+
+
+def heat_map(model="fmnist-lenet", low=0.2, epsilon=2.0):
+    axis = torch.arange(4, dtype=torch.float64) - 2
+    accuracy = torch.linspace(low, 0.9, 16, dtype=torch.float64).reshape(4, 4)
+    counts, radial = torch.tensor([1, 8, 6, 1]), torch.ones(4, dtype=torch.float64)
+    return HeatMap(
+        model, "fashion-mnist-1k", epsilon, False, 40, 0.925, accuracy, axis, axis, radial, counts, provenance()
+    )
+
+
+def band_energy(**facts):
+    given = {
+        "model": "fmnist-lenet",
+        "data": "fashion-mnist-1k",
+        "method": "deepfool",
+        "basis": "dct",
+        "bands": ("block 0:8", "block 10:18", "block 20:28"),
+        "frequency": torch.tensor([1.75, 6.75, 11.75], dtype=torch.float64),
+        "dimensions": torch.tensor([64, 64, 64]),
+        "shares": torch.tensor([[0.5, 0.6, 0.7], [0.1, 0.2, 0.3], [0.0, 1e-9, 1e-8]], dtype=torch.float64),
+        "energy": torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64),
+        "left_out": 2,
+        "provenance": provenance(),
+    }
+    return BandEnergy(**(given | facts))

@@ -13,19 +13,24 @@ from hypothesis import strategies as st
 from geomrob.arrays import UsageError
 from geomrob.results import (
     RESULTS,
+    Acceptance,
     AttackResult,
+    Audit,
+    BoundaryResult,
+    Check,
     Locations,
     MarginCurve,
     Overlap,
     Provenance,
     Sparsity,
     Status,
+    StrengthCurve,
     TransferMatrix,
     equal,
     load,
     save,
 )
-from tests.synthetic import attack_result, margin_curve, provenance
+from tests.synthetic import attack_result, band_energy, heat_map, margin_curve, provenance, spectrum
 
 FLOATS = st.floats(width=32)
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +112,56 @@ def transfer() -> TransferMatrix:
     return TransferMatrix(("net", "other"), "dark", "sparsefool", fooled, found, accuracy, provenance())
 
 
+def check() -> Check:
+    images = torch.tensor([3, 8])
+    return Check("gradients", "failed", 0.5, 0.0, 0.05, "of images", images, "what it means", "what to do")
+
+
+def audited() -> Audit:
+    nothing = torch.full((4,), torch.nan)
+    return Audit(
+        model="net",
+        data="dark",
+        checks=(check(),),
+        causes=("quantisation: stairs",),
+        predictions=torch.tensor([0, 1, 1, 2]),
+        labels=torch.tensor([0, 1, 2, 2]),
+        indices=torch.arange(4),
+        white=torch.tensor([0.5, torch.inf, 1.0, 2.0]),
+        transferred=nothing,
+        decision=nothing,
+        epsilons=torch.tensor([0.1, 0.2], dtype=torch.float64),
+        steps=torch.tensor([1, 10]),
+        robust=torch.tensor([[0.5, 0.25], [0.25, 0.0]], dtype=torch.float64),
+        profile=torch.zeros(2, 4, 5),
+        provenance=provenance(),
+    )
+
+
+def walked() -> BoundaryResult:
+    found = attack_result()
+    sizes = torch.linspace(0.1, 0.2, len(found.labels), dtype=torch.float64)
+    return BoundaryResult(
+        **vars(found), start=sizes, spherical_step=sizes, source_step=sizes, converged=sizes > 0.1, adapted=sizes > 0
+    )
+
+
+def strengths() -> StrengthCurve:
+    right = torch.tensor([[[[[True, True], [True, False]]]]])
+    steps = torch.tensor([0.0, 0.1], dtype=torch.float64)
+    return StrengthCurve(
+        ("net",), "dark", "gaussian", "", steps, right, torch.zeros(2, dtype=torch.int64), torch.arange(2), provenance()
+    )
+
+
+def plane() -> Acceptance:
+    ratio = torch.tensor([1.0, torch.inf, torch.nan], dtype=torch.float64)
+    return Acceptance(("net", "other", "third"), "net", "dark", "gaussian", 0.1, 0.9, ratio, ratio)
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
+EVERY += [spectrum(), band_energy(), heat_map(), check(), audited()]
+EVERY += [walked(), strengths(), plane()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)

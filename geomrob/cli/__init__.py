@@ -11,6 +11,11 @@ from geomrob import __version__
 COMMANDS = {
     "margin": "geomrob.cli.margin:margin",
     "sparsefool": "geomrob.cli.sparsefool:sparsefool",
+    "spectrum": "geomrob.cli.spectrum:spectrum",
+    "curve": "geomrob.cli.curve:curve",
+    "boundary": "geomrob.cli.boundary:boundary",
+    "transfer": "geomrob.cli.transfer:transfer",
+    "audit": "geomrob.cli.audit:audit",
     "train": "geomrob.cli.train:train",
 }
 

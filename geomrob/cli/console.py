@@ -76,6 +76,21 @@ def resolve_device(name: str) -> "torch.device":
     return device
 
 
+def check_resources(threads: int | None, memory: float | None) -> int | None:
+    """Return the budget of a batch in bytes, None for the default, so that misuse is known before the work.
+
+    Raises:
+        UsageError: No thread, no memory.
+    """
+    from geomrob.arrays import UsageError
+
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
+    if memory is not None and not 0 < memory < float("inf"):
+        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
+    return None if memory is None else int(memory * 2**30)
+
+
 def set_threads(threads: int | None, model: "nn.Module", images: "torch.Tensor") -> None:
     """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
 

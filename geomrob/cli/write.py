@@ -1,8 +1,10 @@
 """The files of a command: results, a csv for spreadsheets, pictures; each is written whole or not at all."""
 
+import csv
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,19 @@ def write_curves(curves: Sequence["MarginCurve"], folder: Path) -> list[Path]:
     table = folder / "margin.csv"
     write_atomic(table, to_csv(curves).encode())
     return [*files, table]
+
+
+def write_rows(rows: Sequence[Mapping[str, object]], path: Path) -> Path:
+    """Return `path`, which now holds the rows as csv under their names: unknown numbers empty, infinite ones inf."""
+    from geomrob.files import write_atomic
+
+    page = io.StringIO(newline="")
+    writer = csv.writer(page, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in row.values()])
+    write_atomic(path, page.getvalue().encode())
+    return path
 
 
 def write_picture(figure: "Figure", path: Path) -> Path:

@@ -1,0 +1,148 @@
+"""The picture of an audit: the checks, and the three measurements that most of them rest on."""
+
+import math
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from geomrob.plot.style import FAINT, INK, blank, look, tidy
+from geomrob.results import Audit
+
+# Words and marks as well as colours, for grey print: blue passed, orange warned, red-purple failed, grey skipped.
+MARKS = {
+    "passed": ("\u2713", "#0072B2"),
+    "warned": ("!", "#B35A00"),
+    "failed": ("\u2717", "#B0004E"),
+    "skipped": ("\u2013", FAINT),
+}
+
+
+def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
+    """Return a figure of the checks of an audit, and beside them distances, PGD's success and the way to the boundary.
+
+    Args:
+        audit: The audit.
+        figure: Where to draw; a new figure by default.
+    """
+    figure = blank(14.0, 5.4) if figure is None else figure
+    height = figure.get_figheight()
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - 0.75 / height), w_pad=0.08)
+    _headline(figure, audit, height)
+    listed, left, middle, right = figure.subplots(1, 4, width_ratios=(1.25, 1, 1, 1))
+    _checks(listed, audit)
+    _distances(left, audit)
+    _budgets(middle, audit)
+    _profiles(right, audit)
+    return figure
+
+
+def _headline(figure: Figure, audit: Audit, height: float) -> None:
+    """Write the verdict and what it comes from."""
+    words = {
+        "passed": "can be trusted: no check found the gradients hidden",
+        "warned": "can be trusted with the reservations below",
+        "failed": "cannot be trusted as they stand",
+        "skipped": "were not checked",
+    }[audit.verdict]
+    told = "; ".join(audit.causes) if audit.causes else "no cause of hidden gradients found"
+    at: dict[str, Any] = {"x": 0.008, "ha": "left", "va": "top"}
+    title = f"{audit.model} on {audit.data}: attacks by gradient {words}"
+    figure.text(y=1 - 0.1 / height, s=title, fontsize=12, fontweight="bold", color=INK, **at)
+    reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {told}."
+    figure.text(y=1 - 0.38 / height, s=reading, fontsize=9, color=FAINT, **at)
+
+
+def _checks(ax: Axes, audit: Audit) -> None:
+    """Write one line a check: mark, name, number."""
+    ax.axis("off")
+    ax.set_title("checks", fontsize=10, loc="left", color=INK)
+    for row, check in enumerate(audit.checks):
+        y = 1 - (row + 0.6) / len(audit.checks)
+        mark, colour = MARKS[check.verdict]
+        place: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
+        ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **place)
+        ax.text(0.07, y, check.name, fontsize=9, color=INK, **place)
+        ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **place)
+        ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **place)
+
+
+def _number(value: float, unit: str) -> str:
+    """Return the number of a check as its unit wants it: shares in per cent."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.0%}" if unit.startswith("of ") else f"{value:.2g}"
+
+
+def _distances(ax: Axes, audit: Audit) -> None:
+    """Draw white-box against black-box distance, one point an image; below the diagonal the black box came closer."""
+    # An image on the boundary has distance 0, for which a logarithmic axis has no place but its lower edge.
+    known = [d[torch.isfinite(d) & (d > 0)] for d in (audit.white, audit.transferred, audit.decision)]
+    every = torch.cat(known)
+    low, high = (float(every.min()) / 1.3, float(every.max()) * 1.6) if len(every) else (0.1, 1.0)
+    ax.plot([low, high], [low, high], color=FAINT, linewidth=1)
+    ax.fill_between([low, high], [low, low], [low, high], color="#f2dce6", linewidth=0, zorder=0)
+    edges = low * 1.12, high / 1.12
+    for index, (name, distance) in enumerate((("transferred", audit.transferred), ("decision-based", audit.decision))):
+        ran = ~distance.isnan()
+        if not bool(ran.any()):
+            continue
+        x, y = _held(audit.white, edges)[ran], _held(distance, edges)[ran]
+        how = look(index)
+        ax.scatter(x, y, s=16, marker=how.marker, color=how.colour, alpha=0.7, linewidths=0, label=name)
+    ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    ax.set_xlabel("white-box $\\ell_2$ distance\n(right edge: none found)", fontsize=9)
+    ax.set_ylabel("black-box $\\ell_2$ distance (top edge: none found)", fontsize=9)
+    ax.set_title("does an attack that knows less come closer?\n(shaded: yes, a bad sign)", fontsize=9, loc="left")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="upper left")
+    tidy(ax)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter("")
+        axis.set_major_formatter("{x:g}")
+
+
+def _held(distance: Tensor, edges: tuple[float, float]) -> Tensor:
+    """Return distances with infinity drawn at the upper edge and zero at the lower one."""
+    low, high = edges
+    return torch.where(torch.isinf(distance), high, distance.clamp(min=low))
+
+
+def _budgets(ax: Axes, audit: Audit) -> None:
+    """Draw the share of images that PGD leaves, over epsilon, a line for each number of steps."""
+    for index, count in enumerate(audit.steps.tolist()):
+        how = look(index)
+        told = f"{count} step{'s' * (count > 1)}"
+        shares = 100 * audit.robust[:, index]
+        ax.plot(audit.epsilons, shares, color=how.colour, linestyle=how.line, marker=how.marker, ms=4.5, label=told)
+    ax.set_ylim(-3, 103)
+    ax.set_xlabel("$\\epsilon$: largest change of an element\n([0, 1] pixel units)", fontsize=9)
+    ax.set_ylabel("images that keep their class (%)", fontsize=9)
+    ax.set_title(
+        "PGD: do more steps and a larger $\\epsilon$ help it?\n(lines must fall, more steps below)",
+        fontsize=9,
+        loc="left",
+    )
+    ax.legend(fontsize=8, framealpha=0.85, edgecolor="none")
+    tidy(ax)
+
+
+def _profiles(ax: Axes, audit: Audit) -> None:
+    """Draw the gap along the way to the boundary and along random directions, each image against its own clean gap."""
+    own = audit.profile[0, :, :1].abs().clamp_min(1e-12)
+    scaled = (audit.profile / own).clamp(-4, 4)
+    x = torch.linspace(0, 2, scaled.shape[2])
+    for index, name in enumerate(("towards the boundary", "in a random direction")):
+        how = look(index)
+        median = scaled[index].median(0).values
+        for row in scaled[index][:8]:
+            ax.plot(x, row, color=how.colour, alpha=0.3, linewidth=0.7)
+        ax.plot(x, median, color=how.colour, linestyle=how.line, linewidth=2, label=f"{name} (median)")
+    ax.axhline(0, color=FAINT, linewidth=0.8)
+    ax.set_xlabel("way from the image\n(1: smallest distance known)", fontsize=9)
+    ax.set_ylabel("lead of the seen class (1: at the image)", fontsize=9)
+    ax.set_title("is the way to the boundary smooth?\n(thin: eight single images)", fontsize=9, loc="left")
+    ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower left")
+    tidy(ax)

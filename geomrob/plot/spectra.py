@@ -1,0 +1,307 @@
+"""Pictures of spectra: planes with frequency zero in the middle, radial curves, heat maps; energy by band."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, look, tidy
+from geomrob.results import BandEnergy, HeatMap, Spectrum
+
+Scale = Literal["log", "log1p", "linear"]
+
+SIDE = 2.9
+"""Width and height in inches of one plane."""
+
+NOUN = {"images": "images", "perturbations": "perturbations", "corruption": "differences", "kernels": "filters"}
+
+TITLES = {
+    "images": "Which spatial frequencies are in the images?",
+    "perturbations": "Which spatial frequencies do the perturbations use?",
+    "corruption": "Which spatial frequencies does the corruption change?",
+    "kernels": "Which spatial frequencies do the filters pass?",
+}
+
+
+def plot_spectra(
+    spectra: Spectrum | Sequence[Spectrum],
+    *,
+    figure: Figure | None = None,
+    scale: Scale = "log",
+    decades: float = 6,
+    columns: int = 4,
+) -> Figure:
+    """Return a figure with the plane of each spectrum, frequency zero in the middle, all on one colour scale.
+
+    Rows are vertical frequencies and go down, as the rows of an image do.
+
+    Args:
+        spectra: One or several of one kind, factor and unit.
+        figure: Where to draw; a new figure by default.
+        scale: Of the colours: `log` down to the smallest value, but at most `decades` powers of ten below the largest;
+            `log1p` shows log(1 + value), `linear` starts at 0.
+        decades: What lies lower is drawn as the lowest colour.
+        columns: Most planes in a row.
+
+    Raises:
+        UsageError: No spectrum, or spectra that cannot share a scale.
+    """
+    spectra = checked(spectra)
+    values = [spectrum.values.log1p() if scale == "log1p" else spectrum.values for spectrum in spectra]
+    most = max(float(value.max()) for value in values)
+    norm = _log_scale(values, most, decades) if scale == "log" and most > 0 else Normalize(0, most)
+    panels = [(_panel_name(one, spectra), one.vertical, one.horizontal) for one in spectra]
+    label = _value_name(spectra[0], scale)
+    reading = f"{_count(spectra)}. {_recipe(spectra[0])}. Middle: coarse patterns. Borders: fine ones. Bright = much."
+    title = TITLES[spectra[0].of]
+    return _planes(panels, values, figure, columns, norm, label, (title, reading), spectra[0].unit)
+
+
+def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None = None, columns: int = 4) -> Figure:
+    """Return a figure with the heat map of each model, frequency zero in the middle, all on one colour scale.
+
+    Args:
+        maps: One or several of one `epsilon`.
+        figure: Where to draw; a new figure by default.
+        columns: Most maps in a row.
+
+    Raises:
+        UsageError: No map, or maps of different step lengths.
+    """
+    maps = [maps] if isinstance(maps, HeatMap) else list(maps)
+    sizes = sorted({one.epsilon for one in maps})
+    if len(sizes) != 1:
+        raise UsageError(f"maps must have one epsilon to share a scale; got {sizes}: draw them apart")
+    norm = Normalize(min(float(m.accuracy.min()) for m in maps), max(float(m.accuracy.max()) for m in maps))
+    panels = [(f"{one.model}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps]
+    data = " and ".join(sorted({one.data for one in maps}))
+    clipped = "clipped to [0, 1]" if maps[0].bounded else "not clipped"
+    reading = (
+        f"{maps[0].images} images of {data}, each moved by a wave of that frequency, either sign by chance, of l2 "
+        f"length {sizes[0]:g} ([0, 1] pixel units, {clipped}). Middle: coarse waves. Borders: fine. Dark = fragile."
+    )
+    values = [one.accuracy for one in maps]
+    head = ("Along which frequencies is the model fragile?", reading)
+    return _planes(panels, values, figure, columns, norm, "share of images classified right", head, "cycles per image")
+
+
+def plot_radial(
+    spectra: Spectrum | Sequence[Spectrum], *, ax: Axes | None = None, share: bool = False, scale: str = "log"
+) -> Axes:
+    """Return axes with the radial mean of each spectrum; the shade is its 95 % confidence band over images.
+
+    Args:
+        spectra: One or several of one kind, factor and unit.
+        ax: Where to draw; a new figure by default.
+        share: Draw each ring's share of the whole instead of its mean, so that spectra of different size compare.
+        scale: Of the vertical axis, log or linear.
+
+    Raises:
+        UsageError: No spectrum, or spectra that cannot share an axis.
+    """
+    spectra = checked(spectra)
+    ax = axes_or_new(ax)
+    ax.set_yscale(scale)
+    low = min(float(one.radial[one.radial > 0].min()) for one in spectra if bool((one.radial > 0).any()))
+    for index, one in enumerate(spectra):
+        how = look(index)
+        factor = one.counts / (one.radial * one.counts).sum() if share else torch.ones_like(one.radial)
+        middle, spread = one.radial * factor, 1.96 * one.error.nan_to_num() * factor
+        rings = torch.arange(len(middle))
+        floor = low * 1e-2 if scale == "log" else -torch.inf
+        below = (middle - spread).clamp(min=floor)
+        ax.fill_between(rings, below, middle + spread, color=how.colour, alpha=0.2, linewidth=0)
+        ax.plot(rings, middle, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=_name(one))
+    tidy(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
+    kind = spectra[0].kind
+    ax.set_ylabel(f"share of the {kind} in the ring" if share else f"mean {kind} in the ring\n({_factor(spectra[0])})")
+    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    side = min(len(spectra[0].vertical), len(spectra[0].horizontal))
+    ax.axvline(side / 2, color=FAINT, linewidth=0.8, linestyle=":")
+    headline(
+        ax,
+        TITLES[spectra[0].of],
+        f"{_count(spectra)}. Ring r: bins whose radius rounds to r (left: coarse, right: fine; right of the dotted "
+        "line only corners). Shade: 95 % confidence band of the mean.",
+    )
+    return ax
+
+
+def plot_band_energy(
+    energies: BandEnergy | Sequence[BandEnergy], *, ax: Axes | None = None, of: str = "share", floor: float = 1e-6
+) -> Axes:
+    """Return axes with the energy of perturbations in each band: median line, shade from 5 % to 95 %.
+
+    Args:
+        energies: One or several of bands with frequencies of their own.
+        ax: Where to draw; a new figure by default.
+        of: `share` of each perturbation's energy, or `energy` in squared [0, 1] pixel units.
+        floor: What lies lower is drawn there.
+
+    Raises:
+        UsageError: Nothing to draw.
+    """
+    energies = [energies] if isinstance(energies, BandEnergy) else list(energies)
+    if not energies:
+        raise UsageError("energies must hold at least one; got none: measure one with band_energy")
+    ax = axes_or_new(ax)
+    ax.set_yscale("log")
+    known = not any(bool(one.frequency.isnan().any()) for one in energies)
+    for index, one in enumerate(energies):
+        how = look(index)
+        place = one.frequency if known else torch.arange(len(one.bands), dtype=torch.float64)
+        order = place.argsort(stable=True)
+        lower, median, upper = one.quantiles(0.05, 0.5, 0.95, of=of).clamp(min=floor)[order].T
+        ax.fill_between(place[order], lower, upper, color=how.colour, alpha=0.16, linewidth=0)
+        left = f", {one.left_out} left out" if one.left_out else ""
+        label = f"{one.method} on {one.model} ({len(one.energy)} images{left})"
+        ax.plot(place[order], median, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=label)
+    tidy(ax)
+    basis = energies[0].basis
+    ax.set_xlabel("frequency of the band (cycles per image)" if known else f"band of the {basis} basis")
+    ax.set_ylabel("share of the perturbation's energy" if of == "share" else "energy ($\\ell_2^2$, [0, 1] pixel units)")
+    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    bands = f"{energies[0].bands[0]} to {energies[0].bands[-1]}"
+    headline(
+        ax,
+        "In which frequency bands do perturbations have their energy?",
+        f"Squared {basis} coefficients in each band ({bands}; bands may overlap). Line: median image. "
+        f"Shade: 5 % to 95 % of the images. What is under {floor:g} stands at the lower edge.",
+    )
+    return ax
+
+
+def checked(spectra: Spectrum | Sequence[Spectrum]) -> list[Spectrum]:
+    """Return the spectra as a list, refused where they cannot share one scale."""
+    spectra = [spectra] if isinstance(spectra, Spectrum) else list(spectra)
+    told = sorted({(one.kind, one.factor, one.unit) for one in spectra})
+    if len(told) != 1:
+        raise UsageError(f"spectra must have one kind, factor and unit to share a scale; got {told}: draw them apart")
+    return spectra
+
+
+_LINE: dict[str, Any] = {"linewidth": 2, "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
+
+
+def _planes(
+    panels: Sequence[tuple[str, Tensor, Tensor]],
+    values: Sequence[Tensor],
+    figure: Figure | None,
+    columns: int,
+    norm: Normalize,
+    label: str,
+    head: tuple[str, str],
+    unit: str,
+) -> Figure:
+    """Return a figure of planes in rows, with one colour bar, below a headline."""
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    width = SIDE * columns + (2.2 if columns == 1 else 1.2) if figure is None else figure.get_figwidth()
+    lines = textwrap.wrap(head[1], int(15 * width))
+    tall = 0.5 + 0.15 * len(lines)
+    names = max(name.count("\n") for name, _, _ in panels)
+    figure = blank(width, (SIDE + 0.4 + 0.15 * names) * rows + tall) if figure is None else figure
+    height = figure.get_figheight()
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - tall / height))
+    words: dict[str, Any] = {"x": 0.02, "ha": "left", "va": "top"}
+    figure.text(y=1 - 0.1 / height, s=head[0], fontsize=11.5, fontweight="bold", color=INK, **words)
+    figure.text(y=1 - 0.36 / height, s="\n".join(lines), fontsize=8, color=FAINT, linespacing=1.25, **words)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    image: AxesImage | None = None
+    for at, ax in enumerate(axes.flat):
+        if at >= len(panels):
+            ax.set_axis_off()
+            continue
+        name, vertical, horizontal = panels[at]
+        image = _plane(ax, values[at], vertical, horizontal, norm)
+        ax.set_title(name, fontsize=8.5, color=INK)
+        if at % columns == 0:
+            ax.set_ylabel(f"vertical frequency\n({unit})", fontsize=8.5)
+        if at + columns >= len(panels):
+            ax.set_xlabel(f"horizontal frequency\n({unit})", fontsize=8.5)
+    assert image is not None
+    bar = figure.colorbar(image, ax=axes, shrink=0.9 if rows == 1 else 0.6, extend=_extend(norm, values))
+    bar.set_label(label, fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def _plane(ax: Axes, values: Tensor, vertical: Tensor, horizontal: Tensor, norm: Normalize) -> AxesImage:
+    """Draw one plane on axes in cycles per image, each bin a square around its frequency."""
+    left, right = float(horizontal[0]) - 0.5, float(horizontal[-1]) + 0.5
+    top, bottom = float(vertical[0]) - 0.5, float(vertical[-1]) + 0.5
+    shown = np.clip(values.numpy(), norm.vmin, None)
+    image = ax.imshow(
+        shown, cmap=SEQUENTIAL, norm=norm, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest"
+    )
+    ax.set_box_aspect(1)
+    ax.tick_params(colors=FAINT, labelsize=8)
+    return image
+
+
+def _log_scale(values: Sequence[Tensor], most: float, decades: float) -> LogNorm:
+    """Return a scale from the smallest value above 0 to the largest, over at most so many powers of ten."""
+    least = min(float(value[value > 0].min()) for value in values if bool((value > 0).any()))
+    return LogNorm(max(least, most / 10**decades), most, clip=True)
+
+
+def _extend(norm: Normalize, values: Sequence[Tensor]) -> Literal["min", "neither"]:
+    """Return whether something is drawn in the lowest colour because it lies lower still."""
+    assert norm.vmin is not None
+    return "min" if any(float(value.min()) < norm.vmin for value in values) else "neither"
+
+
+def _panel_name(spectrum: Spectrum, spectra: Sequence[Spectrum]) -> str:
+    """Return what stands above a plane: the words in which the spectra differ, and what was left out."""
+    facts: list[Callable[[Spectrum], str]] = [lambda one: one.name, lambda one: one.method]
+    words = [fact(spectrum) for fact in facts if len({fact(one) for one in spectra}) > 1] or [spectrum.name]
+    left = f"\n{spectrum.left_out} failures left out" if spectrum.left_out else ""
+    return "\n".join(word for word in words if word) + left
+
+
+def _name(spectrum: Spectrum) -> str:
+    """Return what a curve is called."""
+    left = f" ({spectrum.left_out} left out)" if spectrum.left_out else ""
+    about = f"{spectrum.method} on {spectrum.name}" if spectrum.of == "perturbations" else spectrum.name
+    if spectrum.of == "kernels" and spectrum.method:
+        about = f"{spectrum.name}: {spectrum.method}"
+    return about + left
+
+
+def _count(spectra: Sequence[Spectrum]) -> str:
+    """Return how many of what the spectra are means of."""
+    counts = sorted({len(one.rings) for one in spectra})
+    many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    data = " and ".join(sorted({one.data for one in spectra if one.data}))
+    one = spectra[0]
+    mean = "Mean over" if one.order == "mean-of-modulus" else "Spectrum of the mean of"
+    return f"{mean} {many} {NOUN.get(one.of, one.of)}" + (f" ({data})" if data else "")
+
+
+def _recipe(one: Spectrum) -> str:
+    """Return how the spectrum was made, for the reading below the title."""
+    channels = {"average": "mean over channels", "sum": "sum over channels", "grey": "mean of the channels"}
+    told = channels.get(one.channels, f"channel {one.channels}")
+    window = "no window" if one.window == "none" else f"{one.window} window"
+    scaled = "each scaled to l2 norm 1, " if one.unit_norm else ""
+    return f"{scaled}{one.kind}, {told}, {window}, {_factor(one)}".capitalize()
+
+
+def _factor(one: Spectrum) -> str:
+    return "orthonormal transform" if one.factor == "ortho" else "unscaled transform"
+
+
+def _value_name(one: Spectrum, scale: str) -> str:
+    symbol = "|F|$^2$" if one.kind == "power" else "|F|"
+    return f"log(1 + {one.kind} {symbol})" if scale == "log1p" else f"{one.kind} {symbol}"

@@ -1,0 +1,174 @@
+"""`geomrob audit` from words to files: what it writes agrees with what it says; every misuse is one sentence."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from geomrob.analysis.checks import CHECKS
+from geomrob.cli import main
+from geomrob.cli.audit import _others
+from geomrob.results import Audit, load
+
+# The embedded ResNet would be the default source, and cost most of the time.
+QUICK = ["--samples", "4", "--queries", "60", "--source", "mnist-lenet"]
+# A linear model, which costs little.
+SMALL = ["one_small:net", "--samples", "4", "--queries", "0", "--source", "one_small:net"]
+LINEAR = """import torch
+
+
+def net():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+"""
+DETACHED = """import geomrob
+
+
+def net():
+    inner = geomrob.load_model("fmnist-lenet")
+    inner.forward = (lambda plain: lambda x: plain(x.detach()) + 0 * x.sum())(inner.forward)
+    return inner
+"""
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one_small.py").write_text(LINEAR)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(*words):
+        status = main(["audit", *words, "--out", str(tmp_path / "out")] if "--out" not in words else ["audit", *words])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return call
+
+
+@pytest.fixture
+def wrong(tmp_path, monkeypatch):
+    """Return the name of a model whose gradient is cut off."""
+    (tmp_path / "cut_off.py").write_text(DETACHED)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "cut_off:net"
+
+
+def lines(folder):
+    with (folder / "audit.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
+    status, out, err = run(*QUICK)
+    folder = tmp_path / "out"
+    assert (status, err) == (0, "")
+    assert {path.name for path in folder.iterdir()} == {"audit.json", "audit.npz", "audit.csv", "audit.png"}
+    found = load(folder / "audit.json", Audit)
+    assert found.verdict == "passed"
+    assert "fmnist-lenet on fashion-mnist-1k: passed (4 images)" in out
+    table = lines(folder)
+    assert [line["check"] for line in table] == [check.name for check in found.checks] == list(CHECKS)
+    for line, check in zip(table, found.checks, strict=True):
+        assert line["verdict"] == check.verdict
+        assert float(line["value"]) == check.value
+        assert check.name in out
+    assert "cause:" not in out
+
+
+def test_a_model_without_gradients_fails_with_status_3_its_cause_and_its_images(run, tmp_path, wrong):
+    status, out, err = run(wrong, "--samples", "4", "--queries", "100", "--source", "mnist-lenet")
+    assert (status, err) == (3, "")
+    found = load(tmp_path / "out" / "audit.json", Audit)
+    assert "cause: detached gradient" in out
+    failed = [check for check in found.checks if check.verdict == "failed"]
+    assert {"gradients", "white-box attack"} <= {check.name for check in failed}
+    for check in failed:
+        assert f"{check.name} (failed): {check.meaning} {check.advice}" in out
+    gradients = next(check for check in failed if check.name == "gradients")
+    assert gradients.images.tolist() == found.indices.tolist()
+    assert f"Images: {', '.join(map(str, found.indices.tolist()))}." in out
+    by_name = {line["check"]: line for line in lines(tmp_path / "out")}
+    assert by_name["gradients"]["images"] == " ".join(map(str, found.indices.tolist()))
+
+
+def test_json_is_one_object_and_nothing_else(run, tmp_path):
+    status, out, err = run(*SMALL, "--json")
+    told = json.loads(out)
+    assert (status, err) == (0, "")
+    assert told["verdict"] == "passed"
+    assert [check["name"] for check in told["checks"]] == list(CHECKS)
+    assert told["accuracy"] == load(tmp_path / "out" / "audit.json", Audit).accuracy
+    assert all(path.startswith(str(tmp_path / "out")) for path in told["files"])
+
+
+def test_without_queries_no_decision_based_distance_is_measured(run, tmp_path):
+    run(*SMALL)
+    found = load(tmp_path / "out" / "audit.json", Audit)
+    assert found.decision.isnan().all()
+    assert not found.transferred.isnan().all()
+
+
+def test_the_default_sources_are_the_other_models_for_such_images():
+    assert _others("fmnist-lenet", (1, 28, 28), 10) == ("fmnist-resnet8", "mnist-lenet")
+    assert _others("cifar10-resnet20", (3, 32, 32), 10) == ()
+
+
+def test_a_picture_elsewhere(run, tmp_path):
+    assert run(*SMALL, "--figure", str(tmp_path / "other" / "some.pdf"))[0] == 0
+    assert (tmp_path / "other" / "some.pdf").read_bytes().startswith(b"%PDF")
+
+
+def colour(folder):
+    np.savez(folder / "colour.npz", x=np.zeros((2, 3, 28, 28), np.float32), y=np.arange(2))
+    return ["--data", "colour.npz", "--samples", "2"]
+
+
+def unlike(folder):
+    (folder / "unlike.py").write_text(
+        "import torch\n\n\ndef net():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 10))\n"
+    )
+    return ["--source", "unlike:net"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fmnist-lenett"], "did you mean fmnist-lenet"),
+        (["--source", "fmnist-resnet"], "did you mean fmnist-resnet8"),
+        (["--source", "cifar10-resnet20"], "data must hold images of 3x32x32 for cifar10-resnet20"),
+        (unlike, "model must take the images of fashion-mnist-1k (1x28x28); unlike:net does not"),
+        (["cifar10-resnet20"], "data must hold images of 3x32x32 for cifar10-resnet20"),
+        (colour, "data must hold images of 1x28x28 for fmnist-lenet"),
+        (["--queries", "-1"], "queries must be 0 or at least 20"),
+        (["--queries", "5"], "queries must be 0 or at least 20"),
+        (["--samples", "0"], "samples must lie in 1 ... 1000"),
+        (["--weights", "missing.safetensors"], "missing.safetensors"),
+        (["--data", "fashion-mnst-1k"], "did you mean fashion-mnist-1k"),
+        (["--figure", "audit.txt"], "must end in"),
+        (["--threads", "0"], "threads must be at least 1"),
+        (["--device", "tpu"], "device must be"),
+        (["--quieries", "3"], "--quieries"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch, words, told):
+    monkeypatch.syspath_prepend(tmp_path)
+    given = words(tmp_path) if callable(words) else words
+    quick = [QUICK[at : at + 2] for at in (0, 2, 4) if QUICK[at] not in given]
+    status, out, err = run(*given, *(word for pair in quick for word in pair))
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert told in err
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch):
+    def stop(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geomrob.analysis.audit.audit", stop)
+    assert run(*QUICK)[0] == 130
+    assert not list(tmp_path.glob("out/*"))

@@ -1,0 +1,139 @@
+"""`geomrob spectrum` from words to files: each kind, its exit statuses, misuse in one sentence."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import geomrob.cli
+from geomrob.cli import main
+from geomrob.results import BandEnergy, HeatMap, Spectrum, load
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(geomrob.cli.COMMANDS, "spectrum", "geomrob.cli.spectrum:spectrum")
+
+    def call(*words):
+        few = [] if "--samples" in words else ["--samples", "4"]
+        status = main(["spectrum", "--out", str(tmp_path / "out"), *few, *words])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return call
+
+
+def names(folder):
+    return {path.name for path in (folder / "out").iterdir()}
+
+
+def pairs(*stems):
+    return {f"{stem}.{kind}" for stem in stems for kind in ("json", "npz")}
+
+
+def test_default_shows_perturbations_and_writes_everything(run, tmp_path):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    pictures = {"spectrum.png", "radial.png", "energy.png", "spectrum.csv", "energy.csv"}
+    assert names(tmp_path) == pairs("spectrum", "energy") | pictures
+    found = load(tmp_path / "out" / "spectrum.json", Spectrum)
+    assert (found.of, found.kind, found.factor, len(found.rings)) == ("perturbations", "power", "ortho", 4)
+    assert f"{float(found.radial[3]):.3g}" in out
+    assert load(tmp_path / "out" / "energy.json", BandEnergy).shares.shape == (21, 4)
+    lines = list(csv.DictReader((tmp_path / "out" / "spectrum.csv").open()))
+    assert [float(line["mean"]) for line in lines] == found.radial.tolist()
+
+
+def test_json_is_one_object_and_nothing_else(run):
+    status, out, err = run("--json", "--attack", "sparsefool", "--unit-norm")
+    told = json.loads(out)
+    assert (status, err) == (0, "")
+    assert told["spectra"][0]["method"] == "sparsefool"
+    assert sum(ring["mean"] * ring["bins"] for ring in told["spectra"][0]["rings"]) == pytest.approx(1)
+    assert len(told["energies"][0]["bands"]) == 21
+
+
+def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tmp_path, monkeypatch):
+    (tmp_path / "half.py").write_text(
+        "import torch\n\n\nclass Half(torch.nn.Module):\n    def forward(self, x):\n"
+        "        light = (x.mean((1, 2, 3)) > 0.3).to(x)\n        score = 0.5 - x[:, 0, 0, 0]\n"
+        "        return torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    status, out, _ = run("--model", "half:Half", "--samples", "30")
+    assert status == 3
+    assert "images left out: no perturbation was found" in out
+
+
+def test_heat_map_of_a_model(run, tmp_path):
+    status, out, _ = run("--of", "model", "--epsilon", "1", "--samples", "2")
+    assert status == 0
+    assert names(tmp_path) == pairs("spectrum") | {"spectrum.csv", "spectrum.png"}
+    assert load(tmp_path / "out" / "spectrum.json", HeatMap).epsilon == 1
+    assert "right without a step" in out
+
+
+def test_kernels_of_the_first_convolution(run, tmp_path):
+    status, out, _ = run("--of", "kernels", "--alpha", "-0.5", "--alpha", "0.5", "--box", "3")
+    assert status == 0
+    assert names(tmp_path) == pairs("spectrum-fmnist-lenet-0", "spectrum-fmnist-lenet-1") | {
+        "spectrum.csv", "spectrum.png", "radial.png",
+    }  # fmt: skip
+    found = load(tmp_path / "out" / "spectrum-fmnist-lenet-0.json", Spectrum)
+    assert (found.kind, found.factor, found.channels, len(found.rings)) == ("amplitude", "backward", "0", 6)
+    assert "push-pull, alpha -0.5, average 3 x 3" in out
+
+
+@pytest.mark.parametrize("order", ["mean-of-modulus", "modulus-of-mean"])
+def test_images(run, tmp_path, order):
+    status, _, _ = run("--of", "images", "--order", order, "--window", "hann", "--channels", "0")
+    assert status == 0
+    found = load(tmp_path / "out" / "spectrum.json", Spectrum)
+    assert (found.order, found.window, found.channels) == (order, "hann", "0")
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "uniform", "salt-pepper"])
+def test_noise_as_corruption(run, tmp_path, noise):
+    pytest.importorskip("geomrob.attacks.noise")
+    status, _, _ = run("--of", "corruption", "--corruption", noise, "--strength", "0.05")
+    assert status == 0
+    assert load(tmp_path / "out" / "spectrum.json", Spectrum).name == f"{noise} 0.05"
+
+
+def test_a_pair_of_files_as_corruption(run, tmp_path):
+    images = np.random.default_rng(0).random((5, 1, 8, 8)).astype(np.float32)
+    labels = np.zeros(5, dtype=np.int64)
+    np.savez(tmp_path / "clean.npz", x=images, y=labels)
+    np.savez(tmp_path / "fog.npz", x=images / 2 + 0.5, y=labels)
+    status, _, _ = run("--of", "corruption", "--data", "clean.npz", "--corruption", "fog.npz", "--samples", "5")
+    assert status == 0
+    found = load(tmp_path / "out" / "spectrum.json", Spectrum)
+    difference = torch.from_numpy(0.5 - images / 2).double().mean((1, 2, 3)).abs().mean() * 8
+    assert float(found.values[4, 4]) == pytest.approx(float(difference), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--channels", "gray"], "did you mean grey"),
+        (["--channels", "1"], "channels must be below 1"),
+        (["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
+        (["--of", "kernels", "--box", "3"], "box must go with --alpha"),
+        (["--of", "kernels", "--alpha", "1", "--box", "2"], "odd side"),
+        (["--of", "model", "--epsilon", "-1"], "epsilon must be"),
+        (["--of", "corruption", "--corruption", "fog.npz"], "data must be the .npz file"),
+        (["--attack", "deepfol"], "deepfool"),
+        (["--figure", "planes.txt"], "figure must end in"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_misuse_is_one_sentence_and_status_2(run, words, hint):
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert hint in err
