@@ -97,7 +97,8 @@ def _distances(ax: Axes, audit: Audit) -> None:
     ax.set_ylabel("black-box $\\ell_2$ distance (top edge: none found)", fontsize=9)
     ax.set_title("does an attack that knows less come closer?\n(shaded: yes, a bad sign)", fontsize=9, loc="left")
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="upper left")
+        # Points lie above the diagonal where all is well, and on the upper edge where an attack failed.
+        ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower right")
     tidy(ax)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_minor_formatter("")

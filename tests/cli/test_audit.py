@@ -12,9 +12,9 @@ from geomrob.cli.audit import _others
 from geomrob.results import Audit, load
 
 # The embedded ResNet would be the default source, and cost most of the time.
-QUICK = ["--samples", "4", "--queries", "60", "--source", "mnist-lenet"]
+QUICK = ["--samples", "3", "--queries", "40", "--source", "mnist-lenet"]
 # A linear model, which costs little.
-SMALL = ["one_small:net", "--samples", "4", "--queries", "0", "--source", "one_small:net"]
+SMALL = ["one_small:net", "--samples", "2", "--queries", "0", "--source", "one_small:net"]
 LINEAR = """import torch
 
 
@@ -67,7 +67,7 @@ def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == {"audit.json", "audit.npz", "audit.csv", "audit.png"}
     found = load(folder / "audit.json", Audit)
     assert found.verdict == "passed"
-    assert "fmnist-lenet on fashion-mnist-1k: passed (4 images)" in out
+    assert "fmnist-lenet on fashion-mnist-1k: passed (3 images)" in out
     table = lines(folder)
     assert [line["check"] for line in table] == [check.name for check in found.checks] == list(CHECKS)
     for line, check in zip(table, found.checks, strict=True):
@@ -78,7 +78,7 @@ def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
 
 
 def test_a_model_without_gradients_fails_with_status_3_its_cause_and_its_images(run, tmp_path, wrong):
-    status, out, err = run(wrong, "--samples", "4", "--queries", "100", "--source", "mnist-lenet")
+    status, out, err = run(wrong, "--samples", "3", "--queries", "100", "--source", "mnist-lenet")
     assert (status, err) == (3, "")
     found = load(tmp_path / "out" / "audit.json", Audit)
     assert "cause: detached gradient" in out
