@@ -44,7 +44,7 @@ def audit(
         model: Name of a model, or package.module:factory, which runs that code.
         weights: Weights of that model, .safetensors or .pt.
         source: A model whose perturbations are tried on it; repeat it for several. The default is every other model of
-            the table that takes the same images.
+            the table for that data set.
         data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
         samples: How many images.
@@ -56,6 +56,7 @@ def audit(
         figure: Where to draw the picture instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.analysis.audit import audit as examine
     from geomrob.plot.audit import plot_audit
     from geomrob.results import save
@@ -69,7 +70,8 @@ def audit(
     network = load.networks((model,), weights, place)[model]
     drawn = load.images(data, data_dir, samples, seed)
     load.check_fit({model: network}, drawn, place)
-    others = load.networks(source or _others(model, tuple(drawn.images.shape[1:]), len(drawn.classes)), None, place)
+    around = source or tuple(name for name in load.trained_for(drawn) if name != model)
+    others = load.networks(around, None, place)
     load.check_fit(others, drawn, place)
     console.set_threads(threads, network, drawn.images[:2].to(place))
     with console.progress(f"audit of {model}", quiet=json) as progress:
@@ -98,14 +100,6 @@ def _check_queries(queries: int) -> None:
 
     if queries != 0 and queries < LEAST:
         raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")
-
-
-def _others(model: str, shape: tuple[int, ...], classes: int) -> tuple[str, ...]:
-    """Return the models of the table that take images of this shape and know as many classes, without the model."""
-    from geomrob.models import MODELS
-
-    fits = [name for name, entry in MODELS.items() if entry.shape == shape and entry.classes == classes]
-    return tuple(name for name in fits if name != model)
 
 
 def _show(found: "Audit", files: list[Path]) -> None:

@@ -66,6 +66,7 @@ def boundary(
         figure: Where to draw the distances instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.runs import Clock, writable
 
     room = console.check_resources(threads, memory)

@@ -78,6 +78,7 @@ def curve(
         figure: Where to draw the curves instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.analysis.curves import strength_curve
     from geomrob.runs import writable
 

@@ -1,6 +1,5 @@
 """What every command loads: models by name, a draw of images, their place; one sentence where they do not fit."""
 
-import math
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -52,65 +51,39 @@ def images(data: str, data_dir: Path | None, samples: int, seed: int) -> "Sample
     return drawn
 
 
-def memory_bytes(memory: float | None) -> int | None:
-    """Return a budget in GiB as bytes, None for the default of the device.
-
-    Raises:
-        UsageError: It is not a number above 0.
-    """
-    from geomrob.arrays import UsageError
-
-    if memory is None:
-        return None
-    if not 0 < memory < math.inf:
-        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
-    return int(memory * 2**30)
-
-
-def check_threads(threads: int | None) -> None:
-    """Refuse a number of CPU threads that cannot be.
-
-    Raises:
-        UsageError: It is below 1.
-    """
-    from geomrob.arrays import UsageError
-
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
-
-
-def check_channels(models: "dict[str, nn.Module]", drawn: "Samples") -> None:
-    """Refuse images with other channels than a model of the table is made for.
-
-    A model for colour does not fail on grey images: the mean of each channel is taken off the one there is.
-
-    Raises:
-        UsageError: They have.
-    """
-    from geomrob.models import MODELS
-
-    for name in models:
-        if name in MODELS and MODELS[name].shape[0] != drawn.images.shape[1]:
-            raise _misfit(name, drawn)
-
-
 def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.device") -> None:
     """Refuse, before the work, models that do not take these images.
 
+    A model for colour does not fail on grey images (the mean of each channel is taken off the one there is), so the
+    channels are compared with those of the table.
+
     Raises:
-        UsageError: A call with one image fails.
+        UsageError: Other channels than a model of the table is made for, or a call with one image fails.
     """
     import torch
 
     from geomrob.attacks.calls import evaluating, scores
+    from geomrob.models import MODELS
 
     image = drawn.images[:1].to(device)
     for name, model in models.items():
+        if name in MODELS and MODELS[name].shape[0] != image.shape[1]:
+            raise _misfit(name, drawn)
         with evaluating(model), torch.no_grad():
             try:
                 scores(model, image)
             except RuntimeError as error:
                 raise _misfit(name, drawn, reason=str(error).splitlines()[0]) from error
+
+
+def trained_for(drawn: "Samples") -> tuple[str, ...]:
+    """Return the models of the table that were trained for the data set, or else those for images of its shape."""
+    from geomrob.models import MODELS
+
+    shape = tuple(drawn.images.shape[1:])
+    fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape}
+    trained = [name for name, entry in fits.items() if drawn.name in (claim.data for claim in entry.claims)]
+    return tuple(trained or fits)
 
 
 def _misfit(name: str, drawn: "Samples", reason: str = "") -> "UsageError":

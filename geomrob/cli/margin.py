@@ -77,14 +77,13 @@ def margin(
     from geomrob.runs import writable
     from geomrob.spectral.subspaces import bands as make_bands
 
-    _check(method, budget, norm, threads)
-    bytes_at_once = load.memory_bytes(memory)
+    _check(method, budget, norm)
+    bytes_at_once = console.check_resources(threads, memory)
     writable(out)
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
     networks = load.networks(model, weights, place)
     drawn = load.images(data, data_dir, samples, seed)
-    load.check_channels(networks, drawn)
     load.check_fit(networks, drawn, place)
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
     about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
@@ -107,12 +106,11 @@ def margin(
     return 0 if all(bool((curve.reached == 1).all()) for curve in curves) else 3
 
 
-def _check(method: str, budget: int | None, norm: float, threads: int | None) -> None:
+def _check(method: str, budget: int | None, norm: float) -> None:
     """Refuse options that the method does not have, before anything is loaded or written."""
     from geomrob.arrays import UsageError, check_norm
 
     check_norm(norm)
-    load.check_threads(threads)
     if budget is not None and method != "tight":
         raise UsageError(f"budget must go with --method tight; got --method {method}: leave --budget out")
 

@@ -70,15 +70,14 @@ def sparsefool(
     from geomrob.analysis.sparsity import exported, sparsity
     from geomrob.runs import writable
 
-    _check(radius, prune, budget, seed, threads)
+    _check(radius, prune, budget, seed)
     how = _options(lam, radius, steps, prune, budget)
-    memory_bytes = load.memory_bytes(memory)
+    memory_bytes = console.check_resources(threads, memory)
     writable(out)
     picture = write.check_picture(gallery or out / "gallery.png", option="gallery")
     place = console.resolve_device(device)
     networks = load.networks(model, weights, place)
     drawn = load.images(data, data_dir, samples, seed)
-    load.check_channels(networks, drawn)
     load.check_fit(networks, drawn, place)
     found: list[Sparsity] = []
     stored: list[Sparsity] = []
@@ -107,7 +106,7 @@ def _options(lam: float, radius: float | None, steps: int, prune: bool, budget: 
     return how
 
 
-def _check(radius: float | None, prune: bool, budget: int | None, seed: int, threads: int | None) -> None:
+def _check(radius: float | None, prune: bool, budget: int | None, seed: int) -> None:
     """Refuse what the library would refuse in other units or not at all, before anything is loaded or written."""
     from geomrob.arrays import UsageError
 
@@ -117,7 +116,6 @@ def _check(radius: float | None, prune: bool, budget: int | None, seed: int, thr
         raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
     if not 0 <= seed < SEEDS:
         raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
-    load.check_threads(threads)
 
 
 def _aimed(

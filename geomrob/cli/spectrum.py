@@ -92,6 +92,7 @@ def spectrum(
         figure: Where to draw the planes instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.runs import writable
 
     how = _how(kind=kind, order=order, norm=factor, window=window, channels=_channels(channels), unit_norm=unit_norm)

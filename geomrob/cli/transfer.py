@@ -59,6 +59,7 @@ def transfer(
         figure: Where to draw the matrix instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
     """
+    load.libraries()
     from geomrob.analysis.transfer import transfer_matrix
     from geomrob.runs import writable
 
@@ -115,14 +116,10 @@ def _check_several(names: tuple[str, ...]) -> None:
 
 
 def _fitting(drawn: "Samples") -> tuple[str, ...]:
-    """Return the models of the table that were trained for the data set, or else take images of its shape."""
+    """Return the models of the table for the data set, refusing fewer than two."""
     from geomrob.arrays import UsageError
-    from geomrob.models import MODELS
 
-    shape = tuple(drawn.images.shape[1:])
-    fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape}
-    trained = [name for name, entry in fits.items() if drawn.name in (claim.data for claim in entry.claims)]
-    names = tuple(trained or fits)
+    names = load.trained_for(drawn)
     if len(names) < 2:
         told = f"{names[0]} alone" if names else "none"
         raise UsageError(f"model must name two models for {drawn.name}; the table has {told} for it: name yours")

@@ -8,7 +8,6 @@ import pytest
 
 from geomrob.analysis.checks import CHECKS
 from geomrob.cli import main
-from geomrob.cli.audit import _others
 from geomrob.results import Audit, load
 
 # The embedded ResNet would be the default source, and cost most of the time.
@@ -108,11 +107,6 @@ def test_without_queries_no_decision_based_distance_is_measured(run, tmp_path):
     found = load(tmp_path / "out" / "audit.json", Audit)
     assert found.decision.isnan().all()
     assert not found.transferred.isnan().all()
-
-
-def test_the_default_sources_are_the_other_models_for_such_images():
-    assert _others("fmnist-lenet", (1, 28, 28), 10) == ("fmnist-resnet8", "mnist-lenet")
-    assert _others("cifar10-resnet20", (3, 32, 32), 10) == ()
 
 
 def test_a_picture_elsewhere(run, tmp_path):

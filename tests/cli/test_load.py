@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from geomrob.arrays import UsageError
-from geomrob.cli import load
+from geomrob.cli import console, load
 from geomrob.data.entry import Samples
 from geomrob.models import load as load_model
 
@@ -60,37 +61,40 @@ def test_a_model_of_ones_own_that_fails_is_refused_with_its_reason():
 def test_images_of_another_size_are_for_the_model_to_refuse():
     models = {"fmnist-resnet8": load_model("fmnist-resnet8")}
     load.check_fit(models, drawn(1, 32, 32), CPU)
-    load.check_channels(models, drawn(1, 32, 32))
 
 
 def test_grey_images_are_not_for_a_model_of_colour_that_would_take_them():
     models = {"cifar10-resnet20": load_model("cifar10-resnet20")}
-    load.check_fit(models, drawn(1, 32, 32), CPU)
     with pytest.raises(UsageError, match="3x32x32 for cifar10-resnet20; got 1x32x32"):
-        load.check_channels(models, drawn(1, 32, 32))
-    load.check_channels({"m:net": nn.Flatten()}, drawn(1, 32, 32))
+        load.check_fit(models, drawn(1, 32, 32), CPU)
+    load.check_fit({"m:net": nn.Flatten()}, drawn(1, 32, 32), CPU)
+
+
+def test_models_for_a_data_set_are_those_trained_for_it_or_else_those_of_its_shape():
+    assert load.trained_for(drawn(1, 28, 28)) == ("fmnist-lenet", "fmnist-resnet8", "mnist-lenet")
+    assert load.trained_for(replace(drawn(1, 28, 28), name="mnist")) == ("mnist-lenet",)
+    assert load.trained_for(drawn(1, 5, 5)) == ()
 
 
 def test_memory_is_gib():
-    assert load.memory_bytes(None) is None
-    assert load.memory_bytes(0.5) == 2**29
+    assert console.check_resources(None, None) is None
+    assert console.check_resources(1, 0.5) == 2**29
 
 
 @pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])
 def test_memory_that_cannot_be_is_refused(memory):
     with pytest.raises(UsageError, match="memory must be above 0 GiB"):
-        load.memory_bytes(memory)
+        console.check_resources(None, memory)
 
 
 def test_threads_that_cannot_be_are_refused():
-    load.check_threads(None)
-    load.check_threads(1)
     with pytest.raises(UsageError, match="threads must be at least 1; got 0"):
-        load.check_threads(0)
+        console.check_resources(0, None)
 
 
 INTERRUPTED_WHILE_NUMPY_STARTS = """
 import sys
+from dataclasses import replace
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy._core.multiarray":
@@ -102,7 +106,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("command", ["margin", "sparsefool"])
+@pytest.mark.parametrize("command", ["margin", "sparsefool", "curve", "boundary", "transfer", "spectrum", "audit"])
 def test_an_interruption_while_the_libraries_start_is_not_lost(command, tmp_path):
     words = [sys.executable, "-c", INTERRUPTED_WHILE_NUMPY_STARTS, command, "--samples", "2", "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
