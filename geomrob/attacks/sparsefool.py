@@ -21,6 +21,10 @@ INNER = 0.1
 """Overshoot of the inner DeepFool: it ends a step sooner, and the normal is taken where the sparse point will be."""
 
 
+GROWTH = 1.1
+"""Factor of `lam` a step in the second half of the steps: what has not crossed by then aims further and further."""
+
+
 def sparsefool(
     model: Model,
     inputs: Images,
@@ -79,7 +83,8 @@ def sparsefool(
         image after a NaN); constants are in [0, 1] units, not normalised ones; the inner DeepFool overshoots by 0.1
         instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the slope of one rival, the
         nearest by the last known slopes, instead of 9 (medians stay, slopes are halved beside 3); a DeepFool that runs
-        out of steps lends its last point and normal, without which far targets fail.
+        out of steps lends its last point and normal, without which far targets fail; in the second half of the steps
+        `lam` grows by a tenth a step, so that the few images that circle are fooled, by more pixels, instead of lost.
 
     Example:
         >>> import torch
@@ -168,7 +173,8 @@ def sparsefool_search(
         live, here = live[on], x[live[on]]
         if not len(live):
             break
-        through = here + lam / (1 + INNER) * found.coefficients[on]
+        further = lam * GROWTH ** max(0, step - steps // 2)
+        through = here + further / (1 + INNER) * found.coefficients[on]
         x[live], feasible = to_hyperplane(here, normals, through, low[live], high[live])
         taken[live] += 1
         beyond = clean[live] + (1 + overshoot) * (x[live] - clean[live])
