@@ -3,8 +3,10 @@
 import sys
 
 import pytest
+import torch
 
 from geomrob.arrays import UsageError
+from geomrob.cli import console
 from geomrob.cli.console import progress, resolve_device, say, show_table
 
 
@@ -48,3 +50,19 @@ def test_device_by_name():
 def test_unknown_device_is_one_sentence(name):
     with pytest.raises(UsageError, match="device must be auto, cpu or a GPU"):
         resolve_device(name)
+
+
+def test_a_large_model_after_a_small_one_gets_all_threads_back():
+    before = torch.get_num_threads()
+    console._threads_at_start.cache_clear()
+    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    large = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    try:
+        torch.set_num_threads(2)
+        console.set_threads(None, small, torch.rand(2, 1, 4, 4))
+        assert torch.get_num_threads() == 1
+        console.set_threads(None, large, torch.rand(2, 3, 512, 512))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        console._threads_at_start.cache_clear()
