@@ -56,7 +56,9 @@ def test_a_large_model_after_a_small_one_gets_all_threads_back():
     before = torch.get_num_threads()
     console._threads_at_start.cache_clear()
     small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-    large = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    large = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
     try:
         torch.set_num_threads(2)
         console.set_threads(None, small, torch.rand(2, 1, 4, 4))
