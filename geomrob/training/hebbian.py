@@ -1,0 +1,99 @@
+"""The Hebbian/anti-Hebbian part of a training loss: what each HaH block of a model adds while a batch passes."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from geomrob.arrays import UsageError, unknown
+from geomrob.models.hah import HaHBlock, hebbian_cost
+
+GRADIENTS = ("paper", "local")
+
+
+class HebbianTerm:
+    """Collects sum_l alpha_l * L_l over the HaH blocks of a model (eq. 5), to be subtracted from the loss.
+
+    While the context is open, each pass of the model is listened to at the projections of its HaH blocks. The hooks
+    are removed when it closes, whatever happened inside. Several passes add up.
+
+    Args:
+        model: With HaH blocks anywhere in it.
+        weights: alpha_l, one a block in the order of `model.modules()`.
+        share: Of `hebbian_cost`.
+        balance: Of `hebbian_cost`.
+        gradients: `paper` for the gradient of eq. 5, where the cost of a layer reaches the weights of all layers
+            before it; `local` for the released one, where each layer's weights see the cost of their own layer only.
+
+    Raises:
+        UsageError: Another number of weights than of HaH blocks, a negative weight, or unknown `gradients`.
+
+    References:
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 5.
+
+    Differences:
+        The released `local` training passes each clean batch twice, once for the costs, once for the cross-entropy, so
+        that running statistics of batch normalisation move twice a step; here one pass serves both.
+
+    Example:
+        >>> import torch
+        >>> block = HaHBlock(1, 10)
+        >>> with HebbianTerm(block, (0.5,)) as term:
+        ...     features = block(torch.rand(2, 1, 8, 8))
+        >>> term.value().requires_grad
+        True
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        weights: Sequence[float],
+        *,
+        share: float = 0.1,
+        balance: float = 0.1,
+        gradients: str = "paper",
+    ) -> None:
+        if gradients not in GRADIENTS:
+            raise unknown("gradients", gradients, GRADIENTS)
+        self.blocks = [module for module in model.modules() if isinstance(module, HaHBlock)]
+        if len(weights) != len(self.blocks):
+            found = f"{len(weights)} for {len(self.blocks)} blocks"
+            raise UsageError(f"weights must be one a HaH block; got {found}: give as many as the model has")
+        if weights and not min(weights) >= 0:
+            raise UsageError(f"weights must be at least 0; got {tuple(weights)}: the term is subtracted as it is")
+        self.weights = tuple(weights)
+        self.share, self.balance, self.gradients = share, balance, gradients
+        self.terms: list[Tensor] = []
+        self.handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> "HebbianTerm":
+        """Begin to listen."""
+        self.terms = []
+        for block, weight in zip(self.blocks, self.weights, strict=True):
+            if weight:
+                self.handles.append(block.conv.register_forward_hook(self._listener(weight)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        while self.handles:
+            self.handles.pop().remove()
+
+    def value(self) -> Tensor | float:
+        """Return sum_l alpha_l * L_l of what has passed since the context opened, 0.0 if nothing has."""
+        return sum(self.terms[1:], start=self.terms[0]) if self.terms else 0.0
+
+    def _listener(self, weight: float) -> Any:
+        """Return the hook that adds the term of one block."""
+
+        def listen(conv: nn.Module, inputs: tuple[Tensor], projections: Tensor) -> None:
+            if self.gradients == "local":
+                # Past the hooks: conv.forward, not conv(...), which would listen to itself.
+                projections = conv.forward(inputs[0].detach())
+            self.terms.append(weight * hebbian_cost(projections, share=self.share, balance=self.balance))
+
+        return listen
