@@ -1,4 +1,4 @@
-"""Small residual networks for small images: a 3x3 stem, stages of basic blocks, one linear layer."""
+"""Residual networks: a stem, stages of basic blocks, one linear layer."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A 3x3 stem, a stage a width (each after the first halves the image), the mean over pixels, one linear layer."""
+    """A stem, a stage a width (each after the first halves the image), the mean over pixels, one linear layer."""
 
     def __init__(
         self,
@@ -40,11 +40,14 @@ class ResNet(nn.Module):
         widths: Sequence[int],
         depths: Sequence[int],
         stem_stride: int,
+        stem_kernel: int,
+        stem_pool: int,
     ) -> None:
         super().__init__()
         self.norm = Normalize(mean, std)
-        self.stem = nn.Conv2d(shape[0], widths[0], 3, stem_stride, 1, bias=False)
+        self.stem = nn.Conv2d(shape[0], widths[0], stem_kernel, stem_stride, stem_kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(widths[0])
+        self.pool = nn.MaxPool2d(stem_pool, 2, (stem_pool - 1) // 2) if stem_pool else nn.Identity()
         stages: list[nn.Module] = []
         before = widths[0]
         for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
@@ -59,7 +62,7 @@ class ResNet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the logits (N, K) of images in [0, 1]."""
         hidden = F.relu(self.bn(self.stem(self.norm(inputs))))
-        return self.fc(self.stages(hidden).mean((2, 3)))
+        return self.fc(self.stages(self.pool(hidden)).mean((2, 3)))
 
 
 def resnet(
@@ -71,6 +74,8 @@ def resnet(
     widths: Sequence[int] = (64, 128, 256, 512),
     depths: Sequence[int] = (2, 2, 2, 2),
     stem_stride: int = 1,
+    stem_kernel: int = 3,
+    stem_pool: int = 0,
 ) -> ResNet:
     """Return an untrained residual network of basic blocks that takes images in [0, 1].
 
@@ -85,6 +90,8 @@ def resnet(
         widths: Channels of each stage; the stem has those of the first.
         depths: Blocks of each stage, as many as `widths`.
         stem_stride: Step of the first convolution; 2 quarters the cost.
+        stem_kernel: Side of the first convolution, odd; 7 with step 2 and a pooling of 3 is the stem for ImageNet.
+        stem_pool: Side of a max-pooling by 2 behind the stem; 0 for none.
 
     Returns:
         The model, initialised by PyTorch's defaults from the global generator.
@@ -107,4 +114,7 @@ def resnet(
     if not widths or len(widths) != len(depths) or min(*widths, *depths) < 1:
         found = f"widths {tuple(widths)}, depths {tuple(depths)}"
         raise UsageError(f"widths and depths must be as many, all at least 1; got {found}: give one pair a stage")
-    return ResNet(shape, classes, mean, std, widths, depths, stem_stride)
+    if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_pool not in (0, 2, 3):
+        found = f"{stem_kernel} and {stem_pool}"
+        raise UsageError(f"stem_kernel must be odd, stem_pool 0, 2 or 3; got {found}: choose such")
+    return ResNet(shape, classes, mean, std, widths, depths, stem_stride, stem_kernel, stem_pool)
