@@ -77,11 +77,11 @@ def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.d
 
 
 def trained_for(drawn: "Samples") -> tuple[str, ...]:
-    """Return the models of the table that were trained for the data set, or else those for images of its shape."""
+    """Return the models of the table with weights, trained for the data set or else for images of its shape."""
     from geomrob.models import MODELS
 
     shape = tuple(drawn.images.shape[1:])
-    fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape}
+    fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
     trained = [name for name, entry in fits.items() if drawn.name in (claim.data for claim in entry.claims)]
     return tuple(trained or fits)
 

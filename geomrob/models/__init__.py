@@ -11,6 +11,7 @@ from geomrob.models.entry import Claim, ModelEntry
 from geomrob.models.lenet import lenet
 from geomrob.models.resnet import resnet
 from geomrob.models.sources import from_factory, load_weights
+from geomrob.models.zoo import ZOO
 
 __all__ = ["MODELS", "Claim", "ModelEntry", "build", "load", "move"]
 
@@ -23,6 +24,7 @@ MODELS: dict[str, ModelEntry] = {
         classes=10,
         mean=(0.2860,),
         std=(0.3530,),
+        about="LeNet-5 with ReLU and max-pooling",
         weights="fmnist-lenet.safetensors",
         sha256="ab459196a9f5f66d59984ef9af5428a84456f48cbde87883cf896d7cff6be2f6",
         claims=(Claim("fashion-mnist", "test", 0.9155), Claim("fashion-mnist-1k", "test", 0.919)),
@@ -35,6 +37,7 @@ MODELS: dict[str, ModelEntry] = {
         classes=10,
         mean=(0.2860,),
         std=(0.3530,),
+        about="ResNet-8, 16 to 64 channels",
         weights="fmnist-resnet8.safetensors",
         sha256="e25be96efc00e32409b2ba989260c9444001fd0850fe235076fdfcda84c2edd6",
         claims=(Claim("fashion-mnist", "test", 0.9260), Claim("fashion-mnist-1k", "test", 0.940)),
@@ -47,6 +50,7 @@ MODELS: dict[str, ModelEntry] = {
         classes=10,
         mean=(0.1307,),
         std=(0.3081,),
+        about="LeNet-5 with ReLU and max-pooling",
         weights="mnist-lenet.safetensors",
         sha256="265c65d43964530b2b35b1e5d15a36b28c3eca426afac31bdacd0b1dce1ba4fd",
         claims=(Claim("mnist", "test", 0.9932),),
@@ -59,13 +63,14 @@ MODELS: dict[str, ModelEntry] = {
         classes=10,
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2430, 0.2610),
+        about="ResNet-20, 16 to 64 channels",
         weights="cifar10-resnet20.safetensors",
         sha256="2d59d5772e6c6542c3adf0f58b3a34f2848ee4c5277d3fe4f3304643e7d19da5",
         claims=(Claim("cifar10", "test", 0.8828),),
         command="geomrob train cifar10-resnet20 --seed 0",
         reference="He et al., Deep residual learning for image recognition, 2016, section 4.2, with 1x1 shortcuts.",
     ),
-}
+} | ZOO
 
 
 def load(name: str, *, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
@@ -82,8 +87,8 @@ def load(name: str, *, weights: str | Path | None = None, device: str | torch.de
         The model. It is a fresh one on each call.
 
     Raises:
-        UsageError: Unknown name, a factory that fails, weights that are missing, damaged or of another model, no such
-            device.
+        UsageError: Unknown name, a factory that fails, weights that are missing, damaged or of another model, a row
+            that has none and none given, no such device.
 
     Example:
         >>> model = load("fmnist-lenet")
@@ -94,6 +99,11 @@ def load(name: str, *, weights: str | Path | None = None, device: str | torch.de
     if weights is not None:
         load_weights(model, weights)
     elif name in MODELS:
+        if not MODELS[name].weights:
+            raise UsageError(
+                f"weights must be given for {name}, which ships with none; got no file: train it with "
+                f"`{MODELS[name].command}` and name its model.safetensors"
+            )
         load_weights(model, ASSETS / MODELS[name].weights, sha256=MODELS[name].sha256)
     return move(model, device).eval().requires_grad_(False)
 

@@ -20,7 +20,8 @@ class ModelEntry:
     """How a model is built, what it takes, which weights it ships with and what they are worth.
 
     `builder` is called with shape, classes, mean and std and returns an untrained model that takes images in [0, 1].
-    `weights` is a file of `geomrob/assets`, `sha256` its digest, `command` what made it.
+    `about` says in a few words what it is. `command` trains it; `weights` is the file of `geomrob/assets` that came of
+    it, `sha256` its digest and `claims` what it is worth. A row without weights is there to be trained.
     """
 
     builder: Callable[..., nn.Module]
@@ -28,8 +29,9 @@ class ModelEntry:
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    weights: str
-    sha256: str
-    claims: tuple[Claim, ...]
+    about: str
     command: str
     reference: str
+    weights: str = ""
+    sha256: str = ""
+    claims: tuple[Claim, ...] = ()

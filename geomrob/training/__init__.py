@@ -2,7 +2,21 @@
 
 from geomrob.training.evaluate import accuracy
 from geomrob.training.fit import Epoch, Fitted, fit
-from geomrob.training.recipe import Options, Recipe, read_recipe
+from geomrob.training.parts import Adversarial, Hebbian, Similarity
+from geomrob.training.read import read_recipe
+from geomrob.training.recipe import Options, Recipe
 from geomrob.training.report import report
 
-__all__ = ["Epoch", "Fitted", "Options", "Recipe", "accuracy", "fit", "read_recipe", "report"]
+__all__ = [
+    "Adversarial",
+    "Epoch",
+    "Fitted",
+    "Hebbian",
+    "Options",
+    "Recipe",
+    "Similarity",
+    "accuracy",
+    "fit",
+    "read_recipe",
+    "report",
+]

@@ -7,14 +7,17 @@ from torch import Tensor
 from geomrob.arrays import Images
 
 
-def crop_and_flip(images: Images, *, crop: int, flip: bool, generator: torch.Generator) -> Images:
-    """Return each image shifted by up to `crop` pixels either way (black comes in) and, half of the time, mirrored.
+def crop_and_flip(
+    images: Images, *, crop: int, flip: bool, generator: torch.Generator, padding: str = "black"
+) -> Images:
+    """Return each image shifted by up to `crop` pixels either way (`padding` comes in) and, half of the time, mirrored.
 
     Args:
         images: (N, C, H, W) in [0, 1].
         crop: Largest shift, 0 for none.
         flip: Whether to mirror left to right with probability 1/2.
         generator: On the CPU; every image takes one draw for each of the three, whatever the options.
+        padding: What comes in at the border: `black`, or the image `reflect`ed there.
 
     Example:
         >>> crop_and_flip(torch.ones(4, 1, 2, 2), crop=0, flip=True, generator=torch.Generator()).sum().item()
@@ -27,7 +30,7 @@ def crop_and_flip(images: Images, *, crop: int, flip: bool, generator: torch.Gen
     rows = down + torch.arange(height)
     columns = torch.arange(width).expand(count, width)
     columns = right + torch.where(mirrored, columns.flip(1), columns)
-    padded = F.pad(images, [crop] * 4)
+    padded = F.pad(images, [crop] * 4, mode="reflect" if padding == "reflect" else "constant")
     pick = [torch.arange(count)[:, None, None, None], torch.arange(channels)[:, None, None]]
     pick += [rows[:, None, :, None], columns[:, None, None, :]]
     return padded[tuple(_to(index, images) for index in pick)]

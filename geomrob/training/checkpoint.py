@@ -1,9 +1,12 @@
 """The folder of a training: everything needed to go on after a kill, in one file, and what others want to read.
 
-state.safetensors   weights, momentum, best weights so far, history: written last, whole or not at all
-model.safetensors   the best weights so far
-last.safetensors    the weights after the last finished epoch
-log.jsonl           one line an epoch
+state.safetensors      weights, what optimiser and objective keep, best weights so far, history: written last
+model.safetensors      the best weights so far
+last.safetensors       the weights after the last finished epoch
+objective.safetensors  what the objective trained or kept beside the model, if anything (layer weights of a regulariser)
+log.jsonl              one line an epoch
+
+Each file is there whole or not at all.
 """
 
 import dataclasses
@@ -19,6 +22,8 @@ from torch import Tensor
 from geomrob.arrays import UsageError
 from geomrob.files import write_atomic
 
+GROUPS = ("weights", "slots", "objective", "average", "best")
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -33,11 +38,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class State:
-    """A training between two epochs. `run` says which training; only the same one may go on from here."""
+    """A training between two epochs. `run` says which training; only the same one may go on from here.
+
+    `slots` is what the optimiser keeps of each parameter, `average` the running mean of the weights, if one is kept.
+    """
 
     run: str
     weights: dict[str, Tensor]
-    momentum: dict[str, Tensor]
+    slots: dict[str, Tensor]
+    objective: dict[str, Tensor]
+    average: dict[str, Tensor]
     best: dict[str, Tensor]
     best_epoch: int
     history: tuple[Epoch, ...]
@@ -48,10 +58,12 @@ def write(folder: Path, state: State) -> None:
     facts = {"run": json.loads(state.run), "best_epoch": state.best_epoch}
     lines = [json.dumps(dataclasses.asdict(epoch)) for epoch in state.history]
     write_atomic(folder / "model.safetensors", export(state.best, facts | {"epoch": state.best_epoch}))
-    write_atomic(folder / "last.safetensors", export(state.weights, facts | {"epoch": len(state.history)}))
+    last = facts | {"epoch": len(state.history)}
+    write_atomic(folder / "last.safetensors", export(state.average or state.weights, last))
+    if state.objective:
+        write_atomic(folder / "objective.safetensors", export(state.objective, last))
     write_atomic(folder / "log.jsonl", "".join(line + "\n" for line in lines).encode())
-    groups = {"weights": state.weights, "momentum": state.momentum, "best": state.best}
-    tensors = {f"{group}:{key}": value for group, values in groups.items() for key, value in values.items()}
+    tensors = {f"{group}:{key}": value for group in GROUPS for key, value in getattr(state, group).items()}
     write_atomic(folder / "state.safetensors", export(tensors, facts | {"history": lines}))
 
 
@@ -76,7 +88,7 @@ def read(folder: Path, run: str) -> State | None:
         facts = json.loads(header["__metadata__"]["geomrob"])
         tensors = load(data)
         history = tuple(Epoch(**json.loads(line)) for line in facts["history"])
-        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "momentum": {}, "best": {}}
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in GROUPS}
         for key, value in tensors.items():
             group, _, name = key.partition(":")
             groups[group][name] = value

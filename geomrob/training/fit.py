@@ -12,17 +12,17 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.arrays import UsageError
 from geomrob.data.entry import Samples
-from geomrob.training import checkpoint
+from geomrob.training import checkpoint, optimizer
 from geomrob.training.augment import crop_and_flip
+from geomrob.training.average import Average
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
+from geomrob.training.objective import Objective
 from geomrob.training.recipe import Options
-from geomrob.training.schedule import rate
 
 Progress: TypeAlias = Callable[[int, int, int, float], None]
 
@@ -36,6 +36,23 @@ class Fitted:
     history: tuple[Epoch, ...]
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What changes from step to step."""
+
+    model: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    average: Average | None
+    options: Options
+    device: torch.device
+
+    def named(self) -> list[tuple[str, Tensor]]:
+        """Return every trained tensor with a name of its own."""
+        named: list[tuple[str, Tensor]] = [(f"model.{key}", value) for key, value in self.model.named_parameters()]
+        return named + [(f"objective.{key}", value) for key, value in self.objective.named_parameters()]
+
+
 def fit(
     model: nn.Module,
     train: Samples,
@@ -46,7 +63,7 @@ def fit(
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Return the model trained by SGD on cross-entropy, with the weights of its best epoch on held-out images.
+    """Return the model, trained on cross-entropy and the parts that the options name, in its best epoch.
 
     Every draw of an epoch (order, augmentation, dropout) comes from (seed, epoch), so a training that is killed and
     resumed ends where an uninterrupted one does. The global generators are as before afterwards.
@@ -81,37 +98,42 @@ def fit(
     options = options or Options()
     trained, held_out = _hold_out(train, options.held_out, seed)
     facts = {"data": train.name, "images": len(train), "seed": seed, "options": dataclasses.asdict(options)}
-    run = json.dumps(facts, sort_keys=True)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trainable:
-        raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
-    if options.channels_last:
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.SGD(
-        trainable, lr=options.max_rate, momentum=options.momentum, weight_decay=options.weight_decay
-    )
-    state = State(run, {}, {}, {}, 0, ())
+    training = _prepare(model, options)
+    state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:
         _make(out)
-        stored = checkpoint.read(out, run) if resume else None
+        stored = checkpoint.read(out, state.run) if resume else None
         if stored is not None:
             state = stored
-            _restore(model, optimizer, state)
+            _restore(training, state, len(state.history) * math.ceil(len(trained) / options.batch))
     try:
         for epoch in range(len(state.history) + 1, options.epochs + 1):
             start = time.perf_counter()
             model.train()
-            loss, last_rate = _one_epoch(model, optimizer, trained, options, epoch, seed, progress)
-            share = accuracy(model, held_out) if held_out else math.nan
+            loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
+            with training.average or contextlib.nullcontext():
+                share = accuracy(model, held_out) if held_out else math.nan
             line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
-            state = _next_state(state, model, optimizer, line)
+            state = _next_state(state, training, line)
             if out is not None:
                 checkpoint.write(out, state)
         model.load_state_dict(state.best)
     finally:
-        optimizer.zero_grad(set_to_none=True)
+        training.optimizer.zero_grad(set_to_none=True)
         model.eval()
     return Fitted(model, state.best_epoch, state.history)
+
+
+def _prepare(model: nn.Module, options: Options) -> _Training:
+    """Return a training before its first step."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
+    if options.channels_last:
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = next(model.parameters()).device
+    objective = Objective(options).to(device)
+    average = Average(model, options.ema) if options.ema else None
+    return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
 
 
 def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples | None]:
@@ -124,16 +146,10 @@ def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples |
 
 
 def _one_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.SGD,
-    trained: Samples,
-    options: Options,
-    epoch: int,
-    seed: int,
-    progress: Progress | None,
+    training: _Training, trained: Samples, epoch: int, seed: int, progress: Progress | None
 ) -> tuple[float, float]:
     """Train on every image once; return the mean loss and the last rate."""
-    device = next(model.parameters()).device
+    options, device = training.options, training.device
     generator = _generator(seed, epoch)
     batches = torch.randperm(len(trained), generator=generator).split(options.batch)
     total, now = 0.0, 0.0
@@ -141,11 +157,14 @@ def _one_epoch(
         for step, positions in enumerate(batches):
             images, labels = trained.images[positions].to(device), trained.labels[positions].to(device)
             if options.crop or options.flip:
-                images = crop_and_flip(images, crop=options.crop, flip=options.flip, generator=generator)
+                images = crop_and_flip(
+                    images, crop=options.crop, flip=options.flip, padding=options.padding, generator=generator
+                )
             if options.channels_last:
                 images = images.to(memory_format=torch.channels_last)
-            now = rate((epoch - 1) * len(batches) + step, options.epochs * len(batches), options)
-            loss = _one_step(model, optimizer, images, labels, now, options.clip)
+            place = (epoch - 1) * len(batches) + step
+            now = optimizer.set_rate(training.optimizer, place, options.epochs * len(batches), options)
+            loss = _one_step(training, images, labels, generator)
             if not math.isfinite(loss):
                 raise UsageError(f"loss must stay finite; got {loss} in epoch {epoch}: lower max_rate or clip")
             total += loss * len(positions)
@@ -154,18 +173,18 @@ def _one_epoch(
     return total / len(trained), now
 
 
-def _one_step(
-    model: nn.Module, optimizer: torch.optim.SGD, images: Tensor, labels: Tensor, now: float, clip: float
-) -> float:
-    """Take one step of SGD at rate `now`; return the loss before it."""
-    loss = F.cross_entropy(model(images), labels)
-    optimizer.zero_grad()
+def _one_step(training: _Training, images: Tensor, labels: Tensor, generator: torch.Generator) -> float:
+    """Take one step; return the loss before it."""
+    mixed = training.options.mixed and training.device.type == "cuda"
+    training.optimizer.zero_grad()
+    with torch.autocast(training.device.type, torch.bfloat16, enabled=mixed):
+        loss = training.objective(training.model, images, labels, generator)
     loss.backward()
-    if clip:
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
-    for group in optimizer.param_groups:
-        group["lr"] = now
-    optimizer.step()
+    if training.options.clip:
+        nn.utils.clip_grad_norm_([tensor for _, tensor in training.named()], training.options.clip)
+    training.optimizer.step()
+    if training.average is not None:
+        training.average.update()
     return float(loss.detach())
 
 
@@ -190,28 +209,28 @@ def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in tensors.items()}
 
 
-def _next_state(before: State, model: nn.Module, optimizer: torch.optim.SGD, line: Epoch) -> State:
+def _next_state(before: State, training: _Training, line: Epoch) -> State:
     """Return the state after one more epoch; a tie on the held-out images goes to the later epoch."""
-    weights = _copy(model.state_dict())
-    slots = {key: optimizer.state.get(parameter, {}) for key, parameter in model.named_parameters()}
-    momentum = _copy({key: slot["momentum_buffer"] for key, slot in slots.items() if "momentum_buffer" in slot})
+    weights, kept = _copy(training.model.state_dict()), _copy(training.objective.state_dict())
+    average = {} if training.average is None else training.average.state()
     score = max((epoch.held_out for epoch in before.history), default=-math.inf)
     better = not line.held_out < score
-    best, best_epoch = (weights, line.epoch) if better else (before.best, before.best_epoch)
-    return State(before.run, weights, momentum, best, best_epoch, (*before.history, line))
+    best, best_epoch = (average or weights, line.epoch) if better else (before.best, before.best_epoch)
+    slots = optimizer.slots(training.optimizer, training.named())
+    return State(before.run, weights, slots, kept, average, best, best_epoch, (*before.history, line))
 
 
-def _restore(model: nn.Module, optimizer: torch.optim.SGD, state: State) -> None:
-    """Put weights and momentum of a stored state back."""
+def _restore(training: _Training, state: State, steps: int) -> None:
+    """Put everything that a state, stored after so many steps, holds back."""
     try:
-        model.load_state_dict(state.weights)
+        training.model.load_state_dict(state.weights)
+        training.objective.load_state_dict(state.objective)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise UsageError(f"out must hold a training of this model; got {reason}: choose another folder") from None
-    for key, parameter in model.named_parameters():
-        if key in state.momentum:
-            slot = torch.empty_like(parameter).copy_(state.momentum[key])
-            optimizer.state[parameter]["momentum_buffer"] = slot.detach()
+    if training.average is not None:
+        training.average.restore(state.average, steps)
+    optimizer.put_back(training.optimizer, training.named(), state.slots)
 
 
 def _make(out: Path) -> None:

@@ -1,21 +1,15 @@
-"""A recipe: every number of one training, read from a small TOML file."""
+"""A recipe: every number of one training."""
 
-import dataclasses
 import math
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from geomrob.arrays import UsageError, unknown
+from geomrob.training.parts import Adversarial, Hebbian, Similarity
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
-
-FOLDER = Path(__file__).resolve().parent / "recipes"
-SCHEDULES = ("triangular", "one-cycle", "constant")
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("triangular", "one-cycle", "step", "two-cycle", "constant")
+DECAYS = ("all", "weights")
+PADDINGS = ("black", "reflect")
 
 
 @dataclass(frozen=True)
@@ -27,15 +21,32 @@ class Options:
         epochs: Passes over the training images, at least 1.
         batch: Images a step, at least 1.
         max_rate: Largest learning rate.
-        schedule: `triangular` rises linearly from 0 to `max_rate` at the share `peak` of all steps and falls linearly
-            to 0; `one-cycle` rises and falls along half cosines; `constant` stays.
+        schedule: `triangular` rises linearly from `start_rate` to `max_rate` at the share `peak` of all steps and falls
+            linearly to `final_rate`; `one-cycle` rises and falls along half cosines; `step` multiplies the rate by
+            `factor` after each epoch of `milestones`; `two-cycle` multiplies it by `factor` in each of `phases` equal
+            phases, and starts again at half time; `constant` stays.
         peak: Where the schedule is highest, share of all steps in (0, 1).
+        start_rate: Of `triangular` and `one-cycle`.
+        final_rate: Likewise.
+        milestones: Of `step`: epochs, rising.
+        factor: Of `step` and `two-cycle`, above 0.
+        phases: Of `two-cycle`, in each half of the training.
+        optimizer: `sgd`, or `adam` with its usual moments (0.9, 0.999); the momentum entries are those of SGD.
         momentum: Of SGD, in [0, 1).
+        low_momentum: Momentum where the rate of a `triangular` or `one-cycle` schedule is highest; 0 keeps `momentum`.
+        nesterov: Whether the momentum looks ahead.
         weight_decay: Added to the gradient, times the parameter.
+        decay: `all` parameters decay, or only `weights`: no vectors (biases, batch normalisation, inhibition).
         clip: Largest l2 norm of the whole gradient; 0 does not clip.
         crop: Augmentation: pixels of black padding on each side before a random crop; 0 for none.
+        padding: What the crop shifts in, `black` or the `reflect`ed image.
         flip: Augmentation: mirror each image left to right with probability 1/2.
         channels_last: Memory layout; faster for convolutions with many channels.
+        mixed: Half precision (bfloat16) where it is safe; on a GPU only.
+        ema: Decay of a running mean of the weights, in [0, 1); it is what is kept and measured. 0 keeps none.
+        adversarial: The table `[adversarial]`, see there.
+        hebbian: The table `[hebbian]`, see there.
+        similarity: The table `[similarity]`, see there.
 
     Raises:
         UsageError: A value of the wrong type or out of its range.
@@ -51,18 +62,36 @@ class Options:
     max_rate: float = 0.21
     schedule: str = "triangular"
     peak: float = 0.4
+    start_rate: float = 0.0
+    final_rate: float = 0.0
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    phases: int = 5
+    optimizer: str = "sgd"
     momentum: float = 0.9
+    low_momentum: float = 0.0
+    nesterov: bool = False
     weight_decay: float = 5e-4
+    decay: str = "all"
     clip: float = 0.5
     crop: int = 0
+    padding: str = "black"
     flip: bool = False
     channels_last: bool = False
+    mixed: bool = False
+    ema: float = 0.0
+    adversarial: Adversarial | None = None
+    hebbian: Hebbian | None = None
+    similarity: Similarity | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with, in one sentence."""
-        if self.schedule not in SCHEDULES:
-            raise unknown("schedule", self.schedule, SCHEDULES)
-        for name, low in {"held_out": 0, "epochs": 1, "batch": 1, "clip": 0, "crop": 0, "weight_decay": 0}.items():
+        words = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "decay": DECAYS, "padding": PADDINGS}
+        for name, table in words.items():
+            if getattr(self, name) not in table:
+                raise unknown(name, getattr(self, name), table)
+        least = {"held_out": 0, "epochs": 1, "batch": 1, "clip": 0, "crop": 0, "weight_decay": 0, "phases": 1}
+        for name, low in {**least, "start_rate": 0, "final_rate": 0}.items():
             if not getattr(self, name) >= low:
                 raise UsageError(f"{name} of a recipe must be at least {low}; got {getattr(self, name)}: raise it")
         if not (0 < self.peak < 1 and 0 <= self.momentum < 1 and 0 < self.max_rate < math.inf):
@@ -70,6 +99,11 @@ class Options:
             raise UsageError(
                 f"peak must lie in (0, 1), momentum in [0, 1), max_rate above 0; got {found}: correct them"
             )
+        if not (0 <= self.low_momentum < 1 and 0 <= self.ema < 1 and 0 < self.factor < math.inf):
+            found = f"low_momentum {self.low_momentum}, ema {self.ema}, factor {self.factor}"
+            raise UsageError(f"low_momentum and ema must lie in [0, 1), factor above 0; got {found}: correct them")
+        if self.schedule == "step" and (not self.milestones or list(self.milestones) != sorted(set(self.milestones))):
+            raise UsageError(f"milestones of a step schedule must be rising epochs; got {self.milestones}: name them")
 
 
 @dataclass(frozen=True)
@@ -94,44 +128,3 @@ class Recipe:
         """Refuse what is no recipe, in one sentence."""
         if self.samples < 0:
             raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: raise it")
-
-
-def _check_type(entry: "dataclasses.Field[Any]", value: object) -> None:
-    """Refuse a value that is not of the type of its field; an int is a float, a bool is no number."""
-    if type(value) is not entry.type and not (entry.type is float and type(value) is int):
-        wanted = getattr(entry.type, "__name__", str(entry.type))
-        raise UsageError(f"{entry.name} of a recipe must be of type {wanted}; got {value!r}: correct the recipe")
-
-
-def read_recipe(name: str | Path) -> Recipe:
-    """Return a recipe of geomrob by its name, or the one in a `.toml` file.
-
-    Raises:
-        UsageError: Unknown name, missing or malformed file, unknown or unfit entry.
-
-    Example:
-        >>> read_recipe("fmnist-lenet").options.max_rate
-        0.21
-    """
-    path = Path(name)
-    if path.suffix != ".toml":
-        names = sorted(file.stem for file in FOLDER.glob("*.toml"))
-        if str(name) not in names:
-            raise unknown("recipe", str(name), names)
-        path = FOLDER / f"{name}.toml"
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"recipe must be a readable TOML file; got {error} from {path}: correct it") from None
-    how = {entry.name: entry for entry in dataclasses.fields(Options)}
-    what = {entry.name: entry for entry in dataclasses.fields(Recipe) if entry.name != "options"}
-    known = what | how
-    for key, value in content.items():
-        if key not in known:
-            raise unknown("entry of a recipe", key, known)
-        _check_type(known[key], value)
-    for key in ("model", "data"):
-        if key not in content:
-            raise UsageError(f"recipe must name its {key}; got none in {path}: add a line {key} = ...")
-    options = Options(**{key: value for key, value in content.items() if key in how})
-    return Recipe(**{key: value for key, value in content.items() if key in what}, options=options)

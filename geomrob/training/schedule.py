@@ -1,4 +1,4 @@
-"""The learning rate of each step."""
+"""The learning rate, and the momentum, of each step."""
 
 import math
 
@@ -11,17 +11,34 @@ def rate(step: int, steps: int, options: Options) -> float:
     Args:
         step: From 0 to `steps` - 1.
         steps: Of the whole training.
-        options: `schedule`, `max_rate` and `peak` are used.
+        options: The schedule and its numbers.
 
     Example:
         >>> [round(rate(step, 5, Options(max_rate=0.2, peak=0.5)), 3) for step in range(5)]
         [0.04, 0.12, 0.2, 0.12, 0.04]
     """
     position = (step + 0.5) / steps
-    rising = position < options.peak
-    height = position / options.peak if rising else (1 - position) / (1 - options.peak)
     if options.schedule == "constant":
         return options.max_rate
-    if options.schedule == "one-cycle":
-        return options.max_rate * (1 - math.cos(math.pi * height)) / 2
-    return options.max_rate * height
+    if options.schedule == "step":
+        passed = sum(position * options.epochs >= epoch for epoch in options.milestones)
+        return options.max_rate * options.factor**passed
+    if options.schedule == "two-cycle":
+        phase = math.floor(2 * position * options.phases) % options.phases
+        return options.max_rate * options.factor**phase
+    outer = options.start_rate if position < options.peak else options.final_rate
+    return outer + (options.max_rate - outer) * _height(position, options)
+
+
+def momentum(step: int, steps: int, options: Options) -> float:
+    """Return the momentum of one step: lowest where the rate is highest, if the recipe names a lowest one."""
+    if not options.low_momentum:
+        return options.momentum
+    height = _height((step + 0.5) / steps, options)
+    return options.momentum + (options.low_momentum - options.momentum) * height
+
+
+def _height(position: float, options: Options) -> float:
+    """Return how high the cycle is at a share of the training: 0 at both ends, 1 at the peak."""
+    height = position / options.peak if position < options.peak else (1 - position) / (1 - options.peak)
+    return (1 - math.cos(math.pi * height)) / 2 if options.schedule == "one-cycle" else height

@@ -42,3 +42,9 @@ def test_the_memory_layout_may_be_anything():
     images = torch.rand(5, 3, 4, 4)
     other = images.to(memory_format=torch.channels_last)
     assert torch.equal(drawn(images, crop=1, flip=True), drawn(other, crop=1, flip=True))
+
+
+def test_the_border_may_be_a_reflection():
+    images = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(1)) + 0.1
+    assert bool((drawn(images, crop=2, flip=False, padding="reflect") > 0).all())
+    assert not bool((drawn(images, crop=2, flip=False) > 0).all())

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -9,7 +10,7 @@ from geomrob.arrays import UsageError
 from geomrob.data import load
 from geomrob.data.entry import Samples
 from geomrob.models import build
-from geomrob.training import Options, accuracy, fit
+from geomrob.training import Adversarial, Options, accuracy, fit
 
 FEW = Options(epochs=3, batch=16, held_out=20, max_rate=0.05, crop=1, flip=True)
 
@@ -82,6 +83,53 @@ def test_resuming_equals_an_uninterrupted_training(tmp_path, clothes, make):
         torch.testing.assert_close(resumed.model.state_dict()[key], value, rtol=0, atol=1e-6)
     assert resumed.best_epoch == straight.best_epoch
     assert [epoch.loss for epoch in resumed.history] == pytest.approx([epoch.loss for epoch in straight.history])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(optimizer="adam", max_rate=1e-3, schedule="step", milestones=(1,), epochs=3, batch=30, ema=0.9),
+        Options(adversarial=Adversarial(epsilon=0.5, steps=2), epochs=3, batch=40, nesterov=True, decay="weights"),
+    ],
+    ids=["adam-ema", "adversarial"],
+)
+def test_resuming_other_trainings_too(tmp_path, clothes, options):
+    straight = fit(dropping(), clothes, options, seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(dropping(), clothes, options, seed=5, out=tmp_path, progress=killed_after(1))
+    resumed = fit(dropping(), clothes, options, seed=5, out=tmp_path)
+    assert same(resumed.model, straight.model)
+    assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in straight.history]
+
+
+def test_adam_is_the_one_of_torch(clothes):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    twin = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    twin.load_state_dict(model.state_dict())
+    options = Options(epochs=2, batch=100, optimizer="adam", max_rate=0.01, schedule="constant", clip=0, weight_decay=0)
+    fit(model, clothes, options)
+    adam = torch.optim.Adam(twin.parameters(), lr=0.01)
+    for _ in range(2):
+        adam.zero_grad()
+        nn.functional.cross_entropy(twin(clothes.images), clothes.labels).backward()
+        adam.step()
+    for one, other in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_running_mean_of_the_weights_is_what_is_kept(tmp_path, clothes):
+    options = {"epochs": 2, "batch": 20, "max_rate": 0.1}
+    plain = fit(dropping(), clothes, Options(**options), seed=1).model
+    mean = fit(dropping(), clothes, Options(**options, ema=0.99), seed=1, out=tmp_path).model
+    assert not same(plain, mean)
+    assert float((plain[1].weight - mean[1].weight).detach().abs().max()) < 0.1
+
+
+def test_adversarial_training_trains_on_other_images(clothes):
+    options = Options(epochs=1, batch=50, max_rate=0.05)
+    plain = fit(dropping(), clothes, options)
+    robust = fit(dropping(), clothes, dataclasses.replace(options, adversarial=Adversarial(epsilon=2, steps=3)))
+    assert robust.history[0].loss > plain.history[0].loss
 
 
 def test_the_seed_decides_everything(clothes):

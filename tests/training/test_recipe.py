@@ -3,7 +3,9 @@ import pytest
 from geomrob.arrays import UsageError
 from geomrob.data import DATASETS
 from geomrob.models import MODELS
-from geomrob.training.recipe import FOLDER, Options, read_recipe
+from geomrob.training import Adversarial, Hebbian, Similarity
+from geomrob.training.read import FOLDER, read_recipe
+from geomrob.training.recipe import Options
 
 HEAD = 'model = "fmnist-lenet"\ndata = "mnist"\n'
 
@@ -31,6 +33,15 @@ def test_a_file_of_the_user(tmp_path):
     assert (recipe.model, recipe.data, recipe.split, recipe.samples) == ("fmnist-lenet", "mnist", "train", 0)
 
 
+def test_tables_become_parts(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + "[adversarial]\nepsilon = 2\n[hebbian]\nweights = [0.1, 1]\n[similarity]\nlayers = ['bn']\n")
+    options = read_recipe(path).options
+    assert options.adversarial == Adversarial(epsilon=2)
+    assert options.hebbian == Hebbian(weights=(0.1, 1))
+    assert options.similarity == Similarity(layers=("bn",))
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -45,6 +56,20 @@ def test_a_file_of_the_user(tmp_path):
         ("max_rate = inf", "max_rate above 0"),
         ('schedule = "onecycle"', "did you mean one-cycle"),
         ("epochs = ", "readable TOML file"),
+        ('optimizer = "sdg"', "did you mean sgd"),
+        ('schedule = "step"', "milestones of a step schedule must be rising epochs"),
+        ('schedule = "step"\nmilestones = [3, 2]', "must be rising epochs"),
+        ("milestones = [2.5]", "milestones of a recipe must be of type"),
+        ("milestones = 3", "milestones of a recipe must be of type"),
+        ("ema = 1.0", r"ema must lie in \[0, 1\)"),
+        ("adversarial = 1", r"write \[adversarial\] above its entries"),
+        ("[adversarial]\nepsilonn = 1", "did you mean epsilon"),
+        ('[adversarial]\nepsilon = "big"', r"epsilon of \[adversarial\] must be of type float"),
+        ("[hebbian]\nshare = 1.0", r"share in \(0, 1\)"),
+        ("[hebbian]\nweights = []", r"of \[hebbian\] must be at least 0"),
+        ("[similarity]\nthreshold = 1.0", "second < threshold < 1"),
+        ("[similarity]\npairs = 0", "pairs of .* at least 1"),
+        ('[similarity]\nscale = "papers"', "did you mean paper"),
     ],
 )
 def test_bad_recipes_are_refused_in_one_sentence(tmp_path, lines, words):

@@ -32,3 +32,25 @@ def test_one_cycle_follows_half_cosines():
 
 def test_a_constant_stays():
     assert set(rates(schedule="constant", max_rate=0.3)) == {0.3}
+
+
+def test_step_schedule_falls_after_its_milestones():
+    options = Options(schedule="step", epochs=10, milestones=(6, 8), factor=0.1, max_rate=1.0)
+    rates = [rate(step, 20, options) for step in range(20)]
+    assert rates == pytest.approx([1.0] * 12 + [0.1] * 4 + [0.01] * 4)
+
+
+def test_two_cycles_of_phases():
+    """Five phases of four epochs, twice, in forty epochs."""
+    options = Options(schedule="two-cycle", epochs=40, factor=0.3, phases=5, max_rate=0.1)
+    expected = [0.1 * 0.3 ** ((epoch % 20) // 4) for epoch in range(40)]
+    assert [rate(step, 40, options) for step in range(40)] == pytest.approx(expected)
+
+
+def test_a_cycle_may_start_and_end_above_zero():
+    """The middle of a step is half a step from either end."""
+    options = Options(schedule="one-cycle", start_rate=0.5, final_rate=0.1, max_rate=1.0, peak=0.5)
+    rates = [rate(step, 1000, options) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.5, abs=1e-4)
+    assert max(rates) == pytest.approx(1.0, abs=1e-4)
+    assert rates[-1] == pytest.approx(0.1, abs=1e-4)
