@@ -14,7 +14,7 @@ from geomrob.models.surgery import first_convolution, put_in_place, same_padding
 from geomrob.spectral.kernels import pull_kernel
 
 Pair = int | tuple[int, int]
-Inhibition = float | Literal["trainable"]
+Inhibition = float | str
 Border = Literal["zeros", "reflect", "replicate", "circular"]
 
 
@@ -234,7 +234,7 @@ def replace_first_conv(
         drawn = torch.rand(conv.out_channels, generator=torch.Generator().manual_seed(seed))
         new.inhibition = nn.Parameter(drawn.to(conv.weight))
     else:
-        new.inhibition = torch.full((conv.out_channels,), inhibition).to(conv.weight)
+        new.inhibition = torch.full_like(conv.weight[:, 0, 0, 0], _checked_inhibition(inhibition), requires_grad=False)
     put_in_place(model, conv, new.train(conv.training))
     return model
 

@@ -23,6 +23,8 @@ def first_convolution(model: nn.Module, layer: str | None = None) -> tuple[str, 
         raise UsageError(f"layer {found!r} must have a plain weight; got a parametrization: remove it first")
     if isinstance(conv.weight, nn.parameter.UninitializedParameter):
         raise UsageError(f"layer {found!r} must know its shape; got a lazy one: send one image through the model first")
+    if next(conv.children(), None) is not None:
+        raise UsageError(f"layer {found!r} must have nothing attached; got layers in it: replace first, then antialias")
     if not only_convolves(conv):
         raise UsageError(
             f"layer {found!r} must do no more than convolve; got {type(conv).__name__}: choose another one"
@@ -32,10 +34,10 @@ def first_convolution(model: nn.Module, layer: str | None = None) -> tuple[str, 
 
 def put_in_place(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
     """Put `new` wherever `model` has `old`, which may be under several names."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if child is old:
-                setattr(parent, name, new)
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if module is old:
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, new)
 
 
 def only_convolves(conv: nn.Conv2d) -> bool:
