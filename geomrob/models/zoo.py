@@ -20,12 +20,20 @@ VGG = "Simonyan, Zisserman, Very deep convolutional networks for large-scale ima
 
 SMALL_RESNET = partial(resnet, widths=(16, 32, 64), depths=(1, 1, 1), stem_kernel=5, stem_pool=2)
 SMALL_VGG = partial(vgg, plan=(16, "M", 24, 24, "M", 48, 48, "M"))
+NARROW_VGG16 = (12, 12, "M", 24, 24, "M", 48, 48, 48, "M", 96, 96, 96, "M", 96, 96, 96, "M")
 
 
 def _clothes(name: str, builder: Callable[..., nn.Module], about: str, reference: str, **weights: Any) -> ModelEntry:
     """Return the row of a model for Fashion-MNIST."""
     command = f"geomrob train {name} --seed 0"
     facts = {"shape": (1, 28, 28), "classes": 10, "mean": (0.2860,), "std": (0.3530,)}
+    return ModelEntry(builder=builder, about=about, command=command, reference=reference, **facts, **weights)
+
+
+def _photos(name: str, builder: Callable[..., nn.Module], about: str, reference: str, **weights: Any) -> ModelEntry:
+    """Return the row of a model for CIFAR-10."""
+    command = f"geomrob train {name} --seed 0"
+    facts = {"shape": (3, 32, 32), "classes": 10, "mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2430, 0.2610)}
     return ModelEntry(builder=builder, about=about, command=command, reference=reference, **facts, **weights)
 
 
@@ -81,5 +89,20 @@ ZOO: dict[str, ModelEntry] = {
     ),
     "fmnist-hah-no-threshold": _clothes(
         "fmnist-hah-no-threshold", partial(SMALL_VGG, hah=3, active=None), "as fmnist-hah, without the threshold", HAH
+    ),
+    "cifar10-pushpull-avg5": _photos(
+        "cifar10-pushpull-avg5",
+        partial(with_push_pull, partial(resnet, widths=(16, 32, 64), depths=(3, 3, 3)), average=5),
+        "ResNet-20, push-pull stem, 5x5 average, trained inhibition",
+        PUSH_PULL,
+    ),
+    "cifar10-hah": _photos(
+        "cifar10-hah", partial(vgg, plan=NARROW_VGG16, hah=6), "VGG-16 of 12 to 96 channels, six HaH blocks", HAH
+    ),
+    "cifar10-similarity": _photos(
+        "cifar10-similarity",
+        partial(resnet, widths=(12, 24, 48, 96), stem_kernel=7),
+        "ResNet-18 of 12 to 96 channels, pixel-similarity regulariser",
+        SIMILARITY,
     ),
 }
