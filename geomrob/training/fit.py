@@ -61,6 +61,7 @@ def fit(
     seed: int = 0,
     out: Path | None = None,
     resume: bool = True,
+    regularization: Samples | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Return the model, trained on cross-entropy and the parts that the options name, in its best epoch.
@@ -75,6 +76,7 @@ def fit(
         seed: Of everything random but the initial weights, which the model brings.
         out: Folder for the files that `geomrob.training.checkpoint` names; None writes none.
         resume: Whether to go on from the state in `out`; False starts afresh and overwrites it.
+        regularization: Images of the similarity part; None takes the training images. Ignored without that part.
         progress: Called after each step with (epoch, step, steps of the epoch, loss), all counted from 1.
 
     Returns:
@@ -97,8 +99,16 @@ def fit(
     """
     options = options or Options()
     trained, held_out = _hold_out(train, options.held_out, seed)
-    facts = {"data": train.name, "images": len(train), "seed": seed, "options": dataclasses.asdict(options)}
-    training = _prepare(model, options)
+    pool = trained if regularization is None else regularization
+    facts: dict[str, object] = {
+        "data": train.name,
+        "images": len(train),
+        "seed": seed,
+        "options": dataclasses.asdict(options),
+    }
+    if options.similarity is not None:
+        facts["regularization"] = {"data": pool.name, "images": len(pool)}
+    training = _prepare(model, options, pool.images)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:
         _make(out)
@@ -124,14 +134,14 @@ def fit(
     return Fitted(model, state.best_epoch, state.history)
 
 
-def _prepare(model: nn.Module, options: Options) -> _Training:
+def _prepare(model: nn.Module, options: Options, pool: Tensor) -> _Training:
     """Return a training before its first step."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
     if options.channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
-    objective = Objective(options).to(device)
+    objective = Objective(model, options, pool).to(device)
     average = Average(model, options.ema) if options.ema else None
     return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
 

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from geomrob.training.adversarial import adversarial_images
 from geomrob.training.hebbian import HebbianTerm
 from geomrob.training.recipe import Options
+from geomrob.training.similarity import SimilarityTerm, default_layers
 
 
 class Objective(nn.Module):
     """The loss of a batch. It is a module because a part may train weights of its own and keep running means.
 
     Args:
-        options: The parts are its tables `adversarial` and `hebbian`.
+        model: The model that will be trained.
+        options: The parts are its tables `adversarial`, `hebbian` and `similarity`.
+        images: (N, C, H, W) in [0, 1], from which the similarity part draws its pairs: the first of them.
 
     Raises:
         UsageError: A part does not fit the model, see there.
@@ -25,10 +28,26 @@ class Objective(nn.Module):
         statistics are updated once a step; with adversarial training, both see the adversarial images.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, model: nn.Module, options: Options, images: Tensor) -> None:
         super().__init__()
         self.adversarial = options.adversarial
         self.hebbian = options.hebbian
+        self.strength = 0.0
+        self.similarity: SimilarityTerm | None = None
+        if options.similarity is not None:
+            how = options.similarity
+            self.strength = how.strength
+            self.similarity = SimilarityTerm(
+                images[: how.images],
+                how.layers or default_layers(model),
+                target=how.target,
+                threshold=how.threshold,
+                second=how.second,
+                pairs=how.pairs,
+                scale=how.scale,
+                gray=how.gray,
+                forwards=how.forwards,
+            )
 
     def forward(self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss of one batch, to be minimised; whatever is drawn comes from `generator`."""
@@ -38,6 +57,8 @@ class Objective(nn.Module):
             loss = F.cross_entropy(model(images), labels)
         if reward is not None:
             loss = loss - reward.value()
+        if self.similarity is not None and self.strength:
+            loss = loss + self.strength * self.similarity(model, generator)
         return loss
 
     def _watch(self, model: nn.Module) -> "HebbianTerm | nullcontext[None]":

@@ -1,0 +1,179 @@
+"""The pixel-similarity regulariser: features of two images shall be as similar as their pixels say."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from geomrob.arrays import Images, UsageError, unknown
+from geomrob.training.pairs import PairTargets
+
+EDGE = 1e-5
+"""How far from -1 and 1 similarities are kept: there arctanh is infinite."""
+
+
+def similarity_loss(
+    similarities: Float[Tensor, " p"], targets: Float[Tensor, " p"], *, scale: str = "paper"
+) -> Float[Tensor, ""]:
+    """Return how far similarities are from their targets on the scale of arctanh.
+
+    `paper`: sum_p (arctanh S_p - arctanh T_p)^2 (eq. 3), arguments kept `EDGE` away from -1 and 1. `released`: the mean
+    over the pairs of (L(S) - L(T))^2 with L(t) = ln(1 + t + e) - ln(1 - t + e) = 2 arctanh t but for e = 1e-5.
+
+    Args:
+        similarities, targets: One a pair, in [-1, 1].
+        scale: `paper` or `released`.
+
+    References:
+        Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, eq. 3.
+
+    Differences:
+        The released loss is a mean and four times as large a pair: its strength 10 is 40 / pairs on the paper's scale.
+
+    Example:
+        >>> round(similarity_loss(torch.tensor([0.5]), torch.tensor([0.0])).item(), 4)
+        0.3017
+    """
+    inside = similarities.clamp(-1, 1)
+    if scale == "released":
+        return (_released(inside) - _released(targets)).square().mean()
+    limit = 1 - EDGE
+    return (inside.clamp(-limit, limit).atanh() - targets.clamp(-limit, limit).atanh()).square().sum()
+
+
+def _released(values: Tensor) -> Tensor:
+    return (1 + values + EDGE).log() - (1 - values + EDGE).log()
+
+
+def default_layers(model: nn.Module) -> tuple[str, ...]:
+    """Return the layers whose features are compared where a recipe names none: the stem and the stages of a ResNet.
+
+    Raises:
+        UsageError: The model has no `bn` and `stages`: its layers must be named.
+    """
+    stages = getattr(model, "stages", None)
+    if not isinstance(stages, nn.Sequential) or not hasattr(model, "bn"):
+        kind = type(model).__name__
+        raise UsageError(f"layers of [similarity] must be named for a model that is no ResNet of ours; got {kind}")
+    return ("bn", *(f"stages.{index}" for index in range(len(stages))))
+
+
+class SimilarityTerm(nn.Module):
+    """The similarity loss of a batch of pairs, with the weights of the layers and their running means.
+
+    S_ij = sum_l gamma_l S_ij^l, where S_ij^l is the cosine between the features of layer l, the running mean of each
+    channel subtracted, and gamma = softmax(logits) is trained with the network (eq. 4).
+
+    Args:
+        images: (N, C, H, W) in [0, 1] that the pairs are drawn from.
+        layers: Names of modules of the model; a ReLU is applied to what they give.
+        target, threshold, second, gray: As in `PairTargets`.
+        pairs: Pairs a batch.
+        scale: As in `similarity_loss`.
+        forwards: `joint` passes the 2 x `pairs` images at once, `separate` the first and the second of the pairs one
+            after the other, as released: batch normalisation then sees `pairs` images.
+        momentum: Of the running means; they start at 0.
+
+    Raises:
+        UsageError: As `PairTargets`; a layer that the model does not have, one without channels.
+
+    References:
+        Attias, Pehlevan, Obeid, 2024, eqs. 2-4; Li et al., Learning from brains how to regularize machines, 2019.
+
+    Differences:
+        The images are used as they are; the released code shifts and mirrors each of them once, at random.
+
+    Example:
+        >>> from geomrob.models import build
+        >>> model = build("fmnist-resnet8", seed=0)
+        >>> term = SimilarityTerm(torch.rand(8, 1, 28, 28), default_layers(model), pairs=4)
+        >>> term(model, torch.Generator().manual_seed(0)).ndim, term.gamma.tolist()
+        (0, [0.25, 0.25, 0.25, 0.25])
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        layers: Sequence[str],
+        *,
+        target: str = "threshold",
+        threshold: float = 0.8,
+        second: float = 0.0,
+        gray: bool = False,
+        pairs: int = 16,
+        scale: str = "paper",
+        forwards: str = "joint",
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        self.targets = PairTargets(images, target, threshold=threshold, second=second, gray=gray)
+        self.images = images
+        self.layers = tuple(layers)
+        self.pairs, self.scale, self.forwards, self.momentum = pairs, scale, forwards, momentum
+        self.logits = nn.Parameter(torch.zeros(len(self.layers)))
+        for index in range(len(self.layers)):
+            self.register_buffer(f"mean{index}", torch.zeros(0))
+
+    @property
+    def gamma(self) -> Tensor:
+        """The weights of the layers: at least 0, together 1."""
+        return self.logits.detach().softmax(0)
+
+    def forward(self, model: nn.Module, generator: torch.Generator) -> Tensor:
+        """Return the loss of freshly drawn pairs; in training mode the running means move on."""
+        first, second, targets = self.targets.draw(self.pairs, generator)
+        device = self.logits.device
+        halves = [self.images[half].to(device) for half in (first, second)]
+        if self.forwards == "joint":
+            both = [features.chunk(2) for features in self._features(model, torch.cat(halves))]
+        else:
+            both = list(zip(*(self._features(model, half) for half in halves), strict=True))
+        weights = self.logits.softmax(0)
+        total = torch.zeros(len(first), device=device)
+        for index, (one, other) in enumerate(both):
+            mean = self._mean(index, one, other)
+            total = total + weights[index] * F.cosine_similarity((one - mean).flatten(1), (other - mean).flatten(1))
+        return similarity_loss(total, targets.to(device), scale=self.scale)
+
+    def _features(self, model: nn.Module, images: Tensor) -> list[Tensor]:
+        """Return what the layers give, rectified, as float32."""
+        found: dict[str, Tensor] = {}
+        handles = []
+        names = {name for name, _ in model.named_modules()}
+        try:
+            for name in self.layers:
+                if name not in names:
+                    raise unknown("layer of [similarity]", name, names)
+
+                def keep(_module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
+                    found[name] = output.relu().float()
+
+                handles.append(model.get_submodule(name).register_forward_hook(keep))
+            model(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return [found[name] for name in self.layers]
+
+    def _mean(self, index: int, *halves: Tensor) -> Tensor:
+        """Return the running mean of each channel, (1, C, 1, 1), after it has seen these features in training."""
+        mean: Tensor = getattr(self, f"mean{index}")
+        if not mean.numel():
+            mean = halves[0].new_zeros(halves[0].shape[1])
+        if self.training:
+            for half in halves:
+                places = [axis for axis in range(half.ndim) if axis != 1]
+                mean = self.momentum * mean + (1 - self.momentum) * half.detach().mean(places)
+            setattr(self, f"mean{index}", mean)
+        return mean.reshape(1, -1, *[1] * (halves[0].ndim - 2))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Take running means of any length over: they are empty until the first batch has passed."""
+        for index in range(len(self.layers)):
+            stored = state_dict.get(f"{prefix}mean{index}")
+            if stored is not None:
+                setattr(self, f"mean{index}", torch.zeros_like(stored, device=self.logits.device))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
