@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input, conv2d_weight
 from torch.utils.hooks import RemovableHandle
 
 from geomrob.arrays import UsageError, unknown
-from geomrob.models.hah import HaHBlock, hebbian_cost
+from geomrob.models.hah import HaHBlock, WeightNormConv2d, normalized_weight
+from geomrob.models.hebbian import hebbian_cost, hebbian_gradient
 
 GRADIENTS = ("paper", "local")
 
@@ -38,7 +41,6 @@ class HebbianTerm:
         that running statistics of batch normalisation move twice a step; here one pass serves both.
 
     Example:
-        >>> import torch
         >>> block = HaHBlock(1, 10)
         >>> with HebbianTerm(block, (0.5,)) as term:
         ...     features = block(torch.rand(2, 1, 8, 8))
@@ -90,10 +92,44 @@ class HebbianTerm:
     def _listener(self, weight: float) -> Any:
         """Return the hook that adds the term of one block."""
 
-        def listen(conv: nn.Module, inputs: tuple[Tensor], projections: Tensor) -> None:
-            if self.gradients == "local":
-                # Past the hooks: conv.forward, not conv(...), which would listen to itself.
-                projections = conv.forward(inputs[0].detach())
-            self.terms.append(weight * hebbian_cost(projections, share=self.share, balance=self.balance))
+        def listen(conv: WeightNormConv2d, inputs: tuple[Tensor], projections: Tensor) -> Tensor | None:
+            if self.gradients == "paper":
+                cost = hebbian_cost(projections, share=self.share, balance=self.balance)
+            else:
+                filters, padding = normalized_weight(conv.weight), cast("tuple[int, int]", conv.padding)
+                projections, cost = _OwnCost.apply(
+                    inputs[0], filters, projections.detach(), padding, self.share, self.balance
+                )
+            self.terms.append(weight * cost)
+            return projections
 
         return listen
+
+
+class _OwnCost(torch.autograd.Function):
+    """A convolution that was done already, and its Hebbian cost, which only the filters shall feel.
+
+    Backwards, the filters receive both gradients in one product and the inputs that of the projections alone, so that
+    a layer-local cost takes no second convolution.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, filters: Tensor, projections: Tensor, padding: tuple[int, int], *how: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the projections as they came, and their cost."""
+        derivative = hebbian_gradient(projections, share=how[0], balance=how[1])
+        ctx.save_for_backward(inputs, filters, derivative)
+        ctx.padding = padding
+        return projections, torch.dot(projections.flatten(), derivative.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients by inputs and filters."""
+        inputs, filters, derivative = ctx.saved_tensors
+        passed, both = gradients[0], gradients[0] + gradients[1] * derivative
+        by_inputs = None
+        if ctx.needs_input_grad[0]:
+            by_inputs = conv2d_input(inputs.shape, filters, passed, padding=ctx.padding)
+        by_filters = conv2d_weight(inputs, filters.shape, both, padding=ctx.padding)
+        return by_inputs, by_filters, None, None, None, None
