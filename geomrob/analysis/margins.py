@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.analysis.tiles import measure, tile_size
-from geomrob.arrays import Images, Labels, Model, UsageError, check_images, check_norm, unknown
+from geomrob.arrays import Bounds, Images, Labels, Model, UsageError, check_images, check_norm, unknown
 from geomrob.attacks import ATTACKS
 from geomrob.attacks.attack import clean_logits
 from geomrob.attacks.calls import MEMORY, block_size, evaluating, scores
@@ -31,6 +31,7 @@ def margin_curve(
     method: str = "tight",
     norm: float = 2,
     tolerance: float = 1e-5,
+    allowed: Bounds | None = (0.0, 1.0),
     labels: Labels | None = None,
     indices: Labels | None = None,
     name: str = "model",
@@ -50,11 +51,13 @@ def margin_curve(
 
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
-        inputs: Images in [0, 1], on the model's device.
+        inputs: Images in `allowed`, on the model's device.
         subspaces: The bands, all of one basis.
         method: deepfool, superdeepfool, ddn or tight.
         norm: Norm of the distance; other than 2 only with deepfool.
         tolerance: Relative width to which the boundary is bracketed.
+        allowed: What the images must lie in, so that normalised ones are noticed; None for edited images, which may
+            leave [0, 1]. It bounds no search.
         labels: True classes, for the accuracy only; the predicted ones by default.
         indices: Position of each image in its source.
         name, data, band_kind: How the result calls model, data and bands.
@@ -69,7 +72,7 @@ def margin_curve(
         Distances bands x images, infinity where no boundary was found, with the reason in `status`.
 
     Raises:
-        UsageError: Images outside [0, 1], unknown method or option, a norm that the method does not minimise,
+        UsageError: Images outside `allowed`, unknown method or option, a norm that the method does not minimise,
             subspaces of another size than the images, labels or indices of another number, a model that is not
             deterministic or returns no finite (N, K) logits or no gradient.
 
@@ -88,7 +91,7 @@ def margin_curve(
         >>> margin_curve(model, torch.rand(5, 1, 8, 8), subspaces=bands).distances.shape
         torch.Size([3, 5])
     """
-    check_images(inputs)
+    check_images(inputs, allowed)
     _check_method(method, norm, options)
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))

@@ -37,15 +37,15 @@ def networks(names: Sequence[str], weights: Path | None, device: "torch.device")
     return {name: load(name, weights=weights, device=device) for name in names}
 
 
-def images(data: str, data_dir: Path | None, samples: int, seed: int) -> "Samples":
-    """Return the drawn images; files that were left out are told on stderr.
+def images(data: str, data_dir: Path | None, samples: int, seed: int, transform: str | None = None) -> "Samples":
+    """Return the drawn images, edited if there is a transform; files that were left out are told on stderr.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load
 
-    drawn = load(data, data_dir=data_dir, samples=samples, seed=seed)
+    drawn = load(data, data_dir=data_dir, samples=samples, seed=seed, transform=transform)
     if drawn.skipped:
         sys.stderr.write(f"note: left out {len(drawn.skipped)} files of {data}; the first: {drawn.skipped[0]}\n")
     return drawn

@@ -27,6 +27,7 @@ def margin(
     weights: Path | None = None,
     data: str = "fashion-mnist-1k",
     data_dir: Path | None = None,
+    transform: str | None = None,
     basis: str = "dct",
     bands: Literal["blocks", "diagonal", "grid", "rings"] = "blocks",
     size: int | None = None,
@@ -46,14 +47,15 @@ def margin(
 ) -> int:
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
-    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for norm 2,
-    examples.png.
+    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for norm 2
+    and images that are not transformed, examples.png.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
         weights: Weights of that model, .safetensors or .pt.
         data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
+        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
         basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
         bands: Which sets of basis vectors to measure: blocks along the diagonal, only their diagonal, all blocks (a
             map), or rings of equal frequency.
@@ -83,12 +85,12 @@ def margin(
     picture = write.check_picture(figure or out / "margin.png")
     place = console.resolve_device(device)
     networks = load.networks(model, weights, place)
-    drawn = load.images(data, data_dir, samples, seed)
+    drawn = load.images(data, data_dir, samples, seed, transform)
     load.check_fit(networks, drawn, place)
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
     about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
     how: dict[str, Any] = {"subspaces": subspaces, "method": method, "norm": norm, "seed": seed}
-    how["memory_bytes"] = bytes_at_once
+    how |= {"memory_bytes": bytes_at_once, "allowed": None if transform else (0.0, 1.0)}
     if budget is not None:
         how["budget"] = budget
     curves: list[MarginCurve] = []
@@ -99,7 +101,7 @@ def margin(
     files = write.write_curves(curves, out)
     if any(bool(curve.reached.any()) for curve in curves):
         files.append(write.write_picture(write.margin_figure(curves), picture))
-    if norm == 2:
+    if norm == 2 and transform is None:
         examples = _examples(networks[model[0]], drawn, subspaces, method, place)
         files.append(write.write_picture(examples, out / "examples.png"))
     report.tell(curves, files, as_json=json)

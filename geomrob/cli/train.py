@@ -33,7 +33,8 @@ def train(
     plan = training.read_recipe(recipe)
     folder = out or Path("trained") / Path(recipe).stem
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    images = data.load(plan.data, split=plan.split, data_dir=data_dir, samples=plan.samples or None, seed=seed)
+    count, edit = plan.samples or None, plan.transform or None
+    images = data.load(plan.data, split=plan.split, data_dir=data_dir, samples=count, seed=seed, transform=edit)
     model = models.move(models.build(plan.model, seed=seed), place)
     fitted = training.fit(model, images, plan.options, seed=seed, out=folder, resume=not fresh, progress=_Progress())
     show(training.report(fitted, plan, folder, data_dir), as_json=json)

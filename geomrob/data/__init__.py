@@ -7,7 +7,7 @@ import torch
 
 from geomrob.arrays import UsageError, unknown
 from geomrob.data import cifar, embedded, folder, idx
-from geomrob.data.entry import DatasetEntry, Samples, check_labels, order, to_images
+from geomrob.data.entry import DatasetEntry, Samples, check_labels, edited, order, to_images
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load"]
 
@@ -72,6 +72,7 @@ def load(
     data_dir: str | Path | None = None,
     samples: int | None = None,
     seed: int = 0,
+    transform: str | None = None,
 ) -> Samples:
     """Return images in [0, 1] with their labels, all of a split or a seeded draw from it.
 
@@ -83,21 +84,28 @@ def load(
             layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
         samples: How many images to draw without replacement, at least 1; None takes all in source order.
         seed: Of that draw, which is the same on every machine.
+        transform: An edit of the images, such as `lowpass:16` or `flip` (`geomrob.spectral.edits.transform`). Edited
+            images may leave [0, 1]; the name of the samples tells the edit.
 
     Returns:
         The samples. Files of a folder that cannot be read are left out and named in `skipped`.
 
     Raises:
-        UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1].
+        UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1],
+            unknown edit.
 
     Example:
         >>> clothes = load("fashion-mnist-1k", samples=20)
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    if str(name) not in DATASETS:
-        return _load_path(str(name), split, samples, seed)
-    name = str(name)
+    plain = _load_path if str(name) not in DATASETS else _load_row
+    found = plain(str(name), split, samples, seed, data_dir)
+    return found if transform is None else edited(found, transform)
+
+
+def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
+    """Return the samples of a row of the table."""
     entry = DATASETS[name]
     if split not in entry.splits:
         raise UsageError(
@@ -112,8 +120,8 @@ def load(
     return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
 
 
-def _load_path(name: str, split: str, samples: int | None, seed: int) -> Samples:
-    """Return the samples of an image folder or an `.npz` file."""
+def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | Path | None) -> Samples:
+    """Return the samples of an image folder or an `.npz` file, whose place is in its name."""
     path = Path(name).expanduser()
     if path.is_dir():
         return folder.read_folder(path, split, samples, seed)

@@ -1,7 +1,7 @@
 """What a data set is: the facts of one (`DatasetEntry`), the images read from one (`Samples`)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels, UsageError
+from geomrob.spectral.edits import transform
 
 Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
 Reader: TypeAlias = Callable[[Path, str], Arrays]
@@ -20,8 +21,8 @@ Reader: TypeAlias = Callable[[Path, str], Arrays]
 class Samples:
     """Images of one data set, in the order in which they were drawn.
 
-    `images` lie in [0, 1]; `indices` are positions in the source split (for an image folder, in its sorted list of
-    files); `skipped` names the files that could not be read, each with the reason.
+    `images` lie in [0, 1] unless they were edited (`edited`); `indices` are positions in the source split (for an image
+    folder, in its sorted list of files); `skipped` names the files that could not be read, each with the reason.
     """
 
     images: Images
@@ -85,6 +86,24 @@ def to_images(array: NDArray[np.generic]) -> Tensor:
     if array.dtype == np.uint8:
         floats /= np.float32(255)
     return torch.from_numpy(floats)
+
+
+def edited(samples: Samples, name: str) -> Samples:
+    """Return samples whose images are edited as `name` says; the name of the data set tells it.
+
+    The edit is computed in float64, a few images at a time, and rounded once.
+
+    Raises:
+        UsageError: No such edit (`geomrob.spectral.edits.transform`), or one that does not fit the images.
+
+    Example:
+        >>> one = Samples(torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), ("a",), torch.arange(1), "mine")
+        >>> edited(one, "lowpass:2").name
+        'mine (lowpass:2)'
+    """
+    edit = transform(name)
+    parts = [edit(part.double()).to(part.dtype) for part in samples.images.split(512)]
+    return replace(samples, images=torch.cat(parts), name=f"{samples.name} ({name})")
 
 
 def check_labels(labels: NDArray[np.integer], count: int, classes: Sequence[str], source: str) -> None:

@@ -115,6 +115,7 @@ class Recipe:
         data: A row of `DATASETS`, or a path that `geomrob.data.load` takes.
         split: Which split of it is trained on.
         samples: How many images are drawn from it, 0 for all.
+        transform: Edit of the images, trained on and tested on, such as `lowpass:16`; empty for none.
         options: How.
     """
 
@@ -122,6 +123,7 @@ class Recipe:
     data: str
     split: str = "train"
     samples: int = 0
+    transform: str = ""
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:

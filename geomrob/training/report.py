@@ -23,7 +23,8 @@ def report(fitted: Fitted, recipe: Recipe, folder: Path, data_dir: Path | None =
         "held_out_accuracy": round(best.held_out, 4) if recipe.options.held_out else None,
     }
     if recipe.split != "test" and recipe.data in DATASETS:
-        facts["test_accuracy"] = accuracy(fitted.model, load(recipe.data, data_dir=data_dir))
+        test = load(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
+        facts["test_accuracy"] = accuracy(fitted.model, test)
     facts["seconds"] = round(sum(epoch.seconds for epoch in fitted.history), 1)
     facts["weights"] = str(path)
     facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()

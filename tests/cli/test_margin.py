@@ -193,3 +193,13 @@ def test_the_folder_is_checked_even_where_the_picture_goes_elsewhere(run, tmp_pa
     code, _, err = run("margin", "--out", str(tmp_path / "file"), "--figure", str(tmp_path / "margin.svg"))
     assert code == 2
     assert "out must be a folder to write to" in err
+
+
+def test_transformed_images(run, tmp_path):
+    status, _, _ = run(*QUICK, "--transform", "flip")
+    assert status in (0, 3)
+    assert load(tmp_path / "out" / "margin.json", MarginCurve).data == "fashion-mnist-1k (flip)"
+    assert not (tmp_path / "out" / "examples.png").exists()
+    status, _, err = run(*QUICK, "--transform", "lowpass")
+    assert status == 2
+    assert "lowpass:SIZE" in err

@@ -10,6 +10,7 @@ import torch
 
 from geomrob.arrays import UsageError
 from geomrob.data import DATASETS, embedded, idx, load
+from geomrob.spectral.edits import low_pass
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,3 +108,14 @@ def test_full_sets_have_the_size_that_the_table_states(name, split):
     samples = load(name, split=split)
     assert samples.images.shape == (entry.splits[split], *entry.shape)
     assert len(samples.labels.unique()) == len(entry.classes)
+
+
+def test_edited_images_are_those_of_the_same_draw():
+    plain = load("fashion-mnist-1k", samples=6, seed=2)
+    edited = load("fashion-mnist-1k", samples=6, seed=2, transform="lowpass:14")
+    torch.testing.assert_close(edited.images, low_pass(plain.images, 14), atol=1e-5, rtol=0)
+    assert torch.equal(edited.indices, plain.indices)
+    assert edited.name == "fashion-mnist-1k (lowpass:14)"
+    assert edited.subset(torch.tensor([1])).name == edited.name
+    with pytest.raises(UsageError, match="did you mean flip"):
+        load("fashion-mnist-1k", transform="flp")

@@ -29,6 +29,16 @@ def test_it_trains_resumes_and_prints_where_the_weights_are(tmp_path, recipe, ca
     assert "sha256" in capsys.readouterr().out
 
 
+def test_it_trains_on_transformed_images(tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text(RECIPE + 'transform = "lowpass:14"\n')
+    assert main(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    assert "sha256" in capsys.readouterr().out
+    assert main(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    (tmp_path / "mine.toml").write_text(RECIPE)
+    assert main(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
+    assert "got another one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
