@@ -1,18 +1,23 @@
 """Pairs of images and how similar they should look to a network: drawn by index arithmetic, never listed."""
 
-import math
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.arrays import Images, UsageError
+from geomrob.arrays import Images, UsageError, unknown
 
 DRAWS = 10_000
 """Pairs looked at for each wanted one before a target is called empty."""
+
+BLOCK = 1_024
+"""Most pairs looked at together: their vectors are gathered, 12 KB each for photographs of 32 x 32."""
 
 
 def pair(number: Int64[Tensor, " p"], count: int) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]:
@@ -27,8 +32,9 @@ def pair(number: Int64[Tensor, " p"], count: int) -> tuple[Int64[Tensor, " p"], 
     second = ((1 + (1 + 8 * number.double()).sqrt()) / 2).floor().long()
     second = second - (second * (second - 1) // 2 > number).long()
     second = second + (second * (second + 1) // 2 <= number).long()
-    if bool((second >= count).any()):
-        raise UsageError(f"number must lie below {count * (count - 1) // 2}; got {int(number.max())}: draw below it")
+    if bool((number < 0).any() | (second >= count).any()):
+        found, last = f"[{int(number.min())}, {int(number.max())}]", count * (count - 1) // 2 - 1
+        raise UsageError(f"number must lie in 0 ... {last} for {count} images; got {found}: draw it there")
     return number - second * (second - 1) // 2, second
 
 
@@ -40,13 +46,13 @@ def centred(images: Images, *, gray: bool = False) -> Float[Tensor, "n d"]:
         gray: Whether the mean over the channels is taken first.
 
     Returns:
-        A row an image; all zeros where the image is the mean image.
+        A row an image; (almost) zeros where the image is the mean image.
 
     References:
         Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, section 4.
     """
     flat = (images.mean(1) if gray else images).flatten(1)
-    return torch.nn.functional.normalize(flat - flat.mean(0), dim=1)
+    return torch.nn.functional.normalize(flat - flat.mean(0), dim=1, eps=1e-5)
 
 
 def thresholded(similarity: Tensor, threshold: float) -> Tensor:
@@ -54,7 +60,8 @@ def thresholded(similarity: Tensor, threshold: float) -> Tensor:
     return (similarity > threshold).to(similarity) - (similarity < -threshold).to(similarity)
 
 
-Rule = Callable[[Tensor, float, float], Tensor]
+Rule: TypeAlias = Callable[[Tensor, float, float], Tensor]
+Matrix: TypeAlias = NDArray[np.floating]
 
 RULES: dict[str, Rule] = {
     "pixel": lambda s, high, low: torch.ones_like(s, dtype=torch.bool),
@@ -74,7 +81,7 @@ class PairTargets:
     Args:
         images: (N, C, H, W), at least two.
         target: A row of `RULES`, or the path of an N x N similarity matrix (.npy; .npz with one array) with values in
-            [-1, 1], such as one measured in a visual cortex; it is read where pairs need it, not as a whole.
+            [-1, 1], such as one measured in a visual cortex. A .npy is checked once and then read where pairs need it.
         threshold, second: Th (or Th1) and Th2.
         gray: Whether the similarity of pixels is that of the grey images.
 
@@ -87,7 +94,7 @@ class PairTargets:
     Differences:
         Pairs are drawn with replacement, where the released code shuffles a list of all 12.5 million of them. Pairs
         between the thresholds of `double`, for which eq. 6 names no target, are drawn again, as are those outside a
-        subset.
+        subset. A similarity of exactly Th counts as below it everywhere, as in eq. 5; Appendix 7.7 leaves it open.
 
     Example:
         >>> targets = PairTargets(torch.rand(20, 1, 4, 4), threshold=0.2)
@@ -136,39 +143,49 @@ class PairTargets:
             UsageError: Hardly any pair has a target.
         """
         found: list[tuple[Tensor, Tensor, Tensor]] = []
-        missing, looked = pairs, 0
+        missing, looked, block = pairs, 0, max(pairs, 64)
         while missing > 0:
             if looked > DRAWS * pairs:
                 raise UsageError(
                     f"target {self.target!r} must have pairs; got {pairs - missing} in {looked:,} draws with threshold "
                     f"{self.threshold}: lower it"
                 )
-            numbers = torch.randint(self.count * (self.count - 1) // 2, (max(pairs, 64),), generator=generator)
+            numbers = torch.randint(self.count * (self.count - 1) // 2, (block,), generator=generator)
             first, second = pair(numbers, self.count)
             targets, used = self.wanted(self.similarity(first, second))
             looked += len(numbers)
             part = used.nonzero().squeeze(1)[:missing]
             found.append((first[part], second[part], targets[part]))
             missing -= len(part)
+            block = max(block, min(2 * block, BLOCK))
         first, second, targets = (torch.cat(parts) for parts in zip(*found, strict=True))
         return first, second, targets
 
 
-def _matrix(path: Path, count: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.floating]]":
+def _matrix(path: Path, count: int) -> Matrix:
     """Return the similarity matrix of a file, mapped into memory where the format allows."""
     if path.suffix not in (".npy", ".npz"):
-        raise UsageError(f"target must be one of {', '.join(RULES)} or a .npy file; got {str(path)!r}: correct it")
+        raise unknown("target", str(path), [*RULES, "a file .npy", "a file .npz"])
     try:
         loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
-        matrix = loaded if path.suffix == ".npy" else loaded[loaded.files[0]]
-    except (OSError, ValueError, IndexError) as error:
+        arrays = [loaded] if path.suffix == ".npy" else [loaded[name] for name in loaded.files]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"target must be a readable similarity matrix; got {error} from {path}: correct it") from None
+    if len(arrays) != 1:
+        raise UsageError(f"target must be a file with one array; got {len(arrays)} in {path}: keep the matrix only")
+    matrix = arrays[0]
     if matrix.shape != (count, count) or not np.issubdtype(matrix.dtype, np.floating):
         told = f"{matrix.dtype} {matrix.shape} in {path}"
         raise UsageError(
             f"target must hold {count} x {count} floating-point similarities; got {told}: match the images"
         )
-    ends = max(abs(float(np.min(matrix))), abs(float(np.max(matrix))))
-    if not ends <= 1 + 1e-6 or math.isnan(ends):
-        raise UsageError(f"target must lie in [-1, 1]; got values up to {ends:.3g} in {path}: scale it")
+    for start in range(0, count, BLOCK):
+        rows, columns = matrix[start : start + BLOCK], matrix[:, start : start + BLOCK]
+        largest = float(np.max(np.abs(rows)))
+        if not largest <= 1 + 1e-6:
+            raise UsageError(f"target must lie in [-1, 1]; got a value of size {largest:.3g} in {path}: scale it")
+        if not np.allclose(rows, columns.T, atol=1e-5):
+            raise UsageError(
+                f"target must be symmetric; got a matrix that is not in {path}: average it with its mirror"
+            )
     return matrix

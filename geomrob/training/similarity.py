@@ -48,6 +48,16 @@ def _released(values: Tensor) -> Tensor:
     return (1 + values + EDGE).log() - (1 - values + EDGE).log()
 
 
+def _rectified(name: str, output: object) -> Tensor:
+    """Return the features of a layer after a ReLU, as float32."""
+    if not isinstance(output, Tensor) or output.ndim < 2:
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(
+            f"layers of [similarity] must give features (N, C, ...); got {found} from {name}: name another"
+        )
+    return output.relu().float()
+
+
 def default_layers(model: nn.Module) -> tuple[str, ...]:
     """Return the layers whose features are compared where a recipe names none: the stem and the stages of a ResNet.
 
@@ -57,7 +67,9 @@ def default_layers(model: nn.Module) -> tuple[str, ...]:
     stages = getattr(model, "stages", None)
     if not isinstance(stages, nn.Sequential) or not hasattr(model, "bn"):
         kind = type(model).__name__
-        raise UsageError(f"layers of [similarity] must be named for a model that is no ResNet of ours; got {kind}")
+        raise UsageError(
+            f"layers of [similarity] must be named for a model that is no ResNet of ours; got {kind}: name some"
+        )
     return ("bn", *(f"stages.{index}" for index in range(len(stages))))
 
 
@@ -148,14 +160,17 @@ class SimilarityTerm(nn.Module):
                 if name not in names:
                     raise unknown("layer of [similarity]", name, names)
 
-                def keep(_module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
-                    found[name] = output.relu().float()
+                def keep(_module: nn.Module, _inputs: object, output: object, name: str = name) -> None:
+                    found[name] = _rectified(name, output)
 
                 handles.append(model.get_submodule(name).register_forward_hook(keep))
             model(images)
         finally:
             for handle in handles:
                 handle.remove()
+        silent = [name for name in self.layers if name not in found]
+        if silent:
+            raise UsageError(f"layers of [similarity] must be passed by the images; got {silent}: name others")
         return [found[name] for name in self.layers]
 
     def _mean(self, index: int, *halves: Tensor) -> Tensor:
