@@ -16,6 +16,7 @@ COMMANDS = {
     "boundary": "geomrob.cli.boundary:boundary",
     "transfer": "geomrob.cli.transfer:transfer",
     "audit": "geomrob.cli.audit:audit",
+    "models": "geomrob.cli.models:models",
     "train": "geomrob.cli.train:train",
 }
 

@@ -43,8 +43,8 @@ def transfer(
     status is 3 where the attack failed on some image of its own model; no other model counts as fooled by that image.
 
     Args:
-        model: Name of a model, or package.module:factory, which runs that code; twice or more. The default is every
-            model of the table that was trained for the data set, or, for data of your own, that takes its images.
+        model: Name of a model, or package.module:factory, which runs that code; twice or more. The default is the
+            first two of the table that were trained for the data set, or, for data of your own, that take its images.
         data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
         attack: What makes the images, all within [0, 1].
@@ -119,7 +119,7 @@ def _fitting(drawn: "Samples") -> tuple[str, ...]:
     """Return the models of the table for the data set, refusing fewer than two."""
     from geomrob.arrays import UsageError
 
-    names = load.trained_for(drawn)
+    names = load.trained_for(drawn)[:2]
     if len(names) < 2:
         told = f"{names[0]} alone" if names else "none"
         raise UsageError(f"model must name two models for {drawn.name}; the table has {told} for it: name yours")

@@ -166,3 +166,15 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     monkeypatch.setattr("geomrob.analysis.audit.audit", stop)
     assert run(*QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_several_models_are_audited_one_after_the_other(run, tmp_path):
+    words = ["one_small:net", "mnist-lenet", "--samples", "2", "--queries", "0", "--source", "one_small:net", "--json"]
+    _, out, _ = run(*words)
+    answer = json.loads(out)
+    assert [one["model"] for one in answer["audits"]] == ["one_small:net", "mnist-lenet"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    for name in ("one_small-net", "mnist-lenet"):
+        assert {f"audit-{name}.json", f"audit-{name}.npz", f"audit-{name}.png"} <= names
+    assert {line["model"] for line in lines(tmp_path / "out")} == {"one_small:net", "mnist-lenet"}
+    assert answer["audits"][0]["model"] == load(tmp_path / "out" / "audit-one_small-net.json", Audit).model
