@@ -1,31 +1,82 @@
 """Residual networks: a stem, stages of basic blocks, one linear layer."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geomrob.arrays import UsageError
+from geomrob.arrays import UsageError, unknown
 from geomrob.models.normalized import Normalize
+
+SHORTCUTS = ("conv", "pad")
+IMAGENET: dict[str, Any] = {"stem_kernel": 7, "stem_stride": 2, "stem_pool": 3}
+
+
+class Pad(nn.Module):
+    """The shortcut without parameters: every second place, new channels of zeros, half of them on either side."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.below = (width - width_in) // 2
+        self.above = width - width_in - self.below
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the features (N, width, H / stride, W / stride)."""
+        return F.pad(inputs[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.below, self.above))
+
+
+def _shortcut(width_in: int, width: int, stride: int, kind: str) -> nn.Module:
+    """Return what carries the input of a block around it."""
+    if stride == 1 and width_in == width:
+        return nn.Identity()
+    if kind == "pad":
+        return Pad(width_in, width, stride)
+    return nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation, added to a shortcut (1x1 where the shape changes)."""
+    """Two 3x3 convolutions with batch normalisation, added to a shortcut."""
 
-    def __init__(self, width_in: int, width: int, stride: int) -> None:
+    expansion = 1
+
+    def __init__(self, width_in: int, width: int, stride: int, shortcut: str = "conv") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or width_in != width:
-            self.shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        self.shortcut = _shortcut(width_in, width, stride, shortcut)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the features (N, width, H / stride, W / stride)."""
         hidden = F.relu(self.bn1(self.conv1(inputs)))
         return F.relu(self.bn2(self.conv2(hidden)) + self.shortcut(inputs))
+
+
+class Bottleneck(nn.Module):
+    """A 1x1, a 3x3 (which strides) and a 1x1 convolution to four times the width, added to a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, width_in: int, width: int, stride: int, shortcut: str = "conv") -> None:
+        super().__init__()
+        wide = self.expansion * width
+        self.conv1 = nn.Conv2d(width_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, wide, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(wide)
+        self.shortcut = _shortcut(width_in, wide, stride, shortcut)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the features (N, 4 x width, H / stride, W / stride)."""
+        hidden = F.relu(self.bn1(self.conv1(inputs)))
+        hidden = F.relu(self.bn2(self.conv2(hidden)))
+        return F.relu(self.bn3(self.conv3(hidden)) + self.shortcut(inputs))
 
 
 class ResNet(nn.Module):
@@ -42,6 +93,8 @@ class ResNet(nn.Module):
         stem_stride: int,
         stem_kernel: int,
         stem_pool: int,
+        block: type[BasicBlock] | type[Bottleneck],
+        shortcut: str,
     ) -> None:
         super().__init__()
         self.norm = Normalize(mean, std)
@@ -53,8 +106,8 @@ class ResNet(nn.Module):
         for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             blocks: list[nn.Module] = []
             for position in range(depth):
-                blocks.append(BasicBlock(before, width, 2 if index and not position else 1))
-                before = width
+                blocks.append(block(before, width, 2 if index and not position else 1, shortcut))
+                before = width * block.expansion
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
         self.fc = nn.Linear(before, classes)
@@ -76,11 +129,14 @@ def resnet(
     stem_stride: int = 1,
     stem_kernel: int = 3,
     stem_pool: int = 0,
+    bottleneck: bool = False,
+    shortcut: str = "conv",
 ) -> ResNet:
-    """Return an untrained residual network of basic blocks that takes images in [0, 1].
+    """Return an untrained residual network that takes images in [0, 1].
 
-    It has 2 + 2 x sum(depths) layers with weights: the defaults are the ResNet-18 of the CIFAR papers, widths
-    (16, 32, 64) with depths (1, 1, 1) a ResNet-8, with depths (3, 3, 3) the ResNet-20.
+    It has 2 + 2 x sum(depths) layers with weights, 2 + 3 x sum(depths) with bottlenecks: the defaults are the ResNet-18
+    of the CIFAR papers. `resnet18`, `resnet34`, `resnet50` and, of width 16 to 64, `resnet20`, `resnet32`, `resnet44`,
+    `resnet56` are this function with the depths filled in; `**IMAGENET` gives the first three a stem for large images.
 
     Args:
         shape: Channels, height and width of the images.
@@ -92,18 +148,22 @@ def resnet(
         stem_stride: Step of the first convolution; 2 quarters the cost.
         stem_kernel: Side of the first convolution, odd; 7 with step 2 and a pooling of 3 is the stem for ImageNet.
         stem_pool: Side of a max-pooling by 2 behind the stem; 0 for none.
+        bottleneck: Whether the blocks are bottlenecks, four times as wide as `widths` at their ends.
+        shortcut: Where the shape changes: `conv`, a 1x1 convolution with batch normalisation (option B), or `pad`,
+            every second place and channels of zeros (option A).
 
     Returns:
         The model, initialised by PyTorch's defaults from the global generator.
 
     Raises:
-        UsageError: `widths` and `depths` differ in length or hold something below 1.
+        UsageError: `widths` and `depths` differ in length or hold something below 1, another stem or shortcut.
 
     References:
-        He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2016, section 4.2.
+        He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2016, sections 4.1 and 4.2.
 
     Differences:
-        From section 4.2: a 1x1 convolution in the shortcuts that change shape (their option B) instead of zero padding.
+        The paper's small networks have option A, ours by default option B; the stride of a bottleneck is in its 3x3
+        convolution, not in its first, as in the reference weights of today; padded channels are split to both sides.
 
     Example:
         >>> import torch
@@ -117,4 +177,16 @@ def resnet(
     if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_pool not in (0, 2, 3):
         found = f"{stem_kernel} and {stem_pool}"
         raise UsageError(f"stem_kernel must be odd, stem_pool 0, 2 or 3; got {found}: choose such")
-    return ResNet(shape, classes, mean, std, widths, depths, stem_stride, stem_kernel, stem_pool)
+    if shortcut not in SHORTCUTS:
+        raise unknown("shortcut", shortcut, SHORTCUTS)
+    block = Bottleneck if bottleneck else BasicBlock
+    return ResNet(shape, classes, mean, std, widths, depths, stem_stride, stem_kernel, stem_pool, block, shortcut)
+
+
+resnet18 = partial(resnet, depths=(2, 2, 2, 2))
+resnet34 = partial(resnet, depths=(3, 4, 6, 3))
+resnet50 = partial(resnet, depths=(3, 4, 6, 3), bottleneck=True)
+resnet20 = partial(resnet, widths=(16, 32, 64), depths=(3, 3, 3))
+resnet32 = partial(resnet, widths=(16, 32, 64), depths=(5, 5, 5))
+resnet44 = partial(resnet, widths=(16, 32, 64), depths=(7, 7, 7))
+resnet56 = partial(resnet, widths=(16, 32, 64), depths=(9, 9, 9))
