@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from geomrob.arrays import UsageError
 from geomrob.data import load as load_data
 from geomrob.models import ASSETS, MODELS, build, load
+from geomrob.models.papers import PAPERS
 from geomrob.training import accuracy, read_recipe
 
 SHIPPED = {name: entry for name, entry in MODELS.items() if entry.weights}
@@ -53,7 +54,9 @@ def test_claims_reach_what_the_embedded_models_must(name):
     assert full >= LEAST[name]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in PAPERS else ()) for name in MODELS]
+)
 def test_every_row_builds_and_can_be_trained(name):
     entry = MODELS[name]
     model = build(name, seed=0).train()
