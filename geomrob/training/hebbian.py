@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from geomrob.arrays import UsageError, unknown
 from geomrob.models.hah import HaHBlock, WeightNormConv2d, normalized_weight
-from geomrob.models.hebbian import hebbian_cost, hebbian_gradient
+from geomrob.models.hebbian import hebbian_gradient
 
 GRADIENTS = ("paper", "local")
 
@@ -92,18 +92,34 @@ class HebbianTerm:
     def _listener(self, weight: float) -> Any:
         """Return the hook that adds the term of one block."""
 
-        def listen(conv: WeightNormConv2d, inputs: tuple[Tensor], projections: Tensor) -> Tensor | None:
+        def listen(conv: WeightNormConv2d, inputs: tuple[Tensor], projections: Tensor) -> Tensor:
+            how = (self.share, self.balance)
             if self.gradients == "paper":
-                cost = hebbian_cost(projections, share=self.share, balance=self.balance)
+                projections, cost = _SharedCost.apply(projections, *how)
             else:
                 filters, padding = normalized_weight(conv.weight), cast("tuple[int, int]", conv.padding)
-                projections, cost = _OwnCost.apply(
-                    inputs[0], filters, projections.detach(), padding, self.share, self.balance
-                )
+                projections, cost = _OwnCost.apply(inputs[0], filters, projections.detach(), padding, *how)
             self.terms.append(weight * cost)
             return projections
 
         return listen
+
+
+class _SharedCost(torch.autograd.Function):
+    """Projections and their Hebbian cost, so that both gradients are added in one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, projections: Tensor, share: float, balance: float) -> tuple[Tensor, Tensor]:
+        """Return the projections as they came, and their cost."""
+        derivative = hebbian_gradient(projections, share=share, balance=balance)
+        ctx.save_for_backward(derivative)
+        return projections.view_as(projections), torch.dot(projections.flatten(), derivative.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient by the projections."""
+        (derivative,) = ctx.saved_tensors
+        return torch.addcmul(gradients[0], derivative, gradients[1]), None, None
 
 
 class _OwnCost(torch.autograd.Function):
@@ -115,19 +131,25 @@ class _OwnCost(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, filters: Tensor, projections: Tensor, padding: tuple[int, int], *how: float
+        ctx: Any,
+        inputs: Tensor,
+        filters: Tensor,
+        projections: Tensor,
+        padding: tuple[int, int],
+        share: float,
+        balance: float,
     ) -> tuple[Tensor, Tensor]:
         """Return the projections as they came, and their cost."""
-        derivative = hebbian_gradient(projections, share=how[0], balance=how[1])
+        derivative = hebbian_gradient(projections, share=share, balance=balance)
         ctx.save_for_backward(inputs, filters, derivative)
         ctx.padding = padding
-        return projections, torch.dot(projections.flatten(), derivative.flatten())
+        return projections.view_as(projections), torch.dot(projections.flatten(), derivative.flatten())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients by inputs and filters."""
         inputs, filters, derivative = ctx.saved_tensors
-        passed, both = gradients[0], gradients[0] + gradients[1] * derivative
+        passed, both = gradients[0], torch.addcmul(gradients[0], derivative, gradients[1])
         by_inputs = None
         if ctx.needs_input_grad[0]:
             by_inputs = conv2d_input(inputs.shape, filters, passed, padding=ctx.padding)
