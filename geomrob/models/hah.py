@@ -13,8 +13,8 @@ from geomrob.models.ranks import order_statistic, piece_length
 
 FIELDS = ("mean", "pooled")
 NORMALIZATIONS = ("divisive", "batch")
-# A value this many rounding errors below the threshold counts as equal to it: the smallest power of two for which no
-# output on Fashion-MNIST, flat backgrounds and all, depended on the scale of the input or on the split of the batch.
+# A value this many rounding errors below the threshold counts as equal to it: the smallest power of two for which at
+# most one feature of a block changed on 200 images of Fashion-MNIST, flat backgrounds and all, when they were scaled.
 SLACK = 16
 
 

@@ -1,5 +1,8 @@
 """The Hebbian term: eq. 5 and the layer-local gradients, each against its definition on a net of two layers."""
 
+import time
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,7 +11,7 @@ from torch import Tensor, nn
 from geomrob.arrays import UsageError
 from geomrob.models.hah import HaHBlock, adaptive_threshold, divisive_normalization, normalized_weight
 from geomrob.models.hebbian import hebbian_cost
-from geomrob.models.vgg import SMALL, vgg
+from geomrob.models.vgg import SMALL, VGG16, vgg
 from geomrob.training.hebbian import HebbianTerm
 
 ALPHA = (0.3, 0.7)
@@ -150,3 +153,39 @@ def test_the_blocks_of_a_vgg_are_found_in_order():
 def test_a_term_without_sense_is_refused(model, weights, options, message):
     with pytest.raises(UsageError, match=message):
         HebbianTerm(model, weights, **options)
+
+
+def step_costs(
+    plan: tuple[int | str, ...], shape: tuple[int, int, int], batch: int, blocks: int, rounds: int
+) -> tuple[float, float, float]:
+    """CPU time of a step with HaH blocks, with the cost and with the local one, over that of the plain VGG's."""
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(batch, *shape, generator=generator), torch.arange(batch) % 10
+    facts = {"shape": shape, "mean": [0.5] * shape[0], "std": [0.25] * shape[0], "plan": plan}
+    kinds = [(0, None), (blocks, None), (blocks, "paper"), (blocks, "local")]
+    models = [vgg(**facts, hah=count) for count, _ in kinds]
+    optimizers = [torch.optim.Adam(model.parameters(), 1e-3) for model in models]
+    seconds: list[list[float]] = [[] for _ in kinds]
+    for _ in range(rounds):
+        for (_, gradients), model, optimizer, taken in zip(kinds, models, optimizers, seconds, strict=True):
+            start = time.process_time()
+            optimizer.zero_grad()
+            with HebbianTerm(model, (1e-3,) * blocks, gradients=gradients) if gradients else nullcontext() as term:
+                loss = F.cross_entropy(model(images), labels)
+            (loss if term is None else loss - term.value()).backward()
+            optimizer.step()
+            taken.append(time.process_time() - start)
+    plain, *others = [min(taken) for taken in seconds]
+    bare, paper, local = (other / plain for other in others)
+    print(f"plain {plain:.3f} s, HaH x{bare:.2f}, with its cost x{paper:.2f}, with the local one x{local:.2f}")
+    return bare, paper, local
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize(
+    ("plan", "shape", "batch", "blocks", "rounds"), [(SMALL, (1, 28, 28), 128, 4, 12), (VGG16, (3, 32, 32), 32, 6, 4)]
+)
+def test_a_step_with_hah_blocks_takes_at_most_1_6_times_the_plain_step(plan, shape, batch, blocks, rounds):
+    bare, paper, _ = step_costs(plan, shape, batch, blocks, rounds)
+    assert bare <= 1.6
+    assert paper <= 1.6
