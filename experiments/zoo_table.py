@@ -99,7 +99,7 @@ def measure(model: nn.Module, test: Samples, few: Samples, scale: str) -> dict[s
     row: dict[str, Any] = {"clean": 100 * accuracy(model, chosen)}
     shares = []
     for seed in range(DRAWS):
-        images = noisy(chosen.images, SIGMA, kind="gaussian", seed=seed, indices=chosen.indices)
+        images = noisy(chosen.images, epsilon=SIGMA, seed=seed, indices=chosen.indices)
         shares.append(accuracy(model, Samples(images, chosen.labels, chosen.classes, chosen.indices, chosen.name)))
     row["noise"] = 100 * statistics.fmean(shares)
     part = few.subset(torch.arange(min(len(few), attacked)))
