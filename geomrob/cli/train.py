@@ -36,7 +36,17 @@ def train(
     count, edit = plan.samples or None, plan.transform or None
     images = data.load(plan.data, split=plan.split, data_dir=data_dir, samples=count, seed=seed, transform=edit)
     model = models.move(models.build(plan.model, seed=seed), place)
-    fitted = training.fit(model, images, plan.options, seed=seed, out=folder, resume=not fresh, progress=_Progress())
+    pool = training.regularization_images(plan, images, data_dir)
+    fitted = training.fit(
+        model,
+        images,
+        plan.options,
+        seed=seed,
+        out=folder,
+        resume=not fresh,
+        regularization=pool,
+        progress=_Progress(),
+    )
     show(training.report(fitted, plan, folder, data_dir), as_json=json)
 
 

@@ -2,7 +2,9 @@
 
 from geomrob.training.evaluate import accuracy
 from geomrob.training.fit import Epoch, Fitted, fit
+from geomrob.training.layer_weights import layer_weights
 from geomrob.training.parts import Adversarial, Hebbian, Similarity
+from geomrob.training.pool import regularization_images
 from geomrob.training.read import read_recipe
 from geomrob.training.recipe import Options, Recipe
 from geomrob.training.report import report
@@ -17,6 +19,8 @@ __all__ = [
     "Similarity",
     "accuracy",
     "fit",
+    "layer_weights",
     "read_recipe",
+    "regularization_images",
     "report",
 ]

@@ -95,8 +95,9 @@ class Similarity:
         threshold: Th of eq. 5, in (0, 1).
         second: The lower threshold of `double` (eq. 6), in [0, threshold).
         pairs: Pairs of images a step.
-        images: How many images of the data set the pairs are drawn from: its first ones.
-        data: Data set of these images; empty for the training images themselves.
+        images: How many images the pairs are drawn from: the first ones of a data set, a draw from a folder.
+        data: Data set of these images, or the path of a folder of images, which are brought into the shape of the
+            training images; empty for the training images themselves.
         gray: Whether similarities are those of the grey images.
         layers: Names of the modules whose outputs are compared; empty for the stem and the stages.
         scale: `paper` sums over the pairs (eq. 3), `released` takes four times their mean.
