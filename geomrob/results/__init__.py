@@ -1,0 +1,37 @@
+"""Everything geomrob returns: frozen dataclasses of tensors, strings and numbers, one file a question.
+
+A result knows its own meaning (units, norm, what failure looks like) and its birth certificate (`Provenance`).
+To add one: its class in a file of this folder, its row in `RESULTS` (`store`), its name here.
+"""
+
+from geomrob.results.attack import AttackResult, BoundaryResult, Status
+from geomrob.results.audit import Audit, Check
+from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.margins import MarginCurve
+from geomrob.results.provenance import Provenance
+from geomrob.results.sparse import Locations, Overlap, Sparsity
+from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
+from geomrob.results.store import RESULTS, equal, load, save
+
+__all__ = [
+    "RESULTS",
+    "Acceptance",
+    "AttackResult",
+    "Audit",
+    "BandEnergy",
+    "BoundaryResult",
+    "Check",
+    "HeatMap",
+    "Locations",
+    "MarginCurve",
+    "Overlap",
+    "Provenance",
+    "Sparsity",
+    "Spectrum",
+    "Status",
+    "StrengthCurve",
+    "TransferMatrix",
+    "equal",
+    "load",
+    "save",
+]

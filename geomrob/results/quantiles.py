@@ -1,0 +1,17 @@
+"""Quantiles that count failures."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
+    """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
+    ordered = values.sort(dim=1).values
+    rank = torch.tensor(q, dtype=torch.float64) * (ordered.shape[1] - 1)
+    below = ordered[:, rank.floor().long()].double()
+    above = ordered[:, rank.ceil().long()].double()
+    between = below + (rank - rank.floor()) * (above - below)
+    return torch.where(torch.isinf(above), torch.where(rank == rank.floor(), below, above), between)

@@ -1,0 +1,186 @@
+"""The table of results that can be saved, and what is done with any of them: save, load, compare.
+
+`save` writes `name.json` (facts) beside `name.npz` (arrays); `load` gives an equal result back.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.files import pack, unpack, write_atomic
+from geomrob.results.attack import AttackResult, BoundaryResult
+from geomrob.results.audit import Audit, Check
+from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.margins import MarginCurve
+from geomrob.results.provenance import Provenance
+from geomrob.results.sparse import Locations, Overlap, Sparsity
+from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
+
+SCHEMA = 1
+
+T = TypeVar("T")
+
+RESULTS: dict[str, type] = {
+    "Provenance": Provenance,
+    "AttackResult": AttackResult,
+    "BoundaryResult": BoundaryResult,
+    "MarginCurve": MarginCurve,
+    "Sparsity": Sparsity,
+    "Locations": Locations,
+    "Overlap": Overlap,
+    "TransferMatrix": TransferMatrix,
+    "StrengthCurve": StrengthCurve,
+    "Acceptance": Acceptance,
+    "Spectrum": Spectrum,
+    "BandEnergy": BandEnergy,
+    "HeatMap": HeatMap,
+    "Check": Check,
+    "Audit": Audit,
+}
+
+
+def save(result: object, path: Path | str) -> Path:
+    """Return the JSON file that now holds the facts of `result`; its arrays are in the npz beside it.
+
+    Both files are written whole or not at all, and the JSON records the digest of its npz, so that `load` notices when
+    the two do not belong together. JSON has no infinity and no NaN: they are written as `{"$float": "inf"}`.
+
+    Args:
+        result: An instance of one of `RESULTS`.
+        path: Where to; an ending .json or .npz is dropped first. Files of that name are replaced.
+
+    Raises:
+        UsageError: `result` is none of `RESULTS`, or the place cannot be written to.
+    """
+    if type(result).__name__ not in RESULTS:
+        raise UsageError(f"result must be one of {', '.join(RESULTS)}; got {type(result).__name__}: save its parts")
+    arrays: dict[str, Tensor] = {}
+    facts = _encode(result, "", arrays)
+    packed = pack(arrays)
+    page = {"schema": SCHEMA, "digest": hashlib.sha256(packed).hexdigest(), "content": facts}
+    facts_file, arrays_file = _pair(path)
+    write_atomic(arrays_file, packed)
+    write_atomic(facts_file, (json.dumps(page, indent=1, allow_nan=False) + "\n").encode())
+    return facts_file
+
+
+@overload
+def load(path: Path | str) -> object: ...
+@overload
+def load(path: Path | str, kind: type[T]) -> T: ...
+def load(path: Path | str, kind: type[Any] = object) -> object:
+    """Return the result that `save` wrote to `path`, on the CPU, equal to what was saved.
+
+    Args:
+        path: The path that was given to `save`.
+        kind: The class that is expected, for instance `MarginCurve`.
+
+    Raises:
+        UsageError: A file is missing, damaged, of another schema, or holds another class than `kind`.
+    """
+    facts_file, arrays_file = _pair(path)
+    try:
+        page: dict[str, Any] = json.loads(facts_file.read_bytes())
+        schema, digest, content = page["schema"], page["digest"], page["content"]
+        packed = arrays_file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"path must name a saved result; got {path}: {error.strerror} ({error.filename})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{facts_file} must be JSON written by geomrob.save; got a damaged file: save again"
+        ) from error
+    if schema != SCHEMA:
+        raise UsageError(f"{facts_file} must have schema {SCHEMA}; got {schema!r}: use the geomrob that wrote it")
+    if hashlib.sha256(packed).hexdigest() != digest:
+        raise UsageError(
+            f"{arrays_file} must be the file saved with its .json; got another or a damaged one: save again"
+        )
+    result = _decode(content, unpack(packed))
+    if not isinstance(result, kind):
+        raise UsageError(f"{facts_file} must hold a {kind.__name__}; got a {type(result).__name__}: load it as that")
+    return result
+
+
+def equal(one: object, other: object) -> bool:
+    """Return whether two results say exactly the same: same classes, types, shapes and values, with NaN equal to NaN.
+
+    The device of a tensor does not count.
+
+    Example:
+        >>> import torch
+        >>> equal(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan]))
+        True
+        >>> equal(torch.tensor([1.0]), torch.tensor([1.0], dtype=torch.float64))
+        False
+    """
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return _same_numbers(one.detach().cpu(), other.detach().cpu())
+    if is_dataclass(one):
+        return all(equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    return bool(one == other) or bool(one != one and other != other)  # noqa: PLR0124
+
+
+def _same_numbers(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors agree in type, shape and every value; only NaN differs from itself."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return bool(((one == other) | ((one != one) & (other != other))).all())  # noqa: PLR0124
+
+
+def _pair(path: Path | str) -> tuple[Path, Path]:
+    """Return the files of the facts and of the arrays."""
+    path = Path(path)
+    stem = path.name.removesuffix(".json").removesuffix(".npz")
+    return path.with_name(f"{stem}.json"), path.with_name(f"{stem}.npz")
+
+
+def _encode(value: object, name: str, arrays: dict[str, Tensor]) -> object:
+    """Return `value` as strict JSON; tensors go to `arrays` under the path of their fields."""
+    if isinstance(value, Tensor):
+        arrays[name] = value
+        return {"$array": name}
+    if is_dataclass(value):
+        facts = {f.name: _encode(getattr(value, f.name), f"{name}.{f.name}".lstrip("."), arrays) for f in fields(value)}
+        return {"$class": type(value).__name__, **facts}
+    if isinstance(value, tuple):
+        return [_encode(item, f"{name}.{index}", arrays) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        assert not any(str(key).startswith("$") for key in value), "keys with $ mean something else in the file"
+        return {key: _encode(item, f"{name}.{key}", arrays) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(value)}
+    return value
+
+
+def _decode(value: Any, arrays: dict[str, Tensor]) -> Any:
+    """Return what `_encode` was given."""
+    if isinstance(value, list):
+        return tuple(_decode(item, arrays) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return arrays[value["$array"]]
+    if "$float" in value:
+        return float(value["$float"])
+    if "$class" not in value:
+        return {key: _decode(item, arrays) for key, item in value.items()}
+    name = value["$class"]
+    facts = {key: _decode(item, arrays) for key, item in value.items() if key != "$class"}
+    try:
+        return RESULTS[name](**facts)
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"content must be one of {', '.join(RESULTS)}; got {name!r} with {', '.join(facts)}"
+        ) from error
