@@ -285,12 +285,32 @@ def _inhibited(
     else:
         push, pull = (bank.flatten(1, 2) for bank in both.unflatten(1, (groups, 2, -1)).unbind(2))
     if average > 1:
-        pull = F.avg_pool2d(pull, average, 1, average // 2, count_include_pad=False)
+        pull = _box_mean(pull, average)
     if rectified:
         push, pull = push.relu(), pull.relu()
     strength = inhibition.reshape(-1, 1, 1) if isinstance(inhibition, Tensor) else inhibition
     answer = push - strength * pull
     return answer if bias is None else answer + bias.reshape(-1, 1, 1)
+
+
+def _box_mean(maps: Tensor, side: int) -> Tensor:
+    """Return the mean over the box around each place, of those places of it that are in the map.
+
+    This is `avg_pool2d` with `count_include_pad=False`, written as a depthwise convolution and a factor for the border:
+    on a CPU that costs a fifth.
+    """
+    channels, height, width = maps.shape[-3:]
+    inside = [_inside(length, side, maps) for length in (height, width)]
+    box = torch.ones(channels, 1, side, side, device=maps.device, dtype=maps.dtype)
+    summed: Tensor = F.conv2d(maps, box, padding=side // 2, groups=channels)
+    return summed / (inside[0][:, None] * inside[1])
+
+
+def _inside(length: int, side: int, like: Tensor) -> Tensor:
+    """Return how many places of the box around each place of a line lie on the line."""
+    place = torch.arange(length, device=like.device)
+    reach = side // 2
+    return ((place + reach).clamp_max(length - 1) - (place - reach).clamp_min(0) + 1).to(like)
 
 
 def _check_average(average: int) -> None:
