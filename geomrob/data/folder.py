@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,20 @@ SPLITS = {"test": ("test", "val", "validation"), "train": ("train", "training")}
 GREY = ("1", "L", "LA")
 
 
-def read_folder(path: Path, split: str, samples: int | None, seed: int) -> Samples:
+def read_folder(
+    path: Path, split: str, samples: int | None, seed: int, *, only: Sequence[str] | None = None
+) -> Samples:
     """Return the images of `path/class/*.png`, or of `path/test/class/*.png` and the like.
 
     Sub-folders are the classes, in alphabetical order. An image that cannot be read is left out, named in `skipped`,
     and the next of the draw takes its place. If every image is grey the samples have one channel, otherwise three.
-    An alpha channel is dropped.
+    An alpha channel is dropped. Where `only` names classes, the others are left out as if they were not there.
 
     Raises:
-        UsageError: No images, none readable, images of differing size, more than 8 bits a channel, too many samples.
+        UsageError: A class of `only` is missing, no images, none readable, images of differing size, more than 8 bits a channel, too many samples.
     """
     root = _class_root(path, split)
-    classes = [sub for sub in sorted(root.iterdir()) if sub.is_dir() and not sub.name.startswith(".")]
+    classes = _classes(root, only)
     files = [(file, label) for label, sub in enumerate(classes) for file in _images_in(sub)]
     mode = "L" if all(_is_grey(file) for file, _ in files) else "RGB"
     wanted = len(order(len(files), samples, seed))
@@ -75,6 +78,17 @@ def _class_root(path: Path, split: str) -> Path:
         return named[0]
     found = f"only {', '.join(sub.name for sub in inner)}" if inner else "no images one or two folders down"
     raise UsageError(f"{path} must hold class/image.png or {split}/class/image.png; got {found}: sort them by class")
+
+
+def _classes(root: Path, only: Sequence[str] | None) -> list[Path]:
+    """Return the sub-folders of `root` that are classes, in alphabetical order; of all, those that `only` names."""
+    found = [sub for sub in sorted(root.iterdir()) if sub.is_dir() and not sub.name.startswith(".")]
+    if only is None:
+        return found
+    missing = sorted(set(only) - {sub.name for sub in found})
+    if missing:
+        raise UsageError(f"{root} must hold the classes {', '.join(only)}; got none named {missing[0]}: add it")
+    return [sub for sub in found if sub.name in only]
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -1,0 +1,174 @@
+"""Corrupted data sets: read where somebody made one, made where nobody did, and never mistaken for each other."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geomrob.arrays import UsageError, unknown
+from geomrob.data import DATASETS, load
+from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from geomrob.data.entry import Samples, check_labels, order, to_images
+from geomrob.data.folder import read_folder
+
+Source: TypeAlias = Literal["ready-made", "made"]
+
+# Where a ready-made set lies below the data folder; image folders have theirs in the last.
+FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
+IMAGENET = "ImageNet-C"
+# What geomrob leaves in a set that it made, so that it is never taken for the distributed one.
+MARK = "geomrob-corrupt.json"
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """Images of one data set under one corruption.
+
+    `source` says whether they were read from a distributed set (`ready-made`), or made by geomrob (`made`), now or
+    before. Numbers of the two kinds do not belong into one column unmarked.
+    """
+
+    samples: Samples
+    corruption: str
+    severity: int
+    source: Source
+
+
+def load_corrupted(
+    data: str | Path,
+    name: str,
+    severity: int,
+    *,
+    split: str = "test",
+    data_dir: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    table: Literal["auto", "cifar", "imagenet"] = "auto",
+) -> Corrupted:
+    """Return the images of a data set under a corruption: those of a set on disk, or else made now.
+
+    A set on disk always wins. It is looked for in `data` itself, where that is a folder with `NAME.npy` or
+    `NAME/SEVERITY/class/image.JPEG`; for cifar10 and cifar100 in `CIFAR-10-C` and `CIFAR-100-C` of the data folder; for
+    a folder of images in `ImageNet-C` of the data folder, where that has its classes. The same draw (`samples`, `seed`)
+    takes the same images as `load` and has the same `indices`.
+
+    Args:
+        data: As in `load`, or the folder of a set of corrupted images.
+        name: A row of `CORRUPTIONS`.
+        severity: 1 to 5.
+        split: As in `load`; sets on disk are of the test images.
+        data_dir: As in `load`; without one (and without GEOMROB_DATA) a set on disk is only looked for in `data`.
+        samples: As in `load`.
+        seed: Of the draw, and of what is random in a corruption that is made.
+        table: Constants of a corruption that is made, as in `corrupt`.
+
+    Raises:
+        UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
+
+    Example:
+        >>> foggy = load_corrupted("fashion-mnist-1k", "fog", 3, samples=2)
+        >>> foggy.samples.images.shape, foggy.source
+        (torch.Size([2, 1, 28, 28]), 'made')
+    """
+    if name not in CORRUPTIONS:
+        raise unknown("corruption", name, CORRUPTIONS)
+    if severity not in SEVERITIES:
+        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
+    below = data_dir or os.environ.get("GEOMROB_DATA")
+    root = _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+    if root is not None:
+        found = _read(root, str(data), name, severity, samples, seed)
+        return Corrupted(found, name, severity, "made" if (root / MARK).exists() else "ready-made")
+    clean = load(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+    images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
+    made = Samples(images, clean.labels, clean.classes, clean.indices, clean.name, clean.skipped)
+    return Corrupted(made, name, severity, "made")
+
+
+def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:
+    """Return the folder that holds `data` corrupted, if there is one."""
+    path = Path(data).expanduser()
+    if data not in DATASETS and path.is_dir() and any(_holds(path, name) for name in CORRUPTIONS):
+        return path
+    if data_dir is None or split != "test":
+        return None
+    if data in FOLDERS:
+        root = data_dir / FOLDERS[data]
+        return root if root.is_dir() else None
+    root = data_dir / IMAGENET
+    return root if data not in DATASETS and path.is_dir() and root.is_dir() and _shares(path, root) else None
+
+
+def _holds(root: Path, name: str) -> bool:
+    """Return whether a folder holds a corruption in one of the two layouts."""
+    return (root / f"{name}.npy").is_file() or (root / name / "1").is_dir()
+
+
+def _shares(path: Path, root: Path) -> bool:
+    """Return whether a set of image folders has the classes of the images in `path`."""
+    first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
+    return first is not None and all((first / name).is_dir() for name in _classes(path))
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """Return the classes of a folder of images, by reading one image."""
+    return read_folder(path, "test", 1, 0).classes
+
+
+def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+    """Return one block of a set on disk."""
+    if (root / f"{name}.npy").is_file():
+        return _read_arrays(root, data, name, severity, samples, seed)
+    folder = root / name / str(severity)
+    if not folder.is_dir():
+        have = ", ".join(one for one in CORRUPTIONS if _holds(root, one)) or "none"
+        raise UsageError(
+            f"{root} must hold {name}.npy or {name}/{severity}; got {have}: add it, or move {root.name} away to have "
+            "all of them made"
+        )
+    return read_folder(folder, "test", samples, seed, only=None if Path(data) == root else _classes(Path(data)))
+
+
+def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+    """Return one severity of `name.npy`, which holds the test images five times, severity after severity."""
+    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy")
+    known = DATASETS.get(data)
+    count = known.splits["test"] if known else len(images) // 5
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8 or len(images) != 5 * count:
+        wanted = f"({5 * count:,}, H, W, C) bytes, the {count:,} test images five times, severity after severity"
+        raise UsageError(f"{name}.npy must hold {wanted}; got {images.dtype} {images.shape}: fetch it again")
+    if labels.shape != (5 * count,):
+        raise UsageError(
+            f"labels.npy must hold {5 * count:,} labels, those of the {count:,} test images five times; got "
+            f"{labels.shape}: repeat them with numpy.tile(labels, 5), or fetch the file again"
+        )
+    if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
+        raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
+    classes = known.classes if known else tuple(str(one) for one in range(int(labels.max()) + 1))
+    check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
+    chosen = order(count, samples, seed)
+    block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
+    return Samples(to_images(block), torch.from_numpy(labels.astype(np.int64))[chosen], classes, chosen, data)
+
+
+def _load(path: Path) -> NDArray[np.generic]:
+    """Return the array of a file, of which only what is used is read."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
+
+
+def mark_of(root: Path) -> dict[str, object] | None:
+    """Return the settings that a set was made with by geomrob, None for one that it did not make."""
+    try:
+        return json.loads((root / MARK).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{root / MARK} must be readable; got {error}: remove the folder and make it again") from None
