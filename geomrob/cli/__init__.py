@@ -17,6 +17,7 @@ COMMANDS = {
     "transfer": "geomrob.cli.transfer:transfer",
     "audit": "geomrob.cli.audit:audit",
     "models": "geomrob.cli.models:models",
+    "corrupt": "geomrob.cli.corrupt:corrupt",
     "train": "geomrob.cli.train:train",
 }
 

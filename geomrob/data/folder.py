@@ -16,6 +16,8 @@ from geomrob.data.entry import Samples, check_labels, order, to_images
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLITS = {"test": ("test", "val", "validation"), "train": ("train", "training")}
 GREY = ("1", "L", "LA")
+# Pillow answers a damaged file with any of these, depending on where the damage is.
+BROKEN = (OSError, SyntaxError, EOFError, ValueError, zlib.error, Image.DecompressionBombError)
 
 
 def read_folder(
@@ -28,12 +30,10 @@ def read_folder(
     An alpha channel is dropped. Where `only` names classes, the others are left out as if they were not there.
 
     Raises:
-        UsageError: A class of `only` is missing, no images, none readable, images of differing size, more than 8 bits a channel, too many samples.
+        UsageError: A class of `only` is missing, no images, none readable, images of differing size, more than 8 bits a
+            channel, too many samples.
     """
-    root = _class_root(path, split)
-    classes = _classes(root, only)
-    files = [(file, label) for label, sub in enumerate(classes) for file in _images_in(sub)]
-    mode = "L" if all(_is_grey(file) for file, _ in files) else "RGB"
+    files, names, mode = list_folder(path, split, only=only)
     wanted = len(order(len(files), samples, seed))
     queue = order(len(files), None if samples is None else len(files), seed).tolist()
     images: list[NDArray[np.uint8]] = []
@@ -43,10 +43,9 @@ def read_folder(
         if len(kept) == wanted:
             break
         file = files[position][0]
-        # Pillow answers a damaged file with any of these, depending on where the damage is.
         try:
-            array = _read_image(file, mode)
-        except (OSError, SyntaxError, EOFError, ValueError, zlib.error, Image.DecompressionBombError) as error:
+            array = read_image(file, mode)
+        except BROKEN as error:
             if isinstance(error, UsageError):
                 raise
             skipped.append(f"{file.relative_to(path)}: {error}")
@@ -63,8 +62,17 @@ def read_folder(
     stacked = np.stack(images)
     stacked = stacked[:, None] if mode == "L" else stacked.transpose(0, 3, 1, 2)
     labels = torch.tensor([files[position][1] for position in kept])
-    names = tuple(sub.name for sub in classes)
     return Samples(to_images(stacked), labels, names, torch.tensor(kept), str(path), tuple(skipped))
+
+
+def list_folder(
+    path: Path, split: str, *, only: Sequence[str] | None = None
+) -> tuple[list[tuple[Path, int]], tuple[str, ...], str]:
+    """Return the image files with their labels, the names of the classes, and the mode (`L` or `RGB`) they share."""
+    classes = _classes(_class_root(path, split), only)
+    files = [(file, label) for label, sub in enumerate(classes) for file in _images_in(sub)]
+    mode = "L" if all(_is_grey(file) for file, _ in files) else "RGB"
+    return files, tuple(sub.name for sub in classes), mode
 
 
 def _class_root(path: Path, split: str) -> Path:
@@ -105,7 +113,7 @@ def _is_grey(file: Path) -> bool:
         return True
 
 
-def _read_image(file: Path, mode: str) -> NDArray[np.uint8]:
+def read_image(file: Path, mode: str) -> NDArray[np.uint8]:
     """Return one image as uint8 (H, W) or (H, W, 3)."""
     with Image.open(file) as image:
         if image.mode.startswith(("I", "F")):

@@ -109,8 +109,8 @@ def corrupt(
         blur, also of snow, is the formula of ImageMagick and not ImageMagick; the affine map of elastic transform reads
         between pixels exactly and not in steps of 1/32; two large pictures of frost are stored as JPEG of quality 75;
         spatter without a drop leaves the image as it is and does not blacken it; nothing is stored as JPEG afterwards,
-        as ImageNet-C is; a grey image gets one draw an element and the luma of what is coloured, where the program would make
-        it a colour image first.
+        as ImageNet-C is; a grey image gets one draw an element and the luma of what is coloured, where the program
+        would make it a colour image first.
 
     Example:
         >>> grey = torch.full((2, 1, 28, 28), 0.5)

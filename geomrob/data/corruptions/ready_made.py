@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from geomrob.arrays import UsageError, unknown
 from geomrob.data import DATASETS, load
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, order, to_images
-from geomrob.data.folder import read_folder
+from geomrob.data.folder import list_folder, read_folder
 
 Source: TypeAlias = Literal["ready-made", "made"]
 
@@ -83,7 +83,7 @@ def load_corrupted(
     root = _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
     if root is not None:
         found = _read(root, str(data), name, severity, samples, seed)
-        return Corrupted(found, name, severity, "made" if (root / MARK).exists() else "ready-made")
+        return Corrupted(found, name, severity, "ready-made" if mark_of(root) is None else "made")
     clean = load(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
     images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
     made = Samples(images, clean.labels, clean.classes, clean.indices, clean.name, clean.skipped)
@@ -112,12 +112,7 @@ def _holds(root: Path, name: str) -> bool:
 def _shares(path: Path, root: Path) -> bool:
     """Return whether a set of image folders has the classes of the images in `path`."""
     first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
-    return first is not None and all((first / name).is_dir() for name in _classes(path))
-
-
-def _classes(path: Path) -> tuple[str, ...]:
-    """Return the classes of a folder of images, by reading one image."""
-    return read_folder(path, "test", 1, 0).classes
+    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test")[1])
 
 
 def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
@@ -131,12 +126,14 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
             f"{root} must hold {name}.npy or {name}/{severity}; got {have}: add it, or move {root.name} away to have "
             "all of them made"
         )
-    return read_folder(folder, "test", samples, seed, only=None if Path(data) == root else _classes(Path(data)))
+    own = Path(data).expanduser()
+    only = None if own == root else list_folder(own, "test")[1]
+    return read_folder(folder, "test", samples, seed, only=only)
 
 
 def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
     """Return one severity of `name.npy`, which holds the test images five times, severity after severity."""
-    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy")
+    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy").astype(np.int64)
     known = DATASETS.get(data)
     count = known.splits["test"] if known else len(images) // 5
     if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8 or len(images) != 5 * count:
@@ -149,11 +146,12 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
         )
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
-    classes = known.classes if known else tuple(str(one) for one in range(int(labels.max()) + 1))
+    told = (mark_of(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
+    classes = known.classes if known else tuple(told)
     check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
     chosen = order(count, samples, seed)
     block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
-    return Samples(to_images(block), torch.from_numpy(labels.astype(np.int64))[chosen], classes, chosen, data)
+    return Samples(to_images(block), torch.from_numpy(labels[:count])[chosen], classes, chosen, data)
 
 
 def _load(path: Path) -> NDArray[np.generic]:
@@ -164,7 +162,7 @@ def _load(path: Path) -> NDArray[np.generic]:
         raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
 
 
-def mark_of(root: Path) -> dict[str, object] | None:
+def mark_of(root: Path) -> dict[str, Any] | None:
     """Return the settings that a set was made with by geomrob, None for one that it did not make."""
     try:
         return json.loads((root / MARK).read_text())
