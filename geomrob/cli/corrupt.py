@@ -2,7 +2,7 @@
 
 import json as json_words
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from geomrob.cli import console, load, write
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from geomrob.data.entry import Samples
+
+Constants: TypeAlias = Literal["auto", "cifar", "imagenet"]
 
 
 def corrupt(
@@ -19,7 +21,7 @@ def corrupt(
     *,
     corruptions: tuple[str, ...] = ("all",),
     data_dir: Path | None = None,
-    table: Literal["auto", "cifar", "imagenet"] = "auto",
+    table: Constants = "auto",
     images: Literal["jpeg", "png"] = "jpeg",
     samples: int | None = None,
     seed: int = 0,
@@ -85,9 +87,7 @@ def _shown(data: str, data_dir: Path | None, seed: int, show: int) -> "Samples":
     return load.images(data, data_dir, show + 1, seed).subset(torch.tensor([show]))
 
 
-def _sheet(
-    image: "Samples", names: tuple[str, ...], seed: int, table: Literal["auto", "cifar", "imagenet"]
-) -> "Figure":
+def _sheet(image: "Samples", names: tuple[str, ...], seed: int, table: Constants) -> "Figure":
     """Return the picture of one image under the corruptions."""
     import torch
 

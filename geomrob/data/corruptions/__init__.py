@@ -6,11 +6,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from numpy.random import Generator
 from torch import Tensor
 
-from geomrob.arrays import Labels, UsageError, check_images, unknown
+from geomrob.arrays import UsageError, check_images, unknown
 from geomrob.data.corruptions import blur, digital, elastic, glass, motion, noise, spatter, weather
 from geomrob.data.corruptions.pixels import Pixels, generator
 from geomrob.data.corruptions.tables import LARGE, NAMES, SMALL, TABLES, Constants, Table
@@ -71,8 +71,8 @@ def corrupt(
     severity: int,
     *,
     seed: int = 0,
-    indices: Labels | None = None,
-    table: Literal["auto", "cifar", "imagenet"] = "auto",
+    indices: Int64[Tensor, " m"] | None = None,
+    table: str = "auto",
 ) -> Float[Tensor, "n c h w"] | UInt8[Tensor, "n c h w"]:
     """Return images under a common corruption, in the 8 bits that the benchmark stores.
 

@@ -48,7 +48,7 @@ def load_corrupted(
     data_dir: str | Path | None = None,
     samples: int | None = None,
     seed: int = 0,
-    table: Literal["auto", "cifar", "imagenet"] = "auto",
+    table: str = "auto",
 ) -> Corrupted:
     """Return the images of a data set under a corruption: those of a set on disk, or else made now.
 

@@ -51,17 +51,17 @@ def frost(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> P
     """
     keep, cover, fifth = constants
     height, width = pixels.shape[-2:]
+    pictures = [texture(number, bool(fifth)) for number in range(len(LARGE))]
+    tallest, widest = (min(one.shape[axis] for one in pictures) - 1 for axis in (0, 1))
+    if height > tallest or width > widest:
+        raise UsageError(
+            f"images must be at most {tallest}x{widest} pixels for frost; got {height}x{width}: leave frost out, "
+            "or take the table for large images"
+        )
     layers: list[Pixels] = []
     for draw in draws:
-        picture = texture(int(draw.integers(5)), bool(fifth))
-        room = picture.shape[0] - height, picture.shape[1] - width
-        if min(room) < 1:
-            most = "x".join(str(side - 1) for side in picture.shape[:2])
-            raise UsageError(
-                f"images must be at most {most} pixels for frost; got {height}x{width}: leave frost out, "
-                "or take the table for large images"
-            )
-        top, left = (int(draw.integers(0, side)) for side in room)
+        picture = pictures[draw.integers(len(pictures))]
+        top, left = (int(draw.integers(0, picture.shape[axis] - side)) for axis, side in enumerate((height, width)))
         layers.append(picture[top : top + height, left : left + width])
     cut = np.stack(layers).transpose(0, 3, 1, 2)
     layer: NDArray[np.floating] = cut if pixels.shape[1] == 3 else np.tensordot(cut, LUMA, (1, 0))[:, None]

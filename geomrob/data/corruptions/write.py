@@ -33,7 +33,7 @@ def write_corrupted(
     data_dir: str | Path | None = None,
     samples: int | None = None,
     seed: int = 0,
-    table: Literal["auto", "cifar", "imagenet"] = "auto",
+    table: str = "auto",
     form: Literal["jpeg", "png"] = "jpeg",
     progress: Progress = lambda _done, _total: None,
 ) -> tuple[str, ...]:
@@ -103,9 +103,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return note
 
 
-def _write_arrays(
-    images: Tensor, indices: Tensor, out: Path, name: str, seed: int, table: Literal["auto", "cifar", "imagenet"]
-) -> None:
+def _write_arrays(images: Tensor, indices: Tensor, out: Path, name: str, seed: int, table: str) -> None:
     """Write one corruption as an array; it gets its name when it is whole."""
     count, channels, height, width = images.shape
     pixels = (images * 255).round().to(torch.uint8)
@@ -124,7 +122,7 @@ def _write_folder(
     name: str,
     samples: int | None,
     seed: int,
-    table: Literal["auto", "cifar", "imagenet"],
+    table: str,
     form: str,
 ) -> list[str]:
     """Write one corruption as images in folders and return the files that could not be read."""

@@ -1,0 +1,73 @@
+"""`geomrob corrupt` from words to files; misuse in one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geomrob.cli import main
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        status = main(["corrupt", *words])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return call
+
+
+def test_arrays_labels_note_and_sheet(run, tmp_path):
+    status, out, err = run("fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow")
+    assert (status, err) == (0, "")
+    assert out == "2 corruptions at 5 severities in out, sheet in out/corruptions.png\n"
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"fog.npy", "snow.npy", "labels.npy", "geomrob-corrupt.json", "corruptions.png"}
+    assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)
+
+
+def test_benchmark_are_fifteen_and_json_is_one_object(run):
+    status, out, _ = run(
+        "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "benchmark", "--json", "--figure", "x.svg"
+    )
+    told = json.loads(out)
+    assert (status, len(told["corruptions"]), told["figure"]) == (0, 15, "x.svg")
+
+
+def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
+    for i in range(3):
+        path = tmp_path / "pets" / "cat" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 20), 90, np.uint8)).save(path)
+    path.write_bytes(b"no picture")
+    status, out, _ = run("pets", "out", "--corruptions", "contrast", "--images", "png")
+    assert status == 3
+    assert "left out 1 unreadable images; the first: cat/2.png" in out
+    assert len(list((tmp_path / "out" / "contrast").rglob("*.png"))) == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["fashion-mnist-1k", "out", "--corruptions", "fogg"], "did you mean fog"),
+        (["fashion-mnist-1", "out"], "did you mean fashion-mnist-1k"),
+        (["fashion-mnist-1k", "out", "--show", "-1"], "show must be at least 0"),
+        (["fashion-mnist-1k", "out", "--show", "1000"], "samples must lie in"),
+        (["fashion-mnist-1k", "out", "--figure", "sheet.txt"], "figure must end in"),
+        (["fashion-mnist-1k", "."], "out must be a new folder"),
+        (["fashion-mnist-1k", "out", "--table", "tiny"], "table"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
+    (tmp_path / "other").write_text("here")
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert hint in err
