@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from geomrob.attacks.superdeepfool import superdeepfool
     from geomrob.attacks.tight import tight
     from geomrob.data import load as load_data
+    from geomrob.data.corruptions import corrupt
+    from geomrob.data.corruptions.ready_made import load_corrupted
     from geomrob.models import load as load_model
     from geomrob.plot.audit import plot_audit
+    from geomrob.plot.corruption_sheet import plot_corruption_sheet
     from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
@@ -90,6 +93,7 @@ __all__ = [
     "bands",
     "basis",
     "boundary",
+    "corrupt",
     "corruption_spectrum",
     "ddn",
     "deepfool",
@@ -100,6 +104,7 @@ __all__ = [
     "image_spectrum",
     "kernel_spectrum",
     "load",
+    "load_corrupted",
     "load_data",
     "load_model",
     "locations",
@@ -112,6 +117,7 @@ __all__ = [
     "plot_audit",
     "plot_band_energy",
     "plot_band_examples",
+    "plot_corruption_sheet",
     "plot_gallery",
     "plot_heat_maps",
     "plot_locations",
@@ -159,6 +165,7 @@ _HOMES = {
     "bands": "geomrob.spectral.subspaces:bands",
     "basis": "geomrob.spectral.bases:basis",
     "boundary": "geomrob.attacks.boundary:boundary",
+    "corrupt": "geomrob.data.corruptions:corrupt",
     "corruption_spectrum": "geomrob.analysis.spectra:corruption_spectrum",
     "ddn": "geomrob.attacks.ddn:ddn",
     "deepfool": "geomrob.attacks.deepfool:deepfool",
@@ -169,6 +176,7 @@ _HOMES = {
     "image_spectrum": "geomrob.analysis.spectra:image_spectrum",
     "kernel_spectrum": "geomrob.analysis.spectra:kernel_spectrum",
     "load": "geomrob.results:load",
+    "load_corrupted": "geomrob.data.corruptions.ready_made:load_corrupted",
     "load_data": "geomrob.data:load",
     "load_model": "geomrob.models:load",
     "locations": "geomrob.analysis.locations:locations",
@@ -181,6 +189,7 @@ _HOMES = {
     "plot_audit": "geomrob.plot.audit:plot_audit",
     "plot_band_energy": "geomrob.plot.spectra:plot_band_energy",
     "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
+    "plot_corruption_sheet": "geomrob.plot.corruption_sheet:plot_corruption_sheet",
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
     "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",
     "plot_locations": "geomrob.plot.locations:plot_locations",

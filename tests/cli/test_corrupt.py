@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from geomrob.cli import main
+from geomrob.cli.corrupt import _names
 
 
 @pytest.fixture
@@ -31,12 +32,19 @@ def test_arrays_labels_note_and_sheet(run, tmp_path):
     assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)
 
 
-def test_benchmark_are_fifteen_and_json_is_one_object(run):
+def test_json_is_one_object(run):
     status, out, _ = run(
-        "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "benchmark", "--json", "--figure", "x.svg"
+        "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
     )
     told = json.loads(out)
-    assert (status, len(told["corruptions"]), told["figure"]) == (0, 15, "x.svg")
+    assert (status, told["corruptions"], told["left_out"], told["figure"]) == (0, ["fog"], [], "x.png")
+
+
+def test_groups_and_names_are_each_taken_once_in_the_order_of_the_table():
+    assert len(_names(("all",))) == 19
+    assert _names(("snow", "benchmark")) == _names(("benchmark",))
+    assert len(_names(("benchmark",))) == 15
+    assert _names(("saturate", "fog", "fog")) == ("fog", "saturate")
 
 
 def test_unreadable_images_are_counted_with_status_3(run, tmp_path):

@@ -41,7 +41,7 @@ def test_names_severities_and_kinds_are_told():
     ]
     assert [label.get_text() for label in ax.get_yticklabels()] == list("12345")
     assert [text.get_text() for text in ax.texts] == ["weather", "digital"]
-    assert any("Image 3 of toys." in text.get_text() for text in figure.texts)
+    assert any("Image 3 of toys." in text.get_text().replace("\n", " ") for text in figure.texts)
     weather, digital = (line.get_xdata() for line in ax.lines)
     assert weather[0] == 1
     assert 2.9 < weather[1] < 3 == digital[0]

@@ -136,8 +136,10 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
     images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy").astype(np.int64)
     known = DATASETS.get(data)
     count = known.splits["test"] if known else len(images) // 5
-    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8 or len(images) != 5 * count:
-        wanted = f"({5 * count:,}, H, W, C) bytes, the {count:,} test images five times, severity after severity"
+    size = (*known.shape[1:], known.shape[0]) if known else images.shape[1:]
+    if images.shape != (5 * count, *size) or images.ndim != 4 or images.dtype != np.uint8:
+        shape = ", ".join((f"{5 * count:,}", *(str(side) for side in size)))
+        wanted = f"({shape}) bytes, the {count:,} test images five times, severity after severity"
         raise UsageError(f"{name}.npy must hold {wanted}; got {images.dtype} {images.shape}: fetch it again")
     if labels.shape != (5 * count,):
         raise UsageError(

@@ -1,6 +1,7 @@
 """Sets on disk are read, always win, and are told from those that geomrob made; wrong files are explained."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,18 +9,19 @@ import torch
 from PIL import Image
 
 from geomrob.arrays import UsageError
-from geomrob.data import load
-from geomrob.data.corruptions import CORRUPTIONS, corrupt
+from geomrob.data import DATASETS, load
+from geomrob.data.corruptions import corrupt
 from geomrob.data.corruptions.ready_made import MARK, load_corrupted
 from geomrob.data.corruptions.write import write_corrupted
 
-COUNT = 10_000
+COUNT = 200
 
 
-@pytest.fixture(scope="module")
-def cifar(tmp_path_factory):
-    """A data folder with a CIFAR-10-C whose fog says in its pixels which severity and image they are."""
-    root = tmp_path_factory.mktemp("data") / "CIFAR-10-C"
+@pytest.fixture
+def cifar(tmp_path, monkeypatch):
+    """A data folder with a CIFAR-10-C of few images, whose fog says in its pixels which severity and image they are."""
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], splits={"test": COUNT}))
+    root = tmp_path / "CIFAR-10-C"
     root.mkdir()
     numbers = np.arange(5 * COUNT)
     pixels = np.zeros((5 * COUNT, 32, 32, 3), np.uint8)
@@ -48,35 +50,30 @@ def test_a_set_without_the_corruption_is_refused_and_not_filled_up(cifar):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (np.zeros(COUNT, np.uint8), r"50,000 labels, .* five times; got \(10000,\): repeat them with numpy.tile"),
-        (np.repeat(np.arange(COUNT) % 10, 5).astype(np.uint8), "the same labels five times; got others"),
+        (
+            np.zeros(COUNT, np.uint8),
+            r"1,000 labels, .* 200 test images five times; got \(200,\): repeat them",
+        ),
+        (np.sort(np.tile(np.arange(COUNT) % 10, 5)).astype(np.uint8), "the same labels five times; got others"),
         (np.full(5 * COUNT, 10, np.uint8), r"must lie in 0 \.\.\. 9; got 10"),
     ],
     ids=["not repeated", "sorted by image", "of another set"],
 )
 def test_wrong_labels_are_explained(cifar, labels, words):
-    path = cifar / "CIFAR-10-C" / "labels.npy"
-    right = path.read_bytes()
-    np.save(path, labels)
-    try:
-        with pytest.raises(UsageError, match=words):
-            load_corrupted("cifar10", "fog", 1, data_dir=cifar, samples=3)
-    finally:
-        path.write_bytes(right)
+    np.save(cifar / "CIFAR-10-C" / "labels.npy", labels)
+    with pytest.raises(UsageError, match=words):
+        load_corrupted("cifar10", "fog", 1, data_dir=cifar, samples=3)
 
 
 def test_wrong_arrays_are_explained(cifar):
     root = cifar / "CIFAR-10-C"
-    np.save(root / "frost.npy", np.zeros((COUNT, 32, 32, 3), np.uint8))
-    (root / "snow.npy").write_bytes(b"no array")
-    try:
-        with pytest.raises(UsageError, match=r"the 10,000 test images five times.*; got uint8 \(10000, 32, 32, 3\)"):
+    for shape in ((COUNT, 32, 32, 3), (5 * COUNT, 28, 28, 3), (5 * COUNT, 3, 32, 32)):
+        np.save(root / "frost.npy", np.zeros(shape, np.uint8))
+        with pytest.raises(UsageError, match=r"\(1,000, 32, 32, 3\) bytes, the 200 test images five.*; got uint8"):
             load_corrupted("cifar10", "frost", 1, data_dir=cifar)
-        with pytest.raises(UsageError, match=r"snow.npy must be a readable .npy file"):
-            load_corrupted("cifar10", "snow", 1, data_dir=cifar)
-    finally:
-        (root / "frost.npy").unlink()
-        (root / "snow.npy").unlink()
+    (root / "snow.npy").write_bytes(b"no array")
+    with pytest.raises(UsageError, match=r"snow.npy must be a readable .npy file"):
+        load_corrupted("cifar10", "snow", 1, data_dir=cifar)
 
 
 def folder(root, classes, count=2, side=24, start=0):
@@ -170,6 +167,9 @@ def test_a_distributed_set_is_never_written_to(cifar):
 def test_misuse_is_told_before_anything_is_read(name, severity, words):
     with pytest.raises(UsageError, match=words):
         load_corrupted("no such data", name, severity)
-    if name not in CORRUPTIONS:
-        with pytest.raises(UsageError, match=words):
-            write_corrupted("no such data", None, names=(name,))
+
+
+def test_unknown_names_are_told_before_anything_is_written(tmp_path):
+    with pytest.raises(UsageError, match="did you mean fog"):
+        write_corrupted("fashion-mnist-1k", tmp_path / "out", names=("snow", "fogg"))
+    assert not (tmp_path / "out").exists()
