@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geomrob.arrays import UsageError, unknown
 from geomrob.data import DATASETS, load
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.entry import Samples, check_labels, order, to_images
+from geomrob.data.entry import Samples, check_labels, edited, order, to_images
 from geomrob.data.folder import list_folder, read_folder
 
 Source: TypeAlias = Literal["ready-made", "made"]
@@ -49,6 +49,7 @@ def load_corrupted(
     samples: int | None = None,
     seed: int = 0,
     table: str = "auto",
+    transform: str | None = None,
 ) -> Corrupted:
     """Return the images of a data set under a corruption: those of a set on disk, or else made now.
 
@@ -66,6 +67,7 @@ def load_corrupted(
         samples: As in `load`.
         seed: Of the draw, and of what is random in a corruption that is made.
         table: Constants of a corruption that is made, as in `corrupt`.
+        transform: An edit of the corrupted images, as in `load`.
 
     Raises:
         UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
@@ -81,13 +83,15 @@ def load_corrupted(
         raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
     below = data_dir or os.environ.get("GEOMROB_DATA")
     root = _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+    source: Source = "made"
     if root is not None:
         found = _read(root, str(data), name, severity, samples, seed)
-        return Corrupted(found, name, severity, "ready-made" if mark_of(root) is None else "made")
-    clean = load(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
-    images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
-    made = Samples(images, clean.labels, clean.classes, clean.indices, clean.name, clean.skipped)
-    return Corrupted(made, name, severity, "made")
+        source = "ready-made" if mark_of(root) is None else "made"
+    else:
+        clean = load(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+        images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
+        found = replace(clean, images=images)
+    return Corrupted(found if transform is None else edited(found, transform), name, severity, source)
 
 
 def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:

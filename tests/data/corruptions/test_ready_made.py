@@ -13,6 +13,7 @@ from geomrob.data import DATASETS, load
 from geomrob.data.corruptions import corrupt
 from geomrob.data.corruptions.ready_made import MARK, load_corrupted
 from geomrob.data.corruptions.write import write_corrupted
+from geomrob.data.entry import edited
 
 COUNT = 200
 
@@ -114,6 +115,13 @@ def test_what_is_not_on_disk_is_made_from_the_same_draw(monkeypatch):
     assert found.source == "made"
     assert torch.equal(found.samples.indices, clean.indices)
     assert torch.equal(found.samples.images, corrupt(clean.images, "shot_noise", 3, seed=1, indices=clean.indices))
+
+
+def test_corrupted_images_may_be_edited():
+    plain = load_corrupted("fashion-mnist-1k", "shot_noise", 3, samples=5).samples
+    found = load_corrupted("fashion-mnist-1k", "shot_noise", 3, samples=5, transform="lowpass:8").samples
+    assert found.name == "fashion-mnist-1k (lowpass:8)"
+    assert torch.equal(found.images, edited(plain, "lowpass:8").images)
 
 
 def test_a_set_that_geomrob_wrote_is_read_back_as_made(tmp_path):
