@@ -21,9 +21,9 @@ UNEVEN = {
     "imagenet": {"glass_blur", "frost", "fog", "elastic_transform", "spatter", "saturate"},
 }
 SETS = {
-    "grey 28": ("cifar", grey(32)),
-    "colour 32": ("cifar", colour(16, 32)),
-    "colour 60": ("imagenet", colour(8, 60)),
+    "grey 28": ("cifar", grey(16)),
+    "colour 32": ("cifar", colour(8, 32)),
+    "colour 60": ("imagenet", colour(4, 60)),
 }
 
 
