@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from geomrob.analysis.audit import audit
     from geomrob.analysis.curves import strength_curve
     from geomrob.analysis.energies import band_energy
+    from geomrob.analysis.geometry import geometry
     from geomrob.analysis.heat_maps import heat_map
+    from geomrob.analysis.layers import layers
     from geomrob.analysis.locations import locations, overlap
     from geomrob.analysis.margins import margin_curve
+    from geomrob.analysis.norms import minimum_norms
     from geomrob.analysis.plane import acceptance
     from geomrob.analysis.score import score
     from geomrob.analysis.sparsity import sparsity
@@ -39,8 +42,11 @@ if TYPE_CHECKING:
     from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
+    from geomrob.plot.geometry import plot_geometry
+    from geomrob.plot.layers import plot_layers
     from geomrob.plot.locations import plot_locations
     from geomrob.plot.margins import plot_margin_map, plot_margins
+    from geomrob.plot.norms import plot_norms
     from geomrob.plot.sparsity import plot_sparsity_sweep
     from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
     from geomrob.plot.transfer import plot_transfer
@@ -51,9 +57,12 @@ if TYPE_CHECKING:
         BandEnergy,
         BoundaryResult,
         Check,
+        Geometry,
         HeatMap,
+        Layers,
         Locations,
         MarginCurve,
+        Norms,
         Overlap,
         Provenance,
         Sparsity,
@@ -75,9 +84,12 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "Geometry",
     "HeatMap",
+    "Layers",
     "Locations",
     "MarginCurve",
+    "Norms",
     "Overlap",
     "Provenance",
     "Sparsity",
@@ -100,15 +112,18 @@ __all__ = [
     "eight_bit",
     "equal",
     "fgsm",
+    "geometry",
     "heat_map",
     "image_spectrum",
     "kernel_spectrum",
+    "layers",
     "load",
     "load_corrupted",
     "load_data",
     "load_model",
     "locations",
     "margin_curve",
+    "minimum_norms",
     "noise",
     "overlap",
     "perturbation_spectrum",
@@ -119,10 +134,13 @@ __all__ = [
     "plot_band_examples",
     "plot_corruption_sheet",
     "plot_gallery",
+    "plot_geometry",
     "plot_heat_maps",
+    "plot_layers",
     "plot_locations",
     "plot_margin_map",
     "plot_margins",
+    "plot_norms",
     "plot_radial",
     "plot_sparsity_sweep",
     "plot_spectra",
@@ -148,9 +166,12 @@ _HOMES = {
     "BandEnergy": "geomrob.results:BandEnergy",
     "BoundaryResult": "geomrob.results:BoundaryResult",
     "Check": "geomrob.results:Check",
+    "Geometry": "geomrob.results:Geometry",
     "HeatMap": "geomrob.results:HeatMap",
+    "Layers": "geomrob.results:Layers",
     "Locations": "geomrob.results:Locations",
     "MarginCurve": "geomrob.results:MarginCurve",
+    "Norms": "geomrob.results:Norms",
     "Overlap": "geomrob.results:Overlap",
     "Provenance": "geomrob.results:Provenance",
     "Sparsity": "geomrob.results:Sparsity",
@@ -172,15 +193,18 @@ _HOMES = {
     "eight_bit": "geomrob.attacks.eight_bit:eight_bit",
     "equal": "geomrob.results:equal",
     "fgsm": "geomrob.attacks.fgsm:fgsm",
+    "geometry": "geomrob.analysis.geometry:geometry",
     "heat_map": "geomrob.analysis.heat_maps:heat_map",
     "image_spectrum": "geomrob.analysis.spectra:image_spectrum",
     "kernel_spectrum": "geomrob.analysis.spectra:kernel_spectrum",
+    "layers": "geomrob.analysis.layers:layers",
     "load": "geomrob.results:load",
     "load_corrupted": "geomrob.data.corruptions.ready_made:load_corrupted",
     "load_data": "geomrob.data:load",
     "load_model": "geomrob.models:load",
     "locations": "geomrob.analysis.locations:locations",
     "margin_curve": "geomrob.analysis.margins:margin_curve",
+    "minimum_norms": "geomrob.analysis.norms:minimum_norms",
     "noise": "geomrob.attacks.noise:noise",
     "overlap": "geomrob.analysis.locations:overlap",
     "perturbation_spectrum": "geomrob.analysis.spectra:perturbation_spectrum",
@@ -191,10 +215,13 @@ _HOMES = {
     "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
     "plot_corruption_sheet": "geomrob.plot.corruption_sheet:plot_corruption_sheet",
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
+    "plot_geometry": "geomrob.plot.geometry:plot_geometry",
     "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",
+    "plot_layers": "geomrob.plot.layers:plot_layers",
     "plot_locations": "geomrob.plot.locations:plot_locations",
     "plot_margin_map": "geomrob.plot.margins:plot_margin_map",
     "plot_margins": "geomrob.plot.margins:plot_margins",
+    "plot_norms": "geomrob.plot.norms:plot_norms",
     "plot_radial": "geomrob.plot.spectra:plot_radial",
     "plot_sparsity_sweep": "geomrob.plot.sparsity:plot_sparsity_sweep",
     "plot_spectra": "geomrob.plot.spectra:plot_spectra",

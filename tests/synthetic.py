@@ -4,7 +4,19 @@ import math
 
 import torch
 
-from geomrob.results import AttackResult, BandEnergy, HeatMap, MarginCurve, Provenance, Sparsity, Spectrum, Status
+from geomrob.results import (
+    AttackResult,
+    BandEnergy,
+    Geometry,
+    HeatMap,
+    Layers,
+    MarginCurve,
+    Norms,
+    Provenance,
+    Sparsity,
+    Spectrum,
+    Status,
+)
 
 
 def provenance() -> Provenance:
@@ -174,3 +186,84 @@ def band_energy(**facts):
         "provenance": provenance(),
     }
     return BandEnergy(**(given | facts))
+
+
+def layers_result(*, model="net", names=("conv1", "conv2", "fc"), level=0.5, at="input", sigma=0.1):
+    """Return three layers of four images; the first has one channel, the first image of the last is silent."""
+    sparsity = level + torch.arange(12, dtype=torch.float64).reshape(3, 4) / 40
+    sparsity[0], sparsity[2, 0] = torch.nan, torch.nan
+    silent = torch.zeros(3, 4, dtype=torch.int64)
+    silent[2, 0], silent[1, 1] = 1, 30
+    signal = torch.arange(1.0, 13.0, dtype=torch.float64).reshape(3, 4)
+    return Layers(
+        model=model,
+        data="dark",
+        at=at,
+        sigma=sigma,
+        clamped=False,
+        names=names,
+        kinds=("Conv2d", "Conv2d", "Linear"),
+        channels=torch.tensor([1, 6, 84]),
+        locations=torch.tensor([64, 49, 1]),
+        sparsity=sparsity,
+        silent=silent,
+        active=torch.full((3, 4), level, dtype=torch.float64),
+        signal=signal,
+        noise=(signal.flip(1) / 20)[:, None].repeat(1, 2, 1) * torch.tensor([1.0, 2.0])[:, None],
+        predictions=torch.tensor([0, 1, 2, 0]),
+        labels=torch.arange(4),
+        indices=torch.arange(4),
+        provenance=provenance(),
+    )
+
+
+def geometry_result(*, model="net", missing=1, method="difference", step=0.1):
+    """Return ten boundary points, the first `missing` not found, curvatures from -2 to 1."""
+    generator = torch.Generator().manual_seed(0)
+
+    def known(*shape):
+        values = 3 * torch.rand(10, *shape, generator=generator, dtype=torch.float64) - 2
+        values[:missing] = torch.nan
+        return values
+
+    lost = torch.arange(10) < missing
+    return Geometry(
+        model=model,
+        data="dark",
+        attack="tight",
+        method=method,
+        step=step,
+        distances=torch.where(lost, torch.inf, torch.linspace(0.1, 1, 10, dtype=torch.float64)),
+        status=torch.where(lost, int(Status.STEP_LIMIT), int(Status.FOUND)),
+        targets=torch.where(lost, -1, 1),
+        cosine=torch.where(lost, torch.nan, torch.linspace(0.9, 1, 10, dtype=torch.float64)),
+        slope=torch.where(lost, torch.nan, torch.ones(10, dtype=torch.float64)),
+        random=known(4),
+        own=known(),
+        others=known(2),
+        largest=known(),
+        singular=torch.linspace(2, 0.1, 10 - missing, dtype=torch.float64),
+        chance=torch.ones(10 - missing, dtype=torch.float64),
+        predictions=torch.zeros(10, dtype=torch.int64),
+        labels=torch.zeros(10, dtype=torch.int64),
+        indices=torch.arange(10),
+        provenance=provenance(),
+    )
+
+
+def norms_result():
+    """Return pixels and l2 of four images on two models; three searches failed on the second."""
+    one = torch.tensor([[1, 2, 3, 4], [0.1, 0.2, 0.3, 0.8]], dtype=torch.float64)
+    other = torch.where(torch.arange(4) < 3, torch.inf, 2 * one)
+    return Norms(
+        models=("net", "hah"),
+        data="dark",
+        norms=("pixels", "l2"),
+        attacks=("sparsefool", "tight"),
+        left="predicted",
+        distances=torch.stack((one, other)),
+        by=torch.where(torch.isinf(torch.stack((one, other))), -1, torch.tensor([0, 1])[None, :, None]),
+        accuracy=torch.tensor([0.75, 1.0], dtype=torch.float64),
+        indices=torch.arange(4),
+        provenance=provenance(),
+    )

@@ -30,7 +30,17 @@ from geomrob.results import (
     load,
     save,
 )
-from tests.synthetic import attack_result, band_energy, heat_map, margin_curve, provenance, spectrum
+from tests.synthetic import (
+    attack_result,
+    band_energy,
+    geometry_result,
+    heat_map,
+    layers_result,
+    margin_curve,
+    norms_result,
+    provenance,
+    spectrum,
+)
 
 FLOATS = st.floats(width=32)
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -162,6 +172,7 @@ def plane() -> Acceptance:
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane()]
+EVERY += [layers_result(), geometry_result(), norms_result()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)

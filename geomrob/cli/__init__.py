@@ -18,6 +18,8 @@ COMMANDS = {
     "audit": "geomrob.cli.audit:audit",
     "models": "geomrob.cli.models:models",
     "corrupt": "geomrob.cli.corrupt:corrupt",
+    "layers": "geomrob.cli.layers:layers",
+    "geometry": "geomrob.cli.geometry:geometry",
     "train": "geomrob.cli.train:train",
 }
 

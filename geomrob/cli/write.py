@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from geomrob.results import MarginCurve
+    from geomrob.results import Geometry, Layers, MarginCurve
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -59,6 +59,17 @@ def write_curves(curves: Sequence["MarginCurve"], folder: Path) -> list[Path]:
     table = folder / "margin.csv"
     write_atomic(table, to_csv(curves).encode())
     return [*files, table]
+
+
+def write_each(results: "Sequence[Layers] | Sequence[Geometry]", folder: Path, name: str) -> list[Path]:
+    """Return the files that now hold one result a model: name.json with .npz, or name-MODEL.json for several."""
+    from geomrob.results import save
+
+    files: list[Path] = []
+    for result in results:
+        page = save(result, folder / (f"{name}.json" if len(results) == 1 else f"{name}-{slug(result.model)}.json"))
+        files += [page, page.with_suffix(".npz")]
+    return files
 
 
 def write_rows(rows: Sequence[Mapping[str, object]], path: Path) -> Path:

@@ -7,7 +7,10 @@ To add one: its class in a file of this folder, its row in `RESULTS` (`store`), 
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.geometry import Geometry
+from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
+from geomrob.results.norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -21,9 +24,12 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "Geometry",
     "HeatMap",
+    "Layers",
     "Locations",
     "MarginCurve",
+    "Norms",
     "Overlap",
     "Provenance",
     "Sparsity",

@@ -17,7 +17,10 @@ from geomrob.files import pack, unpack, write_atomic
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.geometry import Geometry
+from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
+from geomrob.results.norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -42,6 +45,9 @@ RESULTS: dict[str, type] = {
     "HeatMap": HeatMap,
     "Check": Check,
     "Audit": Audit,
+    "Layers": Layers,
+    "Geometry": Geometry,
+    "Norms": Norms,
 }
 
 

@@ -1,0 +1,101 @@
+"""A picture of layers: how sparse their activations are, and how much of a noise in the image they see."""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from geomrob.arrays import UsageError
+from geomrob.plot.style import blank, figure_headline, look, tidy
+from geomrob.results import Layers
+
+AVERAGES = {
+    "mean": "mean of the images' ratios (eq. 6)",
+    "median": "median of the images' ratios",
+    "ratio": "mean signal over mean noise",
+}
+"""What each way to average the signal-to-noise ratio is called."""
+
+
+def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure: Figure | None = None) -> Figure:
+    """Return a figure with the sparsity and with the signal-to-noise ratio of every layer of each model.
+
+    A layer with one channel has no sparsity: its mark is missing.
+
+    Args:
+        layers: What was measured of one or several models, on one data set and at one strength of noise.
+        how: Average of the signal-to-noise ratio, as in `Layers.snr_db`.
+        figure: Where to draw; a new figure by default.
+
+    Raises:
+        UsageError: Nothing to draw, or models that were measured differently.
+
+    References:
+        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2 and 3.
+    """
+    models = [layers] if isinstance(layers, Layers) else list(layers)
+    if len({(found.data, found.at, found.sigma, found.clamped, len(found.indices)) for found in models}) != 1:
+        raise UsageError(
+            f"layers must hold models measured alike (data, side, noise, images); got {len(models)} that differ or "
+            "none: draw them apart"
+        )
+    first = models[0]
+    figure = blank(11.5, 5.2) if figure is None else figure
+    left, right = figure.subplots(1, 2)
+    for index, found in enumerate(models):
+        name = f"{found.model} ({found.accuracy:.1%} correct)"
+        _line(left, found.hoyer, index, name)
+        _line(right, found.snr_db(how), index, name)
+    left.set_ylim(0, 1.02)
+    left.set_ylabel("Hoyer ratio over channels: 0 one speaks, 1 all alike")
+    right.set_ylabel("signal-to-noise ratio (dB)")
+    for ax, title in (
+        (left, "Sparsity of the activations"),
+        (right, f"Noise of $\\sigma$ = {first.sigma:g} in the image"),
+    ):
+        tidy(ax)
+        ax.set_title(title, fontsize=10, loc="left")
+        _layer_axis(ax, models)
+        ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    figure_headline(
+        figure,
+        "Which layers are sparse, and which ones see the noise?",
+        f"{len(first.indices)} images of {first.data}, {first.at} of each layer. Left: lower is sparser. Right: higher "
+        f"is less disturbed; {AVERAGES.get(how, how)}, noisy images {'cut to [0, 1]' if first.clamped else 'not cut'}.",
+    )
+    return figure
+
+
+def _line(ax: Axes, values: Tensor, index: int, name: str) -> None:
+    """Draw one model's layers."""
+    style = look(index)
+    ax.plot(
+        torch.arange(1, len(values) + 1),
+        values,
+        color=style.colour,
+        linestyle=style.line,
+        marker=style.marker,
+        linewidth=1.8,
+        markersize=6,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        label=name,
+    )
+
+
+def _layer_axis(ax: Axes, models: Sequence[Layers]) -> None:
+    """Name the layers where all models have the same, else number them."""
+    most = max(len(found.names) for found in models)
+    ax.set_xlim(0.7, most + 0.3)
+    if len({found.names for found in models}) > 1:
+        ax.set_xticks(range(1, most + 1))
+        ax.set_xlabel("layer, in the order of the forward pass")
+        return
+    names = models[0].names
+    aslant = most > 4 or max(map(len, names)) > 8
+    ax.set_xticks(
+        range(1, most + 1), names, rotation=40 if aslant else 0, ha="right" if aslant else "center", fontsize=8
+    )
+    ax.set_xlabel("layer")

@@ -1,0 +1,84 @@
+"""What the layers of a model do."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from geomrob.arrays import Labels, unknown
+from geomrob.results.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What L layers of a model do with N images: how sparse their activations are, and how noise reaches them.
+
+    `names` are the layers in the order of the forward pass (a layer called again is `name#2`), `kinds` their classes;
+    what is measured is each one's `at`, input or output, of `channels` numbers at each of `locations` places.
+    `sparsity[l, i]` is the mean over the places of image i of the Hoyer ratio l1/l2 over channels, (l1/l2 - 1) /
+    (sqrt(C) - 1): 0 where one channel speaks, 1 where all speak alike; NaN with one channel, or where all places of an
+    image are silent. `silent[l, i]` counts the places where all channels are zero: they are left out. `active[l, i]`
+    is the share of numbers that are not zero. `signal[l, i]` is ||f(x)||^2 and `noise[l, r, i]` is
+    ||f(x + w) - f(x)||^2 for draw r of Gaussian noise w of standard deviation `sigma`; `clamped` says whether x + w
+    was cut to [0, 1].
+    """
+
+    model: str
+    data: str
+    at: str
+    sigma: float
+    clamped: bool
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    channels: Int64[Tensor, " l"]
+    locations: Int64[Tensor, " l"]
+    sparsity: Float[Tensor, "l n"]
+    silent: Int64[Tensor, "l n"]
+    active: Float[Tensor, "l n"]
+    signal: Float[Tensor, "l n"]
+    noise: Float[Tensor, "l r n"]
+    predictions: Labels
+    labels: Labels
+    indices: Labels
+    provenance: Provenance
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the clean images that the model classifies as labelled."""
+        return float((self.predictions == self.labels).double().mean())
+
+    @property
+    def hoyer(self) -> Float[Tensor, " l"]:
+        """Mean sparsity of each layer over all places of all images that are not silent (HaH, Fig. 2)."""
+        heard = self.locations[:, None] - self.silent
+        mean = torch.where(heard > 0, self.sparsity, 0).mul(heard).sum(1) / heard.sum(1)
+        return torch.where(self.channels > 1, mean, torch.nan)
+
+    @property
+    def active_share(self) -> Float[Tensor, " l"]:
+        """Share of each layer's numbers that are not zero, over all images."""
+        return self.active.mean(1)
+
+    @property
+    def untouched(self) -> Int64[Tensor, " l"]:
+        """How many (image, draw) pairs of each layer the noise does not reach at all: their ratio has no bound."""
+        return (self.noise == 0).sum((1, 2))
+
+    def snr_db(self, how: str = "mean", *, guard: float = 1e-9) -> Float[Tensor, " l"]:
+        """Return each layer's signal-to-noise ratio in dB over images and draws.
+
+        Args:
+            how: `mean`, 10 log10 of the mean over images of ||f(x)||^2 / ||f(x + w) - f(x)||^2 (HaH, eq. 6); `median`
+                of the ratios, which a few images that the noise hardly reaches do not move; `ratio`, mean signal over
+                mean noise.
+            guard: Added to the norm of the difference, as in the released code, so that no ratio is infinite.
+        """
+        size = (self.noise.sqrt() + guard).square()
+        ratios = (self.signal[:, None] / size).flatten(1)
+        known = {"mean": ratios.mean(1), "median": ratios.quantile(0.5, dim=1), "ratio": self.signal.mean(1)}
+        if how not in known:
+            raise unknown("how", how, known)
+        if how == "ratio":
+            return 10 * (known[how] / size.mean((1, 2))).log10()
+        return 10 * known[how].log10()
