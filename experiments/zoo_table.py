@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from geomrob.analysis.norms import minimum_norms
 from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
+from geomrob.analysis.norms import minimum_norms
 from geomrob.attacks.noise import noisy
 from geomrob.attacks.pgd import pgd
 from geomrob.data.entry import Samples

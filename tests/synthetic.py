@@ -261,7 +261,7 @@ def norms_result():
         norms=("pixels", "l2"),
         attacks=("sparsefool", "tight"),
         left="predicted",
-        distances=torch.stack((one, other)),
+        values=torch.stack((one, other)),
         by=torch.where(torch.isinf(torch.stack((one, other))), -1, torch.tensor([0, 1])[None, :, None]),
         accuracy=torch.tensor([0.75, 1.0], dtype=torch.float64),
         indices=torch.arange(4),

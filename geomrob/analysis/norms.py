@@ -124,7 +124,7 @@ def minimum_norms(
         norms=tuple(norms),
         attacks=tuple(table),
         left=leave,
-        distances=torch.stack(best),
+        values=torch.stack(best),
         by=torch.stack(which),
         accuracy=accuracy,
         indices=keys,

@@ -64,6 +64,9 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
         style = look(index)
         values = [found.curvatures(kind).tolist() or [float("nan")] for kind in kinds]
         places = [at + (index - (len(models) - 1) / 2) * width for at in range(len(kinds))]
+        if not kinds:
+            ax.scatter([], [], marker="s", color=style.colour, label=f"{found.model}: no boundary found")
+            continue
         boxes = ax.boxplot(
             values,
             positions=places,

@@ -36,7 +36,7 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
     for column, (ax, norm) in enumerate(zip(panels, norms.norms, strict=True)):
         _bars(ax, norms, column)
         ax.set_ylabel(UNITS.get(norm, norm))
-    images = norms.distances.shape[2]
+    images = norms.values.shape[2]
     zero = "; an image not seen as its label counts as 0" if norms.left == "true" else ""
     figure_headline(
         figure,

@@ -60,3 +60,9 @@ def test_models_that_were_measured_differently_are_refused():
     for wrong in ([], [geometry_result(), geometry_result(step=0.2)]):
         with pytest.raises(UsageError, match=f"measured alike .* got {len(wrong)}"):
             plot_geometry(wrong)
+
+
+def test_a_model_without_any_boundary_is_named():
+    figure = plot_geometry(geometry_result(missing=10))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["net: no boundary found"]
+    assert not figure.axes[0].patches
