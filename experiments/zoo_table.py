@@ -26,10 +26,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from geomrob.analysis.norms import minimum_norms
+from geomrob.analysis.norms import SEARCHES, minimum_norms
 from geomrob.attacks.noise import noisy
 from geomrob.attacks.pgd import pgd
 from geomrob.data.entry import Samples
+from geomrob.interop.foolbox import from_foolbox
 from geomrob.training import accuracy
 
 FIGURES = Path("figures")
@@ -50,7 +51,7 @@ SIGMA, DRAWS = 0.1, 3
 BALLS = {"linf": (2 / 255, math.inf), "l2": (0.25, 2.0)}
 NORMS = ("pixels", "l1", "l2", "linf")
 # Images attacked with PGD, images whose minimum norms are searched; steps of PGD.
-SCALES = {"smoke": (20, 4, 5), "cpu": (1000, 100, 40), "paper": (10000, 1000, 100)}
+SCALES = {"smoke": (20, 4, 5), "cpu": (500, 50, 20), "paper": (10000, 1000, 100)}
 COLUMNS = {
     "clean": "clean accuracy (%)",
     "noise": "noise of 0.1 (%)",
@@ -120,8 +121,14 @@ def measure(model: nn.Module, test: Samples, few: Samples, scale: str) -> dict[s
         row[name] = 100 * float(held.double().mean())
     with torch.no_grad():
         right = (model(few.images).argmax(1) == few.labels).nonzero().flatten()[:searched]
+    searches = {**SEARCHES, **{f"fmn-{norm}": from_foolbox(f"fmn-{norm}") for norm in ("l1", "linf")}}
     found = minimum_norms(
-        {"model": model}, few.images[right], few.labels[right], norms=NORMS, indices=few.indices[right]
+        {"model": model},
+        few.images[right],
+        few.labels[right],
+        norms=NORMS,
+        searches=searches,
+        indices=few.indices[right],
     )
     for index, norm in enumerate(NORMS):
         values = found.values[0, index]
