@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int64
 from scipy.special import betaincinv
 from torch import Tensor
 
-from geomrob.arrays import Labels, UsageError
+from geomrob.arrays import UsageError
 
 Keys: TypeAlias = Int64[Tensor, " n"]
 
@@ -27,12 +27,12 @@ WORD = 1 << 64
 STEP, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-def image_keys(seed: int, indices: Labels, *, epoch: int = 0, view: int = 0) -> Keys:
+def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0) -> Keys:
     """Return the key of each image for one pass over the data.
 
     Args:
         seed: The caller's.
-        indices: Position of each image in its source.
+        indices: Position of each image in its source, (N,) int64.
         epoch: Which pass over the images, or which of several draws.
         view: Which of several draws of one pass, as the consistency loss needs them.
 
@@ -98,7 +98,7 @@ def normal_pairs(keys: Keys, count: int) -> Float32[Tensor, "2 n m"]:
 
 def normal(keys: Keys, count: int) -> Float32[Tensor, "n m"]:
     """Return normally distributed numbers of mean 0 and variance 1."""
-    return normal_pairs(keys, (count + 1) // 2).movedim(0, 1).flatten(1)[:, :count]
+    return normal_pairs(keys, (count + 1) // 2).movedim(0, -1).flatten(1)[:, :count]
 
 
 def dirichlet(keys: Keys, count: int) -> Float32[Tensor, "n m"]:
