@@ -1,5 +1,6 @@
 """Training: one loop, its recipes, and the accuracy of what comes out."""
 
+from geomrob.training.augmentation import Augment
 from geomrob.training.evaluate import accuracy
 from geomrob.training.fit import Epoch, Fitted, fit
 from geomrob.training.layer_weights import layer_weights
@@ -11,6 +12,7 @@ from geomrob.training.report import report
 
 __all__ = [
     "Adversarial",
+    "Augment",
     "Epoch",
     "Fitted",
     "Hebbian",

@@ -18,6 +18,7 @@ from geomrob.arrays import UsageError
 from geomrob.data.entry import Samples
 from geomrob.training import checkpoint, optimizer
 from geomrob.training.augment import crop_and_flip
+from geomrob.training.augmentation import views
 from geomrob.training.average import Average
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
@@ -170,6 +171,8 @@ def _one_epoch(
                 images = crop_and_flip(
                     images, crop=options.crop, flip=options.flip, padding=options.padding, generator=generator
                 )
+            if options.augment is not None:
+                images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
             if options.channels_last:
                 images = images.to(memory_format=torch.channels_last)
             place = (epoch - 1) * len(batches) + step

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.training.adversarial import adversarial_images
+from geomrob.training.consistency import jsd
 from geomrob.training.hebbian import HebbianTerm
 from geomrob.training.recipe import Options
 from geomrob.training.similarity import SimilarityTerm, default_layers
@@ -17,7 +18,7 @@ class Objective(nn.Module):
 
     Args:
         model: The model that will be trained.
-        options: The parts are its tables `adversarial`, `hebbian` and `similarity`.
+        options: The parts are its tables `adversarial`, `hebbian`, `similarity` and the loss of `augment`.
         images: (N, C, H, W) in [0, 1], from which the similarity part draws its pairs: the first of them.
 
     Raises:
@@ -32,6 +33,7 @@ class Objective(nn.Module):
         super().__init__()
         self.adversarial = options.adversarial
         self.hebbian = options.hebbian
+        self.consistency = options.augment.jsd if options.augment is not None else 0.0
         self.strength = 0.0
         self.similarity: SimilarityTerm | None = None
         if options.similarity is not None:
@@ -50,16 +52,26 @@ class Objective(nn.Module):
             )
 
     def forward(self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the loss of one batch, to be minimised; whatever is drawn comes from `generator`."""
+        """Return the loss of one batch, to be minimised; whatever is drawn comes from `generator`.
+
+        With the consistency loss of the table `augment`, `images` are three versions of each (`augmentation.views`).
+        """
         if self.adversarial is not None:
             images = adversarial_images(model, images, labels, self.adversarial, generator)
         with self._watch(model) as reward:
-            loss = F.cross_entropy(model(images), labels)
+            loss = self._of_predictions(model(images), labels)
         if reward is not None:
             loss = loss - reward.value()
         if self.similarity is not None and self.strength:
             loss = loss + self.strength * self.similarity(model, generator)
         return loss
+
+    def _of_predictions(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy, with the consistency of three versions of each image if they are there."""
+        if not self.consistency:
+            return F.cross_entropy(logits, labels)
+        clean, one, other = logits.chunk(3)
+        return F.cross_entropy(clean, labels) + self.consistency * jsd(clean, one, other)
 
     def _watch(self, model: nn.Module) -> "HebbianTerm | nullcontext[None]":
         """Return what listens to the HaH blocks of a forward pass, or nothing."""

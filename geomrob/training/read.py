@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from geomrob.arrays import UsageError, unknown
+from geomrob.training.augmentation import Augment
 from geomrob.training.parts import Adversarial, Hebbian, Similarity
 from geomrob.training.recipe import Options, Recipe
 
@@ -15,7 +16,12 @@ else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
-TABLES: dict[str, Any] = {"adversarial": Adversarial, "hebbian": Hebbian, "similarity": Similarity}
+TABLES: dict[str, Any] = {
+    "adversarial": Adversarial,
+    "hebbian": Hebbian,
+    "similarity": Similarity,
+    "augment": Augment,
+}
 
 
 def names() -> list[str]:

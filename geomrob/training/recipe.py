@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from geomrob.arrays import UsageError, unknown
+from geomrob.training.augmentation import Augment
 from geomrob.training.parts import Adversarial, Hebbian, Similarity
 
 OPTIMIZERS = ("sgd", "adam")
@@ -47,6 +48,7 @@ class Options:
         adversarial: The table `[adversarial]`, see there.
         hebbian: The table `[hebbian]`, see there.
         similarity: The table `[similarity]`, see there.
+        augment: The table `[augment]`, see there; applied behind crop and flip.
 
     Raises:
         UsageError: A value of the wrong type or out of its range.
@@ -83,6 +85,7 @@ class Options:
     adversarial: Adversarial | None = None
     hebbian: Hebbian | None = None
     similarity: Similarity | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with, in one sentence."""
@@ -104,6 +107,8 @@ class Options:
             raise UsageError(f"low_momentum and ema must lie in [0, 1), factor above 0; got {found}: correct them")
         if self.schedule == "step" and (not self.milestones or list(self.milestones) != sorted(set(self.milestones))):
             raise UsageError(f"milestones of a step schedule must be rising epochs; got {self.milestones}: name them")
+        if self.adversarial is not None and self.augment is not None and self.augment.jsd:
+            raise UsageError("jsd of [augment] must go without [adversarial]; got both: leave one out")
 
 
 @dataclass(frozen=True)
