@@ -133,7 +133,7 @@ def test_misuse(words, sentence):
 @pytest.mark.parametrize(
     ("shape", "batch", "steps", "model", "limit"),
     [
-        ((3, 32, 32), 32, 2, lambda: resnet(), 1.27),
+        ((3, 32, 32), 32, 2, resnet, 1.27),
         ((1, 28, 28), 128, 8, lambda: build("fmnist-standard", seed=0), 2.0),
     ],
     ids=["resnet18", "small"],
