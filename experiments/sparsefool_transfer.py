@@ -7,8 +7,9 @@ said to exploit more shared directions and to transfer more (no figure given).
     python experiments/sparsefool_transfer.py [--scale smoke|cpu|paper]
 
 Both embedded models. A minimal perturbation ends at the boundary of its own model, so how far it goes decides how much
-it transfers: each is shown as found, and carried 1.5 and 3 times as far (inside the box). Carried further, a sparse one
-stays as sparse.
+it transfers: each is shown as found, and stretched by 1.5 and 3, then cut by the box. That is the same factor for
+all, not the same length: the sparse ones are several times longer (l2) to begin with, and as their pixels lie near the
+sides of the box already, the box takes most of what the factor adds.
 
 Writes figures/sparsefool_transfer.json, then the picture from the JSON alone. One core: smoke 20 s, cpu (300 images) 3
 minutes, paper (1,000) 10.
@@ -42,7 +43,7 @@ NAME = "sparsefool_transfer"
 
 
 def further(attack: Callable[..., geomrob.AttackResult], factor: float) -> Callable[..., geomrob.AttackResult]:
-    """The attack with each perturbation carried on by a factor, cut by the box and asked again."""
+    """The attack with each perturbation stretched by a factor, cut by the box and asked again."""
 
     def run(model: torch.nn.Module, inputs: torch.Tensor, labels: Any = None, **options: Any) -> geomrob.AttackResult:
         found = attack(model, inputs, labels, **options)
@@ -88,7 +89,7 @@ def draw(path: Path) -> Figure:
                 ax.annotate(f"{value:.0f}", (at, value), (0, 5), textcoords="offset points", fontsize=8, ha="center")
         tidy(ax)
         ax.set_title(f"made on {MODELS[source]}, shown to {MODELS[target]}", fontsize=10)
-        ax.set_xlabel("how far along the change (1: as found, at the boundary of its own model)", fontsize=8.5)
+        ax.set_xlabel("factor of the change, then cut to [0, 1] (1: as found)", fontsize=8.5)
         ax.set_xticks(FACTORS)
     left = figure.axes[0]
     left.set(ylabel="images fooled on the other model (%)", ylim=(0, None))
@@ -125,7 +126,8 @@ def main() -> None:
     path = FIGURES / f"{NAME}.json"
     if not given.draw_only:
         rows = measure(IMAGES[given.scale])
-        path.write_text(json.dumps({"command": f"python experiments/{NAME}.py", "rows": rows}, indent=1) + "\n")
+        page = {"command": f"python experiments/{NAME}.py", "rows": rows}
+        path.write_text(json.dumps(page, indent=1, allow_nan=False) + "\n")
     draw(path).savefig(FIGURES / f"{NAME}.png")
     compare(path)
 
