@@ -34,7 +34,9 @@ def test_evaluations_are_counted():
 
 
 @pytest.mark.parametrize(
-    "attack", [lambda model, x, y: x, lambda model, x, y: x + 5, lambda model, x, y: x * torch.nan], ids=str
+    "attack",
+    [lambda model, x, y: x, lambda model, x, y: x + 5, lambda model, x, y: x * torch.nan],
+    ids=["stays", "leaves the box", "no number"],
 )
 def test_what_does_not_cross_in_the_box_is_a_failure(monkeypatch, task, attack):
     result = run_peer(of(monkeypatch, attack), *task)
