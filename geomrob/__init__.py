@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from geomrob.analysis.energies import band_energy
     from geomrob.analysis.geometry import geometry
     from geomrob.analysis.heat_maps import heat_map
+    from geomrob.analysis.kernels import filter_banks
     from geomrob.analysis.layers import layers
     from geomrob.analysis.locations import locations, overlap
     from geomrob.analysis.margins import margin_curve
@@ -37,12 +38,15 @@ if TYPE_CHECKING:
     from geomrob.data.corruptions import corrupt
     from geomrob.data.corruptions.ready_made import load_corrupted
     from geomrob.models import load as load_model
+    from geomrob.models.blurpool import antialias
+    from geomrob.models.pushpull import PushPullConv2d, push_pull, replace_first_conv
     from geomrob.plot.audit import plot_audit
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
     from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
     from geomrob.plot.geometry import plot_geometry
+    from geomrob.plot.kernels import plot_inhibition, plot_kernels
     from geomrob.plot.layers import plot_layers
     from geomrob.plot.locations import plot_locations
     from geomrob.plot.margins import plot_margin_map, plot_margins
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
         BandEnergy,
         BoundaryResult,
         Check,
+        FilterBank,
         Geometry,
         HeatMap,
         Layers,
@@ -84,6 +89,7 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "FilterBank",
     "Geometry",
     "HeatMap",
     "Layers",
@@ -92,6 +98,7 @@ __all__ = [
     "Norms",
     "Overlap",
     "Provenance",
+    "PushPullConv2d",
     "Sparsity",
     "Spectrum",
     "Status",
@@ -100,6 +107,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "acceptance",
+    "antialias",
     "audit",
     "band_energy",
     "bands",
@@ -112,6 +120,7 @@ __all__ = [
     "eight_bit",
     "equal",
     "fgsm",
+    "filter_banks",
     "geometry",
     "heat_map",
     "image_spectrum",
@@ -136,6 +145,8 @@ __all__ = [
     "plot_gallery",
     "plot_geometry",
     "plot_heat_maps",
+    "plot_inhibition",
+    "plot_kernels",
     "plot_layers",
     "plot_locations",
     "plot_margin_map",
@@ -146,6 +157,8 @@ __all__ = [
     "plot_spectra",
     "plot_strength",
     "plot_transfer",
+    "push_pull",
+    "replace_first_conv",
     "save",
     "score",
     "sparsefool",
@@ -166,6 +179,7 @@ _HOMES = {
     "BandEnergy": "geomrob.results:BandEnergy",
     "BoundaryResult": "geomrob.results:BoundaryResult",
     "Check": "geomrob.results:Check",
+    "FilterBank": "geomrob.results:FilterBank",
     "Geometry": "geomrob.results:Geometry",
     "HeatMap": "geomrob.results:HeatMap",
     "Layers": "geomrob.results:Layers",
@@ -174,6 +188,7 @@ _HOMES = {
     "Norms": "geomrob.results:Norms",
     "Overlap": "geomrob.results:Overlap",
     "Provenance": "geomrob.results:Provenance",
+    "PushPullConv2d": "geomrob.models.pushpull:PushPullConv2d",
     "Sparsity": "geomrob.results:Sparsity",
     "Spectrum": "geomrob.results:Spectrum",
     "Status": "geomrob.results:Status",
@@ -181,6 +196,7 @@ _HOMES = {
     "TransferMatrix": "geomrob.results:TransferMatrix",
     "UsageError": "geomrob.arrays:UsageError",
     "acceptance": "geomrob.analysis.plane:acceptance",
+    "antialias": "geomrob.models.blurpool:antialias",
     "audit": "geomrob.analysis.audit:audit",
     "band_energy": "geomrob.analysis.energies:band_energy",
     "bands": "geomrob.spectral.subspaces:bands",
@@ -193,6 +209,7 @@ _HOMES = {
     "eight_bit": "geomrob.attacks.eight_bit:eight_bit",
     "equal": "geomrob.results:equal",
     "fgsm": "geomrob.attacks.fgsm:fgsm",
+    "filter_banks": "geomrob.analysis.kernels:filter_banks",
     "geometry": "geomrob.analysis.geometry:geometry",
     "heat_map": "geomrob.analysis.heat_maps:heat_map",
     "image_spectrum": "geomrob.analysis.spectra:image_spectrum",
@@ -217,6 +234,8 @@ _HOMES = {
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
     "plot_geometry": "geomrob.plot.geometry:plot_geometry",
     "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",
+    "plot_inhibition": "geomrob.plot.kernels:plot_inhibition",
+    "plot_kernels": "geomrob.plot.kernels:plot_kernels",
     "plot_layers": "geomrob.plot.layers:plot_layers",
     "plot_locations": "geomrob.plot.locations:plot_locations",
     "plot_margin_map": "geomrob.plot.margins:plot_margin_map",
@@ -227,6 +246,8 @@ _HOMES = {
     "plot_spectra": "geomrob.plot.spectra:plot_spectra",
     "plot_strength": "geomrob.plot.curves:plot_strength",
     "plot_transfer": "geomrob.plot.transfer:plot_transfer",
+    "push_pull": "geomrob.models.pushpull:push_pull",
+    "replace_first_conv": "geomrob.models.pushpull:replace_first_conv",
     "save": "geomrob.results:save",
     "score": "geomrob.analysis.score:score",
     "sparsefool": "geomrob.attacks.sparsefool:sparsefool",

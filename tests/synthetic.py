@@ -7,6 +7,7 @@ import torch
 from geomrob.results import (
     AttackResult,
     BandEnergy,
+    FilterBank,
     Geometry,
     HeatMap,
     Layers,
@@ -160,6 +161,22 @@ def spectrum(seed=0, side=8, **facts):
         "provenance": provenance(),
     }
     return Spectrum(**(given | facts))
+
+
+def filter_bank(model="fmnist-pushpull-avg3", *, layer="stem", spectra=3, **facts):
+    names = ("push filters", "pull filters", "push-pull")[:spectra]
+    given = {
+        "model": model,
+        "layer": layer,
+        "kind": "push-pull",
+        "trained": True,
+        "average": 3,
+        "weights": torch.arange(36, dtype=torch.float64).reshape(4, 1, 3, 3),
+        "inhibition": torch.tensor([-0.25, 0.0, 0.5, 1.0], dtype=torch.float64),
+        "spectra": tuple(spectrum(i, of="kernels", name=model, method=name) for i, name in enumerate(names)),
+        "provenance": provenance(),
+    }
+    return FilterBank(**(given | facts))
 
 
 def heat_map(model="fmnist-lenet", low=0.2, epsilon=2.0):

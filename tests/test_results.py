@@ -33,6 +33,7 @@ from geomrob.results import (
 from tests.synthetic import (
     attack_result,
     band_energy,
+    filter_bank,
     geometry_result,
     heat_map,
     layers_result,
@@ -170,7 +171,7 @@ def plane() -> Acceptance:
 
 
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
-EVERY += [spectrum(), band_energy(), heat_map(), check(), audited()]
+EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane()]
 EVERY += [layers_result(), geometry_result(), norms_result()]
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "margin": "geomrob.cli.margin:margin",
     "sparsefool": "geomrob.cli.sparsefool:sparsefool",
     "spectrum": "geomrob.cli.spectrum:spectrum",
+    "kernels": "geomrob.cli.kernels:kernels",
     "curve": "geomrob.cli.curve:curve",
     "boundary": "geomrob.cli.boundary:boundary",
     "transfer": "geomrob.cli.transfer:transfer",

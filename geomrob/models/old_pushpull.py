@@ -59,14 +59,26 @@ def upsampled_push_pull(
         >>> upsampled_push_pull(torch.ones(1, 1, 7, 7), line, padding=1).shape
         torch.Size([1, 1, 7, 7])
     """
-    side = weight.shape[-1]
-    wide = _pull_side(side, scale)
-    large = F.interpolate(weight, (wide, wide), mode="bilinear", align_corners=True)
+    large = upsampled(weight, scale)
     push: Tensor = F.conv2d(inputs, weight, bias, stride, padding, 1, groups)
-    around = padding + wide // 2 - side // 2
+    around = padding + large.shape[-1] // 2 - weight.shape[-1] // 2
     pull: Tensor = F.conv2d(inputs, -large, None if bias is None else -bias, stride, around, 1, groups)
     strength = inhibition.reshape(-1, 1, 1) if isinstance(inhibition, Tensor) else inhibition
     return push.relu() - strength * pull.relu()
+
+
+def upsampled(weight: Float[Tensor, "f g k k"], scale: float = 2.0) -> Float[Tensor, "f g m m"]:
+    """Return square filters enlarged bilinearly, corner to corner, to the odd side of `upsampled_push_pull`.
+
+    Raises:
+        UsageError: A filter of even side, or a scale below 1.
+
+    Example:
+        >>> upsampled(torch.tensor([[[[0.0, 0, 0], [0, 0, 2], [0, 0, 0]]]]), 1.5)[0, 0, 2].tolist()
+        [0.0, 0.0, 0.0, 1.0, 2.0]
+    """
+    wide = _pull_side(weight.shape[-1], scale)
+    return F.interpolate(weight, (wide, wide), mode="bilinear", align_corners=True)
 
 
 class UpsampledPushPullConv2d(nn.Conv2d):
@@ -113,12 +125,25 @@ class UpsampledPushPullConv2d(nn.Conv2d):
                 f"inhibition must be 'trainable' or a finite number; got {inhibition!r}: 1 is the usual one"
             )
 
+    @property
+    def strength(self) -> Tensor:
+        """The inhibition as it is used, one number a filter: rectified where it is trained."""
+        return self.inhibition.relu() if isinstance(self.inhibition, nn.Parameter) else self.inhibition
+
+    def pull_filters(self) -> Tensor:
+        """Return the enlarged negatives of the push filters."""
+        return -upsampled(self.weight, self.scale)
+
+    def linear_kernel(self) -> Tensor:
+        """Return the one kernel that the layer would be without its rectifiers: w + alpha up(w)."""
+        pull = self.pull_filters()
+        around = (pull.shape[-1] - self.weight.shape[-1]) // 2
+        return F.pad(self.weight, [around] * 4) - self.strength.reshape(-1, 1, 1, 1) * pull
+
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's layers
         """Return the answers (N, F, H', W')."""
-        learned = isinstance(self.inhibition, nn.Parameter)
-        strength = self.inhibition.relu() if learned else self.inhibition
         where: Any = {"stride": self.stride[0], "padding": self.padding[0], "groups": self.groups}
-        return upsampled_push_pull(input, self.weight, strength, self.bias, scale=self.scale, **where)
+        return upsampled_push_pull(input, self.weight, self.strength, self.bias, scale=self.scale, **where)
 
     def extra_repr(self) -> str:
         """Return what distinguishes this layer, for `print`."""

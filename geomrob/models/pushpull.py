@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from geomrob.arrays import Images, UsageError
 from geomrob.models.surgery import first_convolution, put_in_place, same_padding
-from geomrob.spectral.kernels import pull_kernel
+from geomrob.spectral.kernels import pull_kernel, push_pull_kernel
 
 Pair = int | tuple[int, int]
 Inhibition = float | str
@@ -151,6 +151,14 @@ class PushPullConv2d(nn.Conv2d):
         kernels, bias, average = self._kernels(), self.bias, self.average
         stride, dilation, groups = self.stride, self.dilation, self.groups
         return _inhibited(inputs, kernels, self.inhibition, bias, average, stride, padding, dilation, groups, True)
+
+    def pull_filters(self) -> Tensor:
+        """Return the complements of the push filters, (F, C / groups, k, l)."""
+        return pull_kernel(self.weight)
+
+    def linear_kernel(self) -> Tensor:
+        """Return the one kernel that the layer would be without its rectifiers: eq. 8, widened by the average."""
+        return push_pull_kernel(self.weight, self.inhibition, box=self.average)
 
     def _kernels(self) -> Tensor:
         """Return both filter banks, those kept if they still belong to the weights."""

@@ -8,6 +8,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.geometry import Geometry
+from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
 from geomrob.results.norms import Norms
@@ -24,6 +25,7 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "FilterBank",
     "Geometry",
     "HeatMap",
     "Layers",

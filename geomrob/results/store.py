@@ -18,6 +18,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.geometry import Geometry
+from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
 from geomrob.results.norms import Norms
@@ -41,6 +42,7 @@ RESULTS: dict[str, type] = {
     "StrengthCurve": StrengthCurve,
     "Acceptance": Acceptance,
     "Spectrum": Spectrum,
+    "FilterBank": FilterBank,
     "BandEnergy": BandEnergy,
     "HeatMap": HeatMap,
     "Check": Check,
