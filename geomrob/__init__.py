@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from geomrob.data.corruptions import corrupt
     from geomrob.data.corruptions.ready_made import load_corrupted
     from geomrob.models import load as load_model
-    from geomrob.models.blurpool import antialias
-    from geomrob.models.pushpull import PushPullConv2d, push_pull, replace_first_conv
+    from geomrob.models.antialias import antialias
+    from geomrob.models.pushpull import PushPullConv2d, push_pull
+    from geomrob.models.replace import replace_first_conv
     from geomrob.plot.audit import plot_audit
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
     from geomrob.plot.curves import plot_acceptance, plot_strength
@@ -196,7 +197,7 @@ _HOMES = {
     "TransferMatrix": "geomrob.results:TransferMatrix",
     "UsageError": "geomrob.arrays:UsageError",
     "acceptance": "geomrob.analysis.plane:acceptance",
-    "antialias": "geomrob.models.blurpool:antialias",
+    "antialias": "geomrob.models.antialias:antialias",
     "audit": "geomrob.analysis.audit:audit",
     "band_energy": "geomrob.analysis.energies:band_energy",
     "bands": "geomrob.spectral.subspaces:bands",
@@ -247,7 +248,7 @@ _HOMES = {
     "plot_strength": "geomrob.plot.curves:plot_strength",
     "plot_transfer": "geomrob.plot.transfer:plot_transfer",
     "push_pull": "geomrob.models.pushpull:push_pull",
-    "replace_first_conv": "geomrob.models.pushpull:replace_first_conv",
+    "replace_first_conv": "geomrob.models.replace:replace_first_conv",
     "save": "geomrob.results:save",
     "score": "geomrob.analysis.score:score",
     "sparsefool": "geomrob.attacks.sparsefool:sparsefool",

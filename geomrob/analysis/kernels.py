@@ -41,7 +41,7 @@ def filter_banks(
         the inhibition it was trained with. `kernel_spectrum` with `alpha` is the figures' way.
 
     Example:
-        >>> from geomrob.models.pushpull import replace_first_conv
+        >>> from geomrob.models.replace import replace_first_conv
         >>> model = replace_first_conv(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), inhibition=-0.5)
         >>> bank, = filter_banks(model)
         >>> bank.summary()["negative"], [spectrum.method for spectrum in bank.spectra]

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geomrob.arrays import Images, UsageError
-from geomrob.models.surgery import first_convolution, put_in_place
 
 
 def upsampled_push_pull(
@@ -117,7 +116,7 @@ class UpsampledPushPullConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, 1, groups, bias)
         self.scale, self.pull_side = scale, _pull_side(kernel_size, scale)
         if inhibition == "trainable":
-            self.inhibition = nn.Parameter(_drawn(in_channels, out_channels))
+            self.inhibition = nn.Parameter(drawn_strengths(in_channels, out_channels))
         elif isinstance(inhibition, (int, float)) and math.isfinite(inhibition):
             self.register_buffer("inhibition", torch.full((out_channels,), float(inhibition)))
         else:
@@ -151,53 +150,7 @@ class UpsampledPushPullConv2d(nn.Conv2d):
         return f"{super().extra_repr()}, pull={self.pull_side}x{self.pull_side}, inhibition={kind}"
 
 
-def replace_first_conv_upsampled(
-    model: nn.Module,
-    *,
-    inhibition: float | str = 1.0,
-    scale: float = 2.0,
-    seed: int = 0,
-    layer: str | None = None,
-) -> nn.Module:
-    """Return `model`, changed in place: its first convolution is the older push-pull layer with the same push filters.
-
-    Args:
-        model: Any module with a `torch.nn.Conv2d` in it whose sides, strides and paddings are square.
-        inhibition, scale: As in `UpsampledPushPullConv2d`.
-        seed, layer: As in `geomrob.models.pushpull.replace_first_conv`.
-
-    Returns:
-        The same object; weight and bias are the same parameters as before.
-
-    Raises:
-        UsageError: As `replace_first_conv`, or a convolution with another padding than a number of zeros, with a
-            dilation or with unequal sides.
-
-    Example:
-        >>> model = replace_first_conv_upsampled(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()))
-        >>> model[0].pull_side
-        7
-    """
-    name, conv = first_convolution(model, layer)
-    sides = (conv.kernel_size, conv.stride, conv.padding)
-    usual = conv.dilation == (1, 1) and conv.padding_mode == "zeros" and type(conv).__name__ != "Conv2dSame"
-    if not usual or any(isinstance(pair, str) or pair[0] != pair[1] for pair in sides):
-        raise UsageError(f"layer {name!r} must be square, padded by zeros, not dilated; got {conv}: choose another")
-    side, stride, padding = (int(pair[0]) for pair in sides)
-    with torch.random.fork_rng(devices=[]):
-        new = UpsampledPushPullConv2d(
-            conv.in_channels, conv.out_channels, side, stride, padding, conv.groups, conv.bias is not None,
-            inhibition=inhibition, scale=scale,
-        ).to(conv.weight)  # fmt: skip
-    if inhibition == "trainable":
-        drawn = _drawn(conv.in_channels, conv.out_channels, torch.Generator().manual_seed(seed))
-        new.inhibition = nn.Parameter(drawn.to(conv.weight))
-    new.weight, new.bias = conv.weight, conv.bias
-    put_in_place(model, conv, new.train(conv.training))
-    return model
-
-
-def _drawn(in_channels: int, out_channels: int, generator: torch.Generator | None = None) -> Tensor:
+def drawn_strengths(in_channels: int, out_channels: int, generator: torch.Generator | None = None) -> Tensor:
     """Return one strength a filter from U(1/2 - d, 1/2 + d), by default of the global generator."""
     reach = 1 / math.sqrt(in_channels * out_channels)
     return torch.empty(out_channels).uniform_(0.5 - reach, 0.5 + reach, generator=generator)

@@ -1,7 +1,6 @@
 """The push-pull convolution: a filter inhibited by the answer of its own complement, in place of any first layer."""
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geomrob.arrays import Images, UsageError
-from geomrob.models.surgery import first_convolution, put_in_place, same_padding
+from geomrob.models.surgery import same_padding
 from geomrob.spectral.kernels import pull_kernel, push_pull_kernel
 
 Pair = int | tuple[int, int]
@@ -138,7 +137,7 @@ class PushPullConv2d(nn.Conv2d):
         if inhibition == "trainable":
             self.inhibition = nn.Parameter(nn.init.uniform_(strength))
         else:
-            self.register_buffer("inhibition", strength.fill_(_checked_inhibition(inhibition)))
+            self.register_buffer("inhibition", strength.fill_(checked_inhibition(inhibition)))
         self._kept: tuple[Tensor, int, int, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's layers
@@ -196,84 +195,6 @@ class PushPullConv2d(nn.Conv2d):
         return f"{super().extra_repr()}{same}, average={self.average}, inhibition={kind}"
 
 
-def replace_first_conv(
-    model: nn.Module,
-    *,
-    average: int = 3,
-    inhibition: Inhibition = "trainable",
-    seed: int = 0,
-    layer: str | None = None,
-) -> nn.Module:
-    """Return `model`, changed in place: its first convolution is a push-pull convolution with the same push filters.
-
-    First is meant in the order in which the layers were registered, as `model.named_modules()` lists them: this is the
-    stem of the ResNets, VGGs, DenseNets and EfficientNets here, in torchvision and in timm, with or without a
-    normalisation in front. Weights and bias stay the same parameters under the same names; `inhibition` joins them.
-
-    Args:
-        model: Any module with a `torch.nn.Conv2d` in it, or timm's `Conv2dSame`.
-        average, inhibition: As in `PushPullConv2d`.
-        seed: Of the inhibition drawn, the same on every device; the global generator is left alone.
-        layer: Name of the convolution to replace instead of the first, as in `model.named_modules()`.
-
-    Returns:
-        The same object.
-
-    Raises:
-        UsageError: No convolution, no such layer, or one that does more than convolve (its own `forward`, a
-            parametrized weight), or is a push-pull convolution already.
-
-    References:
-        As `push_pull`, section 4.1.
-
-    Example:
-        >>> model = replace_first_conv(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), inhibition=0.5)
-        >>> model[0](torch.zeros(1, 1, 8, 8)).shape
-        torch.Size([1, 4, 6, 6])
-    """
-    conv: Any = first_convolution(model, layer)[1]
-    new = PushPullConv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride,
-        "same" if type(conv).__name__ == "Conv2dSame" else conv.padding, conv.dilation, conv.groups,
-        conv.bias is not None, conv.padding_mode, "meta", conv.weight.dtype, inhibition=inhibition, average=average,
-    )  # fmt: skip
-    new.weight, new.bias = conv.weight, conv.bias
-    if inhibition == "trainable":
-        drawn = torch.rand(conv.out_channels, generator=torch.Generator().manual_seed(seed))
-        new.inhibition = nn.Parameter(drawn.to(conv.weight))
-    else:
-        new.inhibition = torch.full_like(conv.weight[:, 0, 0, 0], _checked_inhibition(inhibition), requires_grad=False)
-    put_in_place(model, conv, new.train(conv.training))
-    return model
-
-
-def with_push_pull(
-    builder: Callable[..., nn.Module], *, average: int = 3, inhibition: Inhibition = "trainable", **facts: Any
-) -> nn.Module:
-    """Return the model of another builder with a push-pull convolution in front; a builder of `MODELS` by `partial`.
-
-    Args:
-        builder: Called with `facts`; returns an untrained model.
-        average, inhibition: As in `replace_first_conv`.
-        facts: Shape, classes, mean and std, as `MODELS` gives them.
-
-    Returns:
-        The model, the inhibition drawn after everything else from the global generator.
-
-    Raises:
-        UsageError: As `replace_first_conv`.
-
-    Example:
-        >>> from geomrob.models.lenet import lenet
-        >>> model = with_push_pull(lenet, average=5, shape=(1, 28, 28), classes=10, mean=(0.5,), std=(0.5,))
-        >>> model(torch.zeros(1, 1, 28, 28)).shape
-        torch.Size([1, 10])
-    """
-    model = builder(**facts)
-    seed = int(torch.randint(2**31, ()))
-    return replace_first_conv(model, average=average, inhibition=inhibition, seed=seed)
-
-
 def _inhibited(
     inputs: Tensor,
     kernels: Tensor,
@@ -326,7 +247,8 @@ def _check_average(average: int) -> None:
         raise UsageError(f"average must be an odd side or 0 for none; got {average}: 3 and 5 are those of the paper")
 
 
-def _checked_inhibition(inhibition: object) -> float:
+def checked_inhibition(inhibition: object) -> float:
+    """Return a fixed strength, refused where it is none."""
     if isinstance(inhibition, str) or not isinstance(inhibition, (int, float)) or not math.isfinite(inhibition):
         raise UsageError(f"inhibition must be 'trainable' or a finite number; got {inhibition!r}: 1 is the usual one")
     return float(inhibition)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from geomrob.models.entry import Claim, ModelEntry
-from geomrob.models.pushpull import with_push_pull
+from geomrob.models.replace import with_push_pull
 from geomrob.models.resnet import resnet
 from geomrob.models.vgg import vgg
 

@@ -10,7 +10,8 @@ from geomrob.analysis.kernels import filter_banks
 from geomrob.analysis.spectra import kernel_spectrum
 from geomrob.arrays import UsageError
 from geomrob.models.old_pushpull import UpsampledPushPullConv2d, upsampled
-from geomrob.models.pushpull import PushPullConv2d, replace_first_conv
+from geomrob.models.pushpull import PushPullConv2d
+from geomrob.models.replace import replace_first_conv
 from geomrob.models.resnet import resnet
 from geomrob.spectral.kernels import pull_kernel, push_pull_kernel
 

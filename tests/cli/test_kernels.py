@@ -11,8 +11,7 @@ from geomrob.results import FilterBank, load
 
 CODE = """
 from geomrob.models import load
-from geomrob.models.old_pushpull import replace_first_conv_upsampled
-from geomrob.models.pushpull import replace_first_conv
+from geomrob.models.replace import replace_first_conv, replace_first_conv_upsampled
 
 
 def pushed():

@@ -1,4 +1,3 @@
-import copy
 import math
 
 import pytest
@@ -7,9 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from geomrob.arrays import UsageError
-from geomrob.models.old_pushpull import UpsampledPushPullConv2d, replace_first_conv_upsampled, upsampled_push_pull
-from geomrob.models.pushpull import PushPullConv2d
-from geomrob.models.resnet import resnet
+from geomrob.models.old_pushpull import UpsampledPushPullConv2d, upsampled_push_pull
 
 
 def normal(*shape, seed=0):
@@ -130,37 +127,3 @@ def test_unfit_filters_are_refused(options):
 def test_an_unfit_inhibition_is_refused(inhibition):
     with pytest.raises(UsageError, match="inhibition must be"):
         UpsampledPushPullConv2d(1, 1, 3, inhibition=inhibition)
-
-
-@pytest.mark.parametrize("inhibition", [0.0, "trainable"])
-def test_it_takes_the_place_of_the_first_convolution(inhibition):
-    model = resnet(shape=(1, 28, 28), mean=[0.286], std=[0.353], widths=(4, 8), depths=(1, 1)).eval()
-    plain, weight = copy.deepcopy(model.stem), model.stem.weight
-    state = torch.get_rng_state()
-    assert replace_first_conv_upsampled(model, inhibition=inhibition, seed=3) is model
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.stem.weight is weight
-    assert not model.stem.training
-    inputs = normal(2, 1, 28, 28).float()
-    if inhibition == 0.0:
-        torch.testing.assert_close(model.stem(inputs), plain(inputs).relu())
-    else:
-        again = replace_first_conv_upsampled(nn.Sequential(plain), inhibition=inhibition, seed=3)[0]
-        assert torch.equal(model.stem.inhibition, again.inhibition)
-    assert model(inputs).shape == (2, 10)
-
-
-@pytest.mark.parametrize(
-    "conv",
-    [
-        nn.Conv2d(1, 1, 3, padding="same"),
-        nn.Conv2d(1, 1, (3, 5)),
-        nn.Conv2d(1, 1, 3, dilation=2),
-        nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"),
-    ],
-)
-def test_other_convolutions_are_refused(conv):
-    with pytest.raises(UsageError, match="square, padded by zeros, not dilated"):
-        replace_first_conv_upsampled(nn.Sequential(conv))
-    with pytest.raises(UsageError, match="no more than convolve"):
-        replace_first_conv_upsampled(nn.Sequential(PushPullConv2d(1, 1, 3)))
