@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from geomrob.arrays import UsageError, unknown
 from geomrob.models.blurpool import BlurPool, binomial, pair
+from geomrob.models.resnet import Pad
 
 VARIANTS = {"zhang": 4, "vasconcelos": 5}
 """Where the low-pass stands, and the side of its filter if none is given."""
@@ -30,7 +31,7 @@ def antialias(
 
     Args:
         model: A ResNet, or any module in which strides belong to `torch.nn.Conv2d` and `torch.nn.MaxPool2d` layers that
-            are registered in the order of their use.
+            are registered in the order of their use (the shortcuts without parameters of our ResNets are known, too).
         size: Side of the filters; None for 4 (`zhang`) or 5 (`vasconcelos`).
         variant: A row of `VARIANTS`.
         everywhere: Blur behind all convolutions larger than 1 x 1 but the first, also where none subsamples;
@@ -76,7 +77,8 @@ def antialias(
         raise UsageError("model must have a convolution or a max pool with a stride; got none: nothing would change")
     for layer, (place, target) in plan.items():
         stride = pair(layer.stride)
-        layer.stride = (1, 1)
+        one: Any = 1 if isinstance(layer.stride, int) else (1, 1)
+        layer.stride = one
         _attach(target, place, BlurPool(side, stride).to(next(model.parameters()).device))
         if window is not None and isinstance(layer, nn.MaxPool2d):
             layer.kernel_size, layer.padding = window, 0
@@ -103,9 +105,10 @@ def with_antialias(builder: Callable[..., nn.Module], **options: Any) -> nn.Modu
 
 def _plan(
     model: nn.Module, variant: str, everywhere: bool, keep_stem: bool
-) -> dict[nn.Conv2d | nn.MaxPool2d, tuple[str, nn.Module]]:
+) -> dict[nn.Conv2d | nn.MaxPool2d | Pad, tuple[str, nn.Module]]:
     """Return the layers that lose their stride, and before or after what it is made up for; nothing is changed yet."""
-    plan: dict[nn.Conv2d | nn.MaxPool2d, tuple[str, nn.Module]] = {}
+    after = variant == "vasconcelos"
+    plan: dict[nn.Conv2d | nn.MaxPool2d | Pad, tuple[str, nn.Module]] = {}
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     for parent in model.modules():
         children = list(parent.children())
@@ -114,10 +117,12 @@ def _plan(
                 if layer.ceil_mode:
                     raise UsageError(f"max pools must round down; got {layer}: set ceil_mode to False")
                 plan[layer] = ("blur_after", layer)
+            if isinstance(layer, Pad) and layer.stride > 1:
+                plan[layer] = ("blur_after" if after else "blur_before", layer)
             if not isinstance(layer, nn.Conv2d) or (keep_stem and layer is first):
                 continue
             small, strided = pair(layer.kernel_size) == (1, 1), pair(layer.stride) != (1, 1)
-            if variant == "vasconcelos" and (strided or (everywhere and not small and layer is not first)):
+            if after and (strided or (everywhere and not small and layer is not first)):
                 plan[layer] = ("blur_after", layer)
             elif strided:
                 plan[layer] = ("blur_before", layer if small else _next(layer, children[index + 1 :]))

@@ -9,8 +9,7 @@ from torch import nn
 from geomrob.models.densenet import densenet
 from geomrob.models.entry import ModelEntry
 from geomrob.models.lenet import lenet
-from geomrob.models.old_pushpull import replace_first_conv_upsampled
-from geomrob.models.pushpull import with_push_pull
+from geomrob.models.replace import replace_first_conv_upsampled, with_push_pull
 from geomrob.models.resnet import IMAGENET, resnet18, resnet20, resnet50
 from geomrob.models.vgg import VGG16, VGG19, vgg
 from geomrob.models.zoo import HAH, PUSH_PULL, SIMILARITY

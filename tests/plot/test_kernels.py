@@ -34,7 +34,9 @@ def test_a_fixed_strength_is_a_line_and_a_convolution_is_named():
     assert [name.split(":")[0] for name in words(ax)] == ["trained", "fixed"]
     assert words(ax)[1] == "fixed: fixed at 0.5"
     assert any(set(np.atleast_1d(line.get_xdata())) == {0.5} for line in ax.lines)
-    assert "No inhibition, a plain convolution: plain." in "".join(text.get_text() for text in ax.texts)
+    assert "No inhibition, a plain convolution: plain." in "".join(text.get_text() for text in ax.texts).replace(
+        "\n", " "
+    )
 
 
 def test_layers_of_one_model_are_told_apart():
