@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.models.pushpull import with_push_pull
+from geomrob.models.replace import with_push_pull
 from geomrob.models.resnet import resnet18
 from geomrob.training import Adversarial, Options
 from geomrob.training.objective import Objective
