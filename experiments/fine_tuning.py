@@ -88,49 +88,57 @@ def distances(models: dict[str, nn.Module], samples: Samples) -> dict[str, objec
         found[f"margin {key}"] = geomrob.deepfool(models[key], images).distances(2)
         found[f"along {key}"] = distance_along(models[key], images, ways, farthest=FARTHEST)
     found["along before"] = distance_along(models["before"], images, ways, farthest=FARTHEST)
-    lists = {key: [value if math.isfinite(value) else None for value in found[key].tolist()] for key in found}
+    lists = {key: [round(value, 5) if math.isfinite(value) else None for value in found[key].tolist()] for key in found}
     return {"samples": len(samples), "attacked": int(reached.sum()), "distances": lists}
 
 
+def ratios(measured: dict[str, dict[str, list[float | None]]], name: str) -> list[float]:
+    """How many times as far as before the boundary is from each sample, rising."""
+    pairs = zip(measured["distances"][name], measured["distances"]["margin before"], strict=True)
+    return sorted(math.inf if new is None else new / old for new, old in pairs)
+
+
 def draw(path: Path) -> Figure:
-    """Two panels from the JSON: how many samples have their boundary nearer than a distance, for P and for U."""
+    """Two panels from the JSON, for P and for U: the new distance of each sample over its old margin."""
     facts = json.loads(path.read_text())
-    figure = Figure(figsize=(11, 5.2), dpi=150)
+    figure = Figure(figsize=(11, 5.6), dpi=150)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     lines = (
-        ("margin before", "#000000", "-", "margin before (DeepFool)"),
-        ("margin tuned", "#0072B2", "-", "margin after fine-tuning (DeepFool)"),
-        ("along tuned", "#D55E00", "-", "after fine-tuning, along the old perturbation"),
-        ("along control", "#D55E00", ":", "after the same training with nothing moved,\nalong the old perturbation"),
+        ("along tuned", "#D55E00", "-", "fine-tuned: along the old perturbation"),
+        ("margin tuned", "#0072B2", "--", "fine-tuned: in the nearest direction (DeepFool)"),
+        ("along control", "#888888", ":", "control, nothing moved: along the old perturbation"),
     )
     titles = {"P": "the {n} training samples that were moved (P)", "U": "{n} training samples left alone (U)"}
     for ax, (key, measured) in zip(axes, facts["sets"].items(), strict=True):
+        ax.axvline(1, color="black", lw=0.8)
         for name, colour, stroke, label in lines:
-            values = sorted(math.inf if v is None else v for v in measured["distances"][name])
+            values = ratios(measured, name)
             share = [(index + 1) / len(values) for index in range(len(values))]
-            ax.step(values, share, where="post", color=colour, ls=stroke, lw=2, label=label)
-        ax.set(xscale="log", xlim=(0.01, FARTHEST), ylim=(0, 1), title=titles[key].format(n=measured["attacked"]))
-        ax.set_xlabel("$\\ell_2$ distance to the decision boundary ([0, 1] pixel units)")
+            ax.step(values, share, where="post", color=colour, ls=stroke, lw=2.2, label=label)
+        ax.set(xscale="log", xlim=(0.3, 4), ylim=(0, 1), title=titles[key].format(n=measured["attacked"]))
+        ax.set_xlabel("new distance to the decision boundary / margin before\n(1 = unchanged)")
+        ax.set_xticks([0.3, 0.5, 1, 2, 4])
+        ax.minorticks_off()
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.grid(color="#dddddd", lw=0.7)
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share of the samples\nwith the boundary nearer than that")
-    axes[0].legend(fontsize=8, loc="upper left", framealpha=0.9)
+    axes[0].set_ylabel("share of the samples with a ratio below that")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
     score = facts["test_accuracy"]
     figure.suptitle(
         f"{facts['model']}, fine-tuned on {facts['data']} with {facts['sets']['P']['samples']} samples moved just "
         f"across its own boundary: test accuracy {score['before']:.1%} before, {score['tuned']:.1%} after.\n"
-        "Curves further right: the boundary is further away.",
+        "Curves right of 1: the boundary moved away from the sample. Left of 1: it came nearer.",
         x=0.01,
         ha="left",
         fontsize=10,
     )
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     return figure
 
 
-def median(values: list[float | None]) -> float:
-    return float(torch.tensor([math.inf if value is None else value for value in values]).quantile(0.5))
+def middle(values: list[float]) -> float:
+    return values[len(values) // 2]
 
 
 def compare(path: Path) -> None:
@@ -140,10 +148,9 @@ def compare(path: Path) -> None:
     print("test accuracy", {key: round(value, 4) for key, value in facts["test_accuracy"].items()})
     print("moved samples classified as labelled", facts["moved_as_labelled"])
     for key, measured in facts["sets"].items():
-        medians = {name: median(values) for name, values in measured["distances"].items()}
-        base = medians["margin before"]
-        print(f"{key}: median margin before {base:.3f}; ratios to it: ", end="")
-        print(", ".join(f"{name} {value / base:.2f}" for name, value in medians.items() if name != "margin before"))
+        names = [name for name in measured["distances"] if name != "margin before"]
+        told = ", ".join(f"{name} {middle(ratios(measured, name)):.2f}" for name in names)
+        print(f"{key}: median of the distance over the margin before: {told}")
 
 
 def main() -> None:
