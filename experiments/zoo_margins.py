@@ -116,7 +116,7 @@ def draw(path: Path) -> Figure:
             ax.grid(color="#dddddd", lw=0.7)
             ax.set_axisbelow(True)
             ax.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].set_yticks([0.3, 0.5, 1, 2, 3, 5])
+    panels[0, 0].set_yticks([0.3, 0.5, 1, 2, 3, 5, 10])
     panels[0, 0].minorticks_off()
     panels[0, 0].set_ylabel("median margin inside the band\n($\\ell_2$, [0, 1] pixel units)")
     panels[1, 0].set_ylabel("share of images with another decision")
