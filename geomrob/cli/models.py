@@ -57,14 +57,14 @@ def _check_found(data: str | None, rows: "dict[str, ModelEntry]") -> None:
 
 def _facts(name: str, entry: "ModelEntry") -> dict[str, Any]:
     """Return everything that is told of one model; its parameters are counted."""
-    from geomrob.models import build
+    from geomrob.models import count
 
     return {
         "model": name,
         "about": entry.about,
         "shape": list(entry.shape),
         "classes": entry.classes,
-        "parameters": sum(parameter.numel() for parameter in build(name, seed=0).parameters()),
+        "parameters": count(name),
         "data": sorted(_sets(entry)),
         "accuracy": {claim.data: claim.accuracy for claim in entry.claims},
         "weights": entry.weights or None,

@@ -18,7 +18,7 @@ def train(
     """Train a model by a recipe, going on where a killed run stopped; print its accuracy and its weights file.
 
     Args:
-        recipe: fmnist-lenet, fmnist-resnet8, mnist-lenet, cifar10-resnet20, smoke, or the path of a .toml file.
+        recipe: A name that `geomrob models` lists, smoke, or the path of a .toml file.
         data_dir: Folder of the data sets (MNIST/raw, FashionMNIST/raw, cifar-10-batches-py); default GEOMROB_DATA.
         out: Folder of this training; default trained/RECIPE.
         seed: Of the initial weights and of everything drawn.

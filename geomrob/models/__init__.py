@@ -12,9 +12,10 @@ from geomrob.models.lenet import lenet
 from geomrob.models.papers import PAPERS
 from geomrob.models.resnet import resnet
 from geomrob.models.sources import from_factory, load_weights
+from geomrob.models.thesis import THESIS
 from geomrob.models.zoo import ZOO
 
-__all__ = ["MODELS", "Claim", "ModelEntry", "build", "load", "move"]
+__all__ = ["MODELS", "Claim", "ModelEntry", "build", "count", "load", "move"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -74,6 +75,7 @@ MODELS: dict[str, ModelEntry] = (
         ),
     }
     | ZOO
+    | THESIS
     | PAPERS
 )
 
@@ -100,15 +102,15 @@ def load(name: str, *, weights: str | Path | None = None, device: str | torch.de
         >>> model(torch.zeros(1, 1, 28, 28)).shape, model.training
         (torch.Size([1, 10]), False)
     """
+    if weights is None and name in MODELS and not MODELS[name].weights:
+        raise UsageError(
+            f"weights must be given for {name}, which ships with none; got no file: train it with "
+            f"`{MODELS[name].command}` and name its model.safetensors"
+        )
     model = from_factory(name) if ":" in name else build(name, seed=0)
     if weights is not None:
         load_weights(model, weights)
     elif name in MODELS:
-        if not MODELS[name].weights:
-            raise UsageError(
-                f"weights must be given for {name}, which ships with none; got no file: train it with "
-                f"`{MODELS[name].command}` and name its model.safetensors"
-            )
         load_weights(model, ASSETS / MODELS[name].weights, sha256=MODELS[name].sha256)
     return move(model, device).eval().requires_grad_(False)
 
@@ -138,3 +140,17 @@ def build(name: str, *, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return entry.builder(shape=entry.shape, classes=entry.classes, mean=entry.mean, std=entry.std)
+
+
+def count(name: str) -> int:
+    """Return the number of parameters of a model of the table, without drawing or storing them.
+
+    Raises:
+        UsageError: No such row.
+
+    Example:
+        >>> count("cifar10-resnet18")
+        11173962
+    """
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(name, seed=0).parameters())

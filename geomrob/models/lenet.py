@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.arrays import UsageError
-from geomrob.models.normalized import Normalize
+from geomrob.models.normalized import Normalize, check_images
 
 
 class LeNet(nn.Module):
@@ -18,6 +18,7 @@ class LeNet(nn.Module):
         rows, columns = (height // 2 - 4) // 2, (width // 2 - 4) // 2
         if min(rows, columns) < 1:
             raise UsageError(f"shape must be at least 12x12 for a LeNet; got {height}x{width}: enlarge the images")
+        self.shape = tuple(shape)
         self.norm = Normalize(mean, std)
         self.conv1 = nn.Conv2d(channels, 6, 5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, 5)
@@ -26,7 +27,12 @@ class LeNet(nn.Module):
         self.fc3 = nn.Linear(84, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits (N, K) of images in [0, 1]."""
+        """Return the logits (N, K) of images in [0, 1].
+
+        Raises:
+            UsageError: Images of another shape than that of the model.
+        """
+        check_images(inputs, self.shape)
         hidden = F.max_pool2d(F.relu(self.conv1(self.norm(inputs))), 2)
         hidden = F.max_pool2d(F.relu(self.conv2(hidden)), 2).flatten(1)
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(hidden)))))

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from geomrob.arrays import UsageError
-from geomrob.models.normalized import Normalize
+from geomrob.models.normalized import Normalize, check_images
 
 
 class MLP(nn.Module):
@@ -23,13 +23,19 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = Normalize(mean, std)
+        self.shape = tuple(shape)
         sizes = [shape[0] * shape[1] * shape[2], *[width] * depth]
         hidden = [layer for sides in pairwise(sizes) for layer in (nn.Linear(*sides), nn.ReLU())]
         self.hidden = nn.Sequential(*hidden)
         self.fc = nn.Linear(sizes[-1], classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits (N, K) of images in [0, 1]."""
+        """Return the logits (N, K) of images in [0, 1].
+
+        Raises:
+            UsageError: Images of another shape than that of the model.
+        """
+        check_images(inputs, self.shape)
         return self.fc(self.hidden(self.norm(inputs).flatten(1)))
 
 

@@ -6,22 +6,23 @@ from typing import Any
 
 from torch import nn
 
-from geomrob.models.densenet import densenet
 from geomrob.models.entry import ModelEntry
-from geomrob.models.lenet import lenet
 from geomrob.models.replace import replace_first_conv_upsampled, with_push_pull
-from geomrob.models.resnet import IMAGENET, resnet18, resnet20, resnet50
-from geomrob.models.vgg import VGG16, VGG19, vgg
+from geomrob.models.resnet import resnet18, resnet20, resnet34, resnet50
+from geomrob.models.thesis import PHOTOS
+from geomrob.models.vgg import VGG16, vgg
+from geomrob.models.wide_resnet import wide_resnet
 from geomrob.models.zoo import HAH, PUSH_PULL, SIMILARITY
 
-HOLD_ME_TIGHT = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; thesis, Tables A.2 and A.6."
 OLD_PUSH_PULL = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
-DIGITS = {"shape": (1, 28, 28), "classes": 10, "mean": (0.1307,), "std": (0.3081,)}
-PHOTOS = {"shape": (3, 32, 32), "classes": 10, "mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2430, 0.2610)}
+AUGMIX = "Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, 2020."
 # The statistics that the push-pull papers divide by are those of single images, not of all pixels.
 PUSH_PULL_PHOTOS = {**PHOTOS, "std": (0.2023, 0.1994, 0.2010)}
 OLD_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}
+HAH_PHOTOS = {**PHOTOS, "std": (0.2471, 0.2435, 0.2616)}
+AUGMIX_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 SIMILARITY_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)}
+SIMILARITY_GREY: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "mean": (0.0,), "std": (1.0,)}
 
 
 def _row(name: str, builder: Callable[..., nn.Module], about: str, reference: str, facts: dict[str, Any]) -> ModelEntry:
@@ -37,39 +38,6 @@ def old_push_pull(**facts: Any) -> nn.Module:
 
 
 _ROWS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...] = (
-    ("mnist-resnet18", partial(resnet18, **IMAGENET), "ResNet-18, 7x7 stem", HOLD_ME_TIGHT, DIGITS),
-    ("mnist-lenet-l2-adversarial", lenet, "LeNet-5, trained on l2 PGD images of radius 2", HOLD_ME_TIGHT, DIGITS),
-    (
-        "mnist-resnet18-l2-adversarial",
-        partial(resnet18, **IMAGENET),
-        "ResNet-18, 7x7 stem, trained on l2 PGD images of radius 2",
-        HOLD_ME_TIGHT,
-        DIGITS,
-    ),
-    ("cifar10-resnet18", resnet18, "ResNet-18", HOLD_ME_TIGHT, PHOTOS),
-    ("cifar10-vgg19", partial(vgg, plan=VGG19), "VGG-19", HOLD_ME_TIGHT, PHOTOS),
-    ("cifar10-densenet121", densenet, "DenseNet-121", HOLD_ME_TIGHT, PHOTOS),
-    (
-        "cifar10-resnet18-l2-adversarial",
-        resnet18,
-        "ResNet-18, trained on l2 PGD images of radius 1",
-        HOLD_ME_TIGHT,
-        PHOTOS,
-    ),
-    (
-        "cifar10-vgg19-l2-adversarial",
-        partial(vgg, plan=VGG19),
-        "VGG-19, trained on l2 PGD images of radius 1",
-        HOLD_ME_TIGHT,
-        PHOTOS,
-    ),
-    (
-        "cifar10-densenet121-l2-adversarial",
-        densenet,
-        "DenseNet-121, trained on l2 PGD images of radius 1",
-        HOLD_ME_TIGHT,
-        PHOTOS,
-    ),
     (
         "cifar10-resnet18-pushpull-baseline",
         resnet18,
@@ -124,22 +92,22 @@ _ROWS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...
         partial(vgg, plan=VGG16, weight_norm=True),
         "VGG-16 with weight normalisation: the baseline of HaH",
         HAH,
-        PHOTOS,
+        HAH_PHOTOS,
     ),
-    ("cifar10-vgg16-hah", partial(vgg, plan=VGG16, hah=6), "VGG-16, six HaH blocks", HAH, PHOTOS),
-    (
-        "cifar10-resnet18-unregularised",
-        partial(resnet18, stem_kernel=7),
-        "ResNet-18, 7x7 stem: the baseline of the pixel-similarity model",
-        SIMILARITY,
-        SIMILARITY_PHOTOS,
-    ),
-    (
-        "cifar10-resnet18-similarity",
-        partial(resnet18, stem_kernel=7),
-        "ResNet-18, 7x7 stem, pixel-similarity regulariser",
-        SIMILARITY,
-        SIMILARITY_PHOTOS,
+    ("cifar10-vgg16-hah", partial(vgg, plan=VGG16, hah=6), "VGG-16, six HaH blocks", HAH, HAH_PHOTOS),
+    ("cifar10-wrn40-2", wide_resnet, "WRN-40-2: the baseline of AugMix", AUGMIX, AUGMIX_PHOTOS),
+    *(
+        (f"{network}-{ending}", partial(builder, stem_kernel=7), f"{about}, 7x7 stem{what}", SIMILARITY, facts)
+        for network, builder, about, facts in (
+            ("cifar10-resnet18", resnet18, "ResNet-18", SIMILARITY_PHOTOS),
+            ("cifar100-resnet34", resnet34, "ResNet-34", {**SIMILARITY_PHOTOS, "classes": 100}),
+            ("mnist-resnet18", resnet18, "ResNet-18", SIMILARITY_GREY),
+            ("fmnist-resnet18", resnet18, "ResNet-18", SIMILARITY_GREY),
+        )
+        for ending, what in (
+            ("unregularised", ": the baseline of the pixel-similarity model"),
+            ("similarity", ", pixel-similarity regulariser"),
+        )
     ),
 )
 

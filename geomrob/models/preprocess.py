@@ -95,7 +95,5 @@ def for_flipped(builder: Callable[..., nn.Module], **facts: Any) -> nn.Module:
     model = builder(**facts)
     _, height, width = facts["shape"]
     for layer in [module for module in model.modules() if isinstance(module, Normalize)]:
-        put_in_place(
-            model, layer, NormalizeFlipped(layer.mean.flatten().tolist(), layer.std.flatten().tolist(), (height, width))
-        )
+        put_in_place(model, layer, NormalizeFlipped(facts["mean"], facts["std"], (height, width)))
     return model

@@ -55,7 +55,7 @@ def replace_first_conv(
     )  # fmt: skip
     new.weight, new.bias = conv.weight, conv.bias
     if inhibition == "trainable":
-        drawn = torch.rand(conv.out_channels, generator=torch.Generator().manual_seed(seed))
+        drawn = torch.rand(conv.out_channels, generator=torch.Generator().manual_seed(seed), device="cpu")
         new.inhibition = nn.Parameter(drawn.to(conv.weight))
     else:
         new.inhibition = torch.full_like(conv.weight[:, 0, 0, 0], checked_inhibition(inhibition), requires_grad=False)
@@ -86,7 +86,7 @@ def with_push_pull(
         torch.Size([1, 10])
     """
     model = builder(**facts)
-    seed = int(torch.randint(2**31, ()))
+    seed = int(torch.randint(2**31, (), device="cpu"))
     return replace_first_conv(model, average=average, inhibition=inhibition, seed=seed)
 
 

@@ -122,6 +122,9 @@ class Recipe:
         samples: How many images are drawn from it, 0 for all.
         transform: Edit of the images, trained on and tested on, such as `lowpass:16`; empty for none.
         options: How.
+
+    Raises:
+        UsageError: A negative number of samples, adversarial training on images that an edit takes out of [0, 1].
     """
 
     model: str
@@ -135,3 +138,9 @@ class Recipe:
         """Refuse what is no recipe, in one sentence."""
         if self.samples < 0:
             raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: raise it")
+        edits = {word.split(":")[0] for word in self.transform.split("+") if word}
+        if self.options.adversarial is not None and edits - {"gray"}:
+            raise UsageError(
+                f"transform must keep images in [0, 1], the box of [adversarial]; got {self.transform!r}: put the edit "
+                "into the model (geomrob.models.preprocess.with_preprocessing)"
+            )

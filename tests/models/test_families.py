@@ -7,6 +7,7 @@ import torch
 
 from geomrob.arrays import UsageError
 from geomrob.models.densenet import densenet
+from geomrob.models.lenet import lenet
 from geomrob.models.mlp import mlp
 from geomrob.models.resnet import (
     IMAGENET,
@@ -62,6 +63,69 @@ def test_the_parameters_are_as_many_as_published(name):
     with torch.device("meta"):
         model = builder()
     assert sum(parameter.numel() for parameter in model.parameters()) == wanted
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_network_takes_its_images_at_full_size(name):
+    builder, _ = COUNTS[name]
+    keywords = builder.keywords if isinstance(builder, partial) else {}
+    digits = name in ("mlp", "logistic regression")
+    with torch.device("meta"):
+        model = builder().train()
+        logits = model(torch.rand(2, *keywords.get("shape", (1, 28, 28) if digits else (3, 32, 32))))
+        assert logits.shape == (2, keywords.get("classes", 10))
+        logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_the_count_of_densenet_is_that_of_its_layers():
+    width, total = 64, 3 * 64 * 9
+    for index, depth in enumerate((6, 12, 24, 16)):
+        for _ in range(depth):
+            total += 2 * width + width * 128 + 2 * 128 + 128 * 32 * 9
+            width += 32
+        if index < 3:
+            total += 2 * width + width * (width // 2)
+            width //= 2
+    assert total + 2 * width + 10 * width + 10 == 6_956_298
+
+
+def test_the_count_of_a_wide_resnet_is_that_of_its_layers():
+    def wanted(blocks, widen):
+        width, total = 16, 3 * 16 * 9
+        for base in (16, 32, 64):
+            for position in range(blocks):
+                out = base * widen
+                total += 2 * width + width * out * 9 + 2 * out + out * out * 9 + (width * out if position == 0 else 0)
+                width = out
+        return total + 2 * width + 10 * width + 10
+
+    assert wanted(6, 2) == 2_243_546
+    assert sum(parameter.numel() for parameter in wide_resnet(depth=10, widen=3).parameters()) == wanted(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "places"), [("cifar", {}, 4), ("imagenet", IMAGENET, 1), ("7x7", {"stem_kernel": 7}, 4)]
+)
+def test_the_stem_settles_how_many_places_are_left(name, stem, places):
+    seen = []
+    with torch.device("meta"):
+        model = resnet18(**stem).eval()
+        model.stages.register_forward_hook(lambda _module, _inputs, output: seen.append(tuple(output.shape)))
+        model(torch.rand(1, 3, 32, 32))
+    assert seen == [(1, 512, places, places)]
+
+
+def test_images_of_another_size_are_refused_where_the_size_is_built_in():
+    for model in (mlp(depth=1, width=3), lenet()):
+        with pytest.raises(UsageError, match="inputs must be images of 1x28x28; got 1x32x28"):
+            model(torch.zeros(2, 1, 32, 28))
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "mlp"])
+def test_grey_images_are_refused_by_a_network_for_colour(name):
+    with pytest.raises(UsageError, match=r"inputs must be \(N, 3, H, W\)"):
+        SMALL[name]()(torch.zeros(2, 1, 32, 32))
 
 
 @pytest.mark.parametrize("name", SMALL)

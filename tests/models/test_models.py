@@ -8,10 +8,14 @@ from safetensors.torch import save_file
 
 from geomrob.arrays import UsageError
 from geomrob.data import load as load_data
-from geomrob.models import ASSETS, MODELS, build, load
+from geomrob.models import ASSETS, MODELS, build, count, load
 from geomrob.models.papers import PAPERS
+from geomrob.models.thesis import THESIS
+from geomrob.models.zoo import ZOO
+from geomrob.spectral.edits import flip
 from geomrob.training import accuracy, read_recipe
 
+LARGE = {**THESIS, **PAPERS}
 SHIPPED = {name: entry for name, entry in MODELS.items() if entry.weights}
 CLAIMS = [(name, claim) for name, entry in MODELS.items() for claim in entry.claims]
 # The embedded models have bars of their own; the robust ones pay for robustness with accuracy.
@@ -56,7 +60,7 @@ def test_claims_reach_what_the_embedded_models_must(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in PAPERS else ()) for name in MODELS]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in MODELS]
 )
 def test_every_row_builds_and_can_be_trained(name):
     entry = MODELS[name]
@@ -66,12 +70,40 @@ def test_every_row_builds_and_can_be_trained(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_row_without_weights_says_how_to_get_them(tmp_path):
-    name = next(name for name, entry in MODELS.items() if not entry.weights)
-    with pytest.raises(UsageError, match=f"train it with `geomrob train {name}"):
+@pytest.mark.parametrize("name", LARGE)
+def test_every_large_row_can_be_counted_without_being_drawn(name):
+    assert count(name) > 60_000
+
+
+def test_the_count_is_that_of_the_model():
+    for name in ("fmnist-pushpull-avg3", "mnist-lenet-flipped-l2-adversarial", "cifar10-resnet20-old-pushpull"):
+        assert count(name) == sum(parameter.numel() for parameter in build(name, seed=0).parameters())
+
+
+def test_no_row_hides_another():
+    first = ("fmnist-lenet", "fmnist-resnet8", "mnist-lenet", "cifar10-resnet20")
+    assert list(MODELS) == [*first, *ZOO, *THESIS, *PAPERS]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in SHIPPED])
+def test_a_row_without_weights_says_how_to_get_them(name):
+    with pytest.raises(UsageError, match=f"train it with `geomrob train {name} "):
         load(name)
+
+
+def test_a_row_without_weights_takes_a_file(tmp_path):
+    name = "mnist-lenet-flipped"
     save_file(build(name, seed=0).state_dict(), tmp_path / "mine.safetensors")
     assert not load(name, weights=tmp_path / "mine.safetensors").training
+
+
+def test_the_adversarial_model_for_flipped_images_flips_what_the_other_one_gets_flipped():
+    behind, flipped, plain = (
+        build(f"mnist-lenet{ending}", seed=0).eval() for ending in ("-flipped-l2-adversarial", "-flipped", "")
+    )
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(behind(images), flipped(flip(images)))
+    torch.testing.assert_close(flipped.norm(flip(images)), flip(plain.norm(images)), atol=1e-5, rtol=1e-5)
 
 
 def test_the_embedded_weights_are_small():

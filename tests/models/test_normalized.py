@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from geomrob.arrays import UsageError
 from geomrob.models.normalized import Normalize
 
 
@@ -15,3 +17,19 @@ def test_it_follows_the_type_of_its_model_and_holds_no_parameters():
     layer = Normalize([0.5], [0.25]).double()
     assert layer(torch.ones(1, 1, 2, 2, dtype=torch.float64)).dtype == torch.float64
     assert list(layer.parameters()) == []
+
+
+@pytest.mark.parametrize(("mean", "std"), [([], []), ([0.5], [0.1, 0.2]), ([0.5], [0.0])])
+def test_unfit_statistics_are_refused(mean, std):
+    with pytest.raises(UsageError, match="give one pair a channel"):
+        Normalize(mean, std)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 4, 4), (2, 2, 4, 4), (3, 4, 4)])
+def test_images_of_other_channels_are_refused(shape):
+    with pytest.raises(UsageError, match=r"inputs must be \(N, 3, H, W\)"):
+        Normalize([0.1, 0.2, 0.3], [1, 1, 1])(torch.zeros(shape))
+
+
+def test_one_value_serves_for_all_channels():
+    torch.testing.assert_close(Normalize([0.5], [0.25])(torch.ones(1, 3, 2, 2)), torch.full((1, 3, 2, 2), 2.0))

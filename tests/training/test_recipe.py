@@ -3,6 +3,7 @@ import pytest
 from geomrob.arrays import UsageError
 from geomrob.data import DATASETS
 from geomrob.models import MODELS
+from geomrob.spectral.edits import transform
 from geomrob.training import Adversarial, Hebbian, Similarity
 from geomrob.training.read import FOLDER, read_recipe
 from geomrob.training.recipe import Options
@@ -14,6 +15,8 @@ HEAD = 'model = "fmnist-lenet"\ndata = "mnist"\n'
 def test_every_recipe_names_a_model_and_a_data_set(name):
     recipe = read_recipe(name)
     assert recipe.model in MODELS
+    if recipe.transform:
+        transform(recipe.transform)
     assert recipe.split in DATASETS[recipe.data].splits
     assert MODELS[recipe.model].shape == DATASETS[recipe.data].shape
 
@@ -77,6 +80,15 @@ def test_bad_recipes_are_refused_in_one_sentence(tmp_path, lines, words):
     path.write_text(HEAD + lines)
     with pytest.raises(UsageError, match=words):
         read_recipe(path)
+
+
+def test_adversarial_training_keeps_to_images_of_the_box(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + 'transform = "gray+flip"\n[adversarial]\nepsilon = 1\n')
+    with pytest.raises(UsageError, match="put the edit into the model"):
+        read_recipe(path)
+    path.write_text(HEAD + 'transform = "gray"\n[adversarial]\nepsilon = 1\n')
+    assert read_recipe(path).transform == "gray"
 
 
 def test_unknown_and_incomplete_recipes(tmp_path):
