@@ -32,7 +32,7 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if not mean or len(mean) != len(std) or min(std) <= 0:
+        if len(mean) == 0 or len(mean) != len(std) or min(std) <= 0:
             found = f"{tuple(mean)} and {tuple(std)}"
             raise UsageError(f"mean and std must be as many, std above 0; got {found}: give one pair a channel")
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32).reshape(1, -1, 1, 1))

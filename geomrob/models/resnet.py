@@ -174,9 +174,11 @@ def resnet(
     if not widths or len(widths) != len(depths) or min(*widths, *depths) < 1:
         found = f"widths {tuple(widths)}, depths {tuple(depths)}"
         raise UsageError(f"widths and depths must be as many, all at least 1; got {found}: give one pair a stage")
-    if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_pool not in (0, 2, 3):
-        found = f"{stem_kernel} and {stem_pool}"
-        raise UsageError(f"stem_kernel must be odd, stem_pool 0, 2 or 3; got {found}: choose such")
+    if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_stride < 1 or stem_pool not in (0, 2, 3):
+        found = f"{stem_kernel}, {stem_stride} and {stem_pool}"
+        raise UsageError(
+            f"stem_kernel must be odd, stem_stride at least 1, stem_pool 0, 2 or 3; got {found}: 3, 1 and 0 are usual"
+        )
     if shortcut not in SHORTCUTS:
         raise unknown("shortcut", shortcut, SHORTCUTS)
     block = Bottleneck if bottleneck else BasicBlock

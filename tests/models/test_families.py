@@ -166,6 +166,8 @@ def test_the_padded_shortcut_is_every_second_place_between_zeros():
     [
         (partial(resnet, shortcut="pading"), "did you mean pad"),
         (partial(resnet, stem_kernel=4), "stem_kernel must be odd"),
+        (partial(resnet, stem_stride=0), "stem_stride at least 1"),
+        (partial(resnet, stem_pool=1), "stem_pool 0, 2 or 3"),
         (partial(mlp, depth=-1), "depth must be at least 0"),
         (partial(densenet, depths=()), "depths and growth must be at least 1"),
         (partial(densenet, shape=(3, 4, 4)), "halved 3 times"),
