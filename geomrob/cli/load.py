@@ -62,6 +62,7 @@ def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.d
     """
     import torch
 
+    from geomrob.arrays import UsageError
     from geomrob.attacks.calls import evaluating, scores
     from geomrob.models import MODELS
 
@@ -72,7 +73,7 @@ def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.d
         with evaluating(model), torch.no_grad():
             try:
                 scores(model, image)
-            except RuntimeError as error:
+            except (RuntimeError, UsageError) as error:
                 raise _misfit(name, drawn, reason=str(error).splitlines()[0]) from error
 
 
