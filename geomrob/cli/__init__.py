@@ -21,6 +21,7 @@ COMMANDS = {
     "corrupt": "geomrob.cli.corrupt:corrupt",
     "layers": "geomrob.cli.layers:layers",
     "geometry": "geomrob.cli.geometry:geometry",
+    "augment": "geomrob.cli.augment:augment",
     "train": "geomrob.cli.train:train",
 }
 

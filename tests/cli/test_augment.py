@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from geomrob.data import load
+
+
+def test_it_draws_every_primitive_and_method(run, tmp_path):
+    status, told, err = run("augment", "--samples", "2", "--draws", "2", "--copies", "2")
+    assert (status, err) == (0, "")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {*(f"{name}.png" for name in ("spectral", "spatial", "color", "prime", "augmix")), "augmented.npz"}
+    assert all(name in told for name in names)
+    larger = load(tmp_path / "out" / "augmented.npz")
+    assert len(larger) == 6
+    assert larger.classes == load("fashion-mnist-1k").classes
+
+
+def test_json_and_chosen_numbers(run):
+    words = ["--smoothness", "3", "--strength", "0.1", "--strength", "0.2", "--json"]
+    status, told, _ = run("augment", "--show", "spectral", "--samples", "1", *words)
+    assert status == 0
+    (row,) = json.loads(told)["change"]["spectral"]
+    assert 0 < row[0] < row[1] < 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--show", "color", "--copies", "1"], "copies must go with a method"),
+        (["--samples", "0"], "samples at least 1"),
+        (["--show", "prime", "--draws", "0"], "draws must be at least 1"),
+        (["--show", "spatial", "--smoothness", "1"], "smoothness must lie in 2"),
+        (["--alpha", "-1"], "strength at least 0"),
+    ],
+)
+def test_misuse_is_one_line(run, words, sentence):
+    status, _, err = run("augment", *words)
+    assert status == 2
+    assert sentence in err
+    assert err.count("\n") == 1
