@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from geomrob.analysis.evidence import Evidence
+from geomrob.analysis.evidence import CLOSER, Evidence
 from geomrob.arrays import Labels
 from geomrob.results import Check
 
@@ -16,9 +16,6 @@ Measure = Callable[[Evidence], tuple[float, Bool[Tensor, " n"]]]
 
 TRUE = (0.5, 2.0)
 """How far the gap's change may be off what its slope foretells, as a factor, on a piecewise linear model."""
-
-CLOSER = 0.99
-"""A black-box distance below this share of the white-box distance is closer."""
 
 ROUGH = (0.6, 1.0)
 """Median roughness at which a line is no longer smooth: warning, failure."""

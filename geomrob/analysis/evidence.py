@@ -26,6 +26,12 @@ BOX = (0.0, 1.0)
 BEYOND = 1.05
 """How much further than the boundary an adversarial image goes before it is rounded to 8 bits."""
 
+CLOSER = 0.99
+"""A black-box distance below this share of the white-box distance is closer."""
+
+LONGER = (200, 400)
+"""Backward evaluations of the white-box searches of images where a black-box attack came closer than the first one."""
+
 Tell = Callable[[], object]
 
 
@@ -105,6 +111,11 @@ def gather(
             carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
             tell()
         asked = [boundary(model, inputs, budget=queries, **draws)] if queries else []
+        near = _nearest(inputs, [result.distances(2) for result in white], ran=True)
+        black = _nearest(inputs, [*carried, *(result.distances(2) for result in asked)], ran=True)
+        second = _second_look(model, inputs, near, black) if alive else []
+        for where, result in second:
+            near[where] = torch.minimum(near[where], result.distances(2))
         tell()
         grid: list[AttackResult] = []
         for epsilon, count in _grid(epsilons, steps) if alive else ():
@@ -116,7 +127,7 @@ def gather(
         profile = torch.stack([probes.profile(at, way, reach) for way in (toward, random)])
         tell()
         survived = _survived(model, [*white, *asked])
-    spent = [*white, *asked, *grid]
+    spent = [*white, *asked, *grid, *(result for _, result in second)]
     robust = [~result.success for result in grid] or [torch.ones_like(changing)] * (len(epsilons) * len(steps) + 1)
     return Evidence(
         training=training,
@@ -128,7 +139,7 @@ def gather(
         dead_loss=dead_loss,
         agreement=agreement,
         still=still,
-        white=_nearest(inputs, [result.distances(2) for result in white], ran=True),
+        white=near,
         transferred=_nearest(inputs, carried, ran=bool(carried)),
         decision=_nearest(inputs, [result.distances(2) for result in asked], ran=bool(asked)),
         robust=torch.stack(robust[:-1]).reshape(len(epsilons), len(steps), len(inputs)),
@@ -160,6 +171,18 @@ def _nearest(inputs: Images, distances: Sequence[Distances], *, ran: bool) -> Di
     """Return the least of some distances, infinity without any, NaN where the attack did not run."""
     least = torch.full_like(inputs[:, 0, 0, 0], math.inf if ran else math.nan)
     return torch.stack(list(distances)).amin(0).to(least) if distances else least
+
+
+def _second_look(model: Model, inputs: Images, white: Distances, black: Distances) -> list[tuple[Tensor, AttackResult]]:
+    """Return longer searches by gradient of the images that a black-box attack changed closer by: positions, answers.
+
+    Far from its boundary, as with adversarial training, an image needs a longer search than others. That the first one
+    was short says nothing of the model's gradients; that long ones stay behind does.
+    """
+    where = (black < CLOSER * white).nonzero().squeeze(1)
+    if not len(where):
+        return []
+    return [(where, tight(model, inputs[where], bounds=BOX, budget=budget)) for budget in LONGER]
 
 
 def _toward(search: Search, results: Sequence[AttackResult]) -> tuple[Images, Distances]:
