@@ -16,14 +16,17 @@ WIDE = 200
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> None:
-    """Write one table to stdout; the first `words` columns are aligned left, the others, numbers, right."""
+    """Write one table to stdout; the first `words` columns are aligned left, the others, numbers, right.
+
+    Where the terminal is narrow, words after the first column wrap; names and numbers stay on one line.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < words else "right", no_wrap=True)
+        table.add_column(column, justify="left" if index < words else "right", no_wrap=not 0 < index < words)
     for row in rows:
         table.add_row(*row)
     # A pipe has no width of its own: there the table takes the room it needs, so that no number is cut.

@@ -17,6 +17,16 @@ def test_table_in_a_pipe_cuts_nothing(capsys):
     assert told.count("block 0:8") == 4
 
 
+def test_words_wrap_on_a_narrow_terminal_and_names_and_numbers_stay_whole(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    show_table(["model", "what it is", "size"], [["a-name-of-20-letters", "long words " * 6, "12,345,678"]], words=2)
+    told = capsys.readouterr().out
+    assert "a-name-of-20-letters" in told
+    assert "12,345,678" in told
+    assert told.count("words") == 6
+
+
 def test_say_is_on_stdout(capsys):
     say("one", "two")
     assert capsys.readouterr() == ("one\ntwo\n", "")
