@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.oracles import LinearModel, SphereModel
 
 torch.set_num_threads(1)
+# Two workers share the machine: an example that takes long is not one that fails.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 @pytest.fixture

@@ -31,12 +31,18 @@ QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "queries": 100}
 
 @pytest.fixture(scope="module")
 def clothes():
-    return load_data("fashion-mnist-1k", samples=10)
+    return load_data("fashion-mnist-1k", samples=6)
 
 
 @pytest.fixture(scope="module")
 def good():
     return {name: load_model(name) for name in ("fmnist-lenet", "fmnist-resnet8")}
+
+
+@pytest.fixture(scope="module")
+def small(good, clothes):
+    """Return the audit of the LeNet on three images."""
+    return audit(good["fmnist-lenet"], clothes.images[:3], **QUICK)
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -103,8 +109,8 @@ def test_without_sources_and_queries_there_is_no_black_box_to_compare_with(cloth
 
 
 def test_the_answer_does_not_depend_on_the_order_of_the_images(good, clothes):
-    images, indices = clothes.images[:6], clothes.indices[:6]
-    turned = torch.tensor([3, 0, 5, 1, 4, 2])
+    images, indices = clothes.images[:4], clothes.indices[:4]
+    turned = torch.tensor([3, 0, 1, 2])
     options = {"sources": {"itself": good["fmnist-lenet"]}, **QUICK}
     one = audit(good["fmnist-lenet"], images, indices=indices, **options)
     other = audit(good["fmnist-lenet"], images[turned], indices=indices[turned], **options)
@@ -114,20 +120,18 @@ def test_the_answer_does_not_depend_on_the_order_of_the_images(good, clothes):
     assert torch.equal(one.robust, other.robust)
 
 
-def test_an_audit_is_saved_and_loaded(tmp_path, clothes):
-    found = audit(load_model("fmnist-lenet"), clothes.images[:3], **QUICK)
-    save(found, tmp_path / "audit")
-    assert equal(load(tmp_path / "audit"), found)
+def test_an_audit_is_saved_and_loaded(tmp_path, small):
+    save(small, tmp_path / "audit")
+    assert equal(load(tmp_path / "audit"), small)
 
 
-def test_the_worst_check_is_the_verdict(clothes):
-    found = audit(load_model("fmnist-lenet"), clothes.images[:3], **QUICK)
-    checks = [dataclasses.replace(check, verdict="passed") for check in found.checks]
-    assert dataclasses.replace(found, checks=tuple(checks)).verdict == "passed"
+def test_the_worst_check_is_the_verdict(small):
+    checks = [dataclasses.replace(check, verdict="passed") for check in small.checks]
+    assert dataclasses.replace(small, checks=tuple(checks)).verdict == "passed"
     checks[3] = dataclasses.replace(checks[3], verdict="warned")
-    assert dataclasses.replace(found, checks=tuple(checks)).verdict == "warned"
+    assert dataclasses.replace(small, checks=tuple(checks)).verdict == "warned"
     checks[5] = dataclasses.replace(checks[5], verdict="failed")
-    assert dataclasses.replace(found, checks=tuple(checks)).verdict == "failed"
+    assert dataclasses.replace(small, checks=tuple(checks)).verdict == "failed"
 
 
 @pytest.mark.parametrize(

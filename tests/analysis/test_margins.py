@@ -113,12 +113,12 @@ def test_an_image_of_nan_is_infinite_in_all_bands_however_small_the_parts():
 
 @pytest.mark.parametrize("method", ["deepfool", "tight"])
 def test_batches_of_any_size_and_order_give_the_same_numbers(lenet, method):
-    model, inputs = lenet
+    model, inputs = lenet[0], lenet[1][:5]
     bands = blocks(basis("dct", (28, 28)))[::10]
     options = {"budget": 20} if method == "tight" else {}
     whole = margin_curve(model, inputs, subspaces=bands, method=method, **options)
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
-    for size in (1, 7, 256):
+    order = torch.randperm(5, generator=torch.Generator().manual_seed(0))
+    for size in (1, 3, 256):
         parts = [margin_curve(model, inputs[o], subspaces=bands, method=method, **options) for o in order.split(size)]
         for field in ("distances", "status", "targets", "forwards", "backwards"):
             found = torch.cat([getattr(part, field) for part in parts], 1)

@@ -91,17 +91,27 @@ def test_every_query_is_counted():
     assert int(result.forwards) <= 100
 
 
-@pytest.mark.parametrize("pooled", [False, True], ids=["noise", "pool"])
-@pytest.mark.parametrize("size", [1, 5, 32])
-def test_no_split_or_order_changes_the_answer(size, pooled):
-    model, inputs = few(32)
-    keys, pool = torch.arange(32) + 7, inputs[:4] if pooled else None
-    whole = boundary(model, inputs, budget=60, indices=keys, pool=pool)
-    order = torch.randperm(32, generator=torch.Generator().manual_seed(size))
-    parts = [boundary(model, inputs[o], budget=60, indices=keys[o], pool=pool) for o in order.split(size)]
+@pytest.fixture(scope="module", params=[False, True], ids=["noise", "pool"])
+def together(request):
+    """Return model, images, options and what is found for all images at once."""
+    model, inputs = few(12)
+    options = {"budget": 60, "pool": inputs[:4] if request.param else None}
+    return model, inputs, options, boundary(model, inputs, indices=torch.arange(12) + 7, **options)
+
+
+@pytest.mark.parametrize("size", [1, 5, 12])
+def test_no_split_or_order_changes_the_answer(together, size):
+    model, inputs, options, whole = together
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(size))
+    parts = [boundary(model, inputs[o], indices=o + 7, **options) for o in order.split(size)]
     for field in FIELDS:
         assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(whole, field)[order]), field
-    tiles = boundary(model, inputs, budget=60, indices=keys, pool=pool, memory=6_000_000)
+
+
+def test_no_tile_changes_the_answer(together):
+    model, inputs, options, whole = together
+    # Half of it holds ten images.
+    tiles = boundary(model, inputs, indices=torch.arange(12) + 7, memory=3_300_000, **options)
     assert equal(tiles, whole)
 
 
