@@ -31,7 +31,7 @@ QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "queries": 100}
 
 @pytest.fixture(scope="module")
 def clothes():
-    return load_data("fashion-mnist-1k", samples=6)
+    return load_data("fashion-mnist-1k", samples=10)
 
 
 @pytest.fixture(scope="module")
