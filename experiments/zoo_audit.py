@@ -26,7 +26,7 @@ from geomrob.models import MODELS
 from geomrob.results import Audit
 
 SOURCES = ("fmnist-standard", "fmnist-vgg")
-IMAGES = {"smoke": 6, "cpu": 50, "paper": 300}
+IMAGES = {"smoke": 6, "cpu": 40, "paper": 300}
 SEED = 0
 FIGURES = Path("figures")
 NAME = "zoo_audit"
