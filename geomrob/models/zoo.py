@@ -156,7 +156,13 @@ ZOO: dict[str, ModelEntry] = {
         PUSH_PULL,
     ),
     "cifar10-hah": _photos(
-        "cifar10-hah", partial(vgg, plan=NARROW_VGG16, hah=6), "VGG-16 of 12 to 96 channels, six HaH blocks", HAH
+        "cifar10-hah",
+        partial(vgg, plan=NARROW_VGG16, hah=6),
+        "VGG-16 of 12 to 96 channels, six HaH blocks",
+        HAH,
+        weights="cifar10-hah.safetensors",
+        sha256="6d62c7c583882a939017667745afcd3dcc0a05240dcca9d8d65fe22921c93325",
+        claims=(Claim("cifar10", "test", 0.6288),),
     ),
     "cifar10-similarity": _photos(
         "cifar10-similarity",
