@@ -169,5 +169,8 @@ ZOO: dict[str, ModelEntry] = {
         partial(resnet, widths=(12, 24, 48, 96), stem_kernel=7),
         "ResNet-18 of 12 to 96 channels, pixel-similarity regulariser",
         SIMILARITY,
+        weights="cifar10-similarity.safetensors",
+        sha256="52b6495a25885d80ec05f7e2babd519f5c363b511d141024087840d30c9d4fde",
+        claims=(Claim("cifar10", "test", 0.8046),),
     ),
 }
