@@ -12,6 +12,12 @@ settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
 
 
+@pytest.fixture(autouse=True)
+def same_initial_weights() -> None:
+    """PyTorch draws the weights of a new layer from its global generator: each test starts it again."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def linear_model() -> LinearModel:
     """A random linear classifier of 1x8x8 images, float64, that knows its exact margins."""

