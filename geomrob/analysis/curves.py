@@ -100,7 +100,7 @@ def strength_curve(
         ([0.0, 0.1..., 0.2...], torch.Size([1, 3]))
     """
     check_images(inputs)
-    networks = _networks(models)
+    networks = networks_of(models)
     scale = _checked(attack, strengths, repeats, source, labels, len(inputs))
     keys = checked_indices(indices, len(inputs))
     clock = Clock(seed=seed, device=inputs.device)
@@ -197,8 +197,12 @@ class _Task:
         return ~found.success
 
 
-def _networks(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Model]]:
-    """Return the networks of each model."""
+def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Model]]:
+    """Return the networks of each model.
+
+    Raises:
+        UsageError: No model, or numbers of networks that differ.
+    """
     groups = [list(group) if isinstance(group, (list, tuple)) else [group] for group in models.values()]
     sizes = {name: len(group) for name, group in zip(models, groups, strict=True)}
     if not groups or len(set(sizes.values())) > 1 or 0 in sizes.values():

@@ -7,6 +7,7 @@ To add one: its class in a file of this folder, its row in `RESULTS` (`store`), 
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.geometry import Geometry
 from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
@@ -25,6 +26,7 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "CorruptionTable",
     "FilterBank",
     "Geometry",
     "HeatMap",

@@ -17,6 +17,7 @@ from geomrob.files import pack, unpack, write_atomic
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
+from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.geometry import Geometry
 from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
@@ -50,6 +51,7 @@ RESULTS: dict[str, type] = {
     "Layers": Layers,
     "Geometry": Geometry,
     "Norms": Norms,
+    "CorruptionTable": CorruptionTable,
 }
 
 
