@@ -1,6 +1,6 @@
 """Every score of a table of corruption errors at once, against a baseline where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor
@@ -85,7 +85,7 @@ def corruption_scores(
     )
 
 
-def _groups(values: Tensor, names: Sequence[str], word: str) -> Mapping[str, Tensor]:
+def _groups(values: Tensor, names: Sequence[str], word: str) -> dict[str, Tensor]:
     """Return the means over the groups of every split, nothing where some of the 15 are not there."""
     if not set(BENCHMARK) <= set(names):
         return {}

@@ -66,7 +66,7 @@ def retrieval_map(
         relevant = wanted[:, None] == database_labels
         distances = hamming(rows, database)
         if ties == "stable":
-            ranked = relevant.gather(1, distances.argsort(1, stable=True)[:, :top])
+            ranked = relevant.gather(1, torch.argsort(distances, dim=1, stable=True)[:, :top])
             precisions.append(average_precision(ranked.double()))
         else:
             precisions.append(_expected(distances, relevant, queries.shape[1] + 1, top))

@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": "geomrob.cli.audit:audit",
     "models": "geomrob.cli.models:models",
     "corrupt": "geomrob.cli.corrupt:corrupt",
+    "corruptions": "geomrob.cli.corruptions:corruptions",
     "layers": "geomrob.cli.layers:layers",
     "geometry": "geomrob.cli.geometry:geometry",
     "augment": "geomrob.cli.augment:augment",

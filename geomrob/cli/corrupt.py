@@ -51,7 +51,7 @@ def corrupt(
     load.libraries()
     from geomrob.data.corruptions.write import write_corrupted
 
-    names = _names(corruptions)
+    names = load.corruptions(corruptions)
     image = _shown(data, data_dir, seed, show)
     picture = write.check_picture(figure or out / "corruptions.png")
     how: dict[str, Any] = {"data_dir": data_dir, "samples": samples, "seed": seed}
@@ -60,20 +60,6 @@ def corrupt(
     write.write_picture(_sheet(image, names, seed, table), picture)
     _tell(out, picture, names, left_out, as_json=json)
     return 3 if left_out else 0
-
-
-def _names(chosen: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the corruptions that are meant, each once, in the order of the table."""
-    from geomrob.arrays import unknown
-    from geomrob.data.corruptions import CORRUPTIONS
-
-    groups = {"all": set(CORRUPTIONS), "benchmark": {name for name, one in CORRUPTIONS.items() if one.benchmark}}
-    wanted: set[str] = set()
-    for one in chosen:
-        if one not in groups and one not in CORRUPTIONS:
-            raise unknown("corruptions", one, (*groups, *CORRUPTIONS))
-        wanted |= groups.get(one, {one})
-    return tuple(name for name in CORRUPTIONS if name in wanted)
 
 
 def _shown(data: str, data_dir: Path | None, seed: int, show: int) -> "Samples":

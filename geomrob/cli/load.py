@@ -51,6 +51,24 @@ def images(data: str, data_dir: Path | None, samples: int, seed: int, transform:
     return drawn
 
 
+def corruptions(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the corruptions that are meant, each once, in the order of the table.
+
+    Raises:
+        UsageError: A name that is none.
+    """
+    from geomrob.arrays import unknown
+    from geomrob.data.corruptions import CORRUPTIONS
+
+    groups = {"all": set(CORRUPTIONS), "benchmark": {name for name, one in CORRUPTIONS.items() if one.benchmark}}
+    wanted: set[str] = set()
+    for one in chosen:
+        if one not in groups and one not in CORRUPTIONS:
+            raise unknown("corruptions", one, (*groups, *CORRUPTIONS))
+        wanted |= groups.get(one, {one})
+    return tuple(name for name in CORRUPTIONS if name in wanted)
+
+
 def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.device") -> None:
     """Refuse, before the work, models that do not take these images.
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from geomrob.cli import main
-from geomrob.cli.corrupt import _names
+from geomrob.cli.load import corruptions as _names
 
 
 @pytest.fixture

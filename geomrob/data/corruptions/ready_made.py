@@ -81,8 +81,7 @@ def load_corrupted(
         raise unknown("corruption", name, CORRUPTIONS)
     if severity not in SEVERITIES:
         raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
-    below = data_dir or os.environ.get("GEOMROB_DATA")
-    root = _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+    root = find_corrupted(data, split=split, data_dir=data_dir)
     source: Source = "made"
     if root is not None:
         found = _read(root, str(data), name, severity, samples, seed)
@@ -92,6 +91,20 @@ def load_corrupted(
         images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
         found = replace(clean, images=images)
     return Corrupted(found if transform is None else edited(found, transform), name, severity, source)
+
+
+def find_corrupted(data: str | Path, *, split: str = "test", data_dir: str | Path | None = None) -> Path | None:
+    """Return the folder that holds `data` corrupted, None if there is none: then `load_corrupted` makes the images.
+
+    Args:
+        data, split, data_dir: As in `load_corrupted`.
+
+    Example:
+        >>> find_corrupted("fashion-mnist-1k") is None
+        True
+    """
+    below = data_dir or os.environ.get("GEOMROB_DATA")
+    return _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
 
 
 def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:
