@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from geomrob.analysis.audit import audit
+    from geomrob.analysis.corruption_summary import corruption_scores
+    from geomrob.analysis.corruptions import corruption_errors
     from geomrob.analysis.curves import strength_curve
     from geomrob.analysis.energies import band_energy
     from geomrob.analysis.geometry import geometry
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         BandEnergy,
         BoundaryResult,
         Check,
+        CorruptionTable,
         FilterBank,
         Geometry,
         HeatMap,
@@ -90,6 +93,7 @@ __all__ = [
     "BandEnergy",
     "BoundaryResult",
     "Check",
+    "CorruptionTable",
     "FilterBank",
     "Geometry",
     "HeatMap",
@@ -115,6 +119,8 @@ __all__ = [
     "basis",
     "boundary",
     "corrupt",
+    "corruption_errors",
+    "corruption_scores",
     "corruption_spectrum",
     "ddn",
     "deepfool",
@@ -180,6 +186,7 @@ _HOMES = {
     "BandEnergy": "geomrob.results:BandEnergy",
     "BoundaryResult": "geomrob.results:BoundaryResult",
     "Check": "geomrob.results:Check",
+    "CorruptionTable": "geomrob.results:CorruptionTable",
     "FilterBank": "geomrob.results:FilterBank",
     "Geometry": "geomrob.results:Geometry",
     "HeatMap": "geomrob.results:HeatMap",
@@ -204,6 +211,8 @@ _HOMES = {
     "basis": "geomrob.spectral.bases:basis",
     "boundary": "geomrob.attacks.boundary:boundary",
     "corrupt": "geomrob.data.corruptions:corrupt",
+    "corruption_errors": "geomrob.analysis.corruptions:corruption_errors",
+    "corruption_scores": "geomrob.analysis.corruption_summary:corruption_scores",
     "corruption_spectrum": "geomrob.analysis.spectra:corruption_spectrum",
     "ddn": "geomrob.attacks.ddn:ddn",
     "deepfool": "geomrob.attacks.deepfool:deepfool",

@@ -7,6 +7,7 @@ import torch
 from geomrob.results import (
     AttackResult,
     BandEnergy,
+    CorruptionTable,
     FilterBank,
     Geometry,
     HeatMap,
@@ -284,3 +285,22 @@ def norms_result():
         indices=torch.arange(4),
         provenance=provenance(),
     )
+
+
+def corruption_table(**facts):
+    """Return two models, one network of each, under two corruptions at two severities."""
+    errors = torch.tensor([[[[0.2, 0.3], [0.4, 0.6]]], [[[0.1, 0.3], [0.5, 0.7]]]], dtype=torch.float64)
+    known = {
+        "models": ("base", "net"),
+        "data": "dark",
+        "measure": "error",
+        "images": 10,
+        "corruptions": ("fog", "snow"),
+        "severities": (1, 3),
+        "sources": ("made", "made"),
+        "adapt": "none",
+        "errors": errors,
+        "clean": torch.tensor([[0.1], [0.2]], dtype=torch.float64),
+        "provenance": provenance(),
+    }
+    return CorruptionTable(**{**known, **facts})

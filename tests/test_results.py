@@ -33,6 +33,7 @@ from geomrob.results import (
 from tests.synthetic import (
     attack_result,
     band_energy,
+    corruption_table,
     filter_bank,
     geometry_result,
     heat_map,
@@ -173,7 +174,7 @@ def plane() -> Acceptance:
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane()]
-EVERY += [layers_result(), geometry_result(), norms_result()]
+EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)

@@ -1,4 +1,4 @@
-"""Scores of corruption errors: means, ratios to a baseline, groups of corruptions, errors over networks."""
+"""Scores of corruption errors: means, ratios to a baseline, errors over networks."""
 
 import math
 from collections.abc import Sequence
@@ -7,11 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import UsageError, unknown
-from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES
-
-# What mCE is a mean over, in the column order of the papers.
-BENCHMARK = tuple(name for name, entry in CORRUPTIONS.items() if entry.benchmark)
+from geomrob.arrays import UsageError
+from geomrob.data import DATASETS
+from geomrob.data.corruptions import SEVERITIES
 
 # The CE of AlexNet on ImageNet-C, as published with the benchmark (Hendrycks and Dietterich, 2019).
 ALEXNET = {
@@ -31,22 +29,6 @@ ALEXNET = {
     "pixelate": 0.717840,
     "jpeg_compression": 0.606500,
 }
-
-SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
-    "category": {
-        group: tuple(name for name in BENCHMARK if CORRUPTIONS[name].category == group)
-        for group in ("noise", "blur", "weather", "digital")
-    },
-    "push_pull": {
-        group: tuple(name for name in BENCHMARK if CORRUPTIONS[name].push_pull == group)
-        for group in ("low", "mid", "high")
-    },
-    "pixel_similarity": {
-        group: tuple(name for name in BENCHMARK if CORRUPTIONS[name].pixel_similarity == group)
-        for group in ("low", "mid", "high")
-    },
-}
-"""The 15 by category, and by frequency group in the two published splits."""
 
 
 def normalised_mce(errors: Float[Tensor, "*rest c"], baseline: Float[Tensor, " c"]) -> Float[Tensor, "*rest"]:
@@ -89,6 +71,24 @@ def alexnet_errors(names: Sequence[str], severities: Sequence[int]) -> Float[Ten
     if tuple(severities) != SEVERITIES:
         raise UsageError(f"severities must be 1 ... 5 for AlexNet; got {list(severities)}: name another baseline")
     return torch.tensor([ALEXNET[name] for name in names], dtype=torch.float64)
+
+
+def check_imagenet(data: str, source: str) -> None:
+    """Refuse AlexNet as the baseline of errors on anything but distributed folders of images, as ImageNet-C is.
+
+    Args:
+        data: Name of the data set, or of the folder.
+        source: Of its corruptions: `made`, `ready-made` or `mixed`.
+
+    Raises:
+        UsageError: A data set of the table, or corruptions made by geomrob.
+    """
+    if data in DATASETS or source != "ready-made":
+        told = {"made": "corruptions made by geomrob", "mixed": "corruptions some of which geomrob made"}
+        raise UsageError(
+            "baseline must be a model of yours but on ImageNet-C, for which AlexNet's errors are published; got "
+            f"{told.get(source, 'a distributed set')} on {data}: measure a standard model as the baseline"
+        )
 
 
 def relative_mce(
@@ -173,31 +173,6 @@ def checked_beta(beta: float) -> float:
     if not 0 <= beta < math.inf:
         raise UsageError(f"beta must be a finite number of at least 0; got {beta}: leave it out for mCE_0 / E_0")
     return beta
-
-
-def grouped(values: Float[Tensor, "*rest c"], names: Sequence[str], split: str) -> dict[str, Float[Tensor, "*rest"]]:
-    """Return the mean of values, one a corruption, over each group of a split.
-
-    Args:
-        values: CE, or CE over a baseline's, of each corruption.
-        names: The corruptions, in their order.
-        split: A row of `SPLITS`: `category`, `push_pull` (PushPull-Net, section 5.3), `pixel_similarity` (its
-            section 7.10).
-
-    Raises:
-        UsageError: No such split, or a corruption of the 15 is missing: it is named.
-
-    Example:
-        >>> grouped(torch.arange(15.0), BENCHMARK, "category")["noise"].item()
-        1.0
-    """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    missing = [name for name in BENCHMARK if name not in names]
-    if missing:
-        raise UsageError(f"names must hold all 15 for a split; got no {', '.join(missing)}: measure them, too")
-    places = {name: place for place, name in enumerate(names)}
-    return {group: values[..., [places[one] for one in members]].mean(-1) for group, members in SPLITS[split].items()}
 
 
 def mean_and_error(values: Float[Tensor, "*rest g"]) -> tuple[Float[Tensor, "*rest"], Float[Tensor, "*rest"]]:

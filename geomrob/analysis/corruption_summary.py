@@ -1,15 +1,16 @@
 """Every score of a table of corruption errors at once, against a baseline where there is one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from geomrob.analysis.corruption_groups import BENCHMARK, SPLITS, grouped
 from geomrob.analysis.corruption_scores import (
-    BENCHMARK,
-    SPLITS,
     alexnet_errors,
-    grouped,
+    check_imagenet,
     net_reduction,
     normalised_mce,
     reduction,
@@ -21,6 +22,54 @@ from geomrob.results import CorruptionTable
 ALEXNET = "alexnet"
 """The baseline of which only the CE are published."""
 
+ALIKE = ("models", "data", "measure", "images", "corruptions", "severities", "sources", "adapt")
+"""What tables have in common whose networks belong together."""
+
+
+def over_networks(tables: Sequence[CorruptionTable]) -> CorruptionTable:
+    """Return one table with the networks of all: trainings of the same models with different seeds, one after another.
+
+    Scores of the whole then have a standard error (`mean_and_error`).
+
+    Args:
+        tables: Of the same models on the same images, corruptions and severities.
+
+    Returns:
+        Seconds and evaluations are sums; all else of the provenance is that of the first table.
+
+    Raises:
+        UsageError: No table, or tables of different things: which is named.
+
+    Example:
+        >>> import torch
+        >>> from geomrob.analysis.corruptions import corruption_errors
+        >>> def measured(seed):
+        ...     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
+        ...     how = {"corruptions": ["fog"], "severities": [1]}
+        ...     return corruption_errors({"net": net}, torch.zeros(4, 1, 16, 16), torch.tensor([0, 1, 0, 1]), **how)
+        >>> over_networks([measured(seed) for seed in range(3)]).clean.shape
+        torch.Size([1, 3])
+    """
+    if not tables:
+        raise UsageError("tables must be at least one; got none: measure one for each seed")
+    first = tables[0]
+    for word in ALIKE:
+        other = next((one for one in tables if getattr(one, word) != getattr(first, word)), None)
+        if other is not None:
+            raise UsageError(
+                f"tables must have the same {word}; got {getattr(first, word)} and {getattr(other, word)}: measure all "
+                "seeds alike"
+            )
+    spent = {
+        word: sum(getattr(one.provenance, word) for one in tables) for word in ("seconds", "forwards", "backwards")
+    }
+    return replace(
+        first,
+        errors=torch.cat([one.errors for one in tables], 1),
+        clean=torch.cat([one.clean for one in tables], 1),
+        provenance=replace(first.provenance, **spent),
+    )
+
 
 def corruption_scores(
     table: CorruptionTable,
@@ -31,23 +80,23 @@ def corruption_scores(
 ) -> dict[str, Float[Tensor, "m g"]]:
     """Return every score of each network (M, G) by its name: with a baseline also the ratios to it.
 
-    Always `clean` (clean error), `mCE`, and `severity 1`, ... (mean error at each). With all 15, the means over
-    groups, `category:noise`, `push_pull:low`, `pixel_similarity:low`, ... With the baseline `alexnet`: `mCE/alexnet`.
-    With any other: `mrCE`, `relative mCE`, `R_E`, `R_mCE`, `R_net`, `R_net (beta 1)`, and mrCE over the groups,
-    `mrCE push_pull:low`, ...
+    Always `clean` (clean error), `mCE`, and `severity 1`, ... (mean error at each). With all 15, the means over the
+    groups of each of `SPLITS`, `category:noise`, `push_pull:low`, `pixel_similarity:low`, ... With the baseline
+    `alexnet`: `mCE/alexnet`. With any other: `mrCE`, `relative mCE`, `R_E`, `R_mCE`, `R_net`, `R_net (beta 1)`, and
+    mrCE over the groups, `mrCE push_pull:low`, ...
 
     Each network is set against the means of the baseline over its networks, so that a standard error (`mean_and_error`)
     is that of the model alone.
 
     Args:
         table: Of `corruption_errors`.
-        baseline: A model of the table, another table with one model, or `alexnet` for its published CE.
+        baseline: A model of the table, another table with one model, or `alexnet` for its published CE on ImageNet-C.
         beta: As in `net_reduction`, for `R_net`.
         names: The corruptions that the scores are means over; by default the 15 of the benchmark.
 
     Raises:
-        UsageError: Corruptions that are missing, by name; no such baseline; a baseline table of other severities or of
-            another source (made against ready-made).
+        UsageError: Corruptions that are missing, by name; no such baseline; `alexnet` for anything but ImageNet-C; a
+            baseline table of other severities or of another source (made against ready-made).
 
     Example:
         >>> import torch
@@ -68,6 +117,7 @@ def corruption_scores(
     if baseline is None:
         return scores
     if baseline == ALEXNET and baseline not in table.models:
+        check_imagenet(table.data, table.source)
         return scores | {"mCE/alexnet": normalised_mce(errors, alexnet_errors(names, table.severities))}
     base, base_clean = _baseline(table, baseline, names)
     base_mce = base.mean()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.analysis.adaptation import ADAPTATIONS, adaptive_logits
-from geomrob.analysis.corruption_scores import BENCHMARK
+from geomrob.analysis.corruption_groups import BENCHMARK
 from geomrob.analysis.curves import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, UsageError, check_images, unknown
 from geomrob.attacks.attack import checked_classes, clean_logits
@@ -52,8 +52,8 @@ def corruption_errors(
         labels: Their true classes.
         corruptions: Rows of `CORRUPTIONS`; by default the 15 of the benchmark, in the column order of the papers.
         severities: Of 1 to 5, rising.
-        adapt: Whether batch-norm statistics are fitted to the images of each cell: `none`, or a row of `ADAPTATIONS`
-            (`adaptive_logits`).
+        adapt: Whether batch-norm statistics are fitted to the images of each cell, the clean ones among them: `none`,
+            or a row of `ADAPTATIONS` (`adaptive_logits`).
         ready_made: Where corrupted images are from instead: called with (name, severity), must give the same images in
             the same order, as `functools.partial(load_corrupted, "cifar10", samples=..., seed=...)` does.
         table: Constants of corruptions that are made, as in `corrupt`.
@@ -153,7 +153,8 @@ def predicted(model: Model, images: Images, memory: int | None = None) -> Logits
 
 def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
     """Return the share of images that are not classified as labelled."""
-    return float((logits.argmax(1) != checked_classes("labels", labels, logits)).double().mean())
+    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | logits.isnan().any(1)
+    return float(wrong.double().mean())
 
 
 def _same(found: Corrupted, images: Images, labels: Labels, keys: Labels) -> Corrupted:

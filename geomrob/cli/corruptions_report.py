@@ -40,7 +40,7 @@ SHORT = {
 
 def over(corruptions: Sequence[str]) -> tuple[str, ...]:
     """Return the corruptions that scores are means over: the 15 of the benchmark if all are there, else all."""
-    from geomrob.analysis.corruption_scores import BENCHMARK
+    from geomrob.analysis.corruption_groups import BENCHMARK
 
     return BENCHMARK if set(BENCHMARK) <= set(corruptions) else tuple(corruptions)
 

@@ -18,8 +18,7 @@ class CorruptionTable:
     `severities[s]`; `clean[m, g]` the same on the images as they are. `error` is the share that is not classified as
     labelled. `sources[c]` says whether corruption c was made by geomrob (`made`) or read from a distributed set
     (`ready-made`); a column holds one kind only, and a mean over both is `mixed`. `adapt` is how statistics of batch
-    normalisation were fitted to the images of each cell (`none`: not at all), `adapted_clean[m, g]` the measure
-    on the clean images with it.
+    normalisation were fitted to the images of each cell, the clean ones among them (`none`: not at all).
     """
 
     models: tuple[str, ...]

@@ -6,25 +6,17 @@ import math
 import pytest
 import torch
 
-from geomrob.analysis.corruption_scores import BENCHMARK, SPLITS, alexnet_errors, grouped, mean_and_error, net_reduction
-from geomrob.analysis.corruption_summary import corruption_scores
+from geomrob.analysis.corruption_groups import BENCHMARK, SPLITS, grouped
+from geomrob.analysis.corruption_scores import alexnet_errors, mean_and_error, net_reduction
+from geomrob.analysis.corruption_summary import corruption_scores, over_networks
 from geomrob.arrays import UsageError
-from geomrob.results import CorruptionTable
-from tests.synthetic import provenance
+from tests.synthetic import corruption_table as table
 
 NAMES = ("fog", "snow")
 
 
-def table(**facts):
-    """Return a baseline with CE (0.25, 0.5) and clean error 0.1, and a model with CE (0.2, 0.6) and clean error 0.2."""
-    errors = torch.tensor([[[[0.2, 0.3], [0.4, 0.6]]], [[[0.1, 0.3], [0.5, 0.7]]]], dtype=torch.float64)
-    clean = torch.tensor([[0.1], [0.2]], dtype=torch.float64)
-    how = {"models": ("base", "net"), "data": "dark", "measure": "error", "images": 10, "corruptions": NAMES}
-    how |= {"severities": (1, 3), "sources": ("made", "made"), "adapt": "none", "errors": errors, "clean": clean}
-    return CorruptionTable(**{**how, "provenance": provenance(), **facts})
-
-
 def test_scores_worked_by_hand():
+    """The baseline has CE (0.25, 0.5) and clean error 0.1, the model CE (0.2, 0.6) and clean error 0.2."""
     scores = {
         name: values[1, 0].item() for name, values in corruption_scores(table(), baseline="base", names=NAMES).items()
     }
@@ -66,6 +58,22 @@ def test_splits_are_partitions_of_the_fifteen():
     assert set(SPLITS["pixel_similarity"]["high"]) == {"gaussian_noise", "shot_noise", "impulse_noise"}
 
 
+def test_published_groups_are_the_means_of_published_corruptions():
+    prime = [80.6, 80.0, 80.1, 57.2, 66.3, 66.2, 68.2, 61.5, 68.2, 57.2, 81.2, 68.3, 73.7, 82.9, 81.9]
+    means = grouped(torch.tensor(prime), BENCHMARK, "category")
+    assert [means[name].item() for name in means] == pytest.approx([80.2, 64.5, 67.0, 76.7], abs=0.051)
+    avg3 = [0.86, 0.86, 1.01, 1.00, 1.00, 0.97, 1.01, 0.98, 0.90, 1.07, 1.01, 1.03, 0.99, 0.94, 0.90]
+    means = grouped(torch.tensor(avg3), BENCHMARK, "push_pull")
+    assert [means[name].item() for name in means] == pytest.approx([1.00, 0.99, 0.93], abs=0.0051)
+
+
+def test_the_two_categories_differ_in_brightness_alone():
+    place = {split: {one: group for group, ones in SPLITS[split].items() for one in ones} for split in SPLITS}
+    differ = {one for one in BENCHMARK if place["category"][one] != place["push_pull_category"][one]}
+    assert differ == {"brightness"}
+    assert place["push_pull_category"]["brightness"] == "digital"
+
+
 def test_alexnet_is_its_own_unit_and_wants_five_severities():
     assert alexnet_errors(BENCHMARK, (1, 2, 3, 4, 5)).mean().item() == pytest.approx(0.7888, abs=2e-4)
     with pytest.raises(UsageError, match=r"must be 1 \.\.\. 5"):
@@ -88,3 +96,66 @@ def test_standard_error_over_networks():
     assert mean.item() == pytest.approx(0.3)
     assert error.item() == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2 / 3))
     assert mean_and_error(torch.tensor([[0.1]]))[1].isnan().all()
+
+
+def full(**facts):
+    """Return one model that errs on half of all 15 at all severities, read from a distributed folder of images."""
+    errors = torch.full((1, 1, 15, 5), 0.5, dtype=torch.float64)
+    how = {"models": ("net",), "corruptions": BENCHMARK, "severities": (1, 2, 3, 4, 5), "errors": errors}
+    how |= {"sources": ("ready-made",) * 15, "clean": errors[:, :, 0, 0]}
+    return table(**{**how, **facts})
+
+
+def test_alexnet_is_for_imagenet_c_alone():
+    scores = corruption_scores(full(data="val"), baseline="alexnet")
+    wanted = (0.5 / alexnet_errors(BENCHMARK, (1, 2, 3, 4, 5))).mean().item()
+    assert scores["mCE/alexnet"].item() == pytest.approx(wanted)
+    assert "mrCE" not in scores
+    with pytest.raises(UsageError, match=r"ImageNet-C.*got a distributed set on cifar10: measure a standard model"):
+        corruption_scores(full(data="cifar10"), baseline="alexnet")
+    with pytest.raises(UsageError, match="got corruptions made by geomrob on val"):
+        corruption_scores(full(data="val", sources=("made",) * 15), baseline="alexnet")
+    with pytest.raises(UsageError, match="got corruptions some of which geomrob made"):
+        corruption_scores(full(data="val", sources=("ready-made",) * 14 + ("made",)), baseline="alexnet")
+
+
+def test_tables_of_several_seeds_give_a_standard_error():
+    seeds = [table(clean=table().clean + shift) for shift in (0.0, 0.1, 0.5)]
+    whole = over_networks(seeds)
+    assert whole.errors.shape == (2, 3, 2, 2)
+    mean, error = mean_and_error(corruption_scores(whole, names=NAMES)["clean"])
+    assert mean.tolist() == pytest.approx([0.3, 0.4])
+    assert error.tolist() == pytest.approx([math.sqrt((0.04 + 0.01 + 0.09) / 2 / 3)] * 2)
+    assert whole.provenance.forwards == 3 * seeds[0].provenance.forwards
+    for facts in ({"sources": ("made", "ready-made")}, {"models": ("base", "other")}, {"adapt": "full"}):
+        with pytest.raises(UsageError, match=f"same {next(iter(facts))}"):
+            over_networks([seeds[0], table(**facts)])
+    with pytest.raises(UsageError, match="at least one"):
+        over_networks([])
+
+
+@pytest.mark.parametrize("beta", [-1.0, math.nan, math.inf])
+def test_beta_is_a_finite_number(beta):
+    with pytest.raises(UsageError, match="beta must be a finite number"):
+        corruption_scores(table(), baseline="base", names=NAMES, beta=beta)
+    assert corruption_scores(table(), baseline="base", names=NAMES, beta=0.0)["R_net"][1].item() == pytest.approx(-0.5)
+
+
+def test_a_baseline_is_a_model_of_the_table_or_one_measured_alike():
+    with pytest.raises(UsageError, match="did you mean base"):
+        corruption_scores(table(), baseline="bas", names=NAMES)
+    one = {"models": ("base",), "errors": table().errors[:1], "clean": table().clean[:1]}
+    for facts in ({"severities": (1, 5)}, {"data": "light"}, {"measure": "1 - mAP@200"}, {"images": 9}):
+        other = dataclasses.replace(table(), **one, **facts)
+        with pytest.raises(UsageError, match=f"same {next(iter(facts))}"):
+            corruption_scores(table(), baseline=other, names=NAMES)
+    with pytest.raises(UsageError, match="must hold one model; got base, net"):
+        corruption_scores(table(), baseline=table(), names=NAMES)
+
+
+def test_a_baseline_without_errors_gives_no_number_but_no_failure():
+    errors = table().errors.clone()
+    errors[0] = 0
+    scores = corruption_scores(table(errors=errors, clean=torch.zeros(2, 1).double()), baseline="base", names=NAMES)
+    assert scores["mrCE"][1].isinf()
+    assert scores["R_E"].isnan().all()

@@ -5,7 +5,8 @@ from itertools import pairwise, permutations
 import pytest
 import torch
 
-from geomrob.analysis.retrieval import average_precision, hamming, retrieval_map
+from geomrob.analysis.retrieval import Retrieval, average_precision, hamming, retrieval_map
+from geomrob.arrays import UsageError
 
 
 def over_all_orders(distances, relevant, top):
@@ -35,3 +36,52 @@ def test_without_ties_both_agree():
     for ties in ("expected", "stable"):
         found = retrieval_map(query, torch.tensor([0]), codes, labels, top=3, ties=ties)
         assert found.item() == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_perfect_codes_retrieve_without_error_and_useless_ones_at_the_rate_of_chance():
+    labels = torch.arange(40) % 2
+    codes = 2.0 * labels[:, None].expand(40, 4) - 1
+    assert retrieval_map(codes[:4], labels[:4], codes, labels, top=20).item() == pytest.approx(1)
+    same = torch.ones(40, 4)
+    sorted_first = labels.argsort(stable=True)
+    stable = retrieval_map(same[:1], labels[:1], same[sorted_first], labels[sorted_first], top=20, ties="stable")
+    assert stable.item() == pytest.approx(1)
+    turned = [
+        retrieval_map(same[:1], labels[:1], same, labels[turn], top=20) for turn in (sorted_first, labels.argsort())
+    ]
+    assert turned[0].item() == pytest.approx(turned[1].item())
+    assert 0.5 < turned[0].item() < 0.65
+
+
+def test_a_query_without_relevant_neighbours_counts_as_zero():
+    codes, labels = torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.tensor([0, 1])
+    for ties in ("expected", "stable"):
+        found = retrieval_map(codes, labels, codes, 1 - labels, top=1, ties=ties)
+        assert found.item() == 0
+
+
+def test_error_of_a_network_is_one_minus_map_of_its_codes():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 8))
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(12, 1, 4, 4, generator=generator), torch.arange(12) % 3
+    measure = Retrieval(images, labels, top=5)
+    outputs = net(images[:3]).detach()
+    wanted = 1 - retrieval_map(outputs, labels[:3], net(images).detach(), labels, top=5).item()
+    assert measure(net, outputs, labels[:3]) == pytest.approx(wanted)
+    assert measure.name == "1 - mAP@5"
+    assert list(measure.codes) == [net]
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"top": 0}, "top must be at least 1"),
+        ({"ties": "random"}, "ties"),
+        ({"database": torch.zeros(0, 4)}, "; got 2, 0"),
+    ],
+)
+def test_misuse_is_explained(facts, told):
+    database = facts.pop("database", torch.zeros(3, 4))
+    labels = torch.zeros(len(database), dtype=torch.int64)
+    with pytest.raises(UsageError, match=told):
+        retrieval_map(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64), database, labels, **facts)
