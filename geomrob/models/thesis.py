@@ -1,6 +1,7 @@
-"""The models of the thesis, chapter 4: rows of `MODELS` without weights, to be trained by the recipe so named.
+"""The models of the thesis: rows of `MODELS` without weights, to be trained by the recipe so named.
 
-Low-pass images (Table A.2) need no row of their own: their recipes train the plain one.
+Low-pass and grey images (Tables A.2 and 5.1), PRIME and AugMix (Table 5.2) need no row of their own: their recipes train
+the plain one.
 """
 
 from functools import partial
@@ -61,5 +62,15 @@ def _rows(network: str) -> dict[str, ModelEntry]:
 
 
 THESIS = {name: row for network in NETWORKS for name, row in _rows(network).items()}
+THESIS["cifar100-resnet18"] = ModelEntry(
+    builder=resnet18,
+    about="ResNet-18",
+    command="geomrob train cifar100-resnet18 --seed 0",
+    reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
+    shape=(3, 32, 32),
+    classes=100,
+    mean=(0.5071, 0.4865, 0.4409),
+    std=(0.2673, 0.2564, 0.2762),
+)
 # The plain LeNet-5 on digits comes with weights: its row is in `geomrob.models`.
 del THESIS["mnist-lenet"]
