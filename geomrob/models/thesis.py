@@ -1,7 +1,7 @@
 """The models of the thesis: rows of `MODELS` without weights, to be trained by the recipe so named.
 
-Low-pass and grey images (Tables A.2 and 5.1), PRIME and AugMix (Table 5.2) need no row of their own: their recipes train
-the plain one.
+Low-pass and grey images (Tables A.2 and 5.1), PRIME and AugMix (Table 5.2) need no row of their own: their recipes
+train the plain one.
 """
 
 from functools import partial
