@@ -1,10 +1,11 @@
 """`geomrob corruptions`: how much do noise, blur, weather and storage cost a model, and does another do better?"""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geomrob.cli import console, corruptions_report, load, write
+from geomrob.cli import console, corruptions_report, corruptions_rows, load, write
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +26,7 @@ def corruptions(
     beta: float | None = None,
     adapt: Literal["none", "single", "partial", "full"] = "none",
     table: Literal["auto", "cifar", "imagenet"] = "auto",
-    made: bool = False,
+    accuracy: bool = False,
     samples: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -38,8 +39,9 @@ def corruptions(
     """Measure the errors of models under common corruptions; show, draw and write them with every score.
 
     Writes corruptions.json with corruptions.npz (everything, for geomrob.load), corruptions.csv (each error),
-    corruption-scores.csv, corruptions.png (corruption by severity) and, with a baseline, trade-off.png. A distributed
-    set of corrupted images on disk is read where there is one; the tables say so.
+    corruption-table.csv (a row a model, the columns of the papers), corruption-scores.csv, corruptions.png (corruption
+    by severity) and, with a baseline, trade-off.png. A distributed set of corrupted images on disk is read where there
+    is one; the tables say so.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
@@ -55,7 +57,7 @@ def corruptions(
         beta: Weight of mCE in R_net; default mCE / clean error of the baseline.
         adapt: Fit batch-norm statistics to each image alone (single), to 8 (partial) or 400 (full) at a time.
         table: Constants of corruptions made here, for 32 x 32 (cifar) or 224 x 224 images (imagenet); auto is by size.
-        made: Make all corruptions here, even if there is a distributed set.
+        accuracy: Tell accuracies instead of errors, as the tables of PRIME do.
         samples: How many images.
         seed: Of the drawn images and of everything random.
         device: auto, cpu or cuda.
@@ -77,16 +79,17 @@ def corruptions(
     place = console.resolve_device(device)
     networks, drawn = _networks(model, weights, place), load.images(data, data_dir, samples, seed)
     load.check_fit({name: group[0] for name, group in networks.items()}, drawn, place)
+    ready_made = _ready_made(data, data_dir, drawn, seed, against)
     images = drawn.images.to(place)
     console.set_threads(threads, networks[model[0]][0], images[:2])
     how: dict[str, Any] = {"corruptions": names, "severities": levels, "adapt": adapt, "table": table, "seed": seed}
-    how |= {"ready_made": None if made else _ready_made(data, data_dir, samples, seed, drawn), "memory": room}
+    how |= {"ready_made": ready_made, "memory": room}
     with console.progress("corruptions", quiet=json) as progress:
         about: dict[str, Any] = {"data": drawn.name, "indices": drawn.indices, "progress": progress}
         found = corruption_errors(networks, images, drawn.labels, **how, **about)
-    scores = corruptions_report.scored(found, against, beta)
+    scores = corruptions_rows.scored(found, against, beta)
     files = _write(found, scores, against, beta, out, picture)
-    corruptions_report.tell(found, scores, against, files, as_json=json)
+    corruptions_report.tell(found, scores, against, files, as_json=json, accuracy=accuracy)
     return 0
 
 
@@ -100,7 +103,7 @@ def _baseline(
     if beta is not None:
         checked_beta(beta)
     if named == "alexnet":
-        alexnet_errors(corruptions_report.over(names), levels)
+        alexnet_errors(corruptions_rows.over(names), levels)
     elif named is not None and named not in models:
         raise unknown("baseline", named, (*models, "alexnet"))
     chosen = models[0] if named is None and len(models) > 1 else named
@@ -117,13 +120,21 @@ def _networks(names: tuple[str, ...], weights: tuple[Path, ...], place: Any) -> 
     return {name: [network] for name, network in found.items()}
 
 
-def _ready_made(data: str, data_dir: Path | None, samples: int, seed: int, drawn: "Samples") -> Any:
-    """Return what reads a corrupted set on disk, None where there is none."""
-    from geomrob.data.corruptions.ready_made import find_corrupted, load_corrupted
+def _ready_made(data: str, data_dir: Path | None, drawn: "Samples", seed: int, against: str | None) -> Any:
+    """Return what reads a corrupted set on disk, None where there is none; refuse AlexNet where it is no ImageNet-C."""
+    from geomrob.analysis.corruption_scores import check_imagenet
+    from geomrob.data.corruptions.ready_made import find_corrupted, load_corrupted, mark_of
 
-    if find_corrupted(data, data_dir=data_dir) is None:
+    root = find_corrupted(data, data_dir=data_dir)
+    if against == "alexnet":
+        check_imagenet(drawn.name, "made" if root is None or mark_of(root) else "ready-made")
+        if len(drawn.classes) != 1000:
+            sys.stderr.write(
+                f"note: AlexNet's errors are of 1000 classes, those of {drawn.name} {len(drawn.classes)}\n"
+            )
+    if root is None:
         return None
-    return partial(load_corrupted, data, data_dir=data_dir, samples=min(samples, len(drawn)), seed=seed)
+    return partial(load_corrupted, data, data_dir=data_dir, samples=len(drawn), seed=seed)
 
 
 def _write(
@@ -136,12 +147,13 @@ def _write(
 
     page = save(found, out / "corruptions.json")
     files = [page, page.with_suffix(".npz")]
-    files.append(write.write_rows(corruptions_report.rows(found), out / "corruptions.csv"))
-    files.append(write.write_rows(corruptions_report.score_rows(found, scores), out / "corruption-scores.csv"))
+    files.append(write.write_rows(corruptions_rows.rows(found), out / "corruptions.csv"))
+    files.append(write.write_rows(corruptions_rows.table_rows(found, scores), out / "corruption-table.csv"))
+    files.append(write.write_rows(corruptions_rows.score_rows(found, scores), out / "corruption-scores.csv"))
     kinds = {name: CORRUPTIONS[name].category for name in found.corruptions}
     files.append(write.write_picture(plot_corruptions(found, categories=kinds), picture))
     if against in found.models and float(found.clean[found.models.index(against)].mean()) > 0:
-        names = corruptions_report.over(found.corruptions)
+        names = corruptions_rows.over(found.corruptions)
         drawing = plot_trade_off(found, against, names=names, beta=beta).get_figure(root=True)
         assert drawing is not None
         files.append(write.write_picture(drawing, picture.with_name(f"trade-off{picture.suffix}")))

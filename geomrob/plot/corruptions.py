@@ -29,7 +29,7 @@ from geomrob.results import CorruptionTable
 CELL, TALL = 0.52, 0.34
 BESIDE, ABOVE = 2.0, 1.0
 # Errors above this stand on the bright end of the colour map.
-BRIGHT = 60.0
+BRIGHT = 50.0
 # At most as many lines of equal R_net on each side of zero.
 LEVELS = 4
 
