@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from geomrob.models.replace import replace_first_conv
     from geomrob.plot.audit import plot_audit
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
+    from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
     from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
@@ -149,6 +150,7 @@ __all__ = [
     "plot_band_energy",
     "plot_band_examples",
     "plot_corruption_sheet",
+    "plot_corruptions",
     "plot_gallery",
     "plot_geometry",
     "plot_heat_maps",
@@ -163,6 +165,7 @@ __all__ = [
     "plot_sparsity_sweep",
     "plot_spectra",
     "plot_strength",
+    "plot_trade_off",
     "plot_transfer",
     "push_pull",
     "replace_first_conv",
@@ -241,6 +244,7 @@ _HOMES = {
     "plot_band_energy": "geomrob.plot.spectra:plot_band_energy",
     "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
     "plot_corruption_sheet": "geomrob.plot.corruption_sheet:plot_corruption_sheet",
+    "plot_corruptions": "geomrob.plot.corruptions:plot_corruptions",
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
     "plot_geometry": "geomrob.plot.geometry:plot_geometry",
     "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",
@@ -255,6 +259,7 @@ _HOMES = {
     "plot_sparsity_sweep": "geomrob.plot.sparsity:plot_sparsity_sweep",
     "plot_spectra": "geomrob.plot.spectra:plot_spectra",
     "plot_strength": "geomrob.plot.curves:plot_strength",
+    "plot_trade_off": "geomrob.plot.corruptions:plot_trade_off",
     "plot_transfer": "geomrob.plot.transfer:plot_transfer",
     "push_pull": "geomrob.models.pushpull:push_pull",
     "replace_first_conv": "geomrob.models.replace:replace_first_conv",

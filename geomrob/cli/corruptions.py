@@ -40,8 +40,8 @@ def corruptions(
 
     Writes corruptions.json with corruptions.npz (everything, for geomrob.load), corruptions.csv (each error),
     corruption-table.csv (a row a model, the columns of the papers), corruption-scores.csv, corruptions.png (corruption
-    by severity) and, with a baseline, trade-off.png. A distributed set of corrupted images on disk is read where there
-    is one; the tables say so.
+    by severity) and, with a baseline, corruptions-trade-off.png. A distributed set of corrupted images on disk is read
+    where there is one; the tables say so.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
@@ -156,5 +156,5 @@ def _write(
         names = corruptions_rows.over(found.corruptions)
         drawing = plot_trade_off(found, against, names=names, beta=beta).get_figure(root=True)
         assert drawing is not None
-        files.append(write.write_picture(drawing, picture.with_name(f"trade-off{picture.suffix}")))
+        files.append(write.write_picture(drawing, picture.with_stem(f"{picture.stem}-trade-off")))
     return files

@@ -14,6 +14,7 @@ from geomrob.arrays import UsageError, unknown
 from geomrob.plot.style import (
     FAINT,
     INK,
+    LOOKS,
     SEQUENTIAL,
     axes_or_new,
     blank,
@@ -30,6 +31,8 @@ CELL, TALL = 0.52, 0.34
 BESIDE, ABOVE = 2.0, 1.0
 # Errors above this stand on the bright end of the colour map.
 BRIGHT = 50.0
+# Markers of the first models, of those after all looks have been used once, and so on.
+FILLS = ("full", "none", "left")
 # At most as many lines of equal R_net on each side of zero.
 LEVELS = 4
 
@@ -159,7 +162,8 @@ def plot_trade_off(
     ax = axes_or_new(ax, 7.0, 5.2)
     for place, name in enumerate(table.models):
         style, (x, dx), (y, dy) = look(place), _spread(clean[place]), _spread(mce[place])
-        ax.errorbar(x, y, xerr=dx, yerr=dy, fmt=style.marker, color=style.colour, label=name, markersize=8, zorder=3)
+        filled: dict[str, Any] = {"markersize": 8, "fillstyle": FILLS[place // len(LOOKS) % len(FILLS)]}
+        ax.errorbar(x, y, xerr=dx, yerr=dy, fmt=style.marker, color=style.colour, label=name, zorder=3, **filled)
     ax.margins(0.15)
     _lines(ax, base, base_mce, weight)
     ax.set_xlabel("clean error (%)")
@@ -170,8 +174,7 @@ def plot_trade_off(
     equal = Line2D([], [], color=INK, linewidth=1.4, linestyle=":")
     handles, labels = ax.get_legend_handles_labels()
     labels += [f"$R_{{net}}$ = 0, $\\beta$ = {weight:.2f}", "$R_{net}$ = 0, $\\beta$ = 1"]
-    ax.legend([*handles, told, equal], labels,
-              fontsize=8, frameon=True)  # fmt: skip
+    ax.legend([*handles, told, equal], labels, fontsize=8, framealpha=1.0)
     headline(
         ax,
         "Does robustness pay for the clean errors that it costs?",
@@ -199,7 +202,10 @@ def _lines(ax: Axes, base: float, base_mce: float, beta: float) -> None:
     step *= next(factor for factor in (1, 2, 5, 10) if factor * step * LEVELS >= reach)
     levels = [level * step for level in range(-LEVELS, LEVELS + 1) if level]
     drawn = ax.contour(x, y, net, levels=levels, colors="#b5b5b5", linewidths=0.8, linestyles="-", **lines)
-    ax.clabel(drawn, fmt=lambda value: f"{value:+.3g}", fontsize=7, colors=FAINT)
+    # In the middle of each line: matplotlib's own choice may run over the frame.
+    lines_drawn = [np.asarray(path.vertices) for path in drawn.get_paths()]
+    middles: list[Any] = [tuple(points[len(points) // 2]) for points in lines_drawn if len(points) > 4]
+    ax.clabel(drawn, fmt=lambda value: f"{value:+.3g}", fontsize=7, colors=FAINT, manual=middles)
     ax.contour(x, y, net, levels=[0.0], colors=INK, linewidths=1.4, **lines)
     ax.contour(x, y, gained + robust[:, None], levels=[0.0], colors=INK, linewidths=1.4, linestyles=":", **lines)
     ax.set_xlim(*across)

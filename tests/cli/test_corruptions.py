@@ -93,7 +93,7 @@ def test_what_is_written_is_what_is_measured(call, tmp_path):
     status, out, err = call(*PAIR, *QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {*FILES, "trade-off.png"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "corruptions-trade-off.png"}
     found = load(folder / "corruptions.json", CorruptionTable)
     import few_nets
 
