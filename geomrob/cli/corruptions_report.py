@@ -104,9 +104,10 @@ def _errors(found: "CorruptionTable", scores: "Mapping[str, Tensor]", *, accurac
     extra = len(found.corruptions) - len(names)
     whole = len(names) == 15
     mean = ("mCE" if whole and not accuracy else "mean") + ("*" if mixed else "")
+    plural = "" if len(names) == 1 else "s"
     say(
         f"{_what(found, accuracy=accuracy)} in per cent, mean over severities {', '.join(map(str, found.severities))}; "
-        f"{mean} over {len(names)} corruptions{f', without the last {extra}' if extra else ''}"
+        f"{mean} over {len(names)} corruption{plural}{f', without the last {extra}' if extra else ''}"
         f"{'' if whole else ' (no mCE: that is over the 15 of the benchmark)'}"
     )
     table = [
