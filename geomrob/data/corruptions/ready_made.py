@@ -143,6 +143,9 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
             f"{root} must hold {name}.npy or {name}/{severity}; got {have}: add it, or move {root.name} away to have "
             "all of them made"
         )
+    made = mark_of(root)
+    if made is not None and name not in made["finished"]:
+        raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
     own = Path(data).expanduser()
     only = None if own == root else list_folder(own, "test")[1]
     return read_folder(folder, "test", samples, seed, only=only)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from geomrob.arrays import UsageError
 from geomrob.data import DATASETS, load
-from geomrob.data.corruptions import corrupt
+from geomrob.data.corruptions import corrupt, write
 from geomrob.data.corruptions.ready_made import MARK, load_corrupted
 from geomrob.data.corruptions.write import write_corrupted
 from geomrob.data.entry import edited
@@ -181,3 +181,78 @@ def test_unknown_names_are_told_before_anything_is_written(tmp_path):
     with pytest.raises(UsageError, match="did you mean fog"):
         write_corrupted("fashion-mnist-1k", tmp_path / "out", names=("snow", "fogg"))
     assert not (tmp_path / "out").exists()
+
+
+def test_classes_without_an_image_keep_their_number(tmp_path):
+    images = folder(tmp_path / "images", ["a", "b", "c"])
+    drawn = ((seed, load(images, samples=1, seed=seed)) for seed in range(20))
+    seed, clean = next((seed, one) for seed, one in drawn if one.labels.item() > 0)
+    write_corrupted(images, tmp_path / "out", names=("contrast",), samples=1, seed=seed)
+    found = load_corrupted(tmp_path / "out", "contrast", 4).samples
+    assert (found.classes, found.labels.item()) == (clean.classes, clean.labels.item())
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_images_of_one_name_are_all_kept(tmp_path, form):
+    images = folder(tmp_path / "images", ["a"], count=1)
+    for suffix, value in (("bmp", 60), ("jpg", 120), ("jpeg", 180)):
+        Image.fromarray(np.full((24, 24, 3), value, np.uint8)).save(images / "a" / f"0.{suffix}")
+    write_corrupted(images, tmp_path / "out", names=("contrast",), form=form)
+    found = load_corrupted(tmp_path / "out", "contrast", 1).samples
+    values = sorted((found.images.mean((1, 2, 3)) * 255).round().int().tolist())
+    assert values == pytest.approx([0, 60, 120, 180], abs=2)
+
+
+def test_a_corruption_that_is_not_whole_is_refused(tmp_path, monkeypatch):
+    images = folder(tmp_path / "images", ["a", "b"])
+    encoded, seen = write._encoded, []
+
+    def stop(*words):
+        seen.append(1)
+        if len(seen) > 3:
+            raise KeyboardInterrupt
+        return encoded(*words)
+
+    monkeypatch.setattr(write, "_encoded", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_corrupted(images, tmp_path / "out", names=("contrast",))
+    with pytest.raises(UsageError, match=r"contrast of .*out must be whole; got a run .* stopped: run it again"):
+        load_corrupted(tmp_path / "out", "contrast", 1)
+    monkeypatch.setattr(write, "_encoded", encoded)
+    write_corrupted(images, tmp_path / "out", names=("contrast",))
+    assert len(load_corrupted(tmp_path / "out", "contrast", 5).samples) == 4
+
+
+def test_a_run_that_goes_on_still_names_what_it_left_out(tmp_path):
+    images = folder(tmp_path / "images", ["a", "b"])
+    (images / "b" / "1.png").write_bytes(b"no picture")
+    first = write_corrupted(images, tmp_path / "out", names=("contrast",))
+    assert len(first) == 1
+    assert write_corrupted(images, tmp_path / "out", names=("contrast",)) == first
+
+
+def test_a_refused_run_can_be_begun_again(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="samples must lie in"):
+        write_corrupted("fashion-mnist-1k", out, names=("fog",), samples=0)
+    assert not out.exists()
+    images = folder(tmp_path / "images", ["a"], side=64)
+    with pytest.raises(UsageError, match="got auto"):
+        write_corrupted(images, out, names=("contrast",))
+    assert write_corrupted(images, out, names=("contrast",), table="cifar") == ()
+
+
+def test_images_of_another_size_are_refused_wherever_they_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "AT_ONCE", 1)
+    images = folder(tmp_path / "images", ["a"])
+    folder(images, ["b"], side=32)
+    with pytest.raises(UsageError, match="must all have one size"):
+        write_corrupted(images, tmp_path / "out", names=("contrast",))
+
+
+def test_arrays_are_written_in_parts_with_the_same_answer(tmp_path, monkeypatch):
+    for block in (2, 1024):
+        monkeypatch.setattr(write, "BLOCK", block)
+        write_corrupted("fashion-mnist-1k", tmp_path / str(block), names=("shot_noise",), samples=5)
+    one, other = (np.load(tmp_path / str(block) / "shot_noise.npy") for block in (2, 1024))
+    np.testing.assert_array_equal(one, other)
