@@ -75,16 +75,17 @@ def augment(
     recipes = {name: Augment(method=name, preset=preset, strength=alpha) for name in methods}
     writable(out)
     drawn = load_data(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
-    files: list[Path] = []
+    # All are drawn before the first is written: a refusal leaves nothing behind.
+    figures: dict[str, Figure] = {}
     changes: dict[str, list[list[float]]] = {}
     for name in show:
         if name in PRIMITIVES:
             found = strip(drawn.images[0], name, smoothness=smoothness, strength=strength, seed=seed)
             changes[name] = found.change[:, 1:].tolist()
-            figure = _of_strip(found)
+            figures[name] = _of_strip(found)
         else:
-            figure = _of_draws(drawn, recipes[name], draws, seed)
-        files.append(write.write_picture(figure, out / f"{name}.png"))
+            figures[name] = _of_draws(drawn, recipes[name], draws, seed)
+    files = [write.write_picture(figure, out / f"{name}.png") for name, figure in figures.items()]
     if copies:
         files.append(_copies(drawn, recipes[methods[-1]], copies, seed, out))
     _tell(changes, files, as_json=json)

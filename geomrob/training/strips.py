@@ -1,5 +1,6 @@
 """One image under one primitive of PRIME, by smoothness and strength; one image in several draws of a method."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,7 +65,7 @@ def strip(
         seed: Of the draws.
 
     Raises:
-        UsageError: Another primitive, a cut frequency that does not fit the image.
+        UsageError: Another primitive, a smoothness or a strength out of its range.
 
     References:
         Modas, thesis, 2022, Figs. 5.6-5.8 and B.1-B.3.
@@ -80,6 +81,9 @@ def strip(
     if primitive == "spatial" and not smoothness:
         smoothness = tuple(cut for cut in rows if cut <= largest_cut(side))
     smoothness, strength = smoothness or rows, strength or columns
+    if min(smoothness) < 1 or not all(0 <= sigma < math.inf for sigma in strength):
+        found = f"{smoothness} and {strength}"
+        raise UsageError(f"smoothness must be at least 1, strength at least 0; got {found}: raise them")
     if primitive == "spatial" and not 2 <= min(smoothness) <= max(smoothness) <= largest_cut(side):
         raise UsageError(f"smoothness must lie in 2 ... {largest_cut(side)} here; got {smoothness}: change it")
     grid = [torch.cat((image[None], _row(image, primitive, size, strength, seed))) for size in smoothness]

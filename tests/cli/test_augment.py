@@ -32,10 +32,14 @@ def test_json_and_chosen_numbers(run):
         (["--show", "prime", "--draws", "0"], "draws must be at least 1"),
         (["--show", "spatial", "--smoothness", "1"], "smoothness must lie in 2"),
         (["--alpha", "-1"], "strength at least 0"),
+        (["--show", "color", "--smoothness", "0"], "smoothness must be at least 1"),
+        (["--show", "spectral", "--strength", "nan"], "strength at least 0"),
+        (["--show", "color", "--show", "prime", "--draws", "0"], "draws must be at least 1"),
     ],
 )
-def test_misuse_is_one_line(run, words, sentence):
+def test_misuse_is_one_line_and_leaves_no_picture(run, tmp_path, words, sentence):
     status, _, err = run("augment", *words)
+    assert not list(tmp_path.rglob("*.png"))
     assert status == 2
     assert sentence in err
     assert err.count("\n") == 1

@@ -38,3 +38,17 @@ def test_draws_are_those_of_the_method():
     torch.testing.assert_close(found[1:], wanted)
     with pytest.raises(UsageError, match="draws must be at least 1"):
         draws(picture(), Augment(), 0)
+
+
+@pytest.mark.parametrize(
+    ("primitive", "words"),
+    [
+        ("color", {"smoothness": (0,)}),
+        ("color", {"strength": (0.1, -1.0)}),
+        ("spatial", {"strength": (float("nan"),)}),
+        ("spectral", {"strength": (float("inf"),)}),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(primitive, words):
+    with pytest.raises(UsageError, match="smoothness must be at least 1, strength at least 0; got "):
+        strip(picture(), primitive, **words)
