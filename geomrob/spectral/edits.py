@@ -114,12 +114,13 @@ def gray(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
         images: (..., 1 or 3, H, W) of any float type.
 
     Raises:
-        UsageError: Another number of channels.
+        UsageError: Another number of channels, or whole numbers as all edits refuse them.
 
     Example:
         >>> gray(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1)).flatten()
         tensor([0.2990, 0.2990, 0.2990])
     """
+    _check_floats(images)
     if images.shape[-3] == 1:
         return images
     if images.shape[-3] != len(LUMA):
@@ -184,6 +185,12 @@ def _step(words: str) -> tuple[Callable[..., Tensor], tuple[int, ...]]:
     return TRANSFORMS[name], tuple(map(int, rest))
 
 
+def _check_floats(images: Tensor) -> None:
+    """Refuse whole numbers, in which the matrices of an edit would be 0."""
+    if not images.is_floating_point():
+        raise UsageError(f"images must be floats; got {images.dtype}: divide 8-bit values by 255")
+
+
 def _corner(images: Tensor, size: int) -> int:
     """Return the side of a corner if the images have it."""
     shortest = min(images.shape[-2:])
@@ -194,6 +201,7 @@ def _corner(images: Tensor, size: int) -> int:
 
 def _products(images: Tensor, kind: str, size: int) -> Tensor:
     """Return A x B^T for the matrices of one edit; their product is what needs no coefficients in between."""
+    _check_floats(images)
     rows, columns = (_matrix(kind, size, length, images.dtype, images.device) for length in images.shape[-2:])
     return rows @ images @ columns.T
 

@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -119,6 +121,10 @@ def test_misuse_of_words_is_one_sentence(name, sentence):
 def test_misuse_of_numbers_is_one_sentence():
     with pytest.raises(UsageError, match=r"must lie in 0 \.\.\. 8; got 9"):
         transform("lowpass:9")(torch.rand(1, 8, 10))
+    with pytest.raises(UsageError, match=r"must be floats; got torch\.uint8: divide"):
+        inspect.unwrap(low_pass)(torch.zeros(1, 8, 8, dtype=torch.uint8), 4)
+    with pytest.raises(UsageError, match=r"must be floats; got torch\.int64"):
+        inspect.unwrap(gray)(torch.zeros(3, 8, 8, dtype=torch.int64))
     with pytest.raises(UsageError, match="swap them"):
         transform("bandstop:5:2")(torch.rand(1, 8, 8))
     with pytest.raises(UsageError, match="1 or 3 channels; got 2"):
