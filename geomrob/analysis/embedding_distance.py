@@ -59,7 +59,7 @@ def features(model: nn.Module, layer: str | None = None) -> Callable[[Tensor], T
         layer: Name of a module of it (`model.named_modules()`).
 
     Raises:
-        UsageError: No such layer.
+        UsageError: No such layer; or, when the function is called, one that the model does not call.
 
     Example:
         >>> from geomrob.models import load
@@ -81,6 +81,8 @@ def features(model: nn.Module, layer: str | None = None) -> Callable[[Tensor], T
                 model(images)
         finally:
             handle.remove()
+        if not seen:
+            raise UsageError(f"layer must be one that the model calls; got {name!r}, which it does not: choose another")
         return seen[-1].flatten(1)
 
     return call

@@ -60,3 +60,8 @@ def test_misuse():
         features(load("fmnist-lenet"), "fc9")
     with pytest.raises(UsageError, match="layer must be a module"):
         features(FLAT)
+    idle = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))
+    idle.spare = nn.ModuleList([nn.Linear(2, 2)])
+    idle.forward = lambda images: idle[1](idle[0](images))
+    with pytest.raises(UsageError, match=r"got 'spare\.0', which it does not"):
+        features(idle)(torch.zeros(1, 1, 2, 3))
