@@ -154,14 +154,20 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
         raise UsageError(f"copies must be at least 1; got {copies}: the images themselves are there already")
     how = how or Augment()
     function = augmentation(how)
-    images = [samples.images]
+    count = len(samples)
+    # Filled part by part: a list of parts would be held beside the whole.
+    images = samples.images.new_empty(((copies + 1) * count, *samples.images.shape[1:]))
+    images[:count] = samples.images
     for copy in range(copies):
         keys = image_keys(seed, samples.indices, epoch=copy)
-        parts = zip(samples.images.split(batch), keys.split(batch), strict=True)
-        images += [function(part, key) for part, key in parts]
+        for start in range(0, count, batch):
+            part = slice(start, start + batch)
+            changed = function(samples.images[part], keys[part].to(images.device))
+            first = (copy + 1) * count + start
+            images[first : first + len(changed)] = changed
     labels, indices = samples.labels.repeat(copies + 1), samples.indices.repeat(copies + 1)
     name = f"{samples.name} (+{copies} {how.method})"
-    return replace(samples, images=torch.cat(images), labels=labels, indices=indices, name=name)
+    return replace(samples, images=images, labels=labels, indices=indices, name=name)
 
 
 def write_samples(samples: Samples, path: Path) -> Path:
@@ -172,8 +178,8 @@ def write_samples(samples: Samples, path: Path) -> Path:
     """
     if path.suffix != ".npz":
         raise UsageError(f"path must end in .npz; got {path.name}: rename it")
-    eight_bit = (samples.images.cpu() * 255).round().to(torch.uint8).numpy()
+    eight_bit = torch.cat([(part * 255).round().to(torch.uint8).cpu() for part in samples.images.split(1024)])
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, x=eight_bit, y=samples.labels.cpu().numpy(), classes=np.array(samples.classes))
+    np.savez_compressed(buffer, x=eight_bit.numpy(), y=samples.labels.cpu().numpy(), classes=np.array(samples.classes))
     write_atomic(path, buffer.getvalue())
     return path
