@@ -57,7 +57,7 @@ def test_numbers_of_one_key_and_of_one_place_are_independent():
 def test_whole_numbers_reach_both_ends_and_no_further():
     drawn = chance.whole(MANY, 2, torch.full_like(MANY, 5))
     assert drawn.bincount(minlength=6)[2:].float().div(len(MANY)).sub(0.25).abs().max() < 0.02
-    assert int(drawn.min()), int(drawn.max()) == (2, 5)
+    assert (int(drawn.min()), int(drawn.max())) == (2, 5)
 
 
 def test_indices_must_be_whole_numbers():

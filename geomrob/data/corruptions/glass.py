@@ -16,7 +16,7 @@ def glass_blur(pixels: Pixels, constants: Constants, draws: Sequence[Generator])
 
     The constants are the sigma of the smoothing, the largest offset d and how often all pixels are visited. Visited
     from the lower right to the upper left, a pixel becomes a copy of the one at an offset in [-d, d - 1] of rows and of
-    columns. d rows and columns at the upper and left edge, and d - 1 at the others, stay.
+    columns. d + 1 rows and columns at the upper and left edge, and d - 1 at the others, stay.
     """
     sigma, reach, rounds = constants[0], int(constants[1]), int(constants[2])
     first = truncated(smooth(unit(pixels), sigma))
