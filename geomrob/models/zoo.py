@@ -154,6 +154,9 @@ ZOO: dict[str, ModelEntry] = {
         partial(with_push_pull, partial(resnet, widths=(16, 32, 64), depths=(3, 3, 3)), average=5),
         "ResNet-20, push-pull stem, 5x5 average, trained inhibition",
         PUSH_PULL,
+        weights="cifar10-pushpull-avg5.safetensors",
+        sha256="a0c75282d10109b1fc7c7999288aebae89f9daa7a78b3ec6a491557b61999f26",
+        claims=(Claim("cifar10", "test", 0.8834),),
     ),
     "cifar10-hah": _photos(
         "cifar10-hah",
