@@ -69,6 +69,13 @@ def corruptions(chosen: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in CORRUPTIONS if name in wanted)
 
 
+def boxed(drawn: "Samples", transform: str | None = None) -> bool:
+    """Return whether all images must lie in [0, 1]: edited and synthetic ones need not."""
+    from geomrob.data import DATASETS
+
+    return transform is None and (drawn.name not in DATASETS or DATASETS[drawn.name].boxed)
+
+
 def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.device") -> None:
     """Refuse, before the work, models that do not take these images.
 

@@ -90,7 +90,8 @@ def margin(
     subspaces = make_bands(bands, _basis(basis, drawn, data_dir, seed), size=size, step=step, count=count)
     about: dict[str, Any] = {"data": drawn.name, "labels": drawn.labels, "indices": drawn.indices, "band_kind": bands}
     how: dict[str, Any] = {"subspaces": subspaces, "method": method, "norm": norm, "seed": seed}
-    how |= {"memory_bytes": bytes_at_once, "allowed": None if transform else (0.0, 1.0)}
+    boxed = load.boxed(drawn, transform)
+    how |= {"memory_bytes": bytes_at_once, "allowed": (0.0, 1.0) if boxed else None}
     if budget is not None:
         how["budget"] = budget
     curves: list[MarginCurve] = []
@@ -101,7 +102,7 @@ def margin(
     files = write.write_curves(curves, out)
     if any(bool(curve.reached.any()) for curve in curves):
         files.append(write.write_picture(write.margin_figure(curves), picture))
-    if norm == 2 and transform is None:
+    if norm == 2 and boxed:
         examples = _examples(networks[model[0]], drawn, subspaces, method, place)
         files.append(write.write_picture(examples, out / "examples.png"))
     report.tell(curves, files, as_json=json)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from geomrob.arrays import UsageError, unknown
-from geomrob.data import cifar, embedded, folder, idx
+from geomrob.data import cifar, embedded, folder, idx, synthetic
 from geomrob.data.entry import DatasetEntry, Samples, check_labels, edited, order, to_images
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load"]
@@ -61,6 +61,26 @@ DATASETS: dict[str, DatasetEntry] = {
         licence="none stated",
         reference="Krizhevsky, Learning multiple layers of features from tiny images, 2009; "
         "https://www.cs.toronto.edu/~kriz/cifar.html (the python version)",
+    ),
+    "t1": DatasetEntry(
+        reader=synthetic.read("t1"),
+        folder=None,
+        shape=(1, 1, 100),
+        classes=synthetic.CLASSES,
+        splits={"train": 10_000, "test": 10_000},
+        licence="none needed: drawn on the spot",
+        reference="Modas, thesis, 2022, section 4.2.2: T1(5, 1) of geomrob.data.synthetic, seed 0.",
+        boxed=False,
+    ),
+    "t2": DatasetEntry(
+        reader=synthetic.read("t2"),
+        folder=None,
+        shape=(1, 1, 100),
+        classes=synthetic.CLASSES,
+        splits={"train": 10_000, "test": 10_000},
+        licence="none needed: drawn on the spot",
+        reference="Modas, thesis, 2022, section 4.4.1: T2(20, 1, 1, 3) of geomrob.data.synthetic, seed 0.",
+        boxed=False,
     ),
 }
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from geomrob.arrays import Images, Labels, UsageError
 from geomrob.spectral.edits import transform
 
-Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
+Arrays: TypeAlias = tuple[NDArray[np.generic], NDArray[np.int64], NDArray[np.int64]]
 Reader: TypeAlias = Callable[[Path, str], Arrays]
 
 
@@ -21,8 +21,9 @@ Reader: TypeAlias = Callable[[Path, str], Arrays]
 class Samples:
     """Images of one data set, in the order in which they were drawn.
 
-    `images` lie in [0, 1] unless they were edited (`edited`); `indices` are positions in the source split (for an image
-    folder, in its sorted list of files); `skipped` names the files that could not be read, each with the reason.
+    `images` lie in [0, 1] unless they were edited (`edited`) or are synthetic; `indices` are positions in the source
+    split (for an image folder, in its sorted list of files); `skipped` names the files that could not be read, each
+    with the reason.
     """
 
     images: Images
@@ -45,9 +46,10 @@ class Samples:
 class DatasetEntry:
     """The facts of one data set: how it is read, what it holds, where it lies on disk, whose it is.
 
-    `reader` takes (folder, split) and returns uint8 images (N, C, H, W), int64 labels (N,) and int64 positions in the
-    source split (N,); `folder` is where the files lie below the data folder, None when they come with the package;
-    `splits` maps each split to its size.
+    `reader` takes (folder, split) and returns images (N, C, H, W), uint8 or final floats, int64 labels (N,) and int64
+    positions in the source split (N,); `folder` is where the files lie below the data folder, None when
+    none are needed; `splits` maps each split to its size; `boxed` says whether the images lie in [0, 1], as all but
+    synthetic ones do.
     """
 
     reader: Reader
@@ -57,6 +59,7 @@ class DatasetEntry:
     splits: dict[str, int]
     licence: str
     reference: str
+    boxed: bool = True
 
 
 def order(available: int, samples: int | None, seed: int) -> Tensor:

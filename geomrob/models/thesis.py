@@ -10,6 +10,7 @@ from typing import Any
 from geomrob.models.densenet import densenet
 from geomrob.models.entry import ModelEntry
 from geomrob.models.lenet import lenet
+from geomrob.models.mlp import mlp
 from geomrob.models.preprocess import for_flipped, with_preprocessing
 from geomrob.models.resnet import IMAGENET, resnet18
 from geomrob.models.vgg import VGG19, vgg
@@ -61,7 +62,23 @@ def _rows(network: str) -> dict[str, ModelEntry]:
     }
 
 
-THESIS = {name: row for network in NETWORKS for name, row in _rows(network).items()}
+POINTS: dict[str, Any] = {"shape": (1, 1, 100), "classes": 2, "mean": (0.0,), "std": (1.0,)}
+SYNTHETIC = {
+    name: ModelEntry(
+        builder=partial(mlp, depth=depth),
+        about=words,
+        command=f"geomrob train {name} --seed 0",
+        reference="Modas, thesis, 2022, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
+        **POINTS,
+    )
+    for name, depth, words in (
+        ("t1-mlp", 10, "MLP of 10 x 500, for the synthetic T1"),
+        ("t1-logistic", 0, "logistic regression, for the synthetic T1"),
+        ("t2-mlp", 10, "MLP of 10 x 500, for the synthetic T2"),
+    )
+}
+
+THESIS = {name: row for network in NETWORKS for name, row in _rows(network).items()} | SYNTHETIC
 THESIS["cifar100-resnet18"] = ModelEntry(
     builder=resnet18,
     about="ResNet-18",

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from geomrob.arrays import UsageError, unknown
 from geomrob.spectral.axes import AxisBuilder, dct_axis, fourier_axis, haar_axis, pixel_axis
-from geomrob.spectral.matrices import principal_components, random_matrix, read_matrices
+from geomrob.spectral.matrices import nearest_orthonormal, principal_components, random_matrix, read_matrices
 
 Shape: TypeAlias = tuple[int, int]
 
@@ -188,6 +188,25 @@ def custom(shape: Shape, *, file: str | Path | None = None) -> Basis:
         raise UsageError("file must be given for the custom basis; got none: pass a .npy, .npz or .safetensors file")
     path = Path(file)
     return Basis("custom", shape, read_matrices(path, shape), _no_frequencies(shape), f"read from {path.name}")
+
+
+def from_matrix(matrix: Float[Tensor, "d d"], shape: Shape, *, name: str = "custom", note: str = "") -> Basis:
+    """Return the basis whose vectors are the rows of a matrix; vector k is the coefficient at (k // W, k % W).
+
+    Args:
+        matrix: Orthonormal to 1e-4; replaced by the nearest orthonormal matrix, in float64.
+        shape: Height and width (H, W) of the images, H*W = d.
+        name, note: What tables and plots call it, and what their reader should know.
+
+    Raises:
+        UsageError: Rows that are not orthonormal, or not as many as an image has pixels.
+
+    Example:
+        >>> from_matrix(torch.eye(6).flip(0), (2, 3)).forward(torch.arange(6.0).reshape(2, 3)).tolist()
+        [[5.0, 4.0, 3.0], [2.0, 1.0, 0.0]]
+    """
+    whole = nearest_orthonormal(matrix.detach().cpu(), shape[0] * shape[1], "matrix")
+    return Basis(name, shape, (whole,), _no_frequencies(shape), note)
 
 
 BASES: dict[str, Callable[..., Basis]] = {

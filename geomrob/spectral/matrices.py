@@ -65,7 +65,7 @@ def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
     else:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise UsageError(f"file must hold one matrix, or rows and columns; got {found} in {path}: rename or drop some")
-    return tuple(_nearest_orthonormal(arrays[name], length, name, path) for name, length in wanted.items())
+    return tuple(nearest_orthonormal(arrays[name], length, name, f" in {path}") for name, length in wanted.items())
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -87,19 +87,28 @@ def _read(path: Path) -> dict[str, Tensor]:
     raise UsageError(f"file must end in .npy, .npz or .safetensors; got {path}: save the matrices in one of these")
 
 
-def _nearest_orthonormal(matrix: Tensor, length: int, name: str, path: Path) -> Float64[Tensor, "n n"]:
-    """Return the orthonormal matrix nearest to one that is orthonormal to `TOLERANCE`; refuse any other."""
+def nearest_orthonormal(matrix: Tensor, length: int, name: str, where: str = "") -> Float64[Tensor, "n n"]:
+    """Return the orthonormal matrix nearest to one that is orthonormal to `TOLERANCE`; refuse any other.
+
+    Args:
+        matrix: One basis vector a row.
+        length: How many there must be, and how long.
+        name, where: How an error calls the matrix, and what it says behind that of its place.
+
+    Raises:
+        UsageError: Another shape, complex numbers, rows that are not orthonormal.
+    """
     if tuple(matrix.shape) != (length, length):
         shape = tuple(matrix.shape)
-        raise UsageError(f"{name} must be shaped ({length}, {length}); got {shape} in {path}: match the images' shape")
+        raise UsageError(f"{name} must be shaped ({length}, {length}); got {shape}{where}: match the images' shape")
     if matrix.is_complex():
-        raise UsageError(f"{name} must be real; got {matrix.dtype} in {path}: use cosines and sines instead")
+        raise UsageError(f"{name} must be real; got {matrix.dtype}{where}: use cosines and sines instead")
     matrix = matrix.double()
     identity = torch.eye(length, dtype=torch.float64)
     error = float((matrix @ matrix.T - identity).abs().max())
     if not error <= TOLERANCE:
         advice = "orthonormalise the rows, for example by QR"
-        raise UsageError(f"{name} must be orthonormal to {TOLERANCE:g}; got {error:.2g} in {path}: {advice}")
+        raise UsageError(f"{name} must be orthonormal to {TOLERANCE:g}; got {error:.2g}{where}: {advice}")
     # Two Newton-Schulz steps: the error is squared twice, which takes 1e-4 to rounding.
     for _ in range(2):
         matrix = 1.5 * matrix - 0.5 * (matrix @ matrix.T) @ matrix

@@ -8,7 +8,7 @@ never built, nor is that of its D x S basis vectors.
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -165,6 +165,30 @@ def rings(basis: Basis, count: int | None = None) -> list[Subspace]:
         for index, mask in enumerate(masks)
         if bool(mask.any())
     ]
+
+
+def span(basis: Basis, vectors: Sequence[int], name: str) -> Subspace:
+    """Return the subspace that some vectors of a basis span.
+
+    Args:
+        basis: The basis to select from.
+        vectors: Their numbers, row by row of the coefficient plane: number k is the coefficient at (k // W, k % W).
+        name: How tables and plots call it.
+
+    Raises:
+        UsageError: No vector, one twice, or one that the basis has not.
+
+    Example:
+        >>> from geomrob.spectral.bases import basis
+        >>> span(basis("random", (1, 9)), [0, 4], "two directions").dimension(channels=1)
+        2
+    """
+    count = basis.shape[0] * basis.shape[1]
+    if not vectors or len(set(vectors)) < len(vectors) or not 0 <= min(vectors) <= max(vectors) < count:
+        raise UsageError(f"vectors must be different numbers in 0 ... {count - 1}; got {list(vectors)[:5]}: correct")
+    mask = torch.zeros(count, dtype=torch.bool)
+    mask[list(vectors)] = True
+    return _subspace(basis, mask.reshape(basis.shape), name, radial=False)
 
 
 BANDS: dict[str, Callable[..., list[Subspace]]] = {

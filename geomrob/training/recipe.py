@@ -8,7 +8,7 @@ from geomrob.training.augmentation import Augment
 from geomrob.training.parts import Adversarial, Hebbian, Similarity
 
 OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("triangular", "one-cycle", "step", "two-cycle", "constant")
+SCHEDULES = ("triangular", "one-cycle", "linear", "step", "two-cycle", "constant")
 DECAYS = ("all", "weights")
 PADDINGS = ("black", "reflect")
 
@@ -23,18 +23,20 @@ class Options:
         batch: Images a step, at least 1.
         max_rate: Largest learning rate.
         schedule: `triangular` rises linearly from `start_rate` to `max_rate` at the share `peak` of all steps and falls
-            linearly to `final_rate`; `one-cycle` rises and falls along half cosines; `step` multiplies the rate by
+            linearly to `final_rate`; `one-cycle` rises and falls along half cosines; `linear` falls linearly from
+            `max_rate` to `final_rate`; `step` multiplies the rate by
             `factor` after each epoch of `milestones`; `two-cycle` multiplies it by `factor` in each of `phases` equal
             phases, and starts again at half time; `constant` stays.
         peak: Where the schedule is highest, share of all steps in (0, 1).
         start_rate: Of `triangular` and `one-cycle`.
-        final_rate: Likewise.
+        final_rate: Likewise, and of `linear`.
         milestones: Of `step`: epochs, rising.
         factor: Of `step` and `two-cycle`, above 0.
         phases: Of `two-cycle`, in each half of the training.
         optimizer: `sgd`, or `adam` with its usual moments (0.9, 0.999); the momentum entries are those of SGD.
         momentum: Of SGD, in [0, 1).
-        low_momentum: Momentum where the rate of a `triangular` or `one-cycle` schedule is highest; 0 keeps `momentum`.
+        low_momentum: Momentum where the rate of a `triangular`, `one-cycle` or `linear` schedule is highest; 0 keeps
+            `momentum`.
         nesterov: Whether the momentum looks ahead.
         weight_decay: Added to the gradient, times the parameter.
         decay: `all` parameters decay, or only `weights`: no vectors (biases, batch normalisation, inhibition).

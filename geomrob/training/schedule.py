@@ -16,6 +16,8 @@ def rate(step: int, steps: int, options: Options) -> float:
     Example:
         >>> [round(rate(step, 5, Options(max_rate=0.2, peak=0.5)), 3) for step in range(5)]
         [0.04, 0.12, 0.2, 0.12, 0.04]
+        >>> [round(rate(step, 5, Options(max_rate=0.1, schedule="linear")), 3) for step in range(5)]
+        [0.09, 0.07, 0.05, 0.03, 0.01]
     """
     position = (step + 0.5) / steps
     if options.schedule == "constant":
@@ -26,6 +28,8 @@ def rate(step: int, steps: int, options: Options) -> float:
     if options.schedule == "two-cycle":
         phase = math.floor(2 * position * options.phases) % options.phases
         return options.max_rate * options.factor**phase
+    if options.schedule == "linear":
+        return options.final_rate + (options.max_rate - options.final_rate) * _height(position, options)
     outer = options.start_rate if position < options.peak else options.final_rate
     return outer + (options.max_rate - outer) * _height(position, options)
 
@@ -39,6 +43,8 @@ def momentum(step: int, steps: int, options: Options) -> float:
 
 
 def _height(position: float, options: Options) -> float:
-    """Return how high the cycle is at a share of the training: 0 at both ends, 1 at the peak."""
+    """Return how high the cycle is at a share of the training: 0 at both ends, 1 at the peak; a line only falls."""
+    if options.schedule == "linear":
+        return 1 - position
     height = position / options.peak if position < options.peak else (1 - position) / (1 - options.peak)
     return (1 - math.cos(math.pi * height)) / 2 if options.schedule == "one-cycle" else height

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from scipy import fft
 
 from geomrob.arrays import UsageError
-from geomrob.spectral.bases import BASES, Basis, basis
+from geomrob.spectral.bases import BASES, Basis, basis, from_matrix
+from geomrob.spectral.matrices import random_matrix
 from tests.spectral.dense import dense_basis
 
 
@@ -231,3 +232,15 @@ def test_images_of_another_shape_are_refused():
     for method in (Basis.forward, Basis.inverse):
         with pytest.raises(UsageError, match=r"images must have the basis' shape \(4, 4\); got \(4, 5\)"):
             method(built, torch.rand(1, 1, 4, 5))
+
+
+def test_a_basis_from_a_matrix_has_its_rows_for_vectors():
+    matrix = random_matrix(12, torch.Generator().manual_seed(1))
+    made = from_matrix(matrix.float(), (3, 4), note="mine")
+    image = torch.randn(12, dtype=torch.float64)
+    torch.testing.assert_close(made.forward(image.reshape(3, 4)).flatten(), matrix @ image, atol=1e-6, rtol=0)
+    assert made.note == "mine"
+    with pytest.raises(UsageError, match=r"matrix must be shaped \(12, 12\); got \(10, 10\): match"):
+        from_matrix(torch.eye(10), (3, 4))
+    with pytest.raises(UsageError, match="matrix must be orthonormal"):
+        from_matrix(torch.ones(4, 4), (2, 2))

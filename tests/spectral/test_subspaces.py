@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geomrob.arrays import UsageError
 from geomrob.spectral.bases import basis
-from geomrob.spectral.subspaces import BANDS, bands, blocks, diagonal, grid, rings
+from geomrob.spectral.subspaces import BANDS, bands, blocks, diagonal, grid, rings, span
 from tests.spectral.dense import dense_projector
 
 PARTITIONS = ["grid", "rings"]
@@ -142,3 +142,16 @@ def test_misuse_is_told_in_one_sentence(kind, options, said):
     with pytest.raises(UsageError, match=said) as caught:
         bands(kind, basis("dct", (8, 10)), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_span_holds_the_vectors_named_and_no_other():
+    source = basis("random", (2, 5), seed=2)
+    found = span(source, [7, 0], "two")
+    rows = source.matrices[0][[0, 7]]
+    x = torch.randn(3, 2, 5, dtype=torch.float64)
+    truth = (x.flatten(1) @ rows.T @ rows).reshape(x.shape)
+    torch.testing.assert_close(found.project(x), truth)
+    assert (found.name, found.dimension(1), found.dimension(3)) == ("two", 2, 6)
+    for vectors in ([], [1, 1], [-1], [10]):
+        with pytest.raises(UsageError, match=r"vectors must be different numbers in 0 ... 9; got"):
+            span(source, vectors, "none")

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from geomrob.training.recipe import Options
-from geomrob.training.schedule import rate
+from geomrob.training.schedule import momentum, rate
 
 STEPS = 1000
 
@@ -32,6 +32,16 @@ def test_one_cycle_follows_half_cosines():
 
 def test_a_constant_stays():
     assert set(rates(schedule="constant", max_rate=0.3)) == {0.3}
+
+
+def test_a_line_falls_from_the_first_step_to_the_last():
+    """Each step has the rate of its middle; the momentum, if it is cycled, rises as the rate falls."""
+    line = rates(schedule="linear", max_rate=0.1, final_rate=0.02)
+    assert line[0] == pytest.approx(0.1, rel=1e-3)
+    assert line[499] == pytest.approx(0.06, rel=1e-3)
+    assert line[-1] == pytest.approx(0.02, rel=3e-3)
+    cycled = Options(schedule="linear", momentum=0.9, low_momentum=0.7)
+    assert [momentum(step, 2, cycled) for step in range(2)] == pytest.approx([0.75, 0.85])
 
 
 def test_step_schedule_falls_after_its_milestones():
