@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, UsageError, unknown
+from geomrob.arrays import Images, Labels, UsageError, check_images, unknown
 from geomrob.data.entry import Samples
 from geomrob.files import write_atomic
 from geomrob.training.augmix import AugMix, augmix
@@ -107,7 +107,8 @@ def views(images: Images, indices: Labels, how: Augment, *, seed: int, epoch: in
     What an image becomes depends on seed, epoch and index alone, whatever the batch.
 
     Args:
-        images: (N, C, H, W) in [0, 1].
+        images: (N, C, H, W) in [0, 1]. Where an edit (low-pass) took them beyond, they are clipped before they are
+            augmented, as in any 8-bit picture; with `jsd` the images themselves come back as they are.
         indices: Position of each image in its source.
         how: The augmentation.
         seed: Of the training.
@@ -117,8 +118,9 @@ def views(images: Images, indices: Labels, how: Augment, *, seed: int, epoch: in
         (N, C, H, W), or with `jsd` (3 N, C, H, W): all images, then all first versions, then all second ones.
     """
     function = augmentation(how)
+    inside = images.clamp(0, 1)
     drawn = [
-        function(images, image_keys(seed, indices, epoch=epoch, view=view).to(images.device))
+        function(inside, image_keys(seed, indices, epoch=epoch, view=view).to(images.device))
         for view in range(2 if how.jsd else 1)
     ]
     return torch.cat([images, *drawn]) if how.jsd else drawn[0]
@@ -174,10 +176,11 @@ def write_samples(samples: Samples, path: Path) -> Path:
     """Return the path of a new `.npz` file with the images in 8 bits, the labels and the classes, for `data.load`.
 
     Raises:
-        UsageError: Not an .npz path, or no folder to write to.
+        UsageError: Not an .npz path, images outside [0, 1], or no folder to write to.
     """
     if path.suffix != ".npz":
         raise UsageError(f"path must end in .npz; got {path.name}: rename it")
+    check_images(samples.images, name="images")
     eight_bit = torch.cat([(part * 255).round().to(torch.uint8).cpu() for part in samples.images.split(1024)])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, x=eight_bit.numpy(), y=samples.labels.cpu().numpy(), classes=np.array(samples.classes))

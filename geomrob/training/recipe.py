@@ -126,7 +126,8 @@ class Recipe:
         options: How.
 
     Raises:
-        UsageError: A negative number of samples, adversarial training on images that an edit takes out of [0, 1].
+        UsageError: A negative number of samples; adversarial training on images that an edit takes out of [0, 1], or
+            augmentation on images that have nothing left of that range (flipped, high-pass, band-stop).
     """
 
     model: str
@@ -145,4 +146,9 @@ class Recipe:
             raise UsageError(
                 f"transform must keep images in [0, 1], the box of [adversarial]; got {self.transform!r}: put the edit "
                 "into the model (geomrob.models.preprocess.with_preprocessing)"
+            )
+        if self.options.augment is not None and edits - {"gray", "lowpass"}:
+            raise UsageError(
+                f"transform must be gray or lowpass beside [augment], which takes images in [0, 1]; got "
+                f"{self.transform!r}: put the edit into the model (geomrob.models.preprocess.with_preprocessing)"
             )

@@ -10,6 +10,7 @@ from torch import nn
 
 from geomrob.arrays import UsageError
 from geomrob.data import load
+from geomrob.data.entry import edited
 from geomrob.training import Adversarial, Augment, Options, augmentation, chance, fit
 from geomrob.training.augmentation import METHODS, enlarged, views, write_samples
 from geomrob.training.augmentation import augmentation as make
@@ -18,6 +19,7 @@ from geomrob.training.objective import Objective
 from geomrob.training.policies import policy
 from geomrob.training.prime import PRESETS, prime
 from geomrob.training.read import read_recipe
+from geomrob.training.recipe import Recipe
 
 OURS = ["prime", "augmix"]
 KORNIA = importlib.util.find_spec("kornia") is not None
@@ -55,6 +57,28 @@ def test_what_a_step_sees_does_not_depend_on_the_batch(clothes, method):
     assert torch.equal(three[:40], clothes.images)
     assert torch.equal(three[40:80], seen)
     assert (three[80:] - seen).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_low_pass_images_are_clipped_before_they_are_augmented(clothes, method):
+    filtered = edited(clothes, "lowpass:14").images
+    assert filtered.min() < 0
+    assert filtered.max() > 1
+    seen = views(filtered, clothes.indices, Augment(method=method, jsd=12.0), seed=3, epoch=2)
+    assert torch.equal(seen[:40], filtered)
+    wanted = views(filtered.clamp(0, 1), clothes.indices, Augment(method=method), seed=3, epoch=2)
+    torch.testing.assert_close(seen[40:80], wanted, atol=2e-5, rtol=0)
+
+
+def test_images_without_their_range_are_not_augmented(clothes, tmp_path):
+    options = Options(augment=Augment())
+    assert Recipe("fmnist-lenet", "mnist", transform="gray+lowpass:14", options=options).transform
+    for name in ("flip", "highpass:14", "lowpass:14+flip", "bandstop:0:4"):
+        with pytest.raises(UsageError, match=r"gray or lowpass beside \[augment\].*: put the edit into the model"):
+            Recipe("fmnist-lenet", "mnist", transform=name, options=options)
+    with pytest.raises(UsageError, match="images"):
+        write_samples(edited(clothes, "flip"), tmp_path / "flipped.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_loss_with_consistency_by_hand(clothes):
