@@ -42,7 +42,7 @@ class _Training:
     """What changes from step to step."""
 
     model: nn.Module
-    objective: Objective
+    objective: nn.Module
     optimizer: torch.optim.Optimizer
     average: Average | None
     options: Options
@@ -63,6 +63,7 @@ def fit(
     out: Path | None = None,
     resume: bool = True,
     regularization: Samples | None = None,
+    objective: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Return the model, trained on cross-entropy and the parts that the options name, in its best epoch.
@@ -78,13 +79,16 @@ def fit(
         out: Folder for the files that `geomrob.training.checkpoint` names; None writes none.
         resume: Whether to go on from the state in `out`; False starts afresh and overwrites it.
         regularization: Images of the similarity part; None takes the training images. Ignored without that part.
+        objective: A loss of your own instead, called as `Objective` is, with (model, images, labels, generator); only
+            with options that name no part, and hold nothing out (the epoch is chosen by the accuracy of classes).
         progress: Called after each step with (epoch, step, steps of the epoch, loss), all counted from 1.
 
     Returns:
         The model and the log.
 
     Raises:
-        UsageError: Nothing left to train (on), the state of another training in `out`, a loss that is not finite.
+        UsageError: Nothing left to train (on), the state of another training in `out`, a loss that is not finite,
+            options that do not go with `objective`.
 
     Differences:
         From the released code behind the margin measurements: the rate is read in the middle of each step instead of
@@ -109,7 +113,10 @@ def fit(
     }
     if options.similarity is not None:
         facts["regularization"] = {"data": pool.name, "images": len(pool)}
-    training = _prepare(model, options, pool.images)
+    if objective is not None:
+        _check_alone(options)
+        facts["objective"] = type(objective).__name__
+    training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:
         _make(out)
@@ -135,14 +142,23 @@ def fit(
     return Fitted(model, state.best_epoch, state.history)
 
 
-def _prepare(model: nn.Module, options: Options, pool: Tensor) -> _Training:
+def _check_alone(options: Options) -> None:
+    """Refuse options that an objective of one's own does not heed."""
+    parts = [name for name in ("adversarial", "hebbian", "similarity") if getattr(options, name) is not None]
+    parts += ["augment.jsd"] if options.augment is not None and options.augment.jsd else []
+    parts += ["held_out"] if options.held_out else []
+    if parts:
+        raise UsageError(f"options must name no loss beside an objective; got {', '.join(parts)}: leave them out")
+
+
+def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | None) -> _Training:
     """Return a training before its first step."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
     if options.channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
-    objective = Objective(model, options, pool).to(device)
+    objective = (own or Objective(model, options, pool)).to(device)
     average = Average(model, options.ema) if options.ema else None
     return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
 

@@ -8,6 +8,8 @@ from torch import nn
 
 from geomrob.analysis.retrieval import hamming, retrieval_map
 from geomrob.arrays import UsageError
+from geomrob.data.entry import Samples
+from geomrob.training import Adversarial, Augment, Options, fit
 from geomrob.training.hashing import HashingObjective, csq_loss, hash_head, hash_targets
 
 
@@ -81,13 +83,32 @@ def test_trained_codes_retrieve_their_class():
     labels = torch.arange(60) % 3
     images = torch.rand(3, 1, 4, 4, generator=generator)[labels]
     images = (images + 0.1 * torch.randn(60, 1, 4, 4, generator=generator)).clamp(0, 1)
-    model, objective = hash_head(small(), 16), HashingObjective(3, 16)
+    model = hash_head(small(), 16)
     before = retrieval_map(model(images[:20]).detach(), labels[:20], model(images[20:]).detach(), labels[20:], top=10)
-    optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    for _ in range(80):
-        optimizer.zero_grad()
-        objective(model, images, labels).backward()
-        optimizer.step()
+    samples = Samples(images, labels, ("a", "b", "c"), torch.arange(60), "blobs")
+    options = Options(epochs=40, batch=30, optimizer="adam", max_rate=0.01)
+    fit(model, samples, options, objective=HashingObjective(3, 16))
     after = retrieval_map(model(images[:20]).detach(), labels[:20], model(images[20:]).detach(), labels[20:], top=10)
     assert before < 0.99 < after
-    assert hamming(model(images).detach(), objective.targets).argmin(1).equal(labels)
+    assert hamming(model(images).detach(), hash_targets(3, 16)).argmin(1).equal(labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(held_out=10), "held_out"),
+        (Options(adversarial=Adversarial()), "adversarial"),
+        (Options(augment=Augment(jsd=12.0)), "augment.jsd"),
+    ],
+)
+def test_parts_of_the_recipe_do_not_go_with_an_objective(options, told):
+    samples = Samples(torch.zeros(20, 1, 4, 4), torch.arange(20) % 3, ("a", "b", "c"), torch.arange(20), "dark")
+    with pytest.raises(UsageError, match=f"beside an objective; got {told}: leave them out"):
+        fit(hash_head(small(), 16), samples, options, objective=HashingObjective(3, 16))
+
+
+def test_a_training_is_not_gone_on_with_by_another_objective(tmp_path):
+    samples = Samples(torch.zeros(20, 1, 4, 4), torch.arange(20) % 3, ("a", "b", "c"), torch.arange(20), "dark")
+    fit(hash_head(small(), 16), samples, Options(epochs=1), objective=HashingObjective(3, 16), out=tmp_path)
+    with pytest.raises(UsageError, match="got another one in"):
+        fit(hash_head(small(), 16), samples, Options(epochs=1), out=tmp_path)
