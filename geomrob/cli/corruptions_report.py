@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geomrob.cli.console import say, show_table
-from geomrob.cli.corruptions_rows import over, rows, score_rows
+from geomrob.cli.corruptions_rows import mean_name, over, rows, score_rows
 from geomrob.cli.report import strict
 
 if TYPE_CHECKING:
@@ -132,12 +132,13 @@ def _groups(found: "CorruptionTable", scores: "Mapping[str, Tensor]", *, accurac
 
 def _relative(found: "CorruptionTable", scores: "Mapping[str, Tensor]", baseline: str) -> None:
     """Write the scores that are relative to the baseline, a column a model."""
-    say(f"relative to {baseline}: below 1 is better in mCE, mrCE and relative mCE, above 0 in R")
+    mean = mean_name(found)
+    say(f"relative to {baseline}: below 1 is better in {mean}, mrCE and relative {mean}, above 0 in R")
     table: list[tuple[str, ...]] = []
     for name, values in scores.items():
         group = _group(name.removeprefix("mrCE ")) if name.startswith("mrCE ") else ""
         if group or name.startswith(("mCE/", "relative", "R_")) or name == "mrCE":
-            table.append((f"mrCE, {group}" if group else name, *(_cell(one) for one in values)))
+            table.append((f"mrCE, {group}" if group else name.replace("mCE", mean), *(_cell(one) for one in values)))
     show_table(("", *found.models), table)
 
 

@@ -16,6 +16,11 @@ def over(corruptions: Sequence[str]) -> tuple[str, ...]:
     return BENCHMARK if set(BENCHMARK) <= set(corruptions) else tuple(corruptions)
 
 
+def mean_name(found: "CorruptionTable") -> str:
+    """Return how the mean over corruptions is called: mCE is over the 15 of the benchmark alone."""
+    return "mCE" if len(over(found.corruptions)) == 15 else "mean CE"
+
+
 def scored(found: "CorruptionTable", baseline: str | None, beta: float | None) -> "dict[str, Tensor]":
     """Return every score of each network."""
     from geomrob.analysis.corruption_summary import corruption_scores
@@ -69,10 +74,11 @@ def score_rows(found: "CorruptionTable", scores: "Mapping[str, Tensor]") -> list
     """Return one row a model and score: mean and standard error over its networks, and the source of the images."""
     from geomrob.analysis.corruption_scores import mean_and_error
 
+    mean_of_all = mean_name(found)
     table: list[dict[str, Any]] = []
     for name, values in scores.items():
         means, errors = mean_and_error(values)
         for model, mean, error in zip(found.models, means.tolist(), errors.tolist(), strict=True):
-            fixed = {"model": model, "score": name, "mean": mean, "standard_error": error}
+            fixed = {"model": model, "score": name.replace("mCE", mean_of_all), "mean": mean, "standard_error": error}
             table.append({**fixed, "networks": values.shape[1], "source": found.source, "adapt": found.adapt})
     return table

@@ -129,7 +129,7 @@ def test_one_model_has_no_baseline_and_json_is_one_object(call, tmp_path):
     assert (status, err) == (0, "")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert (told["baseline"], told["source"], told["over"]) == (None, "made", ["fog", "contrast"])
-    assert [row["score"] for row in told["scores"]] == ["clean", "mCE", "severity 2", "severity 5"]
+    assert [row["score"] for row in told["scores"]] == ["clean", "mean CE", "severity 2", "severity 5"]
     assert told["scores"][0]["standard_error"] is None or told["scores"][0]["standard_error"] == "nan"
 
 
