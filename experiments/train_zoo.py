@@ -1,4 +1,4 @@
-"""Train the zoo on Fashion-MNIST: every model of experiments/zoo_table.py by its recipe, four of them with three seeds.
+"""Train the zoo on Fashion-MNIST: every model of experiments/zoo_table.py and zoo_corruptions.py by its recipe.
 
     python experiments/train_zoo.py --data-dir DATA [--out trained/zoo] [--only NAME ...]
 
@@ -18,6 +18,14 @@ SEEDS = {
     "fmnist-similarity": 3,
     "fmnist-vgg": 3,
     "fmnist-hah": 3,
+    "fmnist-low-pass": 3,
+    "fmnist-flipped": 3,
+    "fmnist-augmix": 3,
+    "fmnist-augmix-no-jsd": 3,
+    "fmnist-prime": 3,
+    "fmnist-prime-no-jsd": 3,
+    "fmnist-prime-no-jsd-released": 3,
+    "fmnist-prime-released": 3,
     "fmnist-pushpull-avg5": 1,
     "fmnist-pushpull-fixed": 1,
     "fmnist-hah-no-cost": 1,

@@ -12,10 +12,9 @@ from geomrob.models.resnet import resnet18, resnet20, resnet34, resnet50
 from geomrob.models.thesis import PHOTOS
 from geomrob.models.vgg import VGG16, vgg
 from geomrob.models.wide_resnet import wide_resnet
-from geomrob.models.zoo import HAH, PUSH_PULL, SIMILARITY
+from geomrob.models.zoo import AUGMIX, HAH, PUSH_PULL, SIMILARITY
 
 OLD_PUSH_PULL = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
-AUGMIX = "Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, 2020."
 # The statistics that the push-pull papers divide by are those of single images, not of all pixels.
 PUSH_PULL_PHOTOS = {**PHOTOS, "std": (0.2023, 0.1994, 0.2010)}
 OLD_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from geomrob.models.entry import Claim, ModelEntry
+from geomrob.models.preprocess import for_flipped, with_preprocessing
 from geomrob.models.replace import with_push_pull
 from geomrob.models.resnet import resnet
 from geomrob.models.vgg import vgg
@@ -14,6 +15,9 @@ from geomrob.models.vgg import vgg
 PUSH_PULL = "Bennabhaktula et al., PushPull-Net: inhibition-driven ResNet robust to image corruptions, 2024, eq. 5."
 HAH = "Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) learning in deep networks, 2022."
 SIMILARITY = "Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, eqs. 2-5."
+AUGMIX = "Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, 2020."
+PRIME = "Modas, Rade, Ortiz-Jimenez, Moosavi-Dezfooli, Frossard, PRIME, 2022; Modas, thesis, 2022, chapter 5."
+THESIS_4 = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; Modas, thesis, 2022, 5.2.1."
 ADVERSARIAL = "Madry et al., Towards deep learning models resistant to adversarial attacks, 2018."
 RESNET = "He et al., Deep residual learning for image recognition, 2016."
 VGG = "Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015."
@@ -148,6 +152,69 @@ ZOO: dict[str, ModelEntry] = {
         "3562a94c81e02f9fccf119d50ca40a1bd7f8f7b02a5ea31222160cfb633a7e74",
         0.9045,
         0.925,
+    ),
+    "fmnist-low-pass": _clothes(
+        "fmnist-low-pass",
+        SMALL_RESNET,
+        "small ResNet-8, trained on low-pass images (14 x 14 corner)",
+        THESIS_4,
+        "e158fb16cb53f05a236376c283ca6d6334d70bb6aefa2825c259795965c96c0a",
+        0.8943,
+        0.913,
+    ),
+    "fmnist-flipped": _clothes(
+        "fmnist-flipped",
+        partial(with_preprocessing, partial(for_flipped, SMALL_RESNET), "flip"),
+        "small ResNet-8 behind a flip of the DCT coefficients",
+        THESIS_4,
+        "10166e291c490706e999e302893bbd2cda12ff3559fbf482ee5da7a22e16c1b7",
+        0.8995,
+        0.913,
+    ),
+    "fmnist-augmix": _clothes(
+        "fmnist-augmix",
+        SMALL_RESNET,
+        "small ResNet-8, AugMix and its consistency loss",
+        AUGMIX,
+        "e7531c2a8a04dfd40582b65c2195a2576932a86beaacebb47fc37a170d4693e8",
+        0.9077,
+        0.927,
+    ),
+    "fmnist-augmix-no-jsd": _clothes(
+        "fmnist-augmix-no-jsd",
+        SMALL_RESNET,
+        "small ResNet-8, AugMix without its consistency loss",
+        AUGMIX,
+        "b78de18b0db7263fad363c53c8980a2bafd05b9c4b1328069d6b7338e7103bfc",
+        0.9075,
+        0.922,
+    ),
+    "fmnist-prime": _clothes(
+        "fmnist-prime",
+        SMALL_RESNET,
+        "small ResNet-8, PRIME and its consistency loss",
+        PRIME,
+        "4fa4e88a0778e6b3654ad1b65e60699686aa0b0fa20c3e51062216fd8aa90405",
+        0.8983,
+        0.911,
+    ),
+    "fmnist-prime-no-jsd": _clothes(
+        "fmnist-prime-no-jsd",
+        SMALL_RESNET,
+        "small ResNet-8, PRIME without its consistency loss",
+        PRIME,
+        "d04bf2fa10cc667236d25f22966b0552d94307652d6767227afff9fa61accf70",
+        0.8999,
+        0.920,
+    ),
+    "fmnist-prime-no-jsd-released": _clothes(
+        "fmnist-prime-no-jsd-released",
+        SMALL_RESNET,
+        "as fmnist-prime-no-jsd, with the released numbers of PRIME",
+        PRIME,
+        "a0d786df89e503586ae465eac53e1916bd51dd890c05c4ba933893e692d2cf7f",
+        0.9023,
+        0.917,
     ),
     "cifar10-pushpull-avg5": _photos(
         "cifar10-pushpull-avg5",
