@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from geomrob.analysis.audit import audit
     from geomrob.analysis.corruption_summary import corruption_scores
     from geomrob.analysis.corruptions import corruption_errors
+    from geomrob.analysis.cross_section import cross_section
     from geomrob.analysis.curves import strength_curve
     from geomrob.analysis.energies import band_energy
     from geomrob.analysis.geometry import geometry
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from geomrob.plot.audit import plot_audit
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
     from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
+    from geomrob.plot.cross_section import plot_cross_section
     from geomrob.plot.curves import plot_acceptance, plot_strength
     from geomrob.plot.examples import plot_band_examples
     from geomrob.plot.gallery import plot_gallery
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         BoundaryResult,
         Check,
         CorruptionTable,
+        CrossSection,
         FilterBank,
         Geometry,
         HeatMap,
@@ -95,6 +98,7 @@ __all__ = [
     "BoundaryResult",
     "Check",
     "CorruptionTable",
+    "CrossSection",
     "FilterBank",
     "Geometry",
     "HeatMap",
@@ -123,6 +127,7 @@ __all__ = [
     "corruption_errors",
     "corruption_scores",
     "corruption_spectrum",
+    "cross_section",
     "ddn",
     "deepfool",
     "eight_bit",
@@ -151,6 +156,7 @@ __all__ = [
     "plot_band_examples",
     "plot_corruption_sheet",
     "plot_corruptions",
+    "plot_cross_section",
     "plot_gallery",
     "plot_geometry",
     "plot_heat_maps",
@@ -190,6 +196,7 @@ _HOMES = {
     "BoundaryResult": "geomrob.results:BoundaryResult",
     "Check": "geomrob.results:Check",
     "CorruptionTable": "geomrob.results:CorruptionTable",
+    "CrossSection": "geomrob.results:CrossSection",
     "FilterBank": "geomrob.results:FilterBank",
     "Geometry": "geomrob.results:Geometry",
     "HeatMap": "geomrob.results:HeatMap",
@@ -217,6 +224,7 @@ _HOMES = {
     "corruption_errors": "geomrob.analysis.corruptions:corruption_errors",
     "corruption_scores": "geomrob.analysis.corruption_summary:corruption_scores",
     "corruption_spectrum": "geomrob.analysis.spectra:corruption_spectrum",
+    "cross_section": "geomrob.analysis.cross_section:cross_section",
     "ddn": "geomrob.attacks.ddn:ddn",
     "deepfool": "geomrob.attacks.deepfool:deepfool",
     "eight_bit": "geomrob.attacks.eight_bit:eight_bit",
@@ -245,6 +253,7 @@ _HOMES = {
     "plot_band_examples": "geomrob.plot.examples:plot_band_examples",
     "plot_corruption_sheet": "geomrob.plot.corruption_sheet:plot_corruption_sheet",
     "plot_corruptions": "geomrob.plot.corruptions:plot_corruptions",
+    "plot_cross_section": "geomrob.plot.cross_section:plot_cross_section",
     "plot_gallery": "geomrob.plot.gallery:plot_gallery",
     "plot_geometry": "geomrob.plot.geometry:plot_geometry",
     "plot_heat_maps": "geomrob.plot.spectra:plot_heat_maps",

@@ -8,6 +8,7 @@ from geomrob.results import (
     AttackResult,
     BandEnergy,
     CorruptionTable,
+    CrossSection,
     FilterBank,
     Geometry,
     HeatMap,
@@ -304,3 +305,21 @@ def corruption_table(**facts):
         "provenance": provenance(),
     }
     return CorruptionTable(**{**known, **facts})
+
+
+def cross_section_result(*, classes=("-1", "+1")):
+    """Return a plane cut in two by a vertical line at 0.5, with two images of each class, one on the wrong side."""
+    horizontal, vertical = torch.linspace(-2, 2, 41), torch.linspace(-30, 30, 31)
+    return CrossSection(
+        model="net",
+        data="T1",
+        axes=("$u_1$", "$u_2$"),
+        classes=classes,
+        horizontal=horizontal,
+        vertical=vertical,
+        regions=(horizontal > 0.5).long().expand(31, 41).contiguous(),
+        points=torch.tensor([[-1.0, 0.0], [1.0, 10.0], [1.5, -10.0], [0.0, 20.0]]),
+        labels=torch.tensor([0, 0, 1, 1]),
+        away=torch.tensor([0.0, 1.0, 2.0, 3.0]),
+        provenance=provenance(),
+    )

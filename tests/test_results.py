@@ -34,6 +34,7 @@ from tests.synthetic import (
     attack_result,
     band_energy,
     corruption_table,
+    cross_section_result,
     filter_bank,
     geometry_result,
     heat_map,
@@ -174,7 +175,7 @@ def plane() -> Acceptance:
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane()]
-EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table()]
+EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)

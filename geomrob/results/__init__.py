@@ -8,6 +8,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.cross_section import CrossSection
 from geomrob.results.geometry import Geometry
 from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
@@ -27,6 +28,7 @@ __all__ = [
     "BoundaryResult",
     "Check",
     "CorruptionTable",
+    "CrossSection",
     "FilterBank",
     "Geometry",
     "HeatMap",

@@ -18,6 +18,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.cross_section import CrossSection
 from geomrob.results.geometry import Geometry
 from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
@@ -52,6 +53,7 @@ RESULTS: dict[str, type] = {
     "Geometry": Geometry,
     "Norms": Norms,
     "CorruptionTable": CorruptionTable,
+    "CrossSection": CrossSection,
 }
 
 

@@ -3,12 +3,16 @@
 import json
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from geomrob.data import DATASETS
+from geomrob.data.synthetic import t1
+from geomrob.models import build
 from geomrob.results import MarginCurve, load
 
 QUICK = ["margin", "--samples", "4", "--method", "deepfool", "--size", "8", "--step", "10"]
@@ -193,6 +197,19 @@ def test_the_folder_is_checked_even_where_the_picture_goes_elsewhere(run, tmp_pa
     code, _, err = run("margin", "--out", str(tmp_path / "file"), "--figure", str(tmp_path / "margin.svg"))
     assert code == 2
     assert "out must be a folder to write to" in err
+
+
+def test_synthetic_points_need_not_lie_in_the_box(run, tmp_path, monkeypatch):
+    small = t1(count=30)
+    monkeypatch.setattr("geomrob.data.synthetic._samples", lambda _f, name, *_: replace(small.test, name=name))
+    monkeypatch.setitem(DATASETS["t1"].splits, "test", 30)
+    save_file(build("t1-logistic", seed=0).state_dict(), tmp_path / "logistic.safetensors")
+    words = ["--data", "t1", "--model", "t1-logistic", "--weights", str(tmp_path / "logistic.safetensors")]
+    status, out, err = run("margin", "--samples", "5", *words, "--basis", "random", "--bands", "rings", "--count", "2")
+    assert (status, err) == (0, "")
+    assert "ring 2/2" in out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png"}
 
 
 def test_transformed_images(run, tmp_path):
