@@ -52,13 +52,13 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
         ax.scatter(
             points[:, 0],
             points[:, 1],
-            s=22,
+            s=30,
             marker=style.marker,
             facecolors=style.colour if filled else "white",
             edgecolors="white" if filled else style.colour,
             linewidths=0.6 if filled else 1.3,
             zorder=3,
-            label=f"images of class {section.classes[label]}",
+            label=f"points of class {section.classes[label]}",
         )
         handles.append(Patch(facecolor=tints[order], edgecolor=INK, label=f"decided as {section.classes[label]}"))
     tidy(ax)
@@ -70,11 +70,11 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     marks = ax.get_legend_handles_labels()[0] if len(section.labels) else []
     ax.legend(handles=[*handles, *marks], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
     shown = min(MOST_POINTS, len(section.labels))
-    told = f" {shown} of {len(section.labels)} images are projected on the plane." if shown else ""
+    told = f" Marks: {shown} of {len(section.labels)} points, projected on the plane." if shown else ""
     headline(
         ax,
         title or "Where does the model change its decision on this plane?",
-        f"{section.model} on {section.data}: a plane through the space of images; dark lines: the decision boundary. "
+        f"{section.model} on {section.data}: a plane through the input space. Dark lines: the decision boundary. "
         f"The axes are scaled differently.{told}",
         width=92,
     )

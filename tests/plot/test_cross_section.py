@@ -29,7 +29,7 @@ def test_classes_differ_in_grey_and_are_named():
     assert abs(grey[0] - grey[1]) > 0.15
     words = [text.get_text() for text in ax.get_legend().get_texts()]
     assert words[:2] == ["decided as -1", "decided as +1"]
-    assert words[2:] == ["images of class -1", "images of class +1"]
+    assert words[2:] == ["points of class -1", "points of class +1"]
     assert ax.get_title(loc="left") == "Here?"
 
 
