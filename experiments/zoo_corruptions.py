@@ -10,10 +10,11 @@ Fashion-MNIST):
 
     python experiments/train_zoo.py --data-dir DATA --out trained/zoo
     python experiments/zoo_corruptions.py --data-dir DATA --trained trained/zoo [--scale smoke|cpu|paper] [--draw-only]
+                                          [--only NAME ...]
 
-Without --trained the embedded weights are measured (one seed each). Writes figures/zoo_corruptions.json, then the
-picture and the tables of docs/corruption-scores.md from the JSON alone. One core: smoke a minute, cpu about 20 minutes,
-paper two hours.
+--only measures these models and keeps the lines of the others. Without --trained the embedded weights are measured (one
+seed each). Writes figures/zoo_corruptions.json, then the picture and the tables of docs/corruption-scores.md from the
+JSON alone. One core: smoke a minute, cpu about 20 minutes, paper two hours.
 """
 
 import argparse
@@ -89,11 +90,11 @@ def networks(name: str, trained: Path | None) -> list[nn.Module]:
     return [nn.Sequential(Preprocess(FILTER), model).eval() for model in found] if name == FILTERED else found
 
 
-def measure(scale: str, data_dir: Path | None, trained: Path | None) -> dict[str, Any]:
+def measure(scale: str, data_dir: Path | None, trained: Path | None, only: list[str]) -> dict[str, Any]:
     full = data_dir is not None and scale != "smoke"
     test = geomrob.load_data("fashion-mnist" if full else "fashion-mnist-1k", data_dir=data_dir)
     test = test.subset(torch.arange(SCALES[scale]))
-    listed = {name: networks(name, trained) for standard, others in FAMILIES.items() for name in (standard, *others)}
+    listed = {name: networks(name, trained) for name in only}
     rows: list[dict[str, Any]] = []
     for how in HOWS:
         chosen = {name: nets for name, nets in listed.items() if nets and (how == "none" or name in ADAPTED)}
@@ -137,9 +138,13 @@ def cell(values: list[float]) -> str:
     return f"{mean:.1f}" + (f" ± {error:.1f}" if len(values) > 1 else "")
 
 
+def models() -> list[str]:
+    return [name for standard, others in FAMILIES.items() for name in (standard, *others)]
+
+
 def shown(page: dict[str, Any]) -> list[str]:
     measured = {row["model"] for row in page["rows"]}
-    return [name for standard, others in FAMILIES.items() for name in (standard, *others) if name in measured]
+    return [name for name in models() if name in measured]
 
 
 def tables(page: dict[str, Any]) -> str:
@@ -235,13 +240,22 @@ def main() -> None:
     parser.add_argument("--scale", choices=SCALES, default="cpu")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--trained", type=Path, help="folder with MODEL-SEED/model.safetensors")
+    parser.add_argument("--only", nargs="+", choices=models(), default=models(), metavar="NAME")
     parser.add_argument("--draw-only", action="store_true", help="draw the picture from the JSON that is there")
     given = parser.parse_args()
     torch.set_num_threads(1)
     FIGURES.mkdir(exist_ok=True)
     path = FIGURES / f"{NAME}.json"
     if not given.draw_only:
-        page = measure(given.scale, given.data_dir, given.trained)
+        kept: dict[str, Any] = {"rows": [], "images": SCALES[given.scale]}
+        if path.is_file() and set(given.only) < set(models()):
+            kept = json.loads(path.read_text())
+        if kept["images"] != SCALES[given.scale]:
+            parser.error(
+                f"--only must go with the scale of {path}, {kept['images']} images; got {given.scale}: change it"
+            )
+        page = measure(given.scale, given.data_dir, given.trained, given.only)
+        page["rows"] += [row for row in kept["rows"] if row["model"] not in given.only]
         words = (" --data-dir DATA" if given.data_dir else "") + (" --trained trained/zoo" if given.trained else "")
         page = {"command": f"python experiments/{NAME}.py --scale {given.scale}{words}", **page}
         path.write_text(json.dumps(page, indent=1, allow_nan=False) + "\n")

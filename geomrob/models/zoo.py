@@ -216,6 +216,15 @@ ZOO: dict[str, ModelEntry] = {
         0.9023,
         0.917,
     ),
+    "fmnist-prime-released": _clothes(
+        "fmnist-prime-released",
+        SMALL_RESNET,
+        "as fmnist-prime, with the released numbers of PRIME",
+        PRIME,
+        "463d3cf82a669ab9bfbacd896c7cfb71f349be623d79501d9485e353932f25c4",
+        0.8923,
+        0.908,
+    ),
     "cifar10-pushpull-avg5": _photos(
         "cifar10-pushpull-avg5",
         partial(with_push_pull, partial(resnet, widths=(16, 32, 64), depths=(3, 3, 3)), average=5),
