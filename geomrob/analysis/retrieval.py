@@ -36,6 +36,9 @@ def retrieval_map(
     relevant with probability r / t; of the group that the cut at `top` divides, how many relevant ones come before the
     cut is hypergeometric. It does not depend on the order of the database.
 
+    An output that is NaN is no code: such a query has AP 0, such an image of the database stands behind all others and
+    is relevant to none.
+
     Args:
         queries, database: Outputs of the hashing network; their signs are the bits, 0 counts as positive.
         query_labels, database_labels: Their classes.
@@ -43,7 +46,8 @@ def retrieval_map(
         ties: `expected`, or `stable`: tied codes in the order of the database.
 
     Raises:
-        UsageError: Codes of other lengths, no query or no database, `top` below 1, unknown `ties`.
+        UsageError: Codes of other lengths, labels that are not one a code, no query or no database, `top` below 1,
+            unknown `ties`.
 
     References:
         PushPull-Net, supplement 7.2; ties: McSherry and Najork, Computing information retrieval performance measures
@@ -59,17 +63,18 @@ def retrieval_map(
         >>> retrieval_map(codes[:1], labels[:1], codes[1:], labels[1:], ties="stable").item()
         0.5
     """
-    _check(queries, database, top, ties)
-    top = min(top, len(database))
+    _check(queries, query_labels, database, database_labels, top, ties)
+    top, bits, lost = min(top, len(database)), queries.shape[1], database.isnan().any(1)
     precisions: list[Tensor] = []
     for rows, wanted in zip(queries.split(AT_ONCE), query_labels.split(AT_ONCE), strict=True):
-        relevant = wanted[:, None] == database_labels
-        distances = hamming(rows, database)
+        relevant = (wanted[:, None] == database_labels) & ~lost
+        distances = hamming(rows, database).masked_fill(lost, bits + 1)
         if ties == "stable":
             ranked = relevant.gather(1, torch.argsort(distances, dim=1, stable=True)[:, :top])
-            precisions.append(average_precision(ranked.double()))
+            found = average_precision(ranked.double())
         else:
-            precisions.append(_expected(distances, relevant, queries.shape[1] + 1, top))
+            found = _expected(distances, relevant, bits + 2, top)
+        precisions.append(found.masked_fill(rows.isnan().any(1), 0))
     return torch.cat(precisions).mean()
 
 
@@ -135,10 +140,19 @@ def _over_cut(
     return (chance * value).sum(1)
 
 
-def _check(queries: Tensor, database: Tensor, top: int, ties: str) -> None:
+def _check(
+    queries: Tensor, query_labels: Tensor, database: Tensor, database_labels: Tensor, top: int, ties: str
+) -> None:
     """Refuse what cannot be ranked."""
     if ties not in TIES:
         raise unknown("ties", ties, TIES)
+    if queries.shape[1] != database.shape[1]:
+        told = f"{queries.shape[1]} and {database.shape[1]} bits"
+        raise UsageError(f"queries and database must have codes of one length; got {told}: use one network for both")
+    for name, codes, labels in (("query", queries, query_labels), ("database", database, database_labels)):
+        if labels.shape != codes.shape[:1]:
+            told = f"{tuple(labels.shape)} for {len(codes)} codes"
+            raise UsageError(f"{name}_labels must be one a code; got {told}: give the class of each image")
     if not len(queries) or not len(database) or top < 1:
         told = f"{len(queries)}, {len(database)}, {top}"
         raise UsageError(f"queries, database and top must be at least 1; got {told}: give images to search among")
@@ -148,7 +162,8 @@ def _check(queries: Tensor, database: Tensor, top: int, ties: str) -> None:
 class Retrieval:
     """The error 1 - mAP of hashing networks, for the `measure` of `corruption_errors`.
 
-    The codes of the database, clean images as they are without any adaptation, are computed once a network.
+    The codes of the database, clean images as they are without any adaptation, are computed once a network, and kept:
+    a network that has been trained on since then needs a `Retrieval` of its own.
 
     Args:
         images: Of the database (the training images in the paper), in [0, 1].

@@ -1,5 +1,6 @@
 """Mean average precision with ties: against the mean over all orders of tied codes."""
 
+import inspect
 from itertools import pairwise, permutations
 
 import pytest
@@ -60,6 +61,22 @@ def test_a_query_without_relevant_neighbours_counts_as_zero():
         assert found.item() == 0
 
 
+@pytest.mark.parametrize("ties", ["expected", "stable"])
+def test_outputs_that_are_no_number_are_no_codes(ties):
+    labels, codes = torch.zeros(3, dtype=torch.int64), -torch.ones(3, 4)
+    codes[0, 1] = torch.nan
+    assert retrieval_map(codes, labels, -torch.ones(5, 4), torch.zeros(5).long(), ties=ties).item() == (
+        pytest.approx(2 / 3)
+    )
+    # Of the database, one is lost: two relevant ones are found first, at a cut after two nothing is missed.
+    assert retrieval_map(codes[1:], labels[1:], codes, labels, ties=ties).item() == pytest.approx(1)
+    lost = torch.full((3, 4), torch.nan)
+    assert retrieval_map(codes[1:], labels[1:], lost, labels, ties=ties).item() == 0
+    mixed = torch.cat((codes[:1], torch.ones(1, 4)))
+    found = retrieval_map(codes[1:2], labels[:1], mixed, torch.tensor([0, 0]), top=1, ties=ties)
+    assert found.item() == 1
+
+
 def test_error_of_a_network_is_one_minus_map_of_its_codes():
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 8))
     generator = torch.Generator().manual_seed(0)
@@ -78,10 +95,17 @@ def test_error_of_a_network_is_one_minus_map_of_its_codes():
         ({"top": 0}, "top must be at least 1"),
         ({"ties": "random"}, "ties"),
         ({"database": torch.zeros(0, 4)}, "; got 2, 0"),
+        ({"database": torch.zeros(3, 5)}, "codes of one length; got 4 and 5 bits"),
+        ({"labels": torch.zeros(2, dtype=torch.int64)}, r"database_labels must be one a code; got \(2,\) for 3 codes"),
+        ({"wanted": torch.zeros(1, dtype=torch.int64)}, r"query_labels must be one a code; got \(1,\) for 2 codes"),
     ],
 )
 def test_misuse_is_explained(facts, told):
+    facts = dict(facts)
     database = facts.pop("database", torch.zeros(3, 4))
-    labels = torch.zeros(len(database), dtype=torch.int64)
+    labels = facts.pop("labels", torch.zeros(len(database), dtype=torch.int64))
+    wanted = facts.pop("wanted", torch.zeros(2, dtype=torch.int64))
+    # Without the shapes that are checked under pytest alone.
+    bare = inspect.unwrap(retrieval_map)
     with pytest.raises(UsageError, match=told):
-        retrieval_map(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64), database, labels, **facts)
+        bare(torch.zeros(2, 4), wanted, database, labels, **facts)
