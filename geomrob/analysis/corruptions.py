@@ -11,7 +11,7 @@ from geomrob.analysis.adaptation import ADAPTATIONS, adaptive_logits
 from geomrob.analysis.corruption_groups import BENCHMARK
 from geomrob.analysis.curves import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, UsageError, check_images, unknown
-from geomrob.attacks.attack import checked_classes, clean_logits
+from geomrob.attacks.attack import all_logits, check_finite, checked_classes
 from geomrob.attacks.calls import MEMORY, evaluating
 from geomrob.attacks.direct import call_size
 from geomrob.attacks.draws import checked_indices
@@ -67,8 +67,9 @@ def corruption_errors(
         progress: Called with (cells of the table so far, in all).
 
     Raises:
-        UsageError: No model, numbers of networks that differ, corruptions or severities that are none or come twice,
-            ready-made images that are other images, a model without batch normalisation to adapt; as `corrupt`.
+        UsageError: No model, numbers of networks that differ, a model that says nothing finite of the clean images,
+            corruptions or severities that are none or come twice, ready-made images that are other images, a model
+            without batch normalisation to adapt; as `corrupt`.
 
     References:
         Hendrycks and Dietterich, 2019, section 4.1; PushPull-Net, section 4.1.
@@ -85,7 +86,7 @@ def corruption_errors(
     names, levels = _checked(corruptions, severities, adapt, networks)
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
     task = _Task(networks, labels, keys, adapt, measure or _share_wrong, seed, memory)
-    clean = task.measured(images.detach())
+    clean = task.measured(images.detach(), clean=True)
     sources: list[str] = []
     cells: list[Tensor] = []
     for name in names:
@@ -130,17 +131,20 @@ class _Task:
     memory: int | None
     forwards: int = 0
 
-    def measured(self, images: Images) -> Tensor:
+    def measured(self, images: Images, *, clean: bool = False) -> Tensor:
         """Return the measure of every network (M, G) on one set of images."""
-        rows = [[self._one(model, images) for model in group] for group in self.networks]
+        rows = [[self._one(model, images, clean) for model in group] for group in self.networks]
         return torch.tensor(rows, dtype=torch.float64)
 
-    def _one(self, model: Model, images: Images) -> float:
+    def _one(self, model: Model, images: Images, clean: bool) -> float:
         self.forwards += len(images)
         if isinstance(model, nn.Module) and self.adapt != "none":
             logits = adaptive_logits(model, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
         else:
             logits = predicted(model, images, self.memory)
+        if clean:
+            # Nothing finite under a corruption is a result, on the clean images a broken network.
+            check_finite(logits)
         return self.measure(model, logits, self.labels)
 
 
@@ -148,12 +152,12 @@ def predicted(model: Model, images: Images, memory: int | None = None) -> Logits
     """Return what a model in eval mode says of images, in calls of one shape."""
     block = call_size(model, images, MEMORY if memory is None else memory, blind=True)
     with evaluating(model), torch.no_grad():
-        return clean_logits(model, images, block)[0]
+        return all_logits(model, images, block)[0]
 
 
 def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
-    """Return the share of images that are not classified as labelled."""
-    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | logits.isnan().any(1)
+    """Return the share of images that are not classified as labelled; NaN or infinity as the best score is an error."""
+    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | ~logits.amax(1).isfinite()
     return float(wrong.double().mean())
 
 

@@ -75,16 +75,26 @@ def clean_logits(model: Model, inputs: Images, block: int) -> tuple[Logits, int]
     Raises:
         UsageError: The model returns no (N, K) scores, or nothing finite.
     """
+    logits, block = all_logits(model, inputs, block)
+    check_finite(logits)
+    return logits, block
+
+
+def all_logits(model: Model, inputs: Images, block: int) -> tuple[Logits, int]:
+    """Return the same as `clean_logits`, also of a model that says nothing finite."""
     parts: list[Logits] = []
     for images in inputs.split(16 * block):
         here = torch.zeros(len(images), dtype=torch.int64, device=inputs.device)
         search = Search(model, images, reference=here, block=block)
         parts.append(search.logits(search.zeros(), search.pairs))
         block = search.block
-    logits = torch.cat(parts)
+    return torch.cat(parts), block
+
+
+def check_finite(logits: Logits) -> None:
+    """Refuse a model of which no logit is finite."""
     if not bool(torch.isfinite(logits).any()):
         raise UsageError("model must return finite logits; got NaN or infinity for every image: check its weights")
-    return logits, block
 
 
 def checked_classes(name: str, classes: Labels, logits: Logits) -> Labels:

@@ -119,6 +119,33 @@ def test_outputs_that_are_no_number_are_errors(drawn):
     assert found.clean.item() == pytest.approx((images.mean((1, 2, 3)) > 0.5).double().mean().item())
 
 
+def test_a_network_that_breaks_down_under_a_corruption_errs_on_all_of_it(drawn):
+    images, labels, _ = drawn
+
+    def broken(batch):
+        scores = torch.eye(4)[torch.zeros(len(batch), dtype=torch.int64)]
+        scores[batch.amax((1, 2, 3)) - batch.amin((1, 2, 3)) < 0.5] = torch.nan
+        return scores
+
+    how = {"corruptions": ["contrast"], "severities": [5]}
+    found = corruption_errors({"broken": broken}, images, torch.zeros_like(labels), **how)
+    assert (found.clean.item(), found.errors.item()) == (0, 1)
+    with pytest.raises(UsageError, match="finite logits; got NaN"):
+        corruption_errors({"broken": broken}, images / 10, labels, **how)
+
+
+def test_infinite_scores_are_errors(drawn):
+    images, labels, _ = drawn
+
+    def broken(batch):
+        scores = torch.full((len(batch), 4), torch.inf)
+        scores[::2] = torch.tensor([1.0, -torch.inf, 0.0, 0.0])
+        return scores
+
+    found = corruption_errors({"broken": broken}, images, torch.zeros_like(labels), corruptions=["fog"], severities=[1])
+    assert found.clean.item() == pytest.approx(6 / 13)
+
+
 @pytest.fixture
 def distributed(tmp_path, monkeypatch):
     """Return a data folder with a CIFAR-10-C of few images, black under fog and white under frost."""
