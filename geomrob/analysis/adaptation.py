@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from geomrob.arrays import Images, Labels, Logits, UsageError, unknown
+from geomrob.arrays import Images, Labels, Logits, UsageError, check_images, unknown
 from geomrob.attacks.calls import MEMORY, evaluating, scores
 from geomrob.attacks.direct import call_size
 from geomrob.attacks.draws import checked_indices
@@ -160,7 +160,7 @@ def adaptive_logits(
         memory: Budget in bytes, as in `deepfool`; a group is never divided.
 
     Raises:
-        UsageError: As `adapting`; no such adaptation; outputs that are no scores.
+        UsageError: As `adapting`; no images; no such adaptation; outputs that are no scores.
 
     References:
         As `adapted`; Table 5.4.
@@ -176,6 +176,7 @@ def adaptive_logits(
     """
     if how not in ADAPTATIONS:
         raise unknown("adapt", how, ADAPTATIONS)
+    check_images(images, name="images")
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
     order = _groups(checked_indices(indices, len(images)), size, seed)
     together = max(1, call_size(model, images, MEMORY if memory is None else memory, blind=True) // size)

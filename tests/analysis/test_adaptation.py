@@ -75,3 +75,35 @@ def test_nothing_is_left_behind_and_other_networks_are_refused():
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     with pytest.raises(UsageError, match="batch normalisation to adapt"):
         adapted(nn.Flatten(), images())
+    with pytest.raises(UsageError, match="images must"):
+        adaptive_logits(model, images()[:0])
+
+
+def test_nothing_is_left_behind_after_an_error():
+    model = network().train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+
+    class FaultError(Exception):
+        pass
+
+    def fail(*_):
+        raise FaultError
+
+    model[5].register_forward_hook(fail)
+    with pytest.raises(FaultError):
+        adaptive_logits(model, images(), "partial")
+    assert model.training
+    assert all(parameter.requires_grad is False for parameter in model.parameters())
+    assert (len(model[1]._forward_hooks), len(model[5]._forward_hooks)) == (0, 1)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_other_batch_normalisations_than_of_pictures_and_without_weights():
+    generator = torch.Generator().manual_seed(3)
+    clips = torch.rand(4, 2, 5, 5, generator=generator, dtype=torch.float64)
+    model = nn.Sequential(nn.Unflatten(1, (1, 2)), nn.BatchNorm3d(1, affine=False)).double().eval()
+    found = adapted(model, clips, prior=2)
+    torch.testing.assert_close(found[1].running_mean, 4 / 6 * clips.mean()[None])
+    torch.testing.assert_close(found[1].running_var, 2 / 6 + 4 / 6 * clips.var(correction=0)[None])
+    with adapting(model, size=4, prior=2):
+        torch.testing.assert_close(model(clips), found(clips))
