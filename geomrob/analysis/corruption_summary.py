@@ -38,7 +38,8 @@ def over_networks(tables: Sequence[CorruptionTable]) -> CorruptionTable:
         Seconds and evaluations are sums; all else of the provenance is that of the first table.
 
     Raises:
-        UsageError: No table, or tables of different things: which is named.
+        UsageError: No table, or tables of different things: which is named. The seed of the provenance is that of the
+            corruptions and, usually, of the drawn images: it must be the same, too.
 
     Example:
         >>> import torch
@@ -53,13 +54,11 @@ def over_networks(tables: Sequence[CorruptionTable]) -> CorruptionTable:
     if not tables:
         raise UsageError("tables must be at least one; got none: measure one for each seed")
     first = tables[0]
-    for word in ALIKE:
-        other = next((one for one in tables if getattr(one, word) != getattr(first, word)), None)
+    for word in (*ALIKE, "seed"):
+        got = [_fact(one, word) for one in tables]
+        other = next((value for value in got if value != got[0]), None)
         if other is not None:
-            raise UsageError(
-                f"tables must have the same {word}; got {getattr(first, word)} and {getattr(other, word)}: measure all "
-                "seeds alike"
-            )
+            raise UsageError(f"tables must have the same {word}; got {got[0]} and {other}: measure all networks alike")
     spent = {
         word: sum(getattr(one.provenance, word) for one in tables) for word in ("seconds", "forwards", "backwards")
     }
@@ -69,6 +68,11 @@ def over_networks(tables: Sequence[CorruptionTable]) -> CorruptionTable:
         clean=torch.cat([one.clean for one in tables], 1),
         provenance=replace(first.provenance, **spent),
     )
+
+
+def _fact(table: CorruptionTable, word: str) -> object:
+    """Return what a table says of itself."""
+    return table.provenance.seed if word == "seed" else getattr(table, word)
 
 
 def corruption_scores(
@@ -95,8 +99,9 @@ def corruption_scores(
         names: The corruptions that the scores are means over; by default the 15 of the benchmark.
 
     Raises:
-        UsageError: Corruptions that are missing, by name; no such baseline; `alexnet` for anything but ImageNet-C; a
-            baseline table of other severities or of another source (made against ready-made).
+        UsageError: Corruptions that are missing, by name; no such baseline; `alexnet` for anything but the errors on
+            ImageNet-C; a baseline table of other severities, images or seed, or of another source (made against
+            ready-made).
 
     Example:
         >>> import torch
@@ -118,6 +123,8 @@ def corruption_scores(
         return scores
     if baseline == ALEXNET and baseline not in table.models:
         check_imagenet(table.data, table.source)
+        if table.measure != "error":
+            raise UsageError(f"measure must be error for AlexNet; got {table.measure}: name another baseline")
         return scores | {"mCE/alexnet": normalised_mce(errors, alexnet_errors(names, table.severities))}
     base, base_clean = _baseline(table, baseline, names)
     base_mce = base.mean()
@@ -164,9 +171,7 @@ def _check_alike(table: CorruptionTable, other: CorruptionTable, names: Sequence
             f"baseline must be on images of the same source; got {other.source} images for {table.source} ones: "
             "results of made and of distributed sets differ by chance, measure both alike"
         )
-    for word in ("data", "measure", "severities", "images"):
-        if getattr(table, word) != getattr(other, word):
-            raise UsageError(
-                f"baseline must have the same {word}; got {getattr(other, word)} for {getattr(table, word)}: "
-                "measure both alike"
-            )
+    for word in ("data", "measure", "severities", "images", "seed"):
+        got, wanted = _fact(other, word), _fact(table, word)
+        if got != wanted:
+            raise UsageError(f"baseline must have the same {word}; got {got} for {wanted}: measure both alike")

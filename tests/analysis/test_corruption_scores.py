@@ -55,6 +55,8 @@ def test_splits_are_partitions_of_the_fifteen():
         members = [name for group in groups.values() for name in group]
         assert sorted(members) == sorted(BENCHMARK)
     assert set(SPLITS["push_pull"]["low"]) == {"frost", "fog", "brightness", "contrast"}
+    assert set(SPLITS["push_pull"]["mid"]) == {"glass_blur", "motion_blur", "zoom_blur", "snow", "elastic_transform"}
+    assert set(SPLITS["pixel_similarity"]["low"]) == {"snow", "frost", "fog", "brightness", "contrast"}
     assert set(SPLITS["pixel_similarity"]["high"]) == {"gaussian_noise", "shot_noise", "impulse_noise"}
 
 
@@ -65,6 +67,17 @@ def test_published_groups_are_the_means_of_published_corruptions():
     avg3 = [0.86, 0.86, 1.01, 1.00, 1.00, 0.97, 1.01, 0.98, 0.90, 1.07, 1.01, 1.03, 0.99, 0.94, 0.90]
     means = grouped(torch.tensor(avg3), BENCHMARK, "push_pull")
     assert [means[name].item() for name in means] == pytest.approx([1.00, 0.99, 0.93], abs=0.0051)
+
+
+def test_published_ratio_of_retrieval_is_that_of_its_published_errors():
+    """Of ResNet-18 and its push-pull stem with the 3 x 3 average: supplement, Table 8, and mCE in Tables 5 and 8."""
+    base = [0.47, 0.36, 0.39, 0.19, 0.47, 0.25, 0.24, 0.20, 0.22, 0.14, 0.09, 0.27, 0.18, 0.26, 0.20]
+    avg3 = [0.44, 0.33, 0.42, 0.19, 0.48, 0.24, 0.22, 0.20, 0.22, 0.15, 0.09, 0.30, 0.18, 0.23, 0.18]
+    errors = torch.tensor([base, avg3], dtype=torch.float64)[:, None, :, None].expand(2, 1, 15, 5)
+    found = full(models=("base", "net"), errors=errors, clean=torch.full((2, 1), 0.071, dtype=torch.float64))
+    scores = corruption_scores(found, baseline="base")
+    assert scores["mCE"].flatten().tolist() == pytest.approx([0.264, 0.258], abs=0.005)
+    assert scores["mrCE"][1].item() == pytest.approx(0.981, abs=0.01)
 
 
 def test_the_two_categories_differ_in_brightness_alone():
@@ -115,8 +128,15 @@ def test_alexnet_is_for_imagenet_c_alone():
         corruption_scores(full(data="cifar10"), baseline="alexnet")
     with pytest.raises(UsageError, match="got corruptions made by geomrob on val"):
         corruption_scores(full(data="val", sources=("made",) * 15), baseline="alexnet")
+    with pytest.raises(UsageError, match="measure must be error for AlexNet; got 1 - mAP@200"):
+        corruption_scores(full(data="val", measure="1 - mAP@200"), baseline="alexnet")
     with pytest.raises(UsageError, match="got corruptions some of which geomrob made"):
         corruption_scores(full(data="val", sources=("ready-made",) * 14 + ("made",)), baseline="alexnet")
+
+
+def drawn_by(seed, one):
+    """Return the table as if its images and corruptions had been drawn by that seed."""
+    return dataclasses.replace(one, provenance=dataclasses.replace(one.provenance, seed=seed))
 
 
 def test_tables_of_several_seeds_give_a_standard_error():
@@ -130,6 +150,8 @@ def test_tables_of_several_seeds_give_a_standard_error():
     for facts in ({"sources": ("made", "ready-made")}, {"models": ("base", "other")}, {"adapt": "full"}):
         with pytest.raises(UsageError, match=f"same {next(iter(facts))}"):
             over_networks([seeds[0], table(**facts)])
+    with pytest.raises(UsageError, match="same seed; got 0 and 1"):
+        over_networks([seeds[0], drawn_by(1, seeds[1])])
     with pytest.raises(UsageError, match="at least one"):
         over_networks([])
 
@@ -149,6 +171,8 @@ def test_a_baseline_is_a_model_of_the_table_or_one_measured_alike():
         other = dataclasses.replace(table(), **one, **facts)
         with pytest.raises(UsageError, match=f"same {next(iter(facts))}"):
             corruption_scores(table(), baseline=other, names=NAMES)
+    with pytest.raises(UsageError, match="same seed; got 1 for 0"):
+        corruption_scores(table(), baseline=drawn_by(1, dataclasses.replace(table(), **one)), names=NAMES)
     with pytest.raises(UsageError, match="must hold one model; got base, net"):
         corruption_scores(table(), baseline=table(), names=NAMES)
 
