@@ -80,7 +80,8 @@ def fit(
         resume: Whether to go on from the state in `out`; False starts afresh and overwrites it.
         regularization: Images of the similarity part; None takes the training images. Ignored without that part.
         objective: A loss of your own instead, called as `Objective` is, with (model, images, labels, generator); only
-            with options that name no part, and hold nothing out (the epoch is chosen by the accuracy of classes).
+            with options that name no part, and hold nothing out (the epoch is chosen by the accuracy of classes). A
+            training in `out` is gone on with if the objective there had the same `repr`.
         progress: Called after each step with (epoch, step, steps of the epoch, loss), all counted from 1.
 
     Returns:
@@ -115,7 +116,7 @@ def fit(
         facts["regularization"] = {"data": pool.name, "images": len(pool)}
     if objective is not None:
         _check_alone(options)
-        facts["objective"] = type(objective).__name__
+        facts["objective"] = repr(objective)
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:

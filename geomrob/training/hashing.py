@@ -121,8 +121,13 @@ class HashingObjective(nn.Module):
 
     def __init__(self, classes: int, bits: int = 64, *, quantisation: float = 1e-4, seed: int = 0) -> None:
         super().__init__()
+        self.settings = f"{classes}, {bits}, quantisation={quantisation}, seed={seed}"
         self.quantisation = quantisation
         self.register_buffer("targets", hash_targets(classes, bits, seed=seed))
+
+    def extra_repr(self) -> str:
+        """Return the settings, by which a training that is gone on with is known to be the same."""
+        return self.settings
 
     def forward(
         self, model: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator | None = None

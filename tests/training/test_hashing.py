@@ -86,7 +86,7 @@ def test_trained_codes_retrieve_their_class():
     model = hash_head(small(), 16)
     before = retrieval_map(model(images[:20]).detach(), labels[:20], model(images[20:]).detach(), labels[20:], top=10)
     samples = Samples(images, labels, ("a", "b", "c"), torch.arange(60), "blobs")
-    options = Options(epochs=40, batch=30, optimizer="adam", max_rate=0.01)
+    options = Options(epochs=15, batch=30, optimizer="adam", max_rate=0.03)
     fit(model, samples, options, objective=HashingObjective(3, 16))
     after = retrieval_map(model(images[:20]).detach(), labels[:20], model(images[20:]).detach(), labels[20:], top=10)
     assert before < 0.99 < after
@@ -107,8 +107,18 @@ def test_parts_of_the_recipe_do_not_go_with_an_objective(options, told):
         fit(hash_head(small(), 16), samples, options, objective=HashingObjective(3, 16))
 
 
+class CrossEntropy(nn.Module):
+    """Another loss."""
+
+    def forward(self, model, images, labels, _generator=None):
+        return nn.functional.cross_entropy(model(images), labels)
+
+
 def test_a_training_is_not_gone_on_with_by_another_objective(tmp_path):
     samples = Samples(torch.zeros(20, 1, 4, 4), torch.arange(20) % 3, ("a", "b", "c"), torch.arange(20), "dark")
     fit(hash_head(small(), 16), samples, Options(epochs=1), objective=HashingObjective(3, 16), out=tmp_path)
-    with pytest.raises(UsageError, match="got another one in"):
-        fit(hash_head(small(), 16), samples, Options(epochs=1), out=tmp_path)
+    for other in (None, HashingObjective(3, 16, quantisation=1.0), HashingObjective(3, 16, seed=1), CrossEntropy()):
+        with pytest.raises(UsageError, match="got another one in"):
+            fit(hash_head(small(), 16), samples, Options(epochs=1), objective=other, out=tmp_path)
+    again = fit(hash_head(small(), 16), samples, Options(epochs=1), objective=HashingObjective(3, 16), out=tmp_path)
+    assert len(again.history) == 1
