@@ -40,8 +40,8 @@ def corruptions(
 
     Writes corruptions.json with corruptions.npz (everything, for geomrob.load), corruptions.csv (each error),
     corruption-table.csv (a row a model, the columns of the papers), corruption-scores.csv, corruptions.png (corruption
-    by severity) and, with a baseline, corruptions-trade-off.png. A distributed set of corrupted images on disk is read
-    where there is one; the tables say so.
+    by severity) and, with a baseline that errs, corruptions-trade-off.png. A distributed set of corrupted images on
+    disk is read where there is one; the tables say so.
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
@@ -152,8 +152,10 @@ def _write(
     files.append(write.write_rows(corruptions_rows.score_rows(found, scores), out / "corruption-scores.csv"))
     kinds = {name: CORRUPTIONS[name].category for name in found.corruptions}
     files.append(write.write_picture(plot_corruptions(found, categories=kinds), picture))
-    if against in found.models and float(found.clean[found.models.index(against)].mean()) > 0:
-        names = corruptions_rows.over(found.corruptions)
+    names = corruptions_rows.over(found.corruptions)
+    if against in found.models and all(
+        bool(errors[found.models.index(against)].any()) for errors in (found.clean, found.mce(names))
+    ):
         drawing = plot_trade_off(found, against, names=names, beta=beta).get_figure(root=True)
         assert drawing is not None
         files.append(write.write_picture(drawing, picture.with_stem(f"{picture.stem}-trade-off")))

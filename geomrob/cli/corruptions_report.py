@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geomrob.cli.console import say, show_table
-from geomrob.cli.corruptions_rows import mean_name, over, rows, score_rows
+from geomrob.cli.corruptions_rows import is_mce, mean_name, over, rows, score_rows
 from geomrob.cli.report import strict
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _errors(found: "CorruptionTable", scores: "Mapping[str, Tensor]", *, accurac
     ]
     names = over(found.corruptions)
     extra = len(found.corruptions) - len(names)
-    whole = len(names) == 15
+    whole = is_mce(names)
     mean = ("mCE" if whole and not accuracy else "mean") + ("*" if mixed else "")
     plural = "" if len(names) == 1 else "s"
     say(

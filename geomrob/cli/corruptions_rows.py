@@ -16,9 +16,16 @@ def over(corruptions: Sequence[str]) -> tuple[str, ...]:
     return BENCHMARK if set(BENCHMARK) <= set(corruptions) else tuple(corruptions)
 
 
+def is_mce(names: Sequence[str]) -> bool:
+    """Return whether these are the 15 of the benchmark, and not 15 or fewer others."""
+    from geomrob.analysis.corruption_groups import BENCHMARK
+
+    return set(names) == set(BENCHMARK)
+
+
 def mean_name(found: "CorruptionTable") -> str:
     """Return how the mean over corruptions is called: mCE is over the 15 of the benchmark alone."""
-    return "mCE" if len(over(found.corruptions)) == 15 else "mean CE"
+    return "mCE" if is_mce(over(found.corruptions)) else "mean CE"
 
 
 def scored(found: "CorruptionTable", baseline: str | None, beta: float | None) -> "dict[str, Tensor]":
