@@ -21,7 +21,8 @@ import argparse
 import json
 import math
 import statistics
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from torch import nn
 import geomrob
 from geomrob.analysis.corruption_groups import BENCHMARK, SPLITS
 from geomrob.analysis.corruptions import corruption_errors
+from geomrob.data.corruptions import corrupt
+from geomrob.data.corruptions.ready_made import Corrupted
 from geomrob.models.preprocess import Preprocess
 
 FIGURES = Path("figures")
@@ -96,6 +99,12 @@ def measure(scale: str, data_dir: Path | None, trained: Path | None, only: list[
     test = test.subset(torch.arange(SCALES[scale]))
     listed = {name: networks(name, trained) for name in only}
     rows: list[dict[str, Any]] = []
+
+    @cache
+    def made(name: str, severity: int) -> Corrupted:
+        images = corrupt(test.images, name, severity, indices=test.indices)
+        return Corrupted(replace(test, images=images), name, severity, "made")
+
     for how in HOWS:
         chosen = {name: nets for name, nets in listed.items() if nets and (how == "none" or name in ADAPTED)}
         for count in sorted({len(nets) for nets in chosen.values()}):
@@ -105,6 +114,7 @@ def measure(scale: str, data_dir: Path | None, trained: Path | None, only: list[
                 test.images,
                 test.labels,
                 adapt=how,
+                ready_made=made,
                 indices=test.indices,
                 progress=partial(print, how, flush=True),
             )
@@ -148,12 +158,16 @@ def shown(page: dict[str, Any]) -> list[str]:
 
 
 def tables(page: dict[str, Any]) -> str:
-    """The tables of the docs: by corruption (as Table 5.1), and adapted (as Table 5.4)."""
-    columns = ("clean", "mean", "noise", "blur", "weather", "digital", *page["corruptions"])
-    lines = ["| accuracy (%) | " + " | ".join(short(name) for name in shown(page)) + " |"]
+    """The tables of the docs: by category (as Table 5.3), by corruption (as Table 5.1), and adapted (as Table 5.4)."""
+    columns = ("clean", "mean", *SPLITS["category"])
+    lines = ["| accuracy (%) | seeds | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for name in shown(page):
+        cells = [cell(accuracies(page, name, column)) for column in columns]
+        lines.append(f"| {short(name)} | {len(accuracies(page, name, 'clean'))} | " + " | ".join(cells) + " |")
+    lines += ["", "| mean accuracy (%) | " + " | ".join(short(name) for name in shown(page)) + " |"]
     lines.append("|---" * (len(shown(page)) + 1) + "|")
-    for column in columns:
-        cells = (cell(accuracies(page, name, column)) for name in shown(page))
+    for column in page["corruptions"]:
+        cells = [f"{summary(accuracies(page, name, column))[0]:.1f}" for name in shown(page)]
         lines.append(f"| {column.replace('_', ' ')} | " + " | ".join(cells) + " |")
     lines += ["", "| accuracy under corruptions (%) | " + " | ".join(HOWS) + " | clean, single |", "|---" * 6 + "|"]
     for name in ADAPTED:
@@ -254,6 +268,10 @@ def main() -> None:
             parser.error(
                 f"--only must go with the scale of {path}, {kept['images']} images; got {given.scale}: change it"
             )
+        there = {*given.only, *(row["model"] for row in kept["rows"])}
+        needed = {first for first, others in FAMILIES.items() if {first, *others} & there} - there
+        if needed:
+            parser.error(f"--only must leave no model without its standard; got no {', '.join(sorted(needed))}: add it")
         page = measure(given.scale, given.data_dir, given.trained, given.only)
         page["rows"] += [row for row in kept["rows"] if row["model"] not in given.only]
         words = (" --data-dir DATA" if given.data_dir else "") + (" --trained trained/zoo" if given.trained else "")
