@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 import geomrob
 from geomrob.analysis.audit import audit
-from geomrob.models.wrong import WRONG
+from geomrob.models.obfuscated import WRONG
 from geomrob.plot.audit import plot_audit
 from geomrob.results import Audit
 

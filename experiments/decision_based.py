@@ -27,11 +27,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
-from geomrob.analysis.score import score
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.boundary import boundary
-from geomrob.interop.foolbox import from_foolbox
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.interop.foolbox_import import from_foolbox
 from geomrob.results import AttackResult, BoundaryResult
+from geomrob.results.accuracy import score
 
 FIGURES = Path("figures")
 NAME = "decision_based"

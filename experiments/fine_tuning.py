@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
-from geomrob.analysis.along import distance_along
+from geomrob.analysis.geometry.directional_distance import distance_along
 from geomrob.data import Samples
 from geomrob.runs import Clock, device_name, versions
 from geomrob.training import Options, accuracy, fit

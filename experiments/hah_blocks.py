@@ -27,10 +27,10 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from geomrob.attacks.noise import noisy
-from geomrob.attacks.pgd import pgd
+from geomrob.attacks.fixed_budget.noise import noisy
+from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.data.entry import Samples
-from geomrob.models.vgg import SMALL, vgg
+from geomrob.models.architectures.vgg import SMALL, vgg
 from geomrob.plot.style import blank, look, tidy
 from geomrob.training import Hebbian, Options, accuracy, fit
 

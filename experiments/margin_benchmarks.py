@@ -21,12 +21,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
-from geomrob.arrays import UsageError
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.calls import block_size, evaluating
-from geomrob.attacks.deepfool import deepfool_search
-from geomrob.attacks.linear import linearise
-from geomrob.attacks.search import Search
+from geomrob.attacks.engine.linearize import linearise
+from geomrob.attacks.engine.search import Search
+from geomrob.attacks.minimal.deepfool import deepfool_search
+from geomrob.errors import UsageError
+from geomrob.inference import block_size, evaluating
 from geomrob.interop.peers import PEERS, run_peer
 from geomrob.spectral.frames import Frame
 

@@ -24,10 +24,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 import geomrob
-from geomrob.analysis.energies import band_energy
-from geomrob.analysis.spectra import perturbation_spectrum
-from geomrob.attacks.boundary import boundary as walk
-from geomrob.attacks.sparsefool import sparsefool
+from geomrob.analysis.spectra.band_energy import band_energy
+from geomrob.analysis.spectra.spectra import perturbation_spectrum
+from geomrob.attacks.decision_based.boundary import boundary as walk
+from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.data.entry import Samples
 from geomrob.results import AttackResult
 from geomrob.spectral.spectra import ring_index

@@ -29,17 +29,16 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
-from geomrob.analysis.corruption_groups import BENCHMARK, SPLITS
-from geomrob.analysis.corruption_scores import mean_and_error
-from geomrob.analysis.retrieval import Retrieval
+from geomrob.analysis.corruptions.retrieval import Retrieval
+from geomrob.analysis.corruptions.scores import BENCHMARK, SPLITS, mean_and_error
 from geomrob.data import Samples
-from geomrob.data.corruptions.ready_made import find_corrupted, load_corrupted
+from geomrob.data.corruptions.precomputed import find_corrupted, load_corrupted
 from geomrob.models import build
 from geomrob.plot.style import blank, figure_headline, look, tidy
 from geomrob.results import CorruptionTable
 from geomrob.runs import versions
 from geomrob.training import fit, read_recipe
-from geomrob.training.hashing import HashingObjective, hash_head
+from geomrob.training.losses.csq import HashingObjective, hash_head
 
 FIGURES = Path("figures")
 NAME = "retrieval"

@@ -26,9 +26,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
-from geomrob.arrays import UsageError
-from geomrob.attacks.sparse_box import to_hyperplane
-from geomrob.attacks.sparsefool import BLOCK, sparsefool
+from geomrob.attacks.engine.sparse_projection import to_hyperplane
+from geomrob.attacks.minimal.sparsefool import BLOCK, sparsefool
+from geomrob.errors import UsageError
 from geomrob.interop.peers import SPARSE_PEERS, Counted, run_peer
 
 ROOT = Path(__file__).parents[1]

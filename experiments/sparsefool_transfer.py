@@ -26,7 +26,7 @@ import torch
 from matplotlib.figure import Figure
 
 import geomrob
-from geomrob.attacks.eight_bit import fools
+from geomrob.attacks.quantization import fools
 from geomrob.plot.style import look, tidy
 
 MODELS = ("fmnist-lenet", "fmnist-resnet8")

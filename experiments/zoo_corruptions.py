@@ -31,11 +31,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from geomrob.analysis.corruption_groups import BENCHMARK, SPLITS
-from geomrob.analysis.corruptions import corruption_errors
+from geomrob.analysis.corruptions.errors import corruption_errors
+from geomrob.analysis.corruptions.scores import BENCHMARK, SPLITS
 from geomrob.data.corruptions import corrupt
-from geomrob.data.corruptions.ready_made import Corrupted
-from geomrob.models.preprocess import Preprocess
+from geomrob.data.corruptions.precomputed import Corrupted
+from geomrob.models.layers.preprocess import Preprocess
 
 FIGURES = Path("figures")
 NAME = "zoo_corruptions"

@@ -26,11 +26,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from geomrob.analysis.norms import SEARCHES, minimum_norms
-from geomrob.attacks.noise import noisy
-from geomrob.attacks.pgd import pgd
+from geomrob.analysis.minimum_norms import SEARCHES, minimum_norms
+from geomrob.attacks.fixed_budget.noise import noisy
+from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.data.entry import Samples
-from geomrob.interop.foolbox import from_foolbox
+from geomrob.interop.foolbox_import import from_foolbox
 from geomrob.training import accuracy
 
 FIGURES = Path("figures")

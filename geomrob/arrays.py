@@ -4,14 +4,15 @@ Everything else in geomrob is written in these words. Images are float tensors (
 normalisation (a model normalises inside), labels are int64 (N,), logits are float (N, K).
 """
 
-import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from geomrob.errors import UsageError
 
 Images: TypeAlias = Float[Tensor, "n c h w"]
 Labels: TypeAlias = Int64[Tensor, " n"]
@@ -19,23 +20,6 @@ Logits: TypeAlias = Float[Tensor, "n k"]
 Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
-
-
-class UsageError(ValueError):
-    """A misuse by the caller, told in one sentence: the argument, what was expected, what came, what to do."""
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that no table holds, with the nearest names that one does.
-
-    Example:
-        >>> str(unknown("basis", "dtc", ["dct", "haar"]))
-        "basis must be one of dct, haar; got 'dtc': did you mean dct?"
-    """
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else "choose one of those"
-    return UsageError(f"{kind} must be one of {', '.join(names)}; got {name!r}: {hint}")
 
 
 def norms(perturbations: Float[Tensor, "n *shape"], p: float = 2) -> Distances:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from geomrob import __version__
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.files import pack, unpack, write_atomic
 from geomrob.results import Provenance
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.files import pack, unpack, write_atomic
 
 

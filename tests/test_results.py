@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.results import (
     RESULTS,
     Acceptance,

@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.runs import Clock, Run, device_name, versions, writable
 
 SETTINGS = {"model": "fmnist-lenet", "seed": 0, "bands": ["0-7", "1-8"]}

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.calls import evaluating
+from geomrob.errors import UsageError
+from geomrob.inference import evaluating
 
 
 def embedding_distance(
@@ -62,8 +62,8 @@ def features(model: nn.Module, layer: str | None = None) -> Callable[[Tensor], T
         UsageError: No such layer; or, when the function is called, one that the model does not call.
 
     Example:
-        >>> from geomrob.models import load
-        >>> features(load("fmnist-lenet"))(torch.zeros(2, 1, 28, 28)).shape
+        >>> from geomrob.models import load_model
+        >>> features(load_model("fmnist-lenet"))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 84])
     """
     modules = dict(model.named_modules())

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, UsageError, check_images
-from geomrob.attacks.eight_bit import fools
+from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.attacks.quantization import fools
+from geomrob.errors import UsageError
 from geomrob.results import AttackResult
 
 PIECE = 1024

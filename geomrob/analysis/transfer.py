@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from geomrob.arrays import Images, Labels, Logits, Model, UsageError, check_images, unknown
-from geomrob.attacks.attack import checked_classes, clean_logits
-from geomrob.attacks.calls import MEMORY, block_size, evaluating, out_of_memory, scores
-from geomrob.attacks.eight_bit import fools
-from geomrob.attacks.sparsefool import sparsefool
+from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.attacks.engine.run import checked_classes, clean_logits
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.quantization import fools
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import MEMORY, block_size, evaluating, out_of_memory, scores
 from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 

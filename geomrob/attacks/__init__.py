@@ -6,12 +6,31 @@ To add one: write `attacks/NAME.py` (a search over pairs and its shell) and add 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from geomrob.attacks.ddn import ddn, ddn_search
-from geomrob.attacks.deepfool import deepfool, deepfool_search
-from geomrob.attacks.search import Found
-from geomrob.attacks.superdeepfool import superdeepfool, superdeepfool_search
-from geomrob.attacks.tight import tight, tight_search
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.engine.search import Found
+from geomrob.attacks.fixed_budget.fgsm import fgsm
+from geomrob.attacks.fixed_budget.noise import noise
+from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.minimal.ddn import ddn, ddn_search
+from geomrob.attacks.minimal.deepfool import deepfool, deepfool_search
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.minimal.superdeepfool import superdeepfool, superdeepfool_search
+from geomrob.attacks.minimal.tight import tight, tight_search
 from geomrob.results import AttackResult
+
+__all__ = [
+    "ATTACKS",
+    "AttackEntry",
+    "boundary",
+    "ddn",
+    "deepfool",
+    "fgsm",
+    "noise",
+    "pgd",
+    "sparsefool",
+    "superdeepfool",
+    "tight",
+]
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _misuse(error)
     except ValueError as error:
         # The class is imported here because its module loads torch, which --help must not wait for.
-        from geomrob.arrays import UsageError
+        from geomrob.errors import UsageError
 
         if not isinstance(error, UsageError):
             raise

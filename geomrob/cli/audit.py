@@ -110,7 +110,7 @@ def _write(audits: "list[Audit]", out: Path, picture: Path) -> list[Path]:
 
 def _check_queries(queries: int) -> None:
     """Refuse a budget in which the decision-based attack cannot begin."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if queries != 0 and queries < LEAST:
         raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")

@@ -8,9 +8,9 @@ from geomrob.cli import load, write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from geomrob.analysis.augmentation_grid import Strip
     from geomrob.data.entry import Samples
     from geomrob.training import Augment
-    from geomrob.training.strips import Strip
 
 Shown: TypeAlias = Literal[
     "spectral", "spatial", "color", "prime", "augmix", "autoaugment", "randaugment", "trivialaugment"
@@ -65,10 +65,10 @@ def augment(
         json: Print one JSON object and nothing else.
     """
     load.libraries()
-    from geomrob.data import load as load_data
+    from geomrob.analysis.augmentation_grid import strip
+    from geomrob.augment.registry import Augment
+    from geomrob.data import load_data
     from geomrob.runs import writable
-    from geomrob.training.augmentation import Augment
-    from geomrob.training.strips import strip
 
     methods = [name for name in show if name not in PRIMITIVES]
     _check(methods, copies, samples)
@@ -98,7 +98,7 @@ ROWS = 5
 
 def _check(methods: list[str], copies: int, samples: int) -> None:
     """Refuse what could only fail after the work."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if copies and not methods:
         raise UsageError("copies must go with a method; got primitives alone: add --show prime")
@@ -108,7 +108,7 @@ def _check(methods: list[str], copies: int, samples: int) -> None:
 
 def _of_strip(found: "Strip") -> "Figure":
     """Return the picture of a primitive."""
-    from geomrob.plot.augment import plot_augment
+    from geomrob.plot.augmentation_grid import plot_augment
 
     strength = [f"$\\sigma$ = {value:g}" for value in found.strength]
     reading = (
@@ -130,8 +130,8 @@ def _of_draws(drawn: "Samples", how: "Augment", count: int, seed: int) -> "Figur
     """Return the picture of a method."""
     import torch
 
-    from geomrob.plot.augment import plot_augment
-    from geomrob.training.strips import draws
+    from geomrob.analysis.augmentation_grid import draws
+    from geomrob.plot.augmentation_grid import plot_augment
 
     shown = drawn.subset(torch.arange(min(ROWS, len(drawn))))
     rows = [draws(image, how, count, seed=seed + place) for place, image in enumerate(shown.images)]
@@ -147,7 +147,7 @@ def _of_draws(drawn: "Samples", how: "Augment", count: int, seed: int) -> "Figur
 
 def _copies(drawn: "Samples", how: "Augment", copies: int, seed: int, out: Path) -> Path:
     """Return the file of a set that was augmented beforehand."""
-    from geomrob.training.augmentation import enlarged, write_samples
+    from geomrob.augment.registry import enlarged, write_samples
 
     return write_samples(enlarged(drawn, copies, how, seed=seed), out / "augmented.npz")
 

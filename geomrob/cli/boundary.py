@@ -108,9 +108,9 @@ def steps_within(method: str, budget: int) -> int:
 
 def _attack(method: str, budget: int, repeats: int, memory: int | None) -> "Callable[..., AttackResult]":
     """Return the attack as a function of model, images, their positions and a seed, refusing what it cannot do."""
-    from geomrob.arrays import UsageError
-    from geomrob.attacks.boundary import boundary as walk
-    from geomrob.interop.foolbox import from_foolbox
+    from geomrob.attacks.decision_based.boundary import boundary as walk
+    from geomrob.errors import UsageError
+    from geomrob.interop.foolbox_import import from_foolbox
 
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
@@ -149,7 +149,7 @@ def _repeated(
 def _write(walks: "Walks", out: Path, picture: Path) -> list[Path]:
     """Return the files that now hold the results, their table and, where something was found, the picture."""
     from geomrob.files import write_atomic
-    from geomrob.plot.boundary import plot_boundary
+    from geomrob.plot.decision_based import plot_boundary
     from geomrob.plot.style import blank
     from geomrob.results import save
 

@@ -109,8 +109,8 @@ def _row(walks: Walks, name: str, group: "Sequence[AttackResult]") -> dict[str, 
     """Return the numbers of one model."""
     import torch
 
-    from geomrob.analysis.score import score
     from geomrob.results import BoundaryResult, Status
+    from geomrob.results.accuracy import score
 
     distances = torch.cat([one.distances().double().cpu() for one in group])
     spent = torch.cat([one.forwards for one in group]).double()

@@ -67,7 +67,7 @@ def resolve_device(name: str) -> "torch.device":
     """
     import torch
 
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -86,7 +86,7 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
     Raises:
         UsageError: No thread, no memory.
     """
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
@@ -102,7 +102,7 @@ def set_threads(threads: int | None, model: "nn.Module", images: "torch.Tensor")
     """
     import torch
 
-    from geomrob.attacks.calls import CPU_BLOCK, block_size, evaluating
+    from geomrob.inference import CPU_BLOCK, block_size, evaluating
 
     every = _threads_at_start()
     if threads is None:

@@ -49,7 +49,7 @@ def corrupt(
         json: Print one JSON object and nothing else.
     """
     load.libraries()
-    from geomrob.data.corruptions.write import write_corrupted
+    from geomrob.data.corruptions.generate import write_corrupted
 
     names = load.corruptions(corruptions)
     image = _shown(data, data_dir, seed, show)
@@ -66,7 +66,7 @@ def _shown(data: str, data_dir: Path | None, seed: int, show: int) -> "Samples":
     """Return the image of the sheet: as many are drawn as it takes, because a folder may hold more than memory."""
     import torch
 
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if show < 0:
         raise UsageError(f"show must be at least 0; got {show}: count the images from 0 on")

@@ -68,7 +68,7 @@ def corruptions(
         json: Print one JSON object and nothing else.
     """
     load.libraries()
-    from geomrob.analysis.corruptions import corruption_errors
+    from geomrob.analysis.corruptions.errors import corruption_errors
     from geomrob.runs import writable
 
     names, levels = load.corruptions(corruptions), tuple(sorted(set(severities)))
@@ -97,8 +97,8 @@ def _baseline(
     named: str | None, beta: float | None, models: tuple[str, ...], names: tuple[str, ...], levels: tuple[int, ...]
 ) -> str | None:
     """Return the baseline, refusing before the work one that is none or does not fit."""
-    from geomrob.analysis.corruption_scores import alexnet_errors, checked_beta
-    from geomrob.arrays import UsageError, unknown
+    from geomrob.analysis.corruptions.scores import alexnet_errors, checked_beta
+    from geomrob.errors import UsageError, unknown
 
     if beta is not None:
         checked_beta(beta)
@@ -122,8 +122,8 @@ def _networks(names: tuple[str, ...], weights: tuple[Path, ...], place: Any) -> 
 
 def _ready_made(data: str, data_dir: Path | None, drawn: "Samples", seed: int, against: str | None) -> Any:
     """Return what reads a corrupted set on disk, None where there is none; refuse AlexNet where it is no ImageNet-C."""
-    from geomrob.analysis.corruption_scores import check_imagenet
-    from geomrob.data.corruptions.ready_made import find_corrupted, load_corrupted, mark_of
+    from geomrob.analysis.corruptions.scores import check_imagenet
+    from geomrob.data.corruptions.precomputed import find_corrupted, load_corrupted, mark_of
 
     root = find_corrupted(data, data_dir=data_dir)
     if against == "alexnet":

@@ -151,7 +151,7 @@ def _group(score: str) -> str:
 
 def _cell(values: "Tensor", *, percent: bool = False, accuracy: bool = False, spread: bool = True) -> str:
     """Return mean and, of several networks, standard error of a score."""
-    from geomrob.analysis.corruption_scores import mean_and_error
+    from geomrob.analysis.corruptions.scores import mean_and_error
 
     mean, error = (float(value) for value in mean_and_error(1 - values if accuracy else values))
     digits, unit = (1, 100) if percent else (3, 1)

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 def over(corruptions: Sequence[str]) -> tuple[str, ...]:
     """Return the corruptions that scores are means over: the 15 of the benchmark if all are there, else all."""
-    from geomrob.analysis.corruption_groups import BENCHMARK
+    from geomrob.analysis.corruptions.scores import BENCHMARK
 
     return BENCHMARK if set(BENCHMARK) <= set(corruptions) else tuple(corruptions)
 
 
 def is_mce(names: Sequence[str]) -> bool:
     """Return whether these are the 15 of the benchmark, and not 15 or fewer others."""
-    from geomrob.analysis.corruption_groups import BENCHMARK
+    from geomrob.analysis.corruptions.scores import BENCHMARK
 
     return set(names) == set(BENCHMARK)
 
@@ -30,7 +30,7 @@ def mean_name(found: "CorruptionTable") -> str:
 
 def scored(found: "CorruptionTable", baseline: str | None, beta: float | None) -> "dict[str, Tensor]":
     """Return every score of each network."""
-    from geomrob.analysis.corruption_summary import corruption_scores
+    from geomrob.analysis.corruptions.summary import corruption_scores
 
     return corruption_scores(found, baseline=baseline, beta=beta, names=over(found.corruptions))
 
@@ -79,7 +79,7 @@ def table_rows(found: "CorruptionTable", scores: "Mapping[str, Tensor]") -> list
 
 def score_rows(found: "CorruptionTable", scores: "Mapping[str, Tensor]") -> list[dict[str, Any]]:
     """Return one row a model and score: mean and standard error over its networks, and the source of the images."""
-    from geomrob.analysis.corruption_scores import mean_and_error
+    from geomrob.analysis.corruptions.scores import mean_and_error
 
     mean_of_all = mean_name(found)
     table: list[dict[str, Any]] = []

@@ -79,7 +79,7 @@ def curve(
         json: Print one JSON object and nothing else.
     """
     load.libraries()
-    from geomrob.analysis.curves import strength_curve
+    from geomrob.analysis.strength_curve import strength_curve
     from geomrob.runs import writable
 
     how: dict[str, Any] = {"attack": attack, "strengths": _numbers(strengths, attack), "memory": memory}
@@ -105,7 +105,7 @@ def curve(
 
 def _numbers(words: str | None, attack: str) -> Sequence[float]:
     """Return the strengths that were written with commas between, or those of the attack."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if words is None:
         return STRENGTHS[attack]
@@ -120,8 +120,8 @@ def _numbers(words: str | None, attack: str) -> Sequence[float]:
 
 def _options(attack: str, source: str | None, steps: int | None, repeats: int | None) -> dict[str, Any]:
     """Return the options of the attack, refusing before anything is loaded what it does not have."""
-    from geomrob.analysis.curves import CURVES
-    from geomrob.arrays import UsageError
+    from geomrob.analysis.strength_curve import CURVES
+    from geomrob.errors import UsageError
 
     if CURVES[attack].source != (source is not None):
         told, what = (f"{source} with {attack}", "leave it out") if source else ("none", "name a model")
@@ -135,7 +135,7 @@ def _options(attack: str, source: str | None, steps: int | None, repeats: int | 
 
 def _check_baseline(baseline: str | None, model: Sequence[str], minimum: float | None) -> None:
     """Refuse a baseline that is not measured, or has nothing to be compared with."""
-    from geomrob.arrays import UsageError, unknown
+    from geomrob.errors import UsageError, unknown
 
     if minimum is not None and baseline is None:
         raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
@@ -162,8 +162,8 @@ def _crafted_on(
 
 def _plane(found: "StrengthCurve", baseline: str, minimum: float | None) -> "Acceptance":
     """Return where the models stand against the baseline."""
-    from geomrob.analysis.plane import acceptance
-    from geomrob.arrays import UsageError
+    from geomrob.analysis.strength_curve import acceptance
+    from geomrob.errors import UsageError
 
     if not float(found.mean[found.models.index(baseline), 0]) > 0:
         raise UsageError(f"baseline must be right on some clean image; got {baseline}, never right: choose another")
@@ -172,7 +172,7 @@ def _plane(found: "StrengthCurve", baseline: str, minimum: float | None) -> "Acc
 
 def _write(found: "StrengthCurve", plane: "Acceptance | None", out: Path, picture: Path) -> list[Path]:
     """Return the files that now hold the curves, and the plane."""
-    from geomrob.plot.curves import plot_acceptance, plot_strength
+    from geomrob.plot.strength_curve import plot_acceptance, plot_strength
     from geomrob.plot.style import blank
     from geomrob.results import save
 

@@ -57,7 +57,7 @@ def geometry(
         json: Print one JSON object and nothing else.
     """
     load.libraries()
-    from geomrob.analysis.geometry import geometry as measure
+    from geomrob.analysis.geometry.geometry import geometry as measure
     from geomrob.runs import writable
 
     how: dict[str, Any] = {"method": method, "step": step, "attack": attack, "directions": directions}

@@ -40,7 +40,7 @@ def kernels(
     load.libraries()
     import torch
 
-    from geomrob.analysis.kernels import filter_banks
+    from geomrob.analysis.spectra.filter_banks import filter_banks
     from geomrob.runs import writable
 
     writable(out)
@@ -54,7 +54,7 @@ def kernels(
 
 def _write(banks: "list[FilterBank]", out: Path, picture: Path) -> list[Path]:
     """Return the files that now hold the banks, their table and their pictures."""
-    from geomrob.plot.kernels import plot_inhibition, plot_kernels
+    from geomrob.plot.filter_banks import plot_inhibition, plot_kernels
     from geomrob.plot.spectra import plot_radial
     from geomrob.plot.style import blank
     from geomrob.results import save

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from geomrob.arrays import UsageError
     from geomrob.data.entry import Samples
+    from geomrob.errors import UsageError
 
 
 def libraries() -> None:
@@ -29,12 +29,12 @@ def networks(names: Sequence[str], weights: Path | None, device: "torch.device")
     Raises:
         UsageError: One cannot be loaded, or there are weights and several models.
     """
-    from geomrob.arrays import UsageError
-    from geomrob.models import load
+    from geomrob.errors import UsageError
+    from geomrob.models import load_model
 
     if weights is not None and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
-    return {name: load(name, weights=weights, device=device) for name in names}
+    return {name: load_model(name, weights=weights, device=device) for name in names}
 
 
 def images(data: str, data_dir: Path | None, samples: int, seed: int, transform: str | None = None) -> "Samples":
@@ -43,9 +43,9 @@ def images(data: str, data_dir: Path | None, samples: int, seed: int, transform:
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
-    from geomrob.data import load
+    from geomrob.data import load_data
 
-    drawn = load(data, data_dir=data_dir, samples=samples, seed=seed, transform=transform)
+    drawn = load_data(data, data_dir=data_dir, samples=samples, seed=seed, transform=transform)
     if drawn.skipped:
         sys.stderr.write(f"note: left out {len(drawn.skipped)} files of {data}; the first: {drawn.skipped[0]}\n")
     return drawn
@@ -57,8 +57,8 @@ def corruptions(chosen: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         UsageError: A name that is none.
     """
-    from geomrob.arrays import unknown
     from geomrob.data.corruptions import CORRUPTIONS
+    from geomrob.errors import unknown
 
     groups = {"all": set(CORRUPTIONS), "benchmark": {name for name, one in CORRUPTIONS.items() if one.benchmark}}
     wanted: set[str] = set()
@@ -87,8 +87,8 @@ def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.d
     """
     import torch
 
-    from geomrob.arrays import UsageError
-    from geomrob.attacks.calls import evaluating, scores
+    from geomrob.errors import UsageError
+    from geomrob.inference import evaluating, scores
     from geomrob.models import MODELS
 
     image = drawn.images[:1].to(device)
@@ -114,7 +114,7 @@ def trained_for(drawn: "Samples") -> tuple[str, ...]:
 
 def _misfit(name: str, drawn: "Samples", reason: str = "") -> "UsageError":
     """Return the error that says that the images are not for the model."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
     from geomrob.models import MODELS
 
     told = "x".join(map(str, drawn.images.shape[1:]))

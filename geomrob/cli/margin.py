@@ -111,7 +111,8 @@ def margin(
 
 def _check(method: str, budget: int | None, norm: float) -> None:
     """Refuse options that the method does not have, before anything is loaded or written."""
-    from geomrob.arrays import UsageError, check_norm
+    from geomrob.arrays import check_norm
+    from geomrob.errors import UsageError
 
     check_norm(norm)
     if budget is not None and method != "tight":
@@ -125,7 +126,7 @@ def _examples(
     import torch
 
     from geomrob.attacks import ATTACKS
-    from geomrob.plot.examples import plot_band_examples
+    from geomrob.plot.band_examples import plot_band_examples
 
     images = drawn.images[:EXAMPLES].to(device)
     chosen = [subspaces[i] for i in sorted({0, len(subspaces) // 2, len(subspaces) - 1})]
@@ -149,7 +150,7 @@ def _told(band: "Subspace") -> str:
 
 def _basis(name: str, drawn: "Samples", data_dir: Path | None, seed: int) -> "Basis":
     """Return the basis of that name, or the one in that file; `pca` is fitted on all images of the data set."""
-    from geomrob.data import load as load_data
+    from geomrob.data import load_data
     from geomrob.spectral.bases import BASES, basis
 
     shape = drawn.images.shape[-2:]

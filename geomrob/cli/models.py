@@ -48,7 +48,7 @@ def _sets(entry: "ModelEntry") -> set[str]:
 
 def _check_found(data: str | None, rows: "dict[str, ModelEntry]") -> None:
     """Refuse a data set that no model is for."""
-    from geomrob.arrays import unknown
+    from geomrob.errors import unknown
     from geomrob.models import MODELS
 
     if not rows:

@@ -42,7 +42,7 @@ def write_galleries(found: "Sequence[Sparsity]", path: Path) -> list[Path]:
 
     Where none was, the picture of an earlier run is removed: it would say something else than the table.
     """
-    from geomrob.plot.gallery import plot_gallery
+    from geomrob.plot.sparse_gallery import plot_gallery
 
     files: list[Path] = []
     for one, end in zip(found, _endings(found), strict=True):

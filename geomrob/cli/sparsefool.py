@@ -108,7 +108,7 @@ def _options(lam: float, radius: float | None, steps: int, prune: bool, budget: 
 
 def _check(radius: float | None, prune: bool, budget: int | None, seed: int) -> None:
     """Refuse what the library would refuse in other units or not at all, before anything is loaded or written."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if radius is not None and not radius > 0:
         raise UsageError(f"radius must be above 0 levels of 1/255; got {radius:g}: leave --radius out for no limit")
@@ -124,9 +124,9 @@ def _aimed(
     """Return the images that are not seen as the target yet, and the target of each; all and None without one."""
     import torch
 
-    from geomrob.arrays import UsageError
-    from geomrob.attacks.attack import clean_logits
-    from geomrob.attacks.calls import block_size, evaluating
+    from geomrob.attacks.engine.run import clean_logits
+    from geomrob.errors import UsageError
+    from geomrob.inference import block_size, evaluating
 
     if target is None:
         return drawn, None
@@ -145,7 +145,7 @@ def _aimed(
 
 def _class_number(target: str, classes: tuple[str, ...], count: int) -> int:
     """Return the class of that number or name."""
-    from geomrob.arrays import UsageError, unknown
+    from geomrob.errors import UsageError, unknown
 
     if target in classes:
         number = classes.index(target)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from geomrob.results import AttackResult, BandEnergy, HeatMap, Spectrum
 
 ATTACKS = {
-    "deepfool": "geomrob.attacks.deepfool:deepfool",
-    "superdeepfool": "geomrob.attacks.superdeepfool:superdeepfool",
-    "ddn": "geomrob.attacks.ddn:ddn",
-    "tight": "geomrob.attacks.tight:tight",
-    "sparsefool": "geomrob.attacks.sparsefool:sparsefool",
-    "boundary": "geomrob.attacks.boundary:boundary",
+    "deepfool": "geomrob.attacks.minimal.deepfool:deepfool",
+    "superdeepfool": "geomrob.attacks.minimal.superdeepfool:superdeepfool",
+    "ddn": "geomrob.attacks.minimal.ddn:ddn",
+    "tight": "geomrob.attacks.minimal.tight:tight",
+    "sparsefool": "geomrob.attacks.minimal.sparsefool:sparsefool",
+    "boundary": "geomrob.attacks.decision_based.boundary:boundary",
 }
 
 
@@ -148,8 +148,8 @@ def _perturbations(
     task: Task, attack: str, blocks: dict[str, int | None], how: dict[str, Any]
 ) -> "tuple[list[Spectrum], list[BandEnergy]]":
     """Return the spectrum and the energy by band of an attack's perturbations, for each model."""
-    from geomrob.analysis.energies import band_energy
-    from geomrob.analysis.spectra import perturbation_spectrum
+    from geomrob.analysis.spectra.band_energy import band_energy
+    from geomrob.analysis.spectra.spectra import perturbation_spectrum
     from geomrob.spectral.bases import basis
     from geomrob.spectral.spectra import transform
     from geomrob.spectral.subspaces import bands
@@ -181,7 +181,7 @@ def _attack(task: Task, attack: str, network: "nn.Module", drawn: "Samples") -> 
 
 def _heat_maps(task: Task, epsilon: float) -> "list[HeatMap]":
     """Return the heat map of each model."""
-    from geomrob.analysis.heat_maps import heat_map
+    from geomrob.analysis.spectra.fourier_heat_map import heat_map
 
     networks, drawn = task.load()
     images = drawn.images.to(task.device)
@@ -197,8 +197,8 @@ def _heat_maps(task: Task, epsilon: float) -> "list[HeatMap]":
 
 def _kernels(task: Task, alpha: tuple[float, ...], box: int, how: dict[str, Any]) -> "list[Spectrum]":
     """Return the spectrum of the first convolution of each model, and of the push-pull kernels made of it."""
-    from geomrob.analysis.spectra import kernel_spectrum
-    from geomrob.arrays import UsageError
+    from geomrob.analysis.spectra.spectra import kernel_spectrum
+    from geomrob.errors import UsageError
 
     if box and not alpha:
         raise UsageError(f"box must go with --alpha; got {box} without: it averages the pull")
@@ -214,7 +214,7 @@ def first_filters(name: str, network: "nn.Module") -> "torch.Tensor":
     """Return the filters (F, C, k, k) of the first convolution of a model, in the order of its modules."""
     from torch import nn
 
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -224,14 +224,14 @@ def first_filters(name: str, network: "nn.Module") -> "torch.Tensor":
 
 def _images(task: Task, corruption: str, strength: float, how: dict[str, Any]) -> "list[Spectrum]":
     """Return the spectrum of the images, or of what a corruption changes in them."""
-    from geomrob.analysis.spectra import corruption_spectrum, image_spectrum
+    from geomrob.analysis.spectra.spectra import corruption_spectrum, image_spectrum
 
     if task.of == "corruption" and Path(corruption).suffix == ".npz":
         return [_pair(task, Path(corruption), how)]
     drawn = task.images()
     if task.of == "images":
         return [image_spectrum(drawn.images, name=drawn.name, data=drawn.name, **how)]
-    from geomrob.attacks.noise import noisy
+    from geomrob.attacks.fixed_budget.noise import noisy
 
     changed = noisy(drawn.images, kind=corruption, epsilon=strength, seed=task.seed, indices=drawn.indices)
     return [corruption_spectrum(drawn.images, changed, name=f"{corruption} {strength:g}", data=drawn.name, **how)]
@@ -239,9 +239,9 @@ def _images(task: Task, corruption: str, strength: float, how: dict[str, Any]) -
 
 def _pair(task: Task, corrupted: Path, how: dict[str, Any]) -> "Spectrum":
     """Return the spectrum of the difference between two files of images in the same order; the draw is the same."""
-    from geomrob.analysis.spectra import corruption_spectrum
-    from geomrob.arrays import UsageError
-    from geomrob.data import load as load_data
+    from geomrob.analysis.spectra.spectra import corruption_spectrum
+    from geomrob.data import load_data
+    from geomrob.errors import UsageError
 
     if Path(task.data).suffix != ".npz":
         raise UsageError(f"data must be the .npz file of the originals; got {task.data}: {corrupted} is paired with it")

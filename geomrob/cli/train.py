@@ -34,7 +34,7 @@ def train(
     folder = out or Path("trained") / Path(recipe).stem
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     count, edit = plan.samples or None, plan.transform or None
-    images = data.load(plan.data, split=plan.split, data_dir=data_dir, samples=count, seed=seed, transform=edit)
+    images = data.load_data(plan.data, split=plan.split, data_dir=data_dir, samples=count, seed=seed, transform=edit)
     model = models.move(models.build(plan.model, seed=seed), place)
     pool = training.regularization_images(plan, images, data_dir)
     fitted = training.fit(

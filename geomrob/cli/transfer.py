@@ -86,7 +86,8 @@ def transfer(
 
 def _options(attack: str, epsilon: float | None, norm: float | None) -> tuple[dict[str, Any], str]:
     """Return the options of the attack and how it is called with them, refusing those that it does not have."""
-    from geomrob.arrays import UsageError, check_norm
+    from geomrob.arrays import check_norm
+    from geomrob.errors import UsageError
 
     if epsilon is not None and attack not in ("pgd", "fgsm"):
         raise UsageError(f"epsilon must go with pgd or fgsm; got {attack}: it looks for the smallest change")
@@ -109,7 +110,7 @@ def _options(attack: str, epsilon: float | None, norm: float | None) -> tuple[di
 
 def _check_several(names: tuple[str, ...]) -> None:
     """Refuse one model alone."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     if len(names) and len(set(names)) < 2:
         raise UsageError(f"model must be given for two models at least; got {names[0]} alone: add another --model")
@@ -117,7 +118,7 @@ def _check_several(names: tuple[str, ...]) -> None:
 
 def _fitting(drawn: "Samples") -> tuple[str, ...]:
     """Return the models of the table for the data set, refusing fewer than two."""
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
 
     names = load.trained_for(drawn)[:2]
     if len(names) < 2:
@@ -129,7 +130,7 @@ def _fitting(drawn: "Samples") -> tuple[str, ...]:
 def _call(attack: str, options: dict[str, Any]) -> "Callable[..., AttackResult]":
     """Return the attack of that name with those of the options that it takes."""
     from geomrob.attacks import ATTACKS
-    from geomrob.interop.to_foolbox import OURS
+    from geomrob.interop.foolbox_export import OURS
 
     call = ATTACKS[attack].attack if attack in ATTACKS else OURS[attack].attack
     taken = inspect.signature(call).parameters

@@ -26,7 +26,7 @@ def check_picture(path: Path, *, option: str = "figure") -> Path:
     Raises:
         UsageError: An ending that is no picture's, or a folder that cannot be written to.
     """
-    from geomrob.arrays import UsageError
+    from geomrob.errors import UsageError
     from geomrob.runs import writable
 
     if path.suffix.lower() not in PICTURES:

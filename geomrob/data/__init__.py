@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from geomrob.arrays import UsageError, unknown
 from geomrob.data import cifar, embedded, folder, idx, synthetic
 from geomrob.data.entry import DatasetEntry, Samples, check_labels, edited, order, to_images
+from geomrob.errors import UsageError, unknown
 
-__all__ = ["DATASETS", "DatasetEntry", "Samples", "load"]
+__all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
 
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 DIGITS = tuple("0123456789")
@@ -85,7 +85,7 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 
-def load(
+def load_data(
     name: str | Path,
     *,
     split: str = "test",
@@ -104,8 +104,9 @@ def load(
             layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
         samples: How many images to draw without replacement, at least 1; None takes all in source order.
         seed: Of that draw, which is the same on every machine.
-        transform: An edit of the images, such as `lowpass:16` or `flip` (`geomrob.spectral.edits.transform`). Edited
-            images may leave [0, 1]; the name of the samples tells the edit.
+        transform: An edit of the images, such as `lowpass:16` or `flip`
+            (`geomrob.spectral.frequency_filters.transform`). Edited images may leave [0, 1]; the name of the samples
+            tells the edit.
 
     Returns:
         The samples. Files of a folder that cannot be read are left out and named in `skipped`.
@@ -115,7 +116,7 @@ def load(
             unknown edit.
 
     Example:
-        >>> clothes = load("fashion-mnist-1k", samples=20)
+        >>> clothes = load_data("fashion-mnist-1k", samples=20)
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geomrob.arrays import UsageError
 from geomrob.data.entry import Arrays
+from geomrob.errors import UsageError
 
 CLASSES10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NAMES100 = """

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geomrob.arrays import UsageError
 from geomrob.data.entry import Arrays
+from geomrob.errors import UsageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 NAME = "fashion-mnist-1k"

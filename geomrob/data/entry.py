@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, UsageError
-from geomrob.spectral.edits import transform
+from geomrob.arrays import Images, Labels
+from geomrob.errors import UsageError
+from geomrob.spectral.frequency_filters import transform
 
 Arrays: TypeAlias = tuple[NDArray[np.generic], NDArray[np.int64], NDArray[np.int64]]
 Reader: TypeAlias = Callable[[Path, str], Arrays]
@@ -97,7 +98,7 @@ def edited(samples: Samples, name: str) -> Samples:
     The edit is computed in float64, a few images at a time, and rounded once.
 
     Raises:
-        UsageError: No such edit (`geomrob.spectral.edits.transform`), or one that does not fit the images.
+        UsageError: No such edit (`geomrob.spectral.frequency_filters.transform`), or one that does not fit the images.
 
     Example:
         >>> one = Samples(torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), ("a",), torch.arange(1), "mine")

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from geomrob.arrays import UsageError
 from geomrob.data.entry import Samples, check_labels, order, to_images
+from geomrob.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLITS = {"test": ("test", "val", "validation"), "train": ("train", "training")}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geomrob.arrays import UsageError
 from geomrob.data.entry import Arrays
+from geomrob.errors import UsageError
 
 PREFIX = {"train": "train", "test": "t10k"}
 

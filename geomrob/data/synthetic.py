@@ -14,10 +14,10 @@ from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.arrays import UsageError
 from geomrob.data.entry import Arrays, Samples
+from geomrob.errors import UsageError
 from geomrob.spectral.bases import Basis, from_matrix
-from geomrob.spectral.matrices import random_matrix
+from geomrob.spectral.bases_dense import random_matrix
 
 CLASSES = ("-1", "+1")
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from geomrob.arrays import Images, Labels, UsageError, check_images, norms
-from geomrob.attacks.attack import checked_classes, clean_logits
-from geomrob.attacks.calls import block_size, evaluating
-from geomrob.attacks.eight_bit import fools
+from geomrob.arrays import Images, Labels, check_images, norms
+from geomrob.attacks.engine.run import checked_classes, clean_logits
+from geomrob.attacks.quantization import fools
+from geomrob.errors import UsageError
+from geomrob.inference import block_size, evaluating
 from geomrob.interop.peers import Counted
 from geomrob.results import AttackResult, Status
 

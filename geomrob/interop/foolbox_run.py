@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, UsageError, norms
+from geomrob.arrays import Images, Labels, norms
+from geomrob.errors import UsageError
 from geomrob.interop.peers import Counted
 from geomrob.interop.watch import library, told_by, watched
 from geomrob.results import AttackResult, BoundaryResult, Status

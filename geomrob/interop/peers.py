@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, Labels, UsageError, norms, unknown
-from geomrob.attacks.calls import evaluating
+from geomrob.arrays import Images, Labels, norms
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import evaluating
 from geomrob.results import AttackResult, Status
 
 Peer = Callable[[nn.Module, Images, Labels], Images]

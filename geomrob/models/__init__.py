@@ -6,16 +6,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from geomrob.arrays import UsageError, unknown
-from geomrob.models.entry import Claim, ModelEntry
-from geomrob.models.lenet import lenet
-from geomrob.models.papers import PAPERS
-from geomrob.models.resnet import resnet
+from geomrob.errors import UsageError, unknown
+from geomrob.models.architectures.lenet import lenet
+from geomrob.models.architectures.resnet import resnet
+from geomrob.models.registry.entry import Claim, ModelEntry
+from geomrob.models.registry.published import PAPERS, THESIS
+from geomrob.models.registry.zoo import ZOO
 from geomrob.models.sources import from_factory, load_weights
-from geomrob.models.thesis import THESIS
-from geomrob.models.zoo import ZOO
 
-__all__ = ["MODELS", "Claim", "ModelEntry", "build", "count", "load", "move"]
+__all__ = ["MODELS", "Claim", "ModelEntry", "build", "count", "load_model", "move"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -80,7 +79,7 @@ MODELS: dict[str, ModelEntry] = (
 )
 
 
-def load(name: str, *, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(name: str, *, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """Return a model that takes images in [0, 1] and gives logits, in eval mode, gradients off for its parameters.
 
     Args:
@@ -98,7 +97,7 @@ def load(name: str, *, weights: str | Path | None = None, device: str | torch.de
             that has none and none given, no such device.
 
     Example:
-        >>> model = load("fmnist-lenet")
+        >>> model = load_model("fmnist-lenet")
         >>> model(torch.zeros(1, 1, 28, 28)).shape, model.training
         (torch.Size([1, 10]), False)
     """

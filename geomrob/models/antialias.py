@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from geomrob.arrays import UsageError, unknown
-from geomrob.models.blurpool import BlurPool, binomial, pair
-from geomrob.models.resnet import Pad
+from geomrob.errors import UsageError, unknown
+from geomrob.models.architectures.resnet import Pad
+from geomrob.models.layers.blurpool import BlurPool, binomial, pair
 
 VARIANTS = {"zhang": 4, "vasconcelos": 5}
 """Where the low-pass stands, and the side of its filter if none is given."""
@@ -56,7 +56,7 @@ def antialias(
         are treated alike in both variants.
 
     Example:
-        >>> from geomrob.models.resnet import resnet
+        >>> from geomrob.models.architectures.resnet import resnet
         >>> model = antialias(resnet(widths=(4, 8), depths=(1, 1)))
         >>> print(model.stages[1][0].conv2)
         Conv2d(
@@ -93,7 +93,7 @@ def with_antialias(builder: Callable[..., nn.Module], **options: Any) -> nn.Modu
         options: Those of `antialias` and of the builder.
 
     Example:
-        >>> from geomrob.models.resnet import resnet
+        >>> from geomrob.models.architectures.resnet import resnet
         >>> model = with_antialias(resnet, widths=(4, 8), depths=(1, 1), variant="vasconcelos")
         >>> model.stages[1][0].conv1.blur_after
         BlurPool(size=5, stride=(2, 2))

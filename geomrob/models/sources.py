@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_bytes
 from torch import Tensor, nn
 
-from geomrob.arrays import UsageError
-from geomrob.models.normalized import Normalize
+from geomrob.errors import UsageError
+from geomrob.models.layers.normalize import Normalize
 
 SHOWN = 3
 

@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom
 
 # Of one tile and of the room beside and above all, in inches; the gap between tiles as a share of a tile.

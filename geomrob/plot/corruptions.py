@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from geomrob.arrays import UsageError, unknown
+from geomrob.errors import UsageError, unknown
 from geomrob.plot.style import (
     FAINT,
     INK,

@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.style import FAINT, INK, blank, figure_headline, look, tidy
 from geomrob.results import Geometry
 

@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, plain_numbers, tidy
 from geomrob.results import MarginCurve
 

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, look, tidy
 from geomrob.results import BandEnergy, HeatMap, Spectrum
 

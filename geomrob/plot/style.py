@@ -1,14 +1,17 @@
 """What every picture shares: colours that survive colour blindness and grey print, marks, fonts, an empty figure."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,22 @@ def figure_headline(figure: Figure, title: str, reading: str) -> None:
 def _lines(width: float, reading: str) -> list[str]:
     """Return a subtitle in lines that a figure of that width has room for."""
     return textwrap.wrap(reading, int(LETTERS * (width - 0.3)))
+
+
+def bare(ax: Axes) -> None:
+    """Leave only a faint frame around a picture."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_color(FAINT)
+
+
+def draw_image(ax: Axes, image: Float[Tensor, "c h w"], told: str, *, bold: bool = False) -> None:
+    """Draw one image with what is told about it below; values outside [0, 1] are shown as the nearest end."""
+    shown = image.detach().cpu().clamp(0, 1).movedim(0, -1).numpy()
+    ax.imshow(shown if shown.shape[-1] == 3 else shown.mean(-1), cmap="gray", vmin=0, vmax=1)
+    ax.set_xlabel(told, fontsize=8.5, color=INK, fontweight="bold" if bold else "normal")
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """Return what a class is called."""
+    return classes[label] if label < len(classes) else f"class {label}"

@@ -4,16 +4,16 @@ A result knows its own meaning (units, norm, what failure looks like) and its bi
 To add one: its class in a file of this folder, its row in `RESULTS` (`store`), its name here.
 """
 
+from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
-from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
-from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
-from geomrob.results.norms import Norms
+from geomrob.results.minimum_norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum

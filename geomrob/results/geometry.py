@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Distances, Labels, UsageError, unknown
+from geomrob.arrays import Distances, Labels
+from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status
 from geomrob.results.provenance import Provenance
 

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Labels, unknown
+from geomrob.arrays import Labels
+from geomrob.errors import unknown
 from geomrob.results.provenance import Provenance
 
 

@@ -7,8 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Labels
-from geomrob.results.provenance import Provenance
-from geomrob.results.quantiles import quantiles
+from geomrob.results.provenance import Provenance, quantiles
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,11 @@
 """The birth certificate of a number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -15,3 +20,13 @@ class Provenance:
     forwards: int
     backwards: int
     created: str
+
+
+def quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
+    """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
+    ordered = values.sort(dim=1).values
+    rank = torch.tensor(q, dtype=torch.float64) * (ordered.shape[1] - 1)
+    below = ordered[:, rank.floor().long()].double()
+    above = ordered[:, rank.ceil().long()].double()
+    between = below + (rank - rank.floor()) * (above - below)
+    return torch.where(torch.isinf(above), torch.where(rank == rank.floor(), below, above), between)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Distances, Labels, unknown
+from geomrob.arrays import Distances, Labels
+from geomrob.errors import unknown
 from geomrob.results.attack import AttackResult
-from geomrob.results.provenance import Provenance
-from geomrob.results.quantiles import quantiles
+from geomrob.results.provenance import Provenance, quantiles
 
 
 @dataclass(frozen=True)

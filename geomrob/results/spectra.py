@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Distances, unknown
-from geomrob.results.provenance import Provenance
-from geomrob.results.quantiles import quantiles
+from geomrob.arrays import Distances
+from geomrob.errors import unknown
+from geomrob.results.provenance import Provenance, quantiles
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ from typing import Any, TypeVar, overload
 
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.files import pack, unpack, write_atomic
+from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
-from geomrob.results.black_box import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
-from geomrob.results.kernels import FilterBank
 from geomrob.results.layers import Layers
 from geomrob.results.margins import MarginCurve
-from geomrob.results.norms import Norms
+from geomrob.results.minimum_norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum

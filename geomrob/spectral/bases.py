@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from geomrob.arrays import UsageError, unknown
-from geomrob.spectral.axes import AxisBuilder, dct_axis, fourier_axis, haar_axis, pixel_axis
-from geomrob.spectral.matrices import nearest_orthonormal, principal_components, random_matrix, read_matrices
+from geomrob.errors import UsageError, unknown
+from geomrob.spectral.bases_1d import AxisBuilder, dct_axis, fourier_axis, haar_axis, pixel_axis
+from geomrob.spectral.bases_dense import nearest_orthonormal, principal_components, random_matrix, read_matrices
 
 Shape: TypeAlias = tuple[int, int]
 

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Complex, Float, Float64, Int64
 from torch import Tensor
 
-from geomrob.arrays import Images, UsageError, unknown
+from geomrob.arrays import Images
+from geomrob.errors import UsageError, unknown
 from geomrob.spectral.subspaces import Subspace
 
 Channels: TypeAlias = str | int

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from geomrob.arrays import UsageError, unknown
+from geomrob.errors import UsageError, unknown
 from geomrob.spectral.bases import Basis
 
 

@@ -1,14 +1,10 @@
 """Training: one loop, its recipes, and the accuracy of what comes out."""
 
-from geomrob.training.augmentation import Augment
+from geomrob.augment.registry import Augment
 from geomrob.training.evaluate import accuracy
-from geomrob.training.fit import Epoch, Fitted, fit
-from geomrob.training.layer_weights import layer_weights
-from geomrob.training.parts import Adversarial, Hebbian, Similarity
-from geomrob.training.pool import regularization_images
-from geomrob.training.read import read_recipe
-from geomrob.training.recipe import Options, Recipe
-from geomrob.training.report import report
+from geomrob.training.loop import Epoch, Fitted, fit, report
+from geomrob.training.losses.pixel_similarity import layer_weights, regularization_images
+from geomrob.training.recipe import Adversarial, Hebbian, Options, Recipe, Similarity, read_recipe
 
 __all__ = [
     "Adversarial",

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.files import write_atomic
 
 GROUPS = ("weights", "slots", "objective", "average", "best")

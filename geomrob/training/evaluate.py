@@ -15,9 +15,9 @@ def accuracy(model: nn.Module, samples: Samples, *, batch: int = 1_000) -> float
         batch: Images a forward pass.
 
     Example:
-        >>> from geomrob.data import load
-        >>> from geomrob.models import load as load_model
-        >>> accuracy(load_model("fmnist-lenet"), load("fashion-mnist-1k", samples=200)) > 0.8
+        >>> from geomrob.data import load_data
+        >>> from geomrob.models import load_model
+        >>> accuracy(load_model("fmnist-lenet"), load_data("fashion-mnist-1k", samples=200)) > 0.8
         True
     """
     was_training = model.training

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from geomrob.arrays import Images, Labels, UsageError
-from geomrob.attacks.deepfool import deepfool
+from geomrob.arrays import Images, Labels
+from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.data.entry import Samples
+from geomrob.errors import UsageError
 from geomrob.results import AttackResult
-from geomrob.training.fit import Epoch, Progress, fit
+from geomrob.training.loop import Epoch, Progress, fit
 from geomrob.training.recipe import Options
 
 
@@ -66,9 +67,9 @@ def fine_tune(
         The thesis does not say how long and at what rate it fine-tunes.
 
     Example:
-        >>> from geomrob.data import load
-        >>> from geomrob.models import load as load_model
-        >>> clothes = load("fashion-mnist-1k", samples=60)
+        >>> from geomrob.data import load_data
+        >>> from geomrob.models import load_model
+        >>> clothes = load_data("fashion-mnist-1k", samples=60)
         >>> tuned = fine_tune(load_model("fmnist-lenet"), clothes, Options(epochs=1), samples=5)
         >>> tuned.moved.inputs.shape
         torch.Size([5, 1, 28, 28])

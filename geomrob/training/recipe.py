@@ -1,11 +1,151 @@
 """A recipe: every number of one training."""
 
+import dataclasses
 import math
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from geomrob.arrays import UsageError, unknown
-from geomrob.training.augmentation import Augment
-from geomrob.training.parts import Adversarial, Hebbian, Similarity
+from geomrob.augment.registry import Augment
+from geomrob.errors import UsageError, unknown
+
+NORMS = ("l2", "linf")
+STATISTICS = ("eval", "train")
+GRADIENTS = ("paper", "local")
+SCALES = ("paper", "released")
+FORWARDS = ("joint", "separate")
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Train on PGD images instead of clean ones: the table `[adversarial]` of a recipe.
+
+    Args:
+        norm: `l2` or `linf`, the ball around each image.
+        epsilon: Radius of the ball, in [0, 1] pixel units, above 0.
+        steps: Gradient steps an image, at least 1.
+        step: Length of a step; 0 takes 2.5 x epsilon / steps.
+        random_start: Whether to begin at a random point of the ball.
+        statistics: Batch normalisation while the images are searched: `eval` uses the running statistics, `train`
+            those of the batch (the running ones are put back afterwards).
+
+    Raises:
+        UsageError: A value out of its range.
+
+    References:
+        Madry et al., Towards deep learning models resistant to adversarial attacks, 2018; the radii of the thesis are
+        those of its Table A.6 (l2, 7 steps: 2 on MNIST, 1 on CIFAR-10).
+    """
+
+    norm: str = "l2"
+    epsilon: float = 1.0
+    steps: int = 7
+    step: float = 0.0
+    random_start: bool = True
+    statistics: str = "eval"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be searched with, in one sentence."""
+        _known("norm of [adversarial]", self.norm, NORMS)
+        _known("statistics of [adversarial]", self.statistics, STATISTICS)
+        if not (0 < self.epsilon < math.inf and 0 <= self.step < math.inf and self.steps >= 1):
+            found = f"epsilon {self.epsilon}, step {self.step}, steps {self.steps}"
+            raise UsageError(
+                f"epsilon of [adversarial] must be above 0, step at least 0, steps at least 1; got {found}: correct it"
+            )
+
+
+@dataclass(frozen=True)
+class Hebbian:
+    """Reward strong and punish weak activations in the HaH blocks: the table `[hebbian]` of a recipe.
+
+    Args:
+        weights: The weight of each block's cost, first block first, each at least 0.
+        share: Share of a block's filters that count as strong.
+        balance: Weight of the punishment of the others (lambda of eq. 4).
+        gradients: `paper` lets each cost reach all layers before it (eq. 5); `local` only the weights of its own.
+
+    Raises:
+        UsageError: A value out of its range.
+
+    References:
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eqs. 4 and 5.
+    """
+
+    weights: tuple[float, ...] = (4.5e-3, 2.5e-3, 1.3e-3, 1e-3, 8e-4, 5e-4)
+    share: float = 0.1
+    balance: float = 0.1
+    gradients: str = "paper"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no cost, in one sentence."""
+        _known("gradients of [hebbian]", self.gradients, GRADIENTS)
+        fits = all(0 <= weight < math.inf for weight in self.weights) and 0 < self.share < 1
+        if not self.weights or not fits or not 0 <= self.balance < math.inf:
+            found = f"weights {self.weights}, share {self.share}, balance {self.balance}"
+            raise UsageError(
+                f"weights and balance of [hebbian] must be at least 0, share in (0, 1); got {found}: correct it"
+            )
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Pull the similarity of features towards that of pixels: the table `[similarity]` of a recipe.
+
+    Args:
+        strength: Weight of the term (alpha), at least 0.
+        target: `pixel`, `threshold`, `double`, one of the subsets `negative`, `positive`, `low`, `high`, or the path of
+            a similarity matrix (.npy, .npz).
+        threshold: Th of eq. 5, in (0, 1).
+        second: The lower threshold of `double` (eq. 6), in [0, threshold).
+        pairs: Pairs of images a step.
+        images: How many images the pairs are drawn from: the first ones of a data set, a draw from a folder.
+        data: Data set of these images, or the path of a folder of images, which are brought into the shape of the
+            training images; empty for the training images themselves.
+        gray: Whether similarities are those of the grey images.
+        layers: Names of the modules whose outputs are compared; empty for the stem and the stages.
+        scale: `paper` sums over the pairs (eq. 3), `released` takes four times their mean.
+        forwards: `joint` sends both halves of the pairs through the model at once, `separate` one after the other.
+
+    Raises:
+        UsageError: A value out of its range.
+
+    References:
+        Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, eqs. 2-6.
+    """
+
+    strength: float = 10.0
+    target: str = "threshold"
+    threshold: float = 0.8
+    second: float = 0.0
+    pairs: int = 16
+    images: int = 5_000
+    data: str = ""
+    gray: bool = False
+    layers: tuple[str, ...] = ()
+    scale: str = "paper"
+    forwards: str = "joint"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no regulariser, in one sentence."""
+        _known("scale of [similarity]", self.scale, SCALES)
+        _known("forwards of [similarity]", self.forwards, FORWARDS)
+        if not (0 <= self.strength < math.inf and 0 <= self.second < self.threshold < 1):
+            found = f"strength {self.strength}, second {self.second}, threshold {self.threshold}"
+            raise UsageError(
+                f"strength of [similarity] must be at least 0 and 0 <= second < threshold < 1; got {found}: correct it"
+            )
+        if self.pairs < 1 or self.images < 2:
+            found = f"pairs {self.pairs}, images {self.images}"
+            raise UsageError(f"pairs of [similarity] must be at least 1, images at least 2; got {found}: raise it")
+
+
+def _known(what: str, value: str, table: tuple[str, ...]) -> None:
+    """Refuse a word that is not in its table."""
+    if value not in table:
+        raise unknown(what, value, table)
+
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("triangular", "one-cycle", "linear", "step", "two-cycle", "constant")
@@ -145,10 +285,88 @@ class Recipe:
         if self.options.adversarial is not None and edits - {"gray"}:
             raise UsageError(
                 f"transform must keep images in [0, 1], the box of [adversarial]; got {self.transform!r}: put the edit "
-                "into the model (geomrob.models.preprocess.with_preprocessing)"
+                "into the model (geomrob.models.layers.preprocess.with_preprocessing)"
             )
         if self.options.augment is not None and edits - {"gray", "lowpass"}:
             raise UsageError(
                 f"transform must be gray or lowpass beside [augment], which takes images in [0, 1]; got "
-                f"{self.transform!r}: put the edit into the model (geomrob.models.preprocess.with_preprocessing)"
+                f"{self.transform!r}: put the edit into the model (geomrob.models.layers.preprocess.with_preprocessing)"
             )
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+FOLDER = Path(__file__).resolve().parent / "recipes"
+TABLES: dict[str, Any] = {
+    "adversarial": Adversarial,
+    "hebbian": Hebbian,
+    "similarity": Similarity,
+    "augment": Augment,
+}
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that come with geomrob."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def read_recipe(name: str | Path) -> Recipe:
+    """Return a recipe of geomrob by its name, or the one in a `.toml` file.
+
+    Raises:
+        UsageError: Unknown name, missing or malformed file, unknown or unfit entry.
+
+    Example:
+        >>> read_recipe("fmnist-lenet").options.max_rate
+        0.21
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if str(name) not in names():
+            raise unknown("recipe", str(name), names())
+        path = FOLDER / f"{name}.toml"
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"recipe must be a readable TOML file; got {error} from {path}: correct it") from None
+    how = {entry.name: entry for entry in dataclasses.fields(Options)}
+    what = {entry.name: entry for entry in dataclasses.fields(Recipe) if entry.name != "options"}
+    values: dict[str, Any] = {key: _part(key, value) if key in TABLES else value for key, value in content.items()}
+    plain: dict[str, Any] = {key: value for key, value in values.items() if key not in TABLES}
+    values |= _checked(plain, {key: entry for key, entry in (what | how).items() if key not in TABLES}, "a recipe")
+    for key in ("model", "data"):
+        if key not in content:
+            raise UsageError(f"recipe must name its {key}; got none in {path}: add a line {key} = ...")
+    options = Options(**{key: value for key, value in values.items() if key in how})
+    return Recipe(**{key: value for key, value in values.items() if key in what}, options=options)
+
+
+def _part(name: str, content: Any) -> Any:
+    """Return the part that a table of a recipe describes."""
+    if not isinstance(content, dict):
+        raise UsageError(f"{name} of a recipe must be a table; got {content!r}: write [{name}] above its entries")
+    entries = {entry.name: entry for entry in dataclasses.fields(TABLES[name])}
+    return TABLES[name](**_checked(content, entries, f"[{name}]"))
+
+
+def _checked(content: "dict[str, Any]", entries: "dict[str, dataclasses.Field[Any]]", where: str) -> dict[str, Any]:
+    """Return the entries with lists as tuples; refuse an unknown one, or a value of another type than its field's."""
+    for key, value in content.items():
+        if key not in entries:
+            raise unknown(f"entry of {where}", key, entries)
+        if not _fits(value, entries[key].type):
+            wanted = getattr(entries[key].type, "__name__", str(entries[key].type))
+            told = str(entries[key].type) if isinstance(entries[key].default, tuple) else wanted
+            raise UsageError(f"{key} of {where} must be of type {told}; got {value!r}: correct the recipe")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a value of TOML has the type of a field; an int is a float, a bool is no number."""
+    item = getattr(kind, "__args__", (None,))[0]
+    if isinstance(value, list):
+        return item is not None and all(_fits(entry, item) for entry in value)
+    return type(value) is kind or (kind is float and type(value) is int)

@@ -7,12 +7,11 @@ import torch
 from torch import nn
 
 from geomrob import load, load_data, load_model, save
-from geomrob.analysis import probes
-from geomrob.analysis.audit import audit
-from geomrob.analysis.checks import CHECKS
-from geomrob.arrays import UsageError
-from geomrob.attacks.search import Search
-from geomrob.models.wrong import WRONG as MODELS
+from geomrob.analysis.audit import audit, probes
+from geomrob.analysis.audit.checks import CHECKS
+from geomrob.attacks.engine.search import Search
+from geomrob.errors import UsageError
+from geomrob.models.obfuscated import WRONG as MODELS
 from geomrob.results import equal
 
 WRONG = {

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from geomrob.analysis.embedding_distance import embedding_distance, features
-from geomrob.arrays import UsageError
-from geomrob.models import load
+from geomrob.errors import UsageError
+from geomrob.models import load_model
 
 FLAT = nn.Flatten()
 
@@ -43,7 +43,7 @@ def test_more_versions_are_never_further():
 
 
 def test_features_of_a_model_leave_no_trace():
-    model = load("fmnist-lenet").train()
+    model = load_model("fmnist-lenet").train()
     images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     last = features(model)
     torch.testing.assert_close(model.fc3(last(images)), model(images))
@@ -57,7 +57,7 @@ def test_misuse():
     with pytest.raises(UsageError, match="at least one version"):
         embedding_distance(FLAT, versions(2, 1, 0), versions(2, 0, 0))
     with pytest.raises(UsageError, match="layer must be a module of the model; got 'fc9'"):
-        features(load("fmnist-lenet"), "fc9")
+        features(load_model("fmnist-lenet"), "fc9")
     with pytest.raises(UsageError, match="layer must be a module"):
         features(FLAT)
     idle = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from geomrob.analysis.layers import layers
-from geomrob.arrays import UsageError
-from geomrob.attacks.noise import noisy
+from geomrob.attacks.fixed_budget.noise import noisy
+from geomrob.errors import UsageError
 from geomrob.results import equal
 from tests.attacks.zoo import Breaks, Greedy, images
 

@@ -7,9 +7,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from geomrob import data, models
-from geomrob.analysis.margins import margin_curve, median_interval
-from geomrob.analysis.tiles import tile_size
-from geomrob.arrays import UsageError
+from geomrob.analysis.margins import margin_curve, median_interval, tile_size
+from geomrob.errors import UsageError
 from geomrob.results import Status, load, save
 from geomrob.runs import Run
 from geomrob.spectral.bases import basis
@@ -28,7 +27,7 @@ def equal(one, two, fields=TENSORS):
 
 @pytest.fixture(scope="module")
 def lenet():
-    return models.load("fmnist-lenet"), data.load("fashion-mnist-1k", samples=9).images
+    return models.load_model("fmnist-lenet"), data.load_data("fashion-mnist-1k", samples=9).images
 
 
 def test_what_a_curve_holds(tmp_path):

@@ -8,11 +8,10 @@ import torch
 
 from geomrob import data, models
 from geomrob.analysis.random_pixels import one_per_image
-from geomrob.analysis.sparse_methods import METHODS
-from geomrob.analysis.sparsity import random_pixels, sparsity, sweep
-from geomrob.arrays import UsageError
-from geomrob.attacks.deepfool import deepfool
-from geomrob.attacks.sparsefool import sparsefool
+from geomrob.analysis.sparsity import METHODS, random_pixels, sparsity, sparsity_sweep
+from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.errors import UsageError
 from geomrob.results import Status, equal, load, save
 from tests.attacks.zoo import NaNFar, NaNFor, images, net
 from tests.oracles import LinearModel
@@ -223,7 +222,7 @@ def test_where_nothing_is_fooled_nothing_is_random():
 
 def test_a_sweep_is_one_measurement_after_another():
     model, inputs, told = net(), images(6), []
-    curve = sweep(
+    curve = sparsity_sweep(
         model, inputs, "radius", [0.05, 0.4, None], repeats=1, lam=2, progress=lambda *done: told.append(done)
     )
     assert [found.options["radius"] for found in curve] == [0.05, 0.4, math.inf]
@@ -231,13 +230,13 @@ def test_a_sweep_is_one_measurement_after_another():
     for radius, found in zip((0.05, 0.4, None), curve, strict=True):
         assert equal(answers(found), answers(sparsity(model, inputs, radius=radius, lam=2, repeats=1)))
     assert told == [(6, 18), (12, 18), (18, 18)]
-    pruned = sweep(model, inputs, "prune", [False, True], repeats=1)
+    pruned = sparsity_sweep(model, inputs, "prune", [False, True], repeats=1)
     assert [found.options["prune"] for found in pruned] == [0.0, 1.0]
     assert equal(pruned[1].attack, sparsefool(model, inputs, prune=True))
 
 
 def test_on_real_images_sparsefool_beats_what_the_thesis_compares_it_with():
-    model, clothes = models.load("fmnist-lenet"), data.load("fashion-mnist-1k", samples=30)
+    model, clothes = models.load_model("fmnist-lenet"), data.load_data("fashion-mnist-1k", samples=30)
     free, clipped, found = (
         sparsity(model, clothes.images, method=method, labels=clothes.labels, repeats=2)
         for method in ("l1-deepfool", "l1-deepfool-clipped", "sparsefool")
@@ -313,8 +312,8 @@ def test_what_is_not_one_an_image_is_refused():
 def test_a_sweep_refuses_before_it_starts():
     model, inputs = net(), images()
     with pytest.raises(UsageError, match="values must hold at least one value of lam; got none"):
-        sweep(model, inputs, "lam", [])
+        sparsity_sweep(model, inputs, "lam", [])
     with pytest.raises(UsageError, match=r"lam must be set in one place; got values and 3: leave one out"):
-        sweep(model, inputs, "lam", [1, 2], lam=3)
+        sparsity_sweep(model, inputs, "lam", [1, 2], lam=3)
     with pytest.raises(UsageError, match=r"option of sparsefool must be one of .*; got 'alpha'"):
-        sweep(model, inputs, "alpha", [1, 2])
+        sparsity_sweep(model, inputs, "alpha", [1, 2])

@@ -7,9 +7,9 @@ import torch
 
 from geomrob import data, models
 from geomrob.analysis.transfer import transfer_matrix
-from geomrob.arrays import UsageError
-from geomrob.attacks.deepfool import deepfool
-from geomrob.attacks.sparsefool import sparsefool
+from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status, equal, load, save
 from tests.attacks.zoo import NaNFor, images, net
 
@@ -129,8 +129,8 @@ def test_an_answer_that_is_no_number_is_not_fooled():
 
 
 def test_on_real_images_a_model_is_fooled_by_its_own_images_most():
-    clothes = data.load("fashion-mnist-1k", samples=12)
-    nets = {name: models.load(name) for name in ("fmnist-lenet", "fmnist-resnet8")}
+    clothes = data.load_data("fashion-mnist-1k", samples=12)
+    nets = {name: models.load_model(name) for name in ("fmnist-lenet", "fmnist-resnet8")}
     found = transfer_matrix(nets, clothes.images, labels=clothes.labels)
     assert found.rates.diagonal().tolist() == [1, 1]
     assert float(found.rates[0, 1]) < 0.7

@@ -6,10 +6,10 @@ import time
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.boundary import boundary
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.data import load_data
+from geomrob.errors import UsageError
+from geomrob.models import load_model
 from geomrob.results import BoundaryResult, Status, equal, load, save
 from tests.attacks.zoo import NaNFor, Wrapped, images, net
 from tests.oracles import LinearModel, SphereModel

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from geomrob.analysis.margins import margin_curve
-from geomrob.arrays import UsageError
 from geomrob.attacks import ATTACKS
+from geomrob.errors import UsageError
 from geomrob.results import Status
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -175,7 +175,7 @@ def test_what_is_no_float_batch_is_refused_outside_of_tests_too():
     """In a process of its own, without the run-time type checks of the test run."""
     script = """
 import torch
-from geomrob.attacks.deepfool import deepfool
+from geomrob.attacks.minimal.deepfool import deepfool
 model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
 good = torch.rand(2, 1, 2, 2)
 for inputs, labels in ((good[0], None), ((good * 255).to(torch.uint8), None), (good, torch.zeros(3).long()),

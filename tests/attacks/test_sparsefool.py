@@ -5,10 +5,10 @@ import time
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.sparsefool import sparsefool
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.data import load_data
+from geomrob.errors import UsageError
+from geomrob.models import load_model
 from geomrob.results import Status
 from tests.attacks import sparse_twin
 from tests.attacks.zoo import Flat, NaNFar, NaNFor, images, net

@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.draws import checked_indices
-from geomrob.attacks.fgsm import fgsm, sign_direction
-from geomrob.attacks.noise import KINDS, noise, noisy
-from geomrob.attacks.pgd import pgd
+from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
+from geomrob.attacks.fixed_budget.noise import KINDS, noise, noisy
+from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.errors import UsageError
+from geomrob.randomness import checked_indices
 from geomrob.results import Status
 from tests.attacks.zoo import Flat, NaNFor, Wrapped, images, net
 from tests.oracles import LinearModel

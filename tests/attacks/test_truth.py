@@ -8,7 +8,7 @@ import torch
 
 from geomrob.analysis.margins import margin_curve
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.attack import HAIR
+from geomrob.attacks.engine.run import HAIR
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks, rings
 from tests.oracles import LinearModel, SphereModel

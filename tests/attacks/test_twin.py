@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geomrob import data, models
-from geomrob.attacks.deepfool import deepfool
+from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
 from tests.attacks import twin
@@ -16,7 +16,7 @@ BANDS = (0, 3, 7, 11, 15, 20)
 @pytest.fixture(scope="module")
 def measured():
     """Return the LeNet, images, bands, and the twin's distances (bands x images)."""
-    model, images = models.load("fmnist-lenet"), data.load("fashion-mnist-1k", samples=24).images
+    model, images = models.load_model("fmnist-lenet"), data.load_data("fashion-mnist-1k", samples=24).images
     every = blocks(basis("dct", (28, 28)))
     bands = [every[index] for index in BANDS]
     rows = []

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from geomrob.analysis.checks import CHECKS
+from geomrob.analysis.audit.checks import CHECKS
 from geomrob.cli import main
 from geomrob.results import Audit, load
 

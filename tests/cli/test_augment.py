@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from geomrob.data import load
+from geomrob.data import load_data
 
 
 def test_it_draws_every_primitive_and_method(run, tmp_path):
@@ -11,9 +11,9 @@ def test_it_draws_every_primitive_and_method(run, tmp_path):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {*(f"{name}.png" for name in ("spectral", "spatial", "color", "prime", "augmix")), "augmented.npz"}
     assert all(name in told for name in names)
-    larger = load(tmp_path / "out" / "augmented.npz")
+    larger = load_data(tmp_path / "out" / "augmented.npz")
     assert len(larger) == 6
-    assert larger.classes == load("fashion-mnist-1k").classes
+    assert larger.classes == load_data("fashion-mnist-1k").classes
 
 
 def test_json_and_chosen_numbers(run):

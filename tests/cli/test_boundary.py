@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from geomrob.analysis.score import score
 from geomrob.cli import main
 from geomrob.cli.boundary import PEERS, steps_within
-from geomrob.interop.foolbox import FOOLBOX
-from geomrob.models import load as load_model
+from geomrob.interop.foolbox_import import FOOLBOX
+from geomrob.models import load_model
 from geomrob.results import AttackResult, BoundaryResult, load
+from geomrob.results.accuracy import score
 
 QUICK = ["boundary", "--samples", "6", "--budget", "100"]
 FEW = ["boundary", "--samples", "2", "--budget", "60"]
@@ -176,7 +176,7 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geomrob.attacks.boundary.boundary", stop)
+    monkeypatch.setattr("geomrob.attacks.decision_based.boundary.boundary", stop)
     assert run(*QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
 

@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
 from geomrob.cli import console
 from geomrob.cli.console import progress, resolve_device, say, show_table
+from geomrob.errors import UsageError
 
 
 def test_table_in_a_pipe_cuts_nothing(capsys):

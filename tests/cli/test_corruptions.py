@@ -9,12 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geomrob.analysis.corruption_groups import BENCHMARK
-from geomrob.analysis.corruption_summary import corruption_scores
-from geomrob.analysis.corruptions import corruption_errors
+from geomrob.analysis.corruptions.errors import corruption_errors
+from geomrob.analysis.corruptions.scores import BENCHMARK
+from geomrob.analysis.corruptions.summary import corruption_scores
 from geomrob.cli import corruptions_report, corruptions_rows, main
-from geomrob.data import DATASETS
-from geomrob.data import load as load_data
+from geomrob.data import DATASETS, load_data
 from geomrob.results import CorruptionTable, load
 from tests.synthetic import corruption_table
 

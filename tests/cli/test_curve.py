@@ -7,12 +7,12 @@ import typing
 import pytest
 import torch
 
-from geomrob.analysis.curves import CURVES
+from geomrob.analysis.strength_curve import CURVES
 from geomrob.cli import main
 from geomrob.cli.curve import STRENGTHS
 from geomrob.cli.curve import curve as command
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.data import load_data
+from geomrob.models import load_model
 from geomrob.results import Acceptance, StrengthCurve, load
 
 QUICK = ["curve", "--samples", "12", "--strengths", "0.1,0.3"]
@@ -164,7 +164,7 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geomrob.analysis.curves.strength_curve", stop)
+    monkeypatch.setattr("geomrob.analysis.strength_curve.strength_curve", stop)
     assert run(*QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
 

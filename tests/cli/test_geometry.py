@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from geomrob.analysis.geometry import METHODS
+from geomrob.analysis.geometry.geometry import METHODS
 from geomrob.attacks import ATTACKS
 from geomrob.cli.geometry import geometry as command
 from geomrob.results import Geometry, load

@@ -6,20 +6,20 @@ import json
 import pytest
 import torch
 
-from geomrob.models import load as load_model
+from geomrob.models import load_model
 from geomrob.results import FilterBank, load
 
 CODE = """
-from geomrob.models import load
-from geomrob.models.replace import replace_first_conv, replace_first_conv_upsampled
+from geomrob.models import load_model
+from geomrob.models.push_pull_stem import replace_first_conv, replace_first_conv_upsampled
 
 
 def pushed():
-    return replace_first_conv(load("fmnist-resnet8"), seed=3)
+    return replace_first_conv(load_model("fmnist-resnet8"), seed=3)
 
 
 def older():
-    return replace_first_conv_upsampled(load("fmnist-lenet"))
+    return replace_first_conv_upsampled(load_model("fmnist-lenet"))
 """
 
 

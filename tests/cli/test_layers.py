@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from geomrob.analysis.layers import layers
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.data import load_data
+from geomrob.models import load_model
 from geomrob.results import Layers, load
 
 QUICK = ["layers", "--samples", "6"]

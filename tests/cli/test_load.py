@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.arrays import UsageError
 from geomrob.cli import console, load
 from geomrob.data.entry import Samples
-from geomrob.models import load as load_model
+from geomrob.errors import UsageError
+from geomrob.models import load_model
 
 CPU = torch.device("cpu")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from geomrob import __version__, cli
-from geomrob.arrays import UsageError
 from geomrob.cli import main
+from geomrob.errors import UsageError
 
 
 @pytest.fixture

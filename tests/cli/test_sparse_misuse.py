@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.data import load_data
+from geomrob.models import load_model
 
 QUICK = ["sparsefool", "--samples", "8"]
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from geomrob.cli.write import slug
-from geomrob.data import load as load_data
-from geomrob.models import load as load_model
+from geomrob.data import load_data
+from geomrob.models import load_model
 from geomrob.results import Sparsity, load
 
 QUICK = ["sparsefool", "--samples", "8"]

@@ -98,7 +98,7 @@ def test_images(run, tmp_path, order):
 
 @pytest.mark.parametrize("noise", ["gaussian", "uniform", "salt-pepper"])
 def test_noise_as_corruption(run, tmp_path, noise):
-    pytest.importorskip("geomrob.attacks.noise")
+    pytest.importorskip("geomrob.attacks.fixed_budget.noise")
     status, _, _ = run("--of", "corruption", "--corruption", noise, "--strength", "0.05")
     assert status == 0
     assert load(tmp_path / "out" / "spectrum.json", Spectrum).name == f"{noise} 0.05"

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.attacks.boundary import boundary
-from geomrob.attacks.deepfool import deepfool
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.cli import main
 from geomrob.cli.transfer import transfer as command
-from geomrob.data import load as load_data
-from geomrob.interop.to_foolbox import OURS, OurEntry
-from geomrob.models import load as load_model
+from geomrob.data import load_data
+from geomrob.interop.foolbox_export import OURS, OurEntry
+from geomrob.models import load_model
 from geomrob.results import TransferMatrix, load
 
 QUICK = ["transfer", "--samples", "5", "--attack", "deepfool"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from geomrob.arrays import UsageError
 from geomrob.cli.write import check_picture, margin_figure, slug, write_curves, write_picture
+from geomrob.errors import UsageError
 from geomrob.results import MarginCurve, equal, load
 from tests.synthetic import margin_curve
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geomrob.arrays import UsageError
-from geomrob.data import DATASETS, cifar, load
+from geomrob.data import DATASETS, cifar, load_data
+from geomrob.errors import UsageError
 
 
 class Malicious:
@@ -31,7 +31,7 @@ def write_ten(folder: Path, protocol: int = 2, key: type = bytes) -> np.ndarray:
 @pytest.mark.parametrize("key", [bytes, str])
 def test_batches_of_any_protocol_are_read_in_order(tmp_path, protocol, key):
     data = write_ten(tmp_path / "cifar-10-batches-py", protocol, key)
-    test, train = load("cifar10", data_dir=tmp_path), load("cifar10", data_dir=tmp_path, split="train")
+    test, train = load_data("cifar10", data_dir=tmp_path), load_data("cifar10", data_dir=tmp_path, split="train")
     np.testing.assert_array_equal((test.images * 255).round().numpy(), data[:2])
     np.testing.assert_array_equal((train.images * 255).round().numpy(), data[2:])
     assert test.labels.tolist() == [0, 9]
@@ -55,7 +55,7 @@ def test_fine_labels_of_cifar100(tmp_path):
     labels = [np.int64(99), 0, 45]
     content = {b"data": np.zeros((3, 3072), np.uint8), b"fine_labels": labels, b"coarse_labels": [1, 2, 3]}
     (folder / "test").write_bytes(pickle.dumps(content, protocol=2))
-    samples = load("cifar100", data_dir=tmp_path)
+    samples = load_data("cifar100", data_dir=tmp_path)
     assert samples.labels.tolist() == [99, 0, 45]
     assert [samples.classes[i] for i in (0, 45, 99)] == ["apple", "lobster", "worm"]
     assert len(set(DATASETS["cifar100"].classes)) == 100
@@ -66,7 +66,7 @@ def test_a_malicious_pickle_is_refused_and_never_run(tmp_path):
     folder.mkdir()
     (folder / "test_batch").write_bytes(pickle.dumps({b"data": Malicious(tmp_path / "ran")}))
     with pytest.raises(UsageError, match="do not trust it"):
-        load("cifar10", data_dir=tmp_path)
+        load_data("cifar10", data_dir=tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -86,10 +86,10 @@ def test_damaged_batches_are_refused(tmp_path, content):
     folder.mkdir()
     (folder / "test_batch").write_bytes(content)
     with pytest.raises(UsageError, match="fetch it again"):
-        load("cifar10", data_dir=tmp_path)
+        load_data("cifar10", data_dir=tmp_path)
 
 
 def test_a_missing_batch_is_named(tmp_path):
     (tmp_path / "cifar-10-batches-py").mkdir()
     with pytest.raises(UsageError, match=r"data_dir must hold cifar-10-batches-py/test_batch; nothing there"):
-        load("cifar10", data_dir=tmp_path)
+        load_data("cifar10", data_dir=tmp_path)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geomrob.arrays import UsageError
-from geomrob.data import load
+from geomrob.data import load_data
+from geomrob.errors import UsageError
 
 
 def picture(path, value, *, mode="RGB", size=(6, 4)):
@@ -30,7 +30,7 @@ Y = np.array([1, 0])
 
 
 def test_sub_folders_are_classes_in_alphabetical_order(pets):
-    samples = load(pets)
+    samples = load_data(pets)
     assert samples.classes == ("cat", "dog")
     assert samples.images.shape == (6, 3, 4, 6)
     assert (samples.images[:, 0, 0, 0] * 255).round().tolist() == [20, 21, 22, 10, 11, 12]
@@ -40,68 +40,68 @@ def test_sub_folders_are_classes_in_alphabetical_order(pets):
 
 def test_the_split_may_be_one_level_up(pets, tmp_path):
     pets.rename(tmp_path / "val")
-    assert load(tmp_path).classes == ("cat", "dog")
+    assert load_data(tmp_path).classes == ("cat", "dog")
     with pytest.raises(UsageError, match=r"train/class/image\.png; got only val"):
-        load(tmp_path, split="train")
+        load_data(tmp_path, split="train")
 
 
 def test_grey_folders_have_one_channel_and_mixed_ones_three(tmp_path):
     picture(tmp_path / "a" / "x.png", 51, mode="L")
-    assert load(tmp_path).images.shape == (1, 1, 4, 6)
+    assert load_data(tmp_path).images.shape == (1, 1, 4, 6)
     picture(tmp_path / "b" / "y.jpg", 102)
-    samples = load(tmp_path)
+    samples = load_data(tmp_path)
     assert samples.images.shape == (2, 3, 4, 6)
     assert samples.images[0].unique().tolist() == [pytest.approx(0.2)]
 
 
 def test_alpha_is_dropped(tmp_path):
     picture(tmp_path / "a" / "x.png", 51, mode="RGBA")
-    assert load(tmp_path).images.shape == (1, 3, 4, 6)
+    assert load_data(tmp_path).images.shape == (1, 3, 4, 6)
 
 
 def test_an_unreadable_image_is_skipped_named_and_replaced_in_a_draw(pets):
     broken = pets / "cat" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    samples = load(pets)
+    samples = load_data(pets)
     assert samples.indices.tolist() == [0, 2, 3, 4, 5]
     assert len(samples.skipped) == 1
     assert samples.skipped[0].startswith("cat/1.png: ")
-    five = load(pets, samples=5)
+    five = load_data(pets, samples=5)
     assert len(five) == 5
     assert 1 not in five.indices.tolist()
-    assert len(load(pets, samples=6)) == 5
+    assert len(load_data(pets, samples=6)) == 5
 
 
 def test_all_unreadable_is_a_misuse(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.png").write_bytes(b"no picture")
     with pytest.raises(UsageError, match="must hold a readable image; got 1 unreadable"):
-        load(tmp_path)
+        load_data(tmp_path)
 
 
 def test_differing_sizes_are_one_sentence(pets):
     picture(pets / "dog" / "9.png", 1, size=(7, 4))
     with pytest.raises(UsageError, match=r"one size; got 6x4 in cat/0.png and 7x4 in dog/9.png: resize"):
-        load(pets)
+        load_data(pets)
 
 
 def test_sixteen_bits_are_refused(tmp_path):
     (tmp_path / "a").mkdir()
     Image.fromarray(np.full((4, 4), 60_000, np.uint16)).save(tmp_path / "a" / "x.png")
     with pytest.raises(UsageError, match="8 bits a channel"):
-        load(tmp_path)
+        load_data(tmp_path)
 
 
 def test_a_folder_without_images_says_what_it_should_hold(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"class/image.png or test/class/image.png; got no images"):
-        load(tmp_path)
+        load_data(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["NCHW", "NHWC", "NHW", "uint8"])
 def test_npz_of_every_layout(tmp_path, kind):
     x = {"NCHW": X, "NHWC": X.transpose(0, 2, 3, 1), "NHW": X[:, 0], "uint8": (X * 255).round().astype(np.uint8)}[kind]
-    samples = load(save(tmp_path / "set.npz", x=x, y=Y))
+    samples = load_data(save(tmp_path / "set.npz", x=x, y=Y))
     wanted = X[:, :1] if kind == "NHW" else X
     np.testing.assert_allclose(samples.images.numpy(), wanted, atol=1 / 255 if kind == "uint8" else 1e-7)
     assert samples.labels.tolist() == [1, 0]
@@ -109,7 +109,7 @@ def test_npz_of_every_layout(tmp_path, kind):
 
 
 def test_npz_may_name_its_classes(tmp_path):
-    assert load(save(tmp_path / "set.npz", x=X, y=Y, classes=np.array(["no", "yes"]))).classes == ("no", "yes")
+    assert load_data(save(tmp_path / "set.npz", x=X, y=Y, classes=np.array(["no", "yes"]))).classes == ("no", "yes")
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_npz_may_name_its_classes(tmp_path):
 )
 def test_bad_npz_is_refused_in_one_sentence(tmp_path, arrays, words):
     with pytest.raises(UsageError, match=words):
-        load(save(tmp_path / "set.npz", **arrays))
+        load_data(save(tmp_path / "set.npz", **arrays))
 
 
 def test_damaged_and_missing_npz(tmp_path):
     path = save(tmp_path / "set.npz", x=X, y=Y)
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UsageError, match=r"readable \.npz"):
-        load(path)
+        load_data(path)
     path.write_bytes(b"")
     with pytest.raises(UsageError, match=r"readable \.npz"):
-        load(path)
+        load_data(path)
     with pytest.raises(UsageError, match="neither: check the path"):
-        load(tmp_path / "none.npz")
+        load_data(tmp_path / "none.npz")
     with pytest.raises(UsageError, match="split must be test"):
-        load(path, split="train")
+        load_data(path, split="train")

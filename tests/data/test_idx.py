@@ -4,8 +4,8 @@ import struct
 import numpy as np
 import pytest
 
-from geomrob.arrays import UsageError
-from geomrob.data import idx, load
+from geomrob.data import idx, load_data
+from geomrob.errors import UsageError
 
 
 def by_hand(array: np.ndarray) -> bytes:
@@ -24,7 +24,7 @@ def digits(tmp_path):
 
 def test_files_written_by_hand_are_read_plain_and_gzipped(digits):
     root, _, images = digits
-    samples = load("mnist", data_dir=root)
+    samples = load_data("mnist", data_dir=root)
     assert samples.images.shape == (3, 1, 28, 28)
     assert samples.labels.tolist() == [7, 0, 9]
     assert samples.indices.tolist() == [0, 1, 2]
@@ -33,14 +33,14 @@ def test_files_written_by_hand_are_read_plain_and_gzipped(digits):
 
 def test_the_data_folder_may_come_from_the_environment(digits, monkeypatch):
     monkeypatch.setenv("GEOMROB_DATA", str(digits[0]))
-    assert len(load("mnist")) == 3
+    assert len(load_data("mnist")) == 3
 
 
 def test_a_draw_is_seeded_without_replacement_and_a_prefix_of_a_larger_one(digits):
     root = digits[0]
-    three = load("mnist", data_dir=root, samples=3, seed=5)
+    three = load_data("mnist", data_dir=root, samples=3, seed=5)
     assert sorted(three.indices.tolist()) == [0, 1, 2]
-    assert load("mnist", data_dir=root, samples=2, seed=5).indices.tolist() == three.indices[:2].tolist()
+    assert load_data("mnist", data_dir=root, samples=2, seed=5).indices.tolist() == three.indices[:2].tolist()
     assert three.labels.tolist() == [[7, 0, 9][i] for i in three.indices]
 
 
@@ -69,7 +69,7 @@ def test_damaged_files_are_refused_in_one_sentence(digits, damage, words):
     root, raw, _ = digits
     damage(raw)
     with pytest.raises(UsageError, match=words):
-        load("mnist", data_dir=root)
+        load_data("mnist", data_dir=root)
 
 
 def test_missing_sets_say_what_to_put_where(tmp_path, monkeypatch):
@@ -77,9 +77,9 @@ def test_missing_sets_say_what_to_put_where(tmp_path, monkeypatch):
     with pytest.raises(
         UsageError, match="pass --data-dir or set GEOMROB_DATA to the folder that holds FashionMNIST/raw"
     ):
-        load("fashion-mnist")
+        load_data("fashion-mnist")
     with pytest.raises(UsageError, match=r"data_dir must hold FashionMNIST/raw.*put the files of fashion-mnist there"):
-        load("fashion-mnist", data_dir=tmp_path)
+        load_data("fashion-mnist", data_dir=tmp_path)
 
 
 def test_the_rank_is_checked(tmp_path):

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import geomrob
-from geomrob.arrays import UsageError
-from geomrob.data import load
+from geomrob.data import load_data
 from geomrob.data.synthetic import rotation, t1, t2
+from geomrob.errors import UsageError
 from geomrob.models import build
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import span
@@ -103,7 +103,7 @@ def test_the_table_has_both_with_the_sizes_of_the_thesis(monkeypatch):
     monkeypatch.setattr("geomrob.data.synthetic.t2", lambda: t2(count=20))
     for name, world in (("t1", t1(count=20)), ("t2", t2(count=20))):
         for split in ("train", "test"):
-            found = load(name, split=split)
+            found = load_data(name, split=split)
             assert torch.equal(found.images, getattr(world, split).images)
             assert (found.name, found.classes) == (name, ("-1", "+1"))
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError, norms
+from geomrob.arrays import norms
+from geomrob.errors import UsageError
 from geomrob.interop.autoattack import autoattack
 from tests.attacks.zoo import images, net
 

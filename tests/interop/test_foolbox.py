@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError, norms
+from geomrob.arrays import norms
 from geomrob.attacks import ATTACKS
-from geomrob.interop.foolbox import FOOLBOX, OURS, as_foolbox, from_foolbox, run_foolbox
-from geomrob.interop.to_foolbox import _OWN
+from geomrob.errors import UsageError
+from geomrob.interop.foolbox_export import _OWN
+from geomrob.interop.foolbox_import import FOOLBOX, OURS, as_foolbox, from_foolbox, run_foolbox
 from geomrob.results import BoundaryResult, Status
 from tests.attacks.zoo import Wrapped, images, net
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.sparsefool import sparsefool
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.errors import UsageError
 from geomrob.interop import peers
 from geomrob.interop.peers import PEERS, SPARSE_PEERS, Counted, PeerEntry, run_peer
 from geomrob.results import Status

@@ -5,14 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.models.antialias import antialias, with_antialias
-from geomrob.models.blurpool import BlurPool, blur_pool
-from geomrob.models.lenet import lenet
-from geomrob.models.pushpull import PushPullConv2d
-from geomrob.models.replace import replace_first_conv
-from geomrob.models.resnet import Pad, resnet
-from geomrob.models.wide_resnet import wide_resnet
+from geomrob.models.architectures.lenet import lenet
+from geomrob.models.architectures.resnet import Pad, resnet
+from geomrob.models.architectures.wide_resnet import wide_resnet
+from geomrob.models.layers.blurpool import BlurPool, blur_pool
+from geomrob.models.layers.push_pull import PushPullConv2d
+from geomrob.models.push_pull_stem import replace_first_conv
 
 GREY = {"shape": (1, 28, 28), "mean": [0.286], "std": [0.353]}
 

@@ -6,13 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geomrob.arrays import UsageError
-from geomrob.data import load as load_data
-from geomrob.models import ASSETS, MODELS, build, count, load
-from geomrob.models.papers import PAPERS
-from geomrob.models.thesis import THESIS
-from geomrob.models.zoo import ZOO
-from geomrob.spectral.edits import flip
+from geomrob.data import load_data
+from geomrob.errors import UsageError
+from geomrob.models import ASSETS, MODELS, build, count, load_model
+from geomrob.models.registry.published import PAPERS, THESIS
+from geomrob.models.registry.zoo import ZOO
+from geomrob.spectral.frequency_filters import flip
 from geomrob.training import accuracy, read_recipe
 
 LARGE = {**THESIS, **PAPERS}
@@ -36,13 +35,13 @@ def claims(embedded: bool):
 
 
 def measure(name, claim):
-    return accuracy(load(name), load_data(claim.data, split=claim.split))
+    return accuracy(load_model(name), load_data(claim.data, split=claim.split))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_row_loads_ready_and_has_a_gradient_at_the_image(name):
     entry = MODELS[name]
-    model = load(name)
+    model = load_model(name)
     assert not any(module.training for module in model.modules())
     assert not any(parameter.requires_grad for parameter in model.parameters())
     images = torch.rand(2, *entry.shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -97,13 +96,13 @@ def test_no_row_hides_another():
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in SHIPPED])
 def test_a_row_without_weights_says_how_to_get_them(name):
     with pytest.raises(UsageError, match=f"train it with `geomrob train {name} "):
-        load(name)
+        load_model(name)
 
 
 def test_a_row_without_weights_takes_a_file(tmp_path):
     name = "mnist-lenet-flipped"
     save_file(build(name, seed=0).state_dict(), tmp_path / "mine.safetensors")
-    assert not load(name, weights=tmp_path / "mine.safetensors").training
+    assert not load_model(name, weights=tmp_path / "mine.safetensors").training
 
 
 def test_the_adversarial_model_for_flipped_images_flips_what_the_other_one_gets_flipped():
@@ -141,11 +140,11 @@ def test_building_is_seeded_and_leaves_the_global_generator_alone():
 
 
 def test_each_call_loads_a_fresh_model():
-    assert load("fmnist-lenet") is not load("fmnist-lenet")
+    assert load_model("fmnist-lenet") is not load_model("fmnist-lenet")
 
 
 def test_unknown_names_and_devices_are_one_sentence():
     with pytest.raises(UsageError, match="did you mean fmnist-lenet"):
-        load("fmnist-lennet")
+        load_model("fmnist-lennet")
     with pytest.raises(UsageError, match="try cpu"):
-        load("fmnist-lenet", device="nowhere")
+        load_model("fmnist-lenet", device="nowhere")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geomrob.arrays import UsageError
-from geomrob.models import build, load
+from geomrob.errors import UsageError
+from geomrob.models import build, load_model
 from geomrob.models.sources import load_weights
 
 
@@ -46,20 +46,20 @@ def test_weights_of_every_kind_give_the_same_logits(tmp_path, trained, suffix, b
     else:
         torch.save(trained.state_dict() if below is None else {below: trained.state_dict(), "epoch": 3}, path)
     images = torch.rand(2, 1, 28, 28)
-    assert torch.equal(load("fmnist-lenet", weights=path)(images), trained(images))
+    assert torch.equal(load_model("fmnist-lenet", weights=path)(images), trained(images))
 
 
 def test_weights_without_the_normalisation_keep_the_builders(tmp_path, trained):
     state = {key: value for key, value in trained.state_dict().items() if not key.startswith("norm.")}
     save_file(state, tmp_path / "w.safetensors")
-    model = load("fmnist-lenet", weights=tmp_path / "w.safetensors")
+    model = load_model("fmnist-lenet", weights=tmp_path / "w.safetensors")
     assert model.norm.mean.item() == pytest.approx(0.2860)
     assert torch.equal(model.fc3.weight, trained.fc3.weight)
 
 
 def test_weights_bring_their_own_normalisation(tmp_path, trained):
     save_file(trained.state_dict() | {"norm.mean": torch.full((1, 1, 1, 1), 0.25)}, tmp_path / "w.safetensors")
-    assert load("fmnist-lenet", weights=tmp_path / "w.safetensors").norm.mean.item() == 0.25
+    assert load_model("fmnist-lenet", weights=tmp_path / "w.safetensors").norm.mean.item() == 0.25
 
 
 def changed(state, **tensors):
@@ -91,35 +91,35 @@ def test_damaged_and_missing_weights_are_refused(tmp_path, trained):
     for suffix in (".safetensors", ".pt"):
         path = tmp_path / f"w{suffix}"
         with pytest.raises(UsageError, match=r"No such file .* check the path"):
-            load("fmnist-lenet", weights=path)
+            load_model("fmnist-lenet", weights=path)
         for content in (b"", b"nothing of the kind", b"\xff" * 64):
             path.write_bytes(content)
             with pytest.raises(UsageError, match="fetch it again"):
-                load("fmnist-lenet", weights=path)
+                load_model("fmnist-lenet", weights=path)
         (save_file if suffix == ".safetensors" else torch.save)(trained.state_dict(), path)
         path.write_bytes(path.read_bytes()[:-1000])
         with pytest.raises(UsageError, match="fetch it again"):
-            load("fmnist-lenet", weights=path)
+            load_model("fmnist-lenet", weights=path)
     with pytest.raises(UsageError, match="convert it"):
-        load("fmnist-lenet", weights=tmp_path / "w.onnx")
+        load_model("fmnist-lenet", weights=tmp_path / "w.onnx")
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(UsageError, match="readable file"):
-        load("fmnist-lenet", weights=tmp_path / "folder.pt")
+        load_model("fmnist-lenet", weights=tmp_path / "folder.pt")
 
 
 def test_content_that_is_no_state_dict_is_refused(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / "w.pt")
     with pytest.raises(UsageError, match=r"save model.state_dict\(\)"):
-        load("fmnist-lenet", weights=tmp_path / "w.pt")
+        load_model("fmnist-lenet", weights=tmp_path / "w.pt")
 
 
 def test_code_inside_weights_is_never_run(tmp_path):
     torch.save({"fc1.weight": Malicious(tmp_path / "ran")}, tmp_path / "w.pt")
     with pytest.raises(UsageError, match="fetch it again"):
-        load("fmnist-lenet", weights=tmp_path / "w.pt")
+        load_model("fmnist-lenet", weights=tmp_path / "w.pt")
     (tmp_path / "old.pt").write_bytes(pickle.dumps(Malicious(tmp_path / "ran"), protocol=2))
     with pytest.raises(UsageError, match="fetch it again"):
-        load("fmnist-lenet", weights=tmp_path / "old.pt")
+        load_model("fmnist-lenet", weights=tmp_path / "old.pt")
     assert not (tmp_path / "ran").exists()
 
 
@@ -131,7 +131,7 @@ def test_other_files_than_the_embedded_ones_fail_the_digest(trained, tmp_path):
 
 @pytest.mark.usefixtures("code")
 def test_a_factory_of_the_user_is_built_and_made_ready():
-    model = load("users_models:tiny")
+    model = load_model("users_models:tiny")
     assert model(torch.rand(2, 1, 4, 4)).shape == (2, 3)
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
@@ -140,7 +140,7 @@ def test_a_factory_of_the_user_is_built_and_made_ready():
 def test_a_factory_takes_weights_too(code):
     state = {"1.weight": torch.ones(3, 16), "1.bias": torch.zeros(3)}
     save_file(state, code / "w.safetensors")
-    model = load("users_models:tiny", weights=code / "w.safetensors")
+    model = load_model("users_models:tiny", weights=code / "w.safetensors")
     assert model(torch.ones(1, 1, 4, 4)).tolist() == [[16.0] * 3]
 
 
@@ -158,4 +158,4 @@ def test_a_factory_takes_weights_too(code):
 )
 def test_factories_that_fail_are_told_in_one_sentence(name, words):
     with pytest.raises(UsageError, match=words):
-        load(name)
+        load_model(name)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.corruption_sheet import plot_corruption_sheet
 
 KINDS = {"fog": "weather", "snow": "weather", "jpeg_compression": "digital"}

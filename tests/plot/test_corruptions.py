@@ -5,10 +5,9 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from geomrob.analysis.corruption_groups import BENCHMARK
-from geomrob.analysis.corruption_scores import net_reduction
-from geomrob.arrays import UsageError
+from geomrob.analysis.corruptions.scores import BENCHMARK, net_reduction
 from geomrob.data.corruptions import CORRUPTIONS
+from geomrob.errors import UsageError
 from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
 from geomrob.plot.style import blank
 from tests.synthetic import corruption_table

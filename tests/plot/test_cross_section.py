@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.cross_section import plot_cross_section
 from tests.synthetic import cross_section_result
 

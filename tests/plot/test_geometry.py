@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.geometry import plot_geometry
 from tests.synthetic import geometry_result
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.layers import plot_layers
 from tests.synthetic import layers_result
 

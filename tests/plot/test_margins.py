@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.margins import norm_name, plot_margin_map, plot_margins
 from geomrob.plot.style import LOOKS, blank
 from tests.synthetic import margin_curve

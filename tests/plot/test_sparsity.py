@@ -6,9 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from geomrob.arrays import UsageError
-from geomrob.plot.series import option_words, told_options
-from geomrob.plot.sparsity import plot_sparsity_sweep
+from geomrob.errors import UsageError
+from geomrob.plot.sparsity import option_words, plot_sparsity_sweep, told_options
 from geomrob.plot.style import blank
 from tests.synthetic import sparsity_result
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
 from geomrob.plot.style import blank
 from tests.synthetic import band_energy as energy

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from scipy import fft
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.spectral.bases import BASES, Basis, basis, from_matrix
-from geomrob.spectral.matrices import random_matrix
+from geomrob.spectral.bases_dense import random_matrix
 from tests.spectral.dense import dense_basis
 
 

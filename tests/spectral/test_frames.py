@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.spectral.bases import basis
 from geomrob.spectral.frames import Coordinates, Frame, WholeSpace
 from geomrob.spectral.subspaces import BANDS, Subspace, bands, blocks, rings

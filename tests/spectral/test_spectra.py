@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft as scipy_fft
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.spectral.bases import basis
 from geomrob.spectral.spectra import (
     FACTORS,

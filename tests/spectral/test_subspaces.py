@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geomrob.arrays import UsageError
+from geomrob.errors import UsageError
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import BANDS, bands, blocks, diagonal, grid, rings, span
 from tests.spectral.dense import dense_projector

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from geomrob.training.average import Average
+from geomrob.training.optimizer import Average
 
 
 def test_the_mean_follows_its_formula_and_the_model_gets_its_own_values_back():

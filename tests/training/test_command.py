@@ -5,7 +5,7 @@ import json
 import pytest
 
 from geomrob.cli import main
-from geomrob.models import load
+from geomrob.models import load_model
 
 RECIPE = 'model = "fmnist-lenet"\ndata = "fashion-mnist-1k"\nsplit = "test"\nsamples = 60\nheld_out = 20\nepochs = 1\n'
 
@@ -24,7 +24,7 @@ def test_it_trains_resumes_and_prints_where_the_weights_are(tmp_path, recipe, ca
     assert facts["model"] == "fmnist-lenet"
     assert facts["epochs"] == facts["best_epoch"] == 1
     assert "epoch 1, step 1/1, loss" in printed.err
-    load("fmnist-lenet", weights=facts["weights"])
+    load_model("fmnist-lenet", weights=facts["weights"])
     assert main(["train", recipe, "--out", str(out)]) == 0
     assert "sha256" in capsys.readouterr().out
 

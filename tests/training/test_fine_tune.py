@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.arrays import UsageError
-from geomrob.attacks.deepfool import deepfool
+from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.data.entry import Samples
+from geomrob.errors import UsageError
 from geomrob.training import Options
 from geomrob.training.fine_tune import fine_tune
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.arrays import UsageError
-from geomrob.data import load
+from geomrob.data import load_data
 from geomrob.data.entry import Samples
+from geomrob.errors import UsageError
 from geomrob.models import build
 from geomrob.training import Adversarial, Options, accuracy, fit
 
@@ -18,7 +18,7 @@ FEW = Options(epochs=3, batch=16, held_out=20, max_rate=0.05, crop=1, flip=True)
 
 @pytest.fixture(scope="module")
 def clothes():
-    return load("fashion-mnist-1k", samples=100)
+    return load_data("fashion-mnist-1k", samples=100)
 
 
 def dropping() -> nn.Module:

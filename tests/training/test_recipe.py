@@ -1,12 +1,11 @@
 import pytest
 
-from geomrob.arrays import UsageError
 from geomrob.data import DATASETS
+from geomrob.errors import UsageError
 from geomrob.models import MODELS
-from geomrob.spectral.edits import transform
+from geomrob.spectral.frequency_filters import transform
 from geomrob.training import Adversarial, Hebbian, Similarity
-from geomrob.training.read import FOLDER, read_recipe
-from geomrob.training.recipe import Options
+from geomrob.training.recipe import FOLDER, Options, read_recipe
 
 HEAD = 'model = "fmnist-lenet"\ndata = "mnist"\n'
 

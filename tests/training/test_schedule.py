@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from geomrob.training.optimizer import momentum, rate
 from geomrob.training.recipe import Options
-from geomrob.training.schedule import momentum, rate
 
 STEPS = 1000
 

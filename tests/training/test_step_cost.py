@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.models.replace import with_push_pull
-from geomrob.models.resnet import resnet18
+from geomrob.models.architectures.resnet import resnet18
+from geomrob.models.push_pull_stem import with_push_pull
 from geomrob.training import Adversarial, Options
-from geomrob.training.objective import Objective
+from geomrob.training.losses.objective import Objective
 
 pytestmark = pytest.mark.benchmark
 BATCH, ROUNDS = 16, 6

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int64, UInt8
 from numpy.random import Generator
 from torch import Tensor
 
-from geomrob.arrays import UsageError, check_images, unknown
+from geomrob.arrays import check_images
 from geomrob.data.corruptions import blur, digital, elastic, glass, motion, noise, spatter, weather
-from geomrob.data.corruptions.pixels import Pixels, generator
-from geomrob.data.corruptions.tables import LARGE, NAMES, SMALL, TABLES, Constants, Table
+from geomrob.data.corruptions._common import Pixels, generator
+from geomrob.data.corruptions.severities import LARGE, NAMES, SMALL, TABLES, Constants, Table
+from geomrob.errors import UsageError, unknown
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
-from geomrob.data.corruptions.colours import from_hsv, to_hsv
-from geomrob.data.corruptions.pixels import LUMA, Pixels, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions._common import LUMA, Pixels, truncated, unit
+from geomrob.data.corruptions.hsv import from_hsv, to_hsv
+from geomrob.data.corruptions.severities import Constants
 
 
 def brightness(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

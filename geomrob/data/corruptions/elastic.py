@@ -8,8 +8,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from geomrob.data.corruptions.pixels import Field, Pixels, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions._common import Field, Pixels, truncated, unit
+from geomrob.data.corruptions.severities import Constants
 
 
 def elastic_transform(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

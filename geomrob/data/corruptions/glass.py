@@ -6,9 +6,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from geomrob.data.corruptions._common import Pixels, truncated, unit
 from geomrob.data.corruptions.blur import smooth
-from geomrob.data.corruptions.pixels import Pixels, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions.severities import Constants
 
 
 def glass_blur(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.random import Generator
 
-from geomrob.data.corruptions.pixels import Field, Pixels
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions._common import Field, Pixels
+from geomrob.data.corruptions.severities import Constants
 
 
 def motion_blur(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from geomrob.data.corruptions.pixels import Pixels, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions._common import Pixels, truncated, unit
+from geomrob.data.corruptions.severities import Constants
 
 
 def gaussian_noise(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

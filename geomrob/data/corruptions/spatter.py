@@ -7,10 +7,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from geomrob.data.corruptions._common import Field, Pixels, colour, truncated, unit
 from geomrob.data.corruptions.blur import smooth
-from geomrob.data.corruptions.edges import canny, distance
-from geomrob.data.corruptions.pixels import Field, Pixels, colour, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions.canny import canny, distance
+from geomrob.data.corruptions.severities import Constants
 
 # In the order red, green, blue: in the benchmark's own words pale turquoise and mud brown.
 WATER = (175, 238, 238)

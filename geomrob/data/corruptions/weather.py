@@ -9,11 +9,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from geomrob.arrays import UsageError
+from geomrob.data.corruptions._common import LUMA, Field, Pixels, grey, truncated, unit
 from geomrob.data.corruptions.blur import zoomed
 from geomrob.data.corruptions.motion import moved
-from geomrob.data.corruptions.pixels import LUMA, Field, Pixels, grey, truncated, unit
-from geomrob.data.corruptions.tables import Constants
+from geomrob.data.corruptions.severities import Constants
+from geomrob.errors import UsageError
 
 FROST = Path(__file__).resolve().parents[2] / "assets" / "frost"
 # The third picture of the benchmark is the second again, and its sixth is never drawn.

@@ -3,12 +3,12 @@
 import torch
 import torch.nn.functional as F
 
-from geomrob.data import load
+from geomrob.data import load_data
 
 
 def grey(count):
     """Return uint8 images (count, 1, 28, 28)."""
-    return (load("fashion-mnist-1k", samples=count).images * 255).round().to(torch.uint8)
+    return (load_data("fashion-mnist-1k", samples=count).images * 255).round().to(torch.uint8)
 
 
 def colour(count, side=28):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.arrays import UsageError
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.corruptions.tables import TABLES
+from geomrob.data.corruptions.severities import TABLES
+from geomrob.errors import UsageError
 from tests.data.corruptions.samples import colour, grey
 
 NAMES = tuple(CORRUPTIONS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geomrob.data.corruptions import blur, colours, edges, elastic, spatter
+from geomrob.data.corruptions import blur, canny, elastic, hsv, spatter
 
 cv2 = pytest.importorskip("cv2")
 skimage = pytest.importorskip("skimage")
@@ -17,10 +17,10 @@ def random(*shape, seed=0):
 def test_edges_and_distances(seed):
     picture = (blur.smooth(random(1, 48, 40, seed=seed), 1.5) * 255).astype(np.uint8)
     picture[picture < 130] = 0
-    found = edges.canny(picture, 50, 150)
+    found = canny.canny(picture, 50, 150)
     np.testing.assert_array_equal(found[0], cv2.Canny(picture[0], 50, 150) == 255)
     wanted = cv2.distanceTransform(255 - 255 * found[0].astype(np.uint8), cv2.DIST_L2, 5)
-    np.testing.assert_allclose(edges.distance(found, most=20)[0], np.minimum(wanted, 20), atol=1e-3)
+    np.testing.assert_allclose(canny.distance(found, most=20)[0], np.minimum(wanted, 20), atol=1e-3)
 
 
 @pytest.mark.parametrize("levels", [1, 2, 21])
@@ -42,10 +42,10 @@ def test_disk_and_its_convolution(radius, sigma):
 
 def test_hue_saturation_value():
     pictures = np.random.default_rng(0).integers(0, 8, (2, 3, 30, 30)) / 7
-    parts = colours.to_hsv(pictures)
+    parts = hsv.to_hsv(pictures)
     wanted = skimage.color.rgb2hsv(pictures, channel_axis=1)
     np.testing.assert_allclose(np.stack(parts, 1), wanted, atol=1e-12)
-    np.testing.assert_allclose(colours.from_hsv(*parts), pictures, atol=1e-12)
+    np.testing.assert_allclose(hsv.from_hsv(*parts), pictures, atol=1e-12)
 
 
 def test_smoothing():

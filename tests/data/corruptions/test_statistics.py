@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.corruptions.tables import TABLES
+from geomrob.data.corruptions.severities import TABLES
 from geomrob.data.corruptions.weather import texture
 from tests.data.corruptions.samples import colour, grey
 

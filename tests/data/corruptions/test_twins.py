@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from geomrob.data.corruptions import blur, digital, edges, elastic, glass, motion, weather
-from geomrob.data.corruptions.pixels import generator
-from geomrob.data.corruptions.tables import CIFAR, IMAGENET
+from geomrob.data.corruptions import blur, canny, digital, elastic, glass, motion, weather
+from geomrob.data.corruptions._common import generator
+from geomrob.data.corruptions.severities import CIFAR, IMAGENET
 from tests.data.corruptions import twins
 
 TABLES = {"cifar": CIFAR, "imagenet": IMAGENET}
@@ -89,28 +89,28 @@ def test_motion_blur_is_the_loops(angle):
 def test_distance_to_edges_is_the_shortest_way():
     marks = np.random.default_rng(3).random((2, 18, 23)) < 0.01
     assert marks.any((1, 2)).all()
-    for one, found in zip(marks, edges.distance(marks, most=20), strict=True):
+    for one, found in zip(marks, canny.distance(marks, most=20), strict=True):
         np.testing.assert_allclose(found, np.minimum(twins.chamfer(one, 20), 20), atol=1e-3)
-    assert (edges.distance(np.zeros((1, 5, 5), bool), most=20) == 20).all()
+    assert (canny.distance(np.zeros((1, 5, 5), bool), most=20) == 20).all()
 
 
 def test_edges_of_a_square_are_its_rim():
     picture = np.zeros((1, 20, 20), np.uint8)
     picture[0, 6:14, 6:14] = 200
-    found = edges.canny(picture, 50, 150)[0]
+    found = canny.canny(picture, 50, 150)[0]
     rim = np.zeros((20, 20), bool)
     rim[6:14, 6:14] = True
     rim[7:13, 7:13] = False
     assert (found & ~ndimage.binary_dilation(rim)).sum() == 0
     assert found.sum() >= rim.sum() - 4
-    assert not edges.canny(picture // 10, 50, 150).any()
+    assert not canny.canny(picture // 10, 50, 150).any()
 
 
 def test_weak_edges_count_only_where_they_hang_on_strong_ones():
     ramp = np.zeros((1, 30, 30), np.uint8)
     ramp[0, :, 15:] = np.linspace(18, 90, 30).astype(np.uint8)[:, None]
-    assert edges.canny(ramp, 50, 150)[0, 1].any()
-    assert not edges.canny(ramp[:, :6], 50, 150).any()
+    assert canny.canny(ramp, 50, 150)[0, 1].any()
+    assert not canny.canny(ramp[:, :6], 50, 150).any()
 
 
 def test_defocus_of_small_images_is_a_gaussian_of_three_taps():

@@ -1,0 +1,122 @@
+"""Whether the robustness that attacks report of a model can be trusted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+
+from geomrob.analysis.audit.checks import causes, judge
+from geomrob.analysis.audit.measurements import gather, stages
+from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.errors import UsageError
+from geomrob.results import Audit
+from geomrob.runs import Clock
+
+Progress = Callable[[int, int], object]
+
+
+def audit(
+    model: Model,
+    inputs: Images,
+    *,
+    labels: Labels | None = None,
+    indices: Labels | None = None,
+    sources: Mapping[str, Model] | None = None,
+    epsilons: Sequence[float] = (0.02, 0.05, 0.1, 0.2),
+    steps: Sequence[int] = (1, 10, 40),
+    queries: int = 1000,
+    name: str = "model",
+    data: str = "images",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Audit:
+    """Return what fifteen checks say of a model: whether attacks by its gradients measure it or only themselves.
+
+    A robust model and a model whose gradients are hidden both resist attacks by gradient. They differ in what this
+    asks: does the model repeat itself, are its gradients there and true, does an attack that knows less come no closer,
+    do more steps and a larger epsilon help, does an attack without bound always succeed.
+
+    Args:
+        model: Images (N, C, H, W) in [0, 1] to logits (N, K). A module is held in eval mode meanwhile.
+        inputs: Images in [0, 1], on the model's device; 30 to 100 are enough.
+        labels: True classes, for the accuracy only.
+        indices: Position of each image in its source; they key the random draws and name images in the checks.
+        sources: Other models by name, whose perturbations are tried on this one (transfer). None are tried without.
+        epsilons: Largest changes of an element (l-infinity) for PGD, in (0, 1], rising.
+        steps: Numbers of steps of PGD, rising; the first should be 1.
+        queries: Of the decision-based attack, per image; 0 leaves it out.
+        name, data: How the result calls model and data.
+        seed: Of everything drawn.
+        progress: Called with (stages done, stages in all).
+
+    Returns:
+        Every check with its number, the images concerned, what it means and what to do; the causes that the failed
+        ones point to; distances, robust shares and profiles behind them.
+
+    Raises:
+        UsageError: Images outside [0, 1], epsilons or steps that do not rise, negative queries.
+
+    References:
+        Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated gradients
+        give a false sense of security", 2018; Pintor et al., "Indicators of attack failure", 2022.
+
+    Example:
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> found = audit(net, torch.rand(4, 1, 4, 4), queries=50, epsilons=(0.1, 0.5))
+        >>> found.checks[0].name, found.checks[0].verdict
+        ('repeats itself', 'passed')
+    """
+    check_images(inputs)
+    _check_rising("epsilons", epsilons)
+    _check_rising("steps", steps)
+    if not 0 < epsilons[0] <= epsilons[-1] <= 1:
+        raise UsageError(f"epsilons must lie in (0, 1]; got {tuple(epsilons)}: they are shares of the range of a pixel")
+    if steps[0] < 1 or queries < 0:
+        raise UsageError(f"steps must be at least 1 and queries 0; got {tuple(steps)} and {queries}: raise them")
+    inputs, others = inputs.detach(), sources or {}
+    where = torch.arange(len(inputs)) if indices is None else indices.cpu()
+    clock = Clock(seed=seed, device=inputs.device)
+    total, done = stages(len(others), len(epsilons), len(steps)), 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(min(done, total), total)
+
+    evidence = gather(
+        model,
+        inputs,
+        sources=others,
+        indices=where,
+        epsilons=epsilons,
+        steps=steps,
+        queries=queries,
+        seed=seed,
+        tell=tell,
+    )
+    checks = judge(evidence, where)
+    predictions = evidence.predictions.cpu()
+    return Audit(
+        model=name,
+        data=data,
+        checks=checks,
+        causes=causes(evidence, checks),
+        predictions=predictions,
+        labels=predictions if labels is None else labels.cpu(),
+        indices=where,
+        white=evidence.white.cpu(),
+        transferred=evidence.transferred.cpu(),
+        decision=evidence.decision.cpu(),
+        epsilons=torch.tensor(list(epsilons), dtype=torch.float64),
+        steps=torch.tensor(list(steps)),
+        robust=evidence.robust.double().mean(2).cpu(),
+        profile=evidence.profile.cpu(),
+        provenance=clock.provenance(forwards=evidence.forwards, backwards=evidence.backwards),
+    )
+
+
+def _check_rising(name: str, values: Sequence[float]) -> None:
+    """Refuse what is empty or does not rise."""
+    if not values or any(not before < after for before, after in pairwise(values)):
+        raise UsageError(f"{name} must rise and hold at least one number; got {tuple(values)}: sort them")

@@ -1,0 +1,213 @@
+"""What an audit rests on: everything measured about a model, gathered once, before anything is judged."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from geomrob.analysis.audit import probes
+from geomrob.arrays import Distances, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.engine.run import clean_logits
+from geomrob.attacks.engine.search import Search
+from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.minimal.tight import tight
+from geomrob.attacks.quantization import eight_bit
+from geomrob.inference import block_size, evaluating
+from geomrob.results import AttackResult
+
+BOX = (0.0, 1.0)
+
+BEYOND = 1.05
+"""How much further than the boundary an adversarial image goes before it is rounded to 8 bits."""
+
+CLOSER = 0.99
+"""A black-box distance below this share of the white-box distance is closer."""
+
+LONGER = (200, 400)
+"""Backward evaluations of the white-box searches of images where a black-box attack came closer than the first one."""
+
+Tell = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything measured about N images; `predictions` to `profile` as in `Audit`, where they have its names.
+
+    `training`: a module came in training mode. `differentiable`: some slope comes back. `changing`: two equal calls
+    differ. `neighbours`: the answer depends on the rest of the batch. `dead_gap`, `dead_loss`: the slope of the gap, of
+    the cross-entropy, is exactly zero or not finite. `agreement`: change of the gap over what its slope foretells.
+    `still`: a tiny step changes no logit.
+    `robust[e, s]`: PGD leaves the decision, `unbounded`: even with the whole box. `survived`: an adversarial image
+    still is one after rounding to 8 bits (true where none was found).
+    """
+
+    training: bool
+    differentiable: bool
+    predictions: Labels
+    changing: Bool[Tensor, " n"]
+    neighbours: Bool[Tensor, " n"]
+    dead_gap: Bool[Tensor, " n"]
+    dead_loss: Bool[Tensor, " n"]
+    agreement: Distances
+    still: Bool[Tensor, " n"]
+    white: Distances
+    transferred: Distances
+    decision: Distances
+    robust: Bool[Tensor, "e s n"]
+    unbounded: Bool[Tensor, " n"]
+    survived: Bool[Tensor, " n"]
+    profile: Float[Tensor, "2 n t"]
+    forwards: int
+    backwards: int
+
+    @property
+    def black(self) -> Distances:
+        """The closer of the two black-box distances; infinity where neither found anything or ran."""
+        return torch.minimum(self.transferred.nan_to_num(math.inf), self.decision.nan_to_num(math.inf))
+
+    @property
+    def roughness(self) -> Float[Tensor, "2 n"]:
+        """How much the increments of the gap change from place to place, over how much it changes at all.
+
+        Near 0 on a smooth line, near 2 on stairs and on noise.
+        """
+        increments = self.profile.diff(dim=2)
+        return increments.diff(dim=2).abs().sum(2) / increments.abs().sum(2).clamp_min(1e-30)
+
+
+def gather(
+    model: Model,
+    inputs: Images,
+    *,
+    sources: Mapping[str, Model],
+    indices: Labels,
+    epsilons: Sequence[float],
+    steps: Sequence[int],
+    queries: int,
+    seed: int,
+    tell: Tell,
+) -> Evidence:
+    """Return the evidence about a model; arguments as in `audit`, `tell` is called after each of `stages(...)`."""
+    training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
+    draws: dict[str, Any] = {"seed": seed, "indices": indices}
+    with evaluating(model):
+        clean, block = clean_logits(model, inputs, block_size(model, inputs))
+        at = Search(model, inputs, reference=clean.argmax(1), bounds=BOX, block=block)
+        at.clean = clean
+        alive = probes.differentiable(model, inputs)
+        changing, neighbours = probes.changing(at), probes.neighbours(at)
+        dead_gap, dead_loss, agreement = probes.slopes(at) if alive else _no_slopes(clean)
+        tell()
+        white = [tight(model, inputs, bounds=BOX)] if alive else []
+        tell()
+        carried: list[Distances] = []
+        for source in sources.values():
+            carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
+            tell()
+        asked = [boundary(model, inputs, budget=queries, **draws)] if queries else []
+        near = _nearest(inputs, [result.distances(2) for result in white], ran=True)
+        black = _nearest(inputs, [*carried, *(result.distances(2) for result in asked)], ran=True)
+        second = _second_look(model, inputs, near, black) if alive else []
+        for where, result in second:
+            near[where] = torch.minimum(near[where], result.distances(2))
+        tell()
+        grid: list[AttackResult] = []
+        for epsilon, count in _grid(epsilons, steps) if alive else ():
+            grid.append(pgd(model, inputs, epsilon=epsilon, steps=count, **draws))
+            tell()
+        random = probes.directions(inputs, indices=indices, seed=seed)
+        still = probes.still(at, random)
+        toward, reach = _toward(at, [*white, *asked])
+        profile = torch.stack([probes.profile(at, way, reach) for way in (toward, random)])
+        tell()
+        survived = _survived(model, [*white, *asked])
+    spent = [*white, *asked, *grid, *(result for _, result in second)]
+    robust = [~result.success for result in grid] or [torch.ones_like(changing)] * (len(epsilons) * len(steps) + 1)
+    return Evidence(
+        training=training,
+        differentiable=alive,
+        predictions=clean.argmax(1),
+        changing=changing,
+        neighbours=neighbours,
+        dead_gap=dead_gap,
+        dead_loss=dead_loss,
+        agreement=agreement,
+        still=still,
+        white=near,
+        transferred=_nearest(inputs, carried, ran=bool(carried)),
+        decision=_nearest(inputs, [result.distances(2) for result in asked], ran=bool(asked)),
+        robust=torch.stack(robust[:-1]).reshape(len(epsilons), len(steps), len(inputs)),
+        unbounded=robust[-1],
+        survived=survived,
+        profile=profile,
+        forwards=round(float(at.forwards.sum())) + sum(int(result.forwards.sum()) for result in spent),
+        backwards=round(float(at.backwards.sum())) + sum(int(result.backwards.sum()) for result in spent),
+    )
+
+
+def stages(sources: int, epsilons: int, steps: int) -> int:
+    """Return how often `gather` tells that it has got further, for a model with slopes."""
+    return 4 + sources + epsilons * steps + 1
+
+
+def _grid(epsilons: Sequence[float], steps: Sequence[int]) -> list[tuple[float, int]]:
+    """Return what PGD is run with: every epsilon with every number of steps, and last the whole box."""
+    return [*((epsilon, count) for epsilon in epsilons for count in steps), (1.0, max(steps))]
+
+
+def _no_slopes(clean: Logits) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `probes.slopes` would say of a model without any slope."""
+    dead = torch.ones(len(clean), dtype=torch.bool, device=clean.device)
+    return dead, dead, torch.full_like(clean[:, 0], torch.nan)
+
+
+def _nearest(inputs: Images, distances: Sequence[Distances], *, ran: bool) -> Distances:
+    """Return the least of some distances, infinity without any, NaN where the attack did not run."""
+    least = torch.full_like(inputs[:, 0, 0, 0], math.inf if ran else math.nan)
+    return torch.stack(list(distances)).amin(0).to(least) if distances else least
+
+
+def _second_look(model: Model, inputs: Images, white: Distances, black: Distances) -> list[tuple[Tensor, AttackResult]]:
+    """Return longer searches by gradient of the images that a black-box attack changed closer by: positions, answers.
+
+    Far from its boundary, as with adversarial training, an image needs a longer search than others. That the first one
+    was short says nothing of the model's gradients; that long ones stay behind does.
+    """
+    where = (black < CLOSER * white).nonzero().squeeze(1)
+    if not len(where):
+        return []
+    return [(where, tight(model, inputs[where], bounds=BOX, budget=budget)) for budget in LONGER]
+
+
+def _toward(search: Search, results: Sequence[AttackResult]) -> tuple[Images, Distances]:
+    """Return unit directions towards the closest boundary known, and how far a profile along them goes.
+
+    Where no boundary is known the direction is that of no image in particular (grey to white) and the reach the median.
+    """
+    best = torch.ones_like(search.images)
+    distance = torch.full_like(search.images[:, 0, 0, 0], math.inf)
+    for result in results:
+        found = result.distances(2)
+        closer = found < distance
+        best = torch.where(per_sample(closer, best), result.perturbation, best)
+        distance = torch.where(closer, found, distance)
+    known = distance[torch.isfinite(distance)]
+    usual = known.median() if len(known) else distance.new_ones(())
+    reach = torch.where(torch.isfinite(distance), 2 * distance, 2 * usual)
+    return best / per_sample(norms(best), best), reach
+
+
+def _survived(model: Model, results: Sequence[AttackResult]) -> Tensor:
+    """Return which images still are adversarial as 8-bit images, moved a little beyond the boundary before."""
+    if not results:
+        return torch.ones(0, dtype=torch.bool)
+    first = results[0]
+    further = (first.inputs + BEYOND * first.perturbation).clamp(*BOX)
+    again = eight_bit(model, dataclasses.replace(first, perturbed=further))
+    return again.success | ~first.success

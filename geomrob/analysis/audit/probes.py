@@ -1,0 +1,146 @@
+"""Questions about a model that no attack asks: does it repeat itself, are its slopes real, is it smooth?"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from geomrob.arrays import Distances, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.attacks.engine.boundary_search import refine
+from geomrob.attacks.engine.search import Found, Search
+from geomrob.errors import UsageError
+from geomrob.inference import scores, slope
+from geomrob.randomness import drawn
+from geomrob.results import Status
+
+POINTS = 41
+"""Places along a direction at which the gap is read, from the image to twice the distance of the boundary."""
+
+FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0)
+"""How many times longer than on its own model a transferred perturbation is tried, before the box cuts it."""
+
+STEPS = (0.01, 0.1)
+"""Lengths in [0, 1] units of the steps that compare a slope with what the model then does."""
+
+TINY = 1e-3
+"""Length in [0, 1] units of a step that any model without rounding notices in its logits."""
+
+SAME = 1e-3
+"""Relative difference of logits up to which rounding explains that they depend on the batch."""
+
+
+def differentiable(model: Model, inputs: Images) -> bool:
+    """Return whether any slope comes back to the images."""
+    where = inputs[:1].clone().requires_grad_()
+    try:
+        with torch.enable_grad():
+            slope(scores(model, where).sum(), where, again=False)
+    except UsageError:
+        return False
+    return True
+
+
+def changing(search: Search) -> Bool[Tensor, " n"]:
+    """Return for which images two equal calls give different logits."""
+    again = search.logits(search.zeros(), search.pairs)
+    return (again.nan_to_num() != search.clean.nan_to_num()).any(1)
+
+
+def neighbours(search: Search) -> Bool[Tensor, " n"]:
+    """Return which images get other logits, beyond rounding, when the rest of the batch is another.
+
+    Each image is asked once among copies of itself; the clean logits were asked among other images.
+    """
+    alone = _free(search)
+    parts = [alone.logits(alone.zeros()[:1], alone.pairs[i : i + 1]) for i in range(len(search))]
+    search.forwards += alone.forwards
+    scale = search.clean.abs().amax(1).clamp_min(torch.finfo(search.clean.dtype).tiny)
+    return (torch.cat(parts) - search.clean).abs().amax(1) > SAME * scale
+
+
+def slopes(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Distances]:
+    """Return where the slopes of the gap and of the cross-entropy are dead, and how true those of the gap are.
+
+    Dead means exactly zero or not finite. The last is the gap's change over short steps along its slope (half a step to
+    either side) over what the slope foretells, of the step where that is further from 1: about 1 for a smooth model,
+    anything else where the slope is an artefact. NaN where the slope is dead.
+    """
+
+    def objectives(logits: Logits, pairs: Labels) -> Tensor:
+        loss = F.cross_entropy(logits, search.reference[pairs], reduction="none")
+        return torch.stack((search.gap(logits, pairs), loss), 1)
+
+    _, _, inner, length = search.slopes(search.zeros(), search.pairs, objectives)
+    dead = (length == 0) | ~torch.isfinite(length)
+    toward = torch.nan_to_num(inner[:, 0] / per_sample(length[:, 0], inner[:, 0]))
+    # The box would cut the steps of black and white pixels: this question is about the model, not about the box.
+    free = _free(search)
+    worst = torch.full_like(length[:, 0], torch.nan)
+    for step in STEPS:
+        ahead, behind = (free.gap(free.logits(half * toward, free.pairs), free.pairs) for half in (step / 2, -step / 2))
+        ratio = (ahead - behind) / (step * length[:, 0])
+        off, most = ((value.clamp_min(1e-12).log()).abs() for value in (ratio, worst))
+        worst = torch.where(~(off <= most), ratio, worst)
+    search.forwards += free.forwards
+    return dead[:, 0], dead[:, 1], torch.where(dead[:, 0], torch.nan, worst)
+
+
+def still(search: Search, toward: Images) -> Bool[Tensor, " n"]:
+    """Return which images get exactly the same logits after a tiny step along unit directions."""
+    free = _free(search)
+    moved = free.logits(TINY * toward, free.pairs)
+    search.forwards += free.forwards
+    return (moved.nan_to_num() == search.clean.nan_to_num()).all(1)
+
+
+def _free(search: Search) -> Search:
+    """Return a search over the same images without a box."""
+    return Search(search.model, search.images, reference=search.reference, block=search.block)
+
+
+def transferred(search: Search, perturbations: Images) -> Distances:
+    """Return the l2 distance at which perturbations made elsewhere change the decision, inside the box.
+
+    Each is tried at growing lengths and the first that crosses is shortened to the boundary; infinity where none does
+    or where the perturbation is zero.
+    """
+    best = search.zeros()
+    status = torch.full_like(search.image, Status.STEP_LIMIT)
+    live = (norms(perturbations) > 0).nonzero().squeeze(1)
+    for factor in FACTORS:
+        if not len(live):
+            break
+        images = search.images[live]
+        moved = (images + factor * perturbations[live]).clamp(0, 1) - images
+        crossed = search.crosses(moved, live)
+        best[live[crossed]] = moved[crossed]
+        status[live[crossed]] = Status.FOUND
+        live = live[~crossed]
+    found = refine(search, Found(best, status, torch.zeros_like(status)))
+    return torch.where(found.success, norms(found.coefficients), torch.inf)
+
+
+def directions(like: Images, *, indices: Labels, seed: int) -> Images:
+    """Return one random unit direction an image, drawn by (seed, position of the image in its source)."""
+    shape = like.shape[1:]
+    random = drawn(lambda g: torch.randn(shape, generator=g, dtype=torch.float64), "audit", seed, indices, like)
+    return random / per_sample(norms(random), random)
+
+
+def profile(search: Search, toward: Images, reach: Distances) -> Float[Tensor, "n t"]:
+    """Return the gap at `POINTS` even places from each image to `reach` along unit directions, in free space.
+
+    Args:
+        search: The images.
+        toward: Unit directions.
+        reach: How far, finite.
+    """
+    free = _free(search)
+    gaps = [
+        free.gap(free.logits(per_sample(reach * (t / (POINTS - 1)), toward) * toward, free.pairs), free.pairs)
+        for t in range(POINTS)
+    ]
+    search.forwards += free.forwards
+    return torch.stack(gaps, 1).nan_to_num(0, math.inf, -math.inf)

@@ -1,0 +1,132 @@
+"""One image under one primitive of PRIME, by smoothness and strength; one image in several draws of a method."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from geomrob import randomness
+from geomrob.augment.color_jitter import recolored
+from geomrob.augment.diffeomorphism import displacements, largest_cut, remapped, variances
+from geomrob.augment.random_filter import filtered, taps
+from geomrob.augment.registry import Augment, augmentation
+from geomrob.errors import UsageError, unknown
+from geomrob.randomness import Keys
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one image: smoothness by strength, the image itself in the first column.
+
+    Attributes:
+        primitive: `spectral`, `spatial` or `color`.
+        smoothness: K of each row.
+        strength: sigma of each column behind the first, for `spatial` in units of the largest of its cut.
+        pictures: (K, 1 + sigma, C, H, W) in [0, 1]. One row is one draw, only stronger from left to right.
+    """
+
+    primitive: str
+    smoothness: tuple[int, ...]
+    strength: tuple[float, ...]
+    pictures: Float[Tensor, "k s c h w"]
+
+    @property
+    def change(self) -> Float[Tensor, "k s"]:
+        """Root mean square difference of each picture to the image."""
+        return (self.pictures - self.pictures[:, :1]).square().mean((2, 3, 4)).sqrt()
+
+
+GRIDS: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {
+    "spectral": ((3, 5, 9, 15), (0.1, 0.3, 1.0, 4.0)),
+    "spatial": ((2, 5, 10, 20, 40, 100), (0.25, 0.5, 0.75, 1.0)),
+    "color": ((2, 10, 40, 100), (0.01, 0.03, 0.1, 0.3)),
+}
+"""Smoothness K and strength sigma that are shown, after Figs. 5.6-5.8 and B.1-B.3 of the thesis."""
+
+
+@torch.no_grad()
+def strip(
+    image: Float[Tensor, "c h w"],
+    primitive: str,
+    *,
+    smoothness: tuple[int, ...] = (),
+    strength: tuple[float, ...] = (),
+    seed: int = 0,
+) -> Strip:
+    """Return one image under a primitive, by smoothness (rows) and strength (columns).
+
+    Args:
+        image: In [0, 1].
+        primitive: A row of `GRIDS`.
+        smoothness: K, rising; by default those of `GRIDS`, of the spatial ones those that fit the image.
+        strength: sigma, rising; of `spatial` as a share of the largest sigma of the cut, up to 1 without folds.
+        seed: Of the draws.
+
+    Raises:
+        UsageError: Another primitive, a smoothness or a strength out of its range.
+
+    References:
+        Modas, thesis, 2022, Figs. 5.6-5.8 and B.1-B.3.
+
+    Example:
+        >>> strip(torch.rand(3, 32, 32), "spatial").smoothness
+        (2, 5, 10, 20)
+    """
+    if primitive not in GRIDS:
+        raise unknown("primitive", primitive, GRIDS)
+    rows, columns = GRIDS[primitive]
+    side = min(image.shape[-2:])
+    if primitive == "spatial" and not smoothness:
+        smoothness = tuple(cut for cut in rows if cut <= largest_cut(side))
+    smoothness, strength = smoothness or rows, strength or columns
+    if min(smoothness) < 1 or not all(0 <= sigma < math.inf for sigma in strength):
+        found = f"{smoothness} and {strength}"
+        raise UsageError(f"smoothness must be at least 1, strength at least 0; got {found}: raise them")
+    if primitive == "spatial" and not 2 <= min(smoothness) <= max(smoothness) <= largest_cut(side):
+        raise UsageError(f"smoothness must lie in 2 ... {largest_cut(side)} here; got {smoothness}: change it")
+    grid = [torch.cat((image[None], _row(image, primitive, size, strength, seed))) for size in smoothness]
+    return Strip(primitive, smoothness, strength, torch.stack(grid))
+
+
+@torch.no_grad()
+def draws(image: Float[Tensor, "c h w"], how: Augment, count: int, *, seed: int = 0) -> Float[Tensor, "d c h w"]:
+    """Return an image and `count` draws of an augmentation behind it.
+
+    Args:
+        image: In [0, 1].
+        how: The augmentation.
+        count: How many draws, at least 1.
+        seed: Of the draws.
+
+    Raises:
+        UsageError: No draw asked for, or an augmentation that needs an extra.
+    """
+    if count < 1:
+        raise UsageError(f"draws must be at least 1; got {count}: there would be nothing to see")
+    images = image.expand(count, -1, -1, -1).contiguous()
+    return torch.cat((image[None], augmentation(how)(images, randomness.image_keys(seed, torch.arange(count)))))
+
+
+def _row(image: Tensor, primitive: str, size: int, strength: tuple[float, ...], seed: int) -> Tensor:
+    """Return one draw of a primitive at each strength; equal keys draw equal numbers."""
+    keys = randomness.image_keys(seed, torch.zeros(len(strength), dtype=torch.int64))
+    images = image.expand(len(strength), -1, -1, -1)
+    sigma = torch.tensor(strength)
+    if primitive == "spectral":
+        changed = filtered(images, taps(keys, size, sigma))
+    elif primitive == "spatial":
+        changed = _deformed(images, keys, size, sigma)
+    else:
+        beta = randomness.normal(keys, image.shape[0] * size).unflatten(1, (-1, size))
+        changed = recolored(images, beta * sigma[:, None, None], torch.ones_like(keys))
+    return changed.clamp(0, 1)
+
+
+def _deformed(images: Tensor, keys: Keys, size: int, share: Tensor) -> Tensor:
+    """Return deformed images, the strength a share of the largest of the cut."""
+    height, width = images.shape[-2:]
+    cut = torch.full_like(keys, size)
+    sigma = share * variances(min(height, width), cut)[1].sqrt()
+    return remapped(images, displacements(keys, cut, sigma, (height, width)))

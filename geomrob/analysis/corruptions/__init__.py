@@ -1,0 +1,1 @@
+"""What common corruptions cost a model: errors, scores, adaptation, retrieval."""

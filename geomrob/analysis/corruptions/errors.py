@@ -1,0 +1,200 @@
+"""Errors of several models under common corruptions: every image is corrupted once for all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
+from geomrob.analysis.corruptions.scores import BENCHMARK
+from geomrob.analysis.strength_curve import networks_of
+from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.attacks.engine.run import all_logits, call_size, check_finite, checked_classes
+from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from geomrob.data.corruptions.precomputed import Corrupted
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import MEMORY, evaluating
+from geomrob.randomness import checked_indices
+from geomrob.results import CorruptionTable
+from geomrob.runs import Clock
+
+Progress: TypeAlias = Callable[[int, int], object]
+Measure: TypeAlias = Callable[[Model, Logits, Labels], float]
+
+
+def corruption_errors(
+    models: Mapping[str, Model | Sequence[Model]],
+    images: Images,
+    labels: Labels,
+    *,
+    corruptions: Sequence[str] = BENCHMARK,
+    severities: Sequence[int] = SEVERITIES,
+    adapt: str = "none",
+    ready_made: Callable[[str, int], Corrupted] | None = None,
+    table: str = "auto",
+    measure: Measure | None = None,
+    measured: str = "error",
+    data: str = "images",
+    indices: Labels | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> CorruptionTable:
+    """Return the error of each model on the clean images and under each corruption at each severity.
+
+    `corruption_scores` makes mCE, mrCE, R_net and the others of it.
+
+    Args:
+        models: Name to model, or to several networks of it (trainings with different seeds), as many for each name.
+        images: Clean images in [0, 1].
+        labels: Their true classes.
+        corruptions: Rows of `CORRUPTIONS`; by default the 15 of the benchmark, in the column order of the papers.
+        severities: Of 1 to 5, rising.
+        adapt: Whether batch-norm statistics are fitted to the images of each cell, the clean ones among them: `none`,
+            or a row of `ADAPTATIONS` (`adaptive_logits`).
+        ready_made: Where corrupted images are from instead: called with (name, severity), must give the same images in
+            the same order, as `functools.partial(load_corrupted, "cifar10", samples=..., seed=...)` does.
+        table: Constants of corruptions that are made, as in `corrupt`.
+        measure: What is measured instead of the share of wrong classes: (model, outputs, labels) to a number, such as
+            `Retrieval`.
+        measured: How the result calls it.
+        data: How the result calls the images.
+        indices: Position of each image in its source.
+        seed: Of everything random in the corruptions, and of the groups of `adapt`.
+        memory: Budget in bytes, as in `deepfool`.
+        progress: Called with (cells of the table so far, in all).
+
+    Raises:
+        UsageError: No model, numbers of networks that differ, a model that says nothing finite of the clean images,
+            corruptions or severities that are none or come twice, ready-made images that are other images, a model
+            without batch normalisation to adapt; as `corrupt`.
+
+    References:
+        Hendrycks and Dietterich, 2019, section 4.1; PushPull-Net, section 4.1.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(256, 2))
+        >>> found = corruption_errors({"net": net}, torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 0, 1]),
+        ...                           corruptions=["fog"], severities=[1, 5])
+        >>> found.errors.shape, found.source
+        (torch.Size([1, 1, 1, 2]), 'made')
+    """
+    check_images(images, name="images")
+    networks = networks_of(models)
+    names, levels = _checked(corruptions, severities, adapt, networks)
+    keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
+    task = _Task(networks, labels, keys, adapt, measure or _share_wrong, seed, memory)
+    clean = task.measured(images.detach(), clean=True)
+    sources: list[str] = []
+    cells: list[Tensor] = []
+    for name in names:
+        seen: set[str] = set()
+        for level in levels:
+            if ready_made is None:
+                cells.append(task.measured(corrupt(images, name, level, seed=seed, indices=keys, table=table)))
+                seen.add("made")
+            else:
+                found = _same(ready_made(name, level), images, labels, keys)
+                cells.append(task.measured(found.samples.images.to(images)))
+                seen.add(found.source)
+            if progress is not None:
+                progress(len(cells), len(names) * len(levels))
+        sources.append(_one(seen, name))
+    errors = torch.stack(cells, -1).unflatten(-1, (len(names), len(levels)))
+    return CorruptionTable(
+        models=tuple(models),
+        data=data,
+        measure=measured,
+        images=len(images),
+        corruptions=names,
+        severities=levels,
+        sources=tuple(sources),
+        adapt=adapt,
+        errors=errors,
+        clean=clean,
+        provenance=clock.provenance(forwards=task.forwards, backwards=0),
+    )
+
+
+@dataclass
+class _Task:
+    """The networks, how they are asked, and what that has cost."""
+
+    networks: list[list[Model]]
+    labels: Labels
+    keys: Labels
+    adapt: str
+    measure: Measure
+    seed: int
+    memory: int | None
+    forwards: int = 0
+
+    def measured(self, images: Images, *, clean: bool = False) -> Tensor:
+        """Return the measure of every network (M, G) on one set of images."""
+        rows = [[self._one(model, images, clean) for model in group] for group in self.networks]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    def _one(self, model: Model, images: Images, clean: bool) -> float:
+        self.forwards += len(images)
+        if isinstance(model, nn.Module) and self.adapt != "none":
+            logits = adaptive_logits(model, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+        else:
+            logits = predicted(model, images, self.memory)
+        if clean:
+            # Nothing finite under a corruption is a result, on the clean images a broken network.
+            check_finite(logits)
+        return self.measure(model, logits, self.labels)
+
+
+def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
+    """Return what a model in eval mode says of images, in calls of one shape."""
+    block = call_size(model, images, MEMORY if memory is None else memory, blind=True)
+    with evaluating(model), torch.no_grad():
+        return all_logits(model, images, block)[0]
+
+
+def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
+    """Return the share of images that are not classified as labelled; NaN or infinity as the best score is an error."""
+    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | ~logits.amax(1).isfinite()
+    return float(wrong.double().mean())
+
+
+def _same(found: Corrupted, images: Images, labels: Labels, keys: Labels) -> Corrupted:
+    """Return corrupted images if they are those of the clean ones, refusing others."""
+    samples, told = found.samples, f"{found.corruption} {found.severity}"
+    if samples.images.shape != images.shape or not torch.equal(samples.indices, keys):
+        raise UsageError(
+            f"ready_made must give the {len(images)} clean images in their order; got others for {told}: read both "
+            "with the same samples and seed, and pass indices"
+        )
+    if not torch.equal(samples.labels, labels.cpu()):
+        raise UsageError(f"ready_made must give the labels of the clean images; got others for {told}: read both alike")
+    return found
+
+
+def _one(sources: set[str], name: str) -> str:
+    """Return the source of one column, refusing a column of both kinds."""
+    if len(sources) > 1:
+        raise UsageError(f"severities of {name} must have one source; got {', '.join(sorted(sources))}: make them all")
+    return sources.pop()
+
+
+def _checked(
+    corruptions: Sequence[str], severities: Sequence[int], adapt: str, networks: list[list[Model]]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the corruptions and severities, refusing those that are none, and an adaptation that does not fit."""
+    for name in corruptions:
+        if name not in CORRUPTIONS:
+            raise unknown("corruption", name, CORRUPTIONS)
+    if not corruptions or len(set(corruptions)) < len(corruptions):
+        raise UsageError(f"corruptions must be at least one, each once; got {list(corruptions)}: name others")
+    levels = tuple(severities)
+    if not levels or levels != tuple(level for level in SEVERITIES if level in levels):
+        raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: put them in order")
+    if adapt not in ("none", *ADAPTATIONS):
+        raise unknown("adapt", adapt, ("none", *ADAPTATIONS))
+    if adapt != "none" and not all(isinstance(model, nn.Module) for group in networks for model in group):
+        raise UsageError("models must be torch.nn.Module to adapt; got a function: it has no batch normalisation")
+    return tuple(corruptions), levels

@@ -1,0 +1,288 @@
+"""The shape of the decision boundary where perturbations meet it: curvature, angle, and how many normals it has."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from geomrob.analysis.geometry.curvature import Boundary
+from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, norms, per_sample
+from geomrob.attacks import ATTACKS
+from geomrob.attacks.engine.boundary_search import HAIR, refine, verified
+from geomrob.attacks.engine.run import checked_classes, chunks, clean_logits
+from geomrob.attacks.engine.search import Found, Search
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.randomness import checked_indices, drawn
+from geomrob.results import AttackResult, Geometry, Status
+from geomrob.runs import Clock
+
+Progress = Callable[[int, int], object]
+
+METHODS = ("difference", "hessian")
+
+
+def geometry(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    method: str = "difference",
+    step: float = 0.1,
+    attack: str = "tight",
+    directions: int = 20,
+    others: int = 5,
+    power: int = 10,
+    name: str = "model",
+    data: str = "images",
+    indices: Labels | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> Geometry:
+    r"""Return how the boundary lies and bends at the point where the smallest perturbation of each image meets it.
+
+    At that point, with c the class of the image, k the one behind the boundary, g = f_k - f_c and its unit normal
+    n = grad g / ||grad g||, the boundary's curvature along a unit tangent v is
+
+        kappa(v) = v' H v / ||grad g||,
+
+    positive where the boundary bends around the image's region. Near the point the boundary departs from its tangent
+    plane by -kappa t^2 / 2 at distance t. A network of ReLUs and maxima is piecewise linear: H is zero wherever it
+    exists, and all bending sits in the kinks. So by default the normals at x + h v and x - h v are compared,
+
+        kappa_h(v) = v' (grad g(x + h v) - grad g(x - h v)) / (2 h ||grad g(x)||),
+
+    which is the mean of v' H v over that stretch, kinks included; the answer then belongs to a length h, and is the
+    curvature at a point only for a smooth model and small h.
+
+    Args:
+        model: Images (N, C, H, W) to logits (N, K).
+        inputs: Images in [0, 1].
+        labels: True classes, for the accuracy only; the boundary is that of the predicted class.
+        method: `difference` of normals, or `hessian`: products with the second derivative by automatic
+            differentiation. For a piecewise linear network those are exactly 0 and say nothing.
+        step: h of the difference, an l2 length in [0, 1] pixel units.
+        attack: A row of `ATTACKS`: the search for the boundary, in free space; its point is then pulled back along its
+            ray to within 1e-6 of the boundary.
+        directions: Random tangents an image; the mean along them estimates the mean curvature.
+        others: Perturbations of other images along whose tangential parts an image's boundary is measured too.
+        power: Rounds of the power iteration for the direction of the largest curvature; 0 leaves it out.
+        name, data: How the result calls model and data.
+        indices: Position of each image in its source; what is drawn for an image depends on it alone.
+        seed: Of the random tangents.
+        memory: Budget in bytes, as in `deepfool`.
+        progress: Called with (images whose curvature is done, images in all).
+
+    Returns:
+        One entry an image; where no boundary was found the distance is infinite and all else NaN. `others` depends on
+        which images are measured together, nothing else does.
+
+    Raises:
+        UsageError: Images outside [0, 1], an unknown method or attack, a step that is not above 0, counts below 1
+            (0 for others and power), what the attack refuses.
+
+    References:
+        Fawzi, Moosavi-Dezfooli, Frossard, Soatto, Empirical study of the topology and geometry of deep networks, CVPR
+        2018 (curvature of the boundary); Moosavi-Dezfooli et al., Universal adversarial perturbations, CVPR 2017
+        (singular values of the normals); Modas, thesis, 2022, sec. 3.2 (what SparseFool assumes).
+
+    Differences:
+        Fawzi et al. divide by the same norm and take curvature in planes that hold the normal, as here; their sign is
+        not used. The curvature of SuperDeepFool's tool is that of the loss, not of the boundary.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> found = geometry(model, torch.rand(4, 1, 4, 4), directions=3)
+        >>> bool((found.random.abs() < 1e-4).all()), bool((found.angle < 1).all())
+        (True, True)
+    """
+    _check(inputs, method, step, attack, (directions, others, power))
+    keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
+    inputs, budget = inputs.detach(), MEMORY if memory is None else memory
+    truth = _truth(model, inputs, labels, budget)
+    found = to_boundary(model, ATTACKS[attack].attack(model, inputs, memory=memory), memory=memory)
+    with evaluating(model):
+        # A second derivative keeps the first one's graph as well.
+        block = block_size(model, inputs, budget // (2 if method == "hessian" else 1))
+        search = Search(model, inputs, reference=found.labels, block=block)
+        boundary, targets = _at(search, found, None if method == "hessian" else step)
+        status = torch.where(found.success, boundary.status, found.status)
+        rows = (status == Status.FOUND).nonzero().squeeze(1)
+        borrowed = _others(keys, rows.cpu(), others if len(rows) > 1 else 0).to(rows.device)
+        wide = inputs[0].numel() * inputs.element_size() * 24
+        random = torch.full((len(inputs), directions), torch.nan, dtype=torch.float64)
+        along = torch.full((len(inputs), others), torch.nan, dtype=torch.float64)
+        own, largest, cosine = (torch.full((len(inputs),), torch.nan, dtype=torch.float64) for _ in range(3))
+        for start, stop in chunks(len(rows), wide, budget):
+            pairs = rows[start:stop]
+            to, at = pairs.cpu(), keys[pairs.cpu()]
+            random[to] = _columns(_random(boundary, pairs, at, directions, seed))
+            own[to] = boundary.curvature(boundary.moves[pairs], pairs).double().cpu()
+            if borrowed.shape[1]:
+                along[to] = _columns(boundary.curvature(boundary.moves[o], pairs) for o in borrowed[start:stop].T)
+            largest[to] = _largest(boundary, pairs, at, power, seed).double().cpu()
+            cosine[to] = _cosine(boundary, pairs).cpu()
+            if progress is not None:
+                progress(stop, len(rows))
+    singular, chance = _spectra(boundary.normals[rows], keys[rows.cpu()], seed)
+    return Geometry(
+        model=name,
+        data=data,
+        attack=attack,
+        method=method,
+        step=math.nan if method == "hessian" else float(step),
+        distances=torch.where(found.success, found.distances(), torch.inf).cpu(),
+        status=status.cpu(),
+        targets=torch.where(found.success, targets, -1).cpu(),
+        cosine=cosine,
+        slope=torch.where(status == Status.FOUND, boundary.slope, torch.nan).double().cpu(),
+        random=random,
+        own=own,
+        others=along,
+        largest=largest,
+        singular=singular,
+        chance=chance,
+        predictions=found.labels.cpu(),
+        labels=truth.cpu(),
+        indices=keys,
+        provenance=clock.provenance(
+            forwards=len(inputs) + int(found.forwards.sum() + search.forwards.sum()),
+            backwards=int(found.backwards.sum() + search.backwards.sum()),
+        ),
+    )
+
+
+def _at(search: Search, found: AttackResult, step: float | None) -> tuple[Boundary, Labels]:
+    """Return the boundary at the points found, and the class behind each."""
+    moves = found.perturbation
+    logits = search.clean = search.logits(moves, search.pairs)
+    rivals = logits.scatter(1, search.reference[:, None], -math.inf).nan_to_num(-math.inf).argmax(1)
+    return Boundary(search, moves, rivals, step), rivals
+
+
+def _random(boundary: Boundary, pairs: Labels, at: Labels, count: int, seed: int) -> Iterator[Distances]:
+    """Yield the curvatures along random tangents, one an image at a time."""
+    for number in range(count):
+        yield boundary.curvature(_gaussian(f"tangent {number}", seed, at, boundary.moves[pairs]), pairs)
+
+
+def _largest(boundary: Boundary, pairs: Labels, at: Labels, rounds: int, seed: int) -> Distances:
+    """Return the curvature of the largest size, NaN where it was not asked for."""
+    if not rounds:
+        return torch.full_like(boundary.slope[pairs], torch.nan)
+    return boundary.largest(_gaussian("tangent to bend", seed, at, boundary.moves[pairs]), pairs, rounds)
+
+
+def _cosine(boundary: Boundary, pairs: Labels) -> Distances:
+    """Return the cosine of the angle between perturbation and normal, NaN for a perturbation of zero."""
+    moves, normals = boundary.moves[pairs].double(), boundary.normals[pairs].double()
+    return (moves * normals).flatten(1).sum(1) / norms(moves)
+
+
+def _others(keys: Labels, rows: Int64[Tensor, " p"], count: int) -> Int64[Tensor, "p o"]:
+    """Return for each of these images `count` others, evenly spread over them in the order of their source.
+
+    With fewer images than that, images repeat.
+    """
+    by_key = keys[rows].argsort()
+    order, rank = rows[by_key], torch.empty_like(by_key)
+    rank[by_key] = torch.arange(len(order))
+    shifts = [1 + round(turn * (len(order) - 2) / count) for turn in range(count)]
+    columns = [order[(rank + shift) % len(order)] for shift in shifts]
+    return torch.stack(columns, 1) if columns else rows.new_empty(len(rows), 0)
+
+
+def _spectra(normals: Images, keys: Labels, seed: int) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
+    """Return the singular values of the unit normals, as rows, and of as many random directions."""
+    if not len(normals):
+        nothing = torch.empty(0, dtype=torch.float64)
+        return nothing, nothing.clone()
+    random = _gaussian("normals by chance", seed, keys, normals)
+    random = random / per_sample(norms(random), random)
+    one, other = (torch.linalg.svdvals(rows.flatten(1).double().cpu()) for rows in (normals, random))
+    return one, other
+
+
+def _gaussian(word: str, seed: int, keys: Labels, like: Images) -> Images:
+    """Return one random direction an image."""
+    shape = tuple(like.shape[1:])
+    return drawn(lambda g: torch.randn(shape, generator=g, dtype=torch.float64), f"geometry {word}", seed, keys, like)
+
+
+def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
+    """Return one column a direction, on the CPU."""
+    return torch.stack([values.double().cpu() for values in each], 1)
+
+
+def _truth(model: Model, inputs: Images, labels: Labels | None, memory: int) -> Labels:
+    """Return the true classes, refused where the model has none such; the predicted ones where none are known."""
+    with evaluating(model):
+        logits, _ = clean_logits(model, inputs, block_size(model, inputs, memory))
+    return logits.argmax(1) if labels is None else checked_classes("labels", labels, logits)
+
+
+def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[int, int, int]) -> None:
+    """Refuse, before the work, what cannot be measured."""
+    check_images(inputs)
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if attack not in ATTACKS:
+        raise unknown("attack", attack, ATTACKS)
+    if not 0 < step < math.inf:
+        raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
+    directions, others, power = counts
+    if directions < 1 or others < 0 or power < 0:
+        told = f"{directions}, {others}, {power}"
+        raise UsageError(f"directions must be at least 1, others and power at least 0; got {told}: 20, 5, 10 are usual")
+
+
+def to_boundary(
+    model: Model,
+    found: AttackResult,
+    *,
+    bounds: Bounds | None = None,
+    tolerance: float = 1e-6,
+    memory: int | None = None,
+) -> AttackResult:
+    """Return the result with every perturbation shortened, along its own ray, to where the decision just changes.
+
+    A perturbation keeps its zeros, so none changes more pixels than before, and all of its norms shrink.
+
+    Args:
+        model: The model that was attacked.
+        found: What an attack returned.
+        bounds: The box it was given.
+        tolerance: Relative width of the bracket around the crossing.
+        memory: Budget in bytes, as in `deepfool`.
+
+    Returns:
+        As `found`, every success asked again; failures are left as they are.
+
+    Example:
+        >>> from geomrob.attacks.minimal.deepfool import deepfool
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> result = deepfool(model, torch.rand(4, 1, 4, 4), overshoot=0.5)
+        >>> bool((to_boundary(model, result).distances() < result.distances()).all())
+        True
+    """
+    with evaluating(model):
+        block = block_size(model, found.inputs, MEMORY if memory is None else memory)
+        search = Search(model, found.inputs, reference=found.labels, bounds=bounds, block=block)
+        search.clean = search.logits(search.zeros(), search.pairs)
+        moved = Found(found.perturbation, found.status, found.steps)
+        closest = refine(search, moved, tolerance=tolerance, rounds=40)
+        # To the last bit first: a hair further only where the model then rounds otherwise.
+        coefficients, success, _ = verified(search, closest, (0.0, HAIR))
+        perturbed = search.points(coefficients, search.pairs)
+    spent = search.forwards.round().long().to(found.forwards)
+    return replace(
+        found,
+        perturbed=torch.where(found.success[:, None, None, None], perturbed, found.perturbed),
+        success=success,
+        status=torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status),
+        forwards=found.forwards + spent,
+    )

@@ -1,0 +1,174 @@
+"""The smallest perturbations of images in several norms, by the best of several searches, for several models."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from geomrob.analysis.geometry.geometry import to_boundary
+from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.attacks.engine.run import checked_classes, clean_logits
+from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.minimal.tight import tight
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.randomness import checked_indices
+from geomrob.results import AttackResult, Norms
+from geomrob.runs import Clock
+
+Attack = Callable[..., AttackResult]
+Progress = Callable[[int, int], object]
+
+BOX = (0.0, 1.0)
+
+SEARCHES: dict[str, Attack] = {
+    "sparsefool": partial(sparsefool, bounds=BOX),
+    "sparsefool-pruned": partial(sparsefool, bounds=BOX, prune=True),
+    "deepfool-l1": partial(deepfool, bounds=BOX, norm=1),
+    "tight": partial(tight, bounds=BOX),
+    "deepfool-linf": partial(deepfool, bounds=BOX, norm=torch.inf),
+}
+"""The searches whose best answer counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
+
+NORMS: dict[str, Callable[[AttackResult], Tensor]] = {
+    "pixels": lambda found: found.pixels,
+    "elements": lambda found: found.elements,
+    "l1": lambda found: found.distances(1),
+    "l2": lambda found: found.distances(2),
+    "linf": lambda found: found.distances(torch.inf),
+}
+"""How each norm is read off a result: changed pixels and elements are the two readings of l0."""
+
+LEAVE = ("predicted", "true")
+
+
+def minimum_norms(
+    models: Mapping[str, Model],
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    leave: str = "predicted",
+    norms: Sequence[str] = tuple(NORMS),
+    searches: Mapping[str, Attack] | None = None,
+    data: str = "images",
+    indices: Labels | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> Norms:
+    """Return the smallest norms at which a perturbation inside [0, 1] changes each image's decision on each model.
+
+    Every perturbation found has a value in every norm, so each norm takes the smallest over all searches. First each
+    perturbation is shortened along its own ray to the boundary. All are upper bounds of the true minimum.
+
+    Args:
+        models: Name and model, on the device of `inputs`.
+        inputs: Images in [0, 1].
+        labels: True classes, for the accuracies and for `leave="true"`.
+        leave: `predicted`, the class that the model sees; or `true`, as in the figure of the paper: an image that is
+            not seen as its label then has norm 0 and pulls the means down.
+        norms: Rows of `NORMS`.
+        searches: Attacks by name, each called as `attack(model, inputs, labels)` and keeping to [0, 1]; `SEARCHES` by
+            default. Add other libraries' attacks (`from_foolbox`) here.
+        data: How the result calls the images.
+        indices: Position of each image in its source.
+        seed: Written to the provenance; the searches of the table draw nothing.
+        memory: Budget in bytes, as in `deepfool`, of the shortening.
+        progress: Called with (searches done, searches on all models).
+
+    Returns:
+        Infinity where no search changed the decision; means leave those images out and `Norms.failures` counts them.
+
+    Raises:
+        UsageError: No model or search, images outside [0, 1], an unknown norm, `leave="true"` without labels, labels of
+            another number or that the model has no class for, and what a search refuses.
+
+    References:
+        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Fig. 5.
+
+    Differences:
+        The paper takes foolbox's FMN in each norm, which returns the clean image where it fails (a norm of 0).
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+        >>> found = minimum_norms({"net": model}, torch.rand(4, 1, 8, 8), norms=["pixels", "l2"])
+        >>> found.mean.shape, found.failures.tolist()
+        (torch.Size([1, 2]), [[0, 0]])
+    """
+    table = SEARCHES if searches is None else searches
+    _check(models, inputs, labels, leave, norms, table)
+    keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
+    inputs, spent = inputs.detach(), [0, 0]
+    accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
+    best, which = list[Tensor](), list[Tensor]()
+    for number, model in enumerate(models.values()):
+        predicted, truth = _seen(model, inputs, labels, memory)
+        if labels is not None:
+            accuracy[number] = (predicted == truth).double().mean()
+        results = list[AttackResult]()
+        for turn, attack in enumerate(table.values()):
+            found = attack(model, inputs, truth if leave == "true" else predicted)
+            results.append(to_boundary(model, found, bounds=BOX, memory=memory))
+            spent[0] += int(results[-1].forwards.sum())
+            spent[1] += int(results[-1].backwards.sum())
+            if progress is not None:
+                progress(number * len(table) + turn + 1, len(models) * len(table))
+        smallest, by = _smallest(results, norms)
+        best.append(smallest)
+        which.append(by)
+    return Norms(
+        models=tuple(models),
+        data=data,
+        norms=tuple(norms),
+        attacks=tuple(table),
+        left=leave,
+        values=torch.stack(best),
+        by=torch.stack(which),
+        accuracy=accuracy,
+        indices=keys,
+        provenance=clock.provenance(forwards=spent[0] + len(models) * len(inputs), backwards=spent[1]),
+    )
+
+
+def _smallest(
+    results: Sequence[AttackResult], norms: Sequence[str]
+) -> tuple[Float[Tensor, "p n"], Int64[Tensor, "p n"]]:
+    """Return for each norm and image the smallest value, and the number of the attack that found it (-1 for none)."""
+    values = torch.stack([torch.stack([NORMS[norm](found).double() for found in results]) for norm in norms])
+    smallest, by = values.min(1)
+    return smallest.cpu(), torch.where(torch.isfinite(smallest), by, -1).cpu()
+
+
+def _seen(model: Model, inputs: Images, labels: Labels | None, memory: int | None) -> tuple[Labels, Labels]:
+    """Return the class that the model sees in each image, and the true one (the same where none is known)."""
+    with evaluating(model):
+        logits, _ = clean_logits(model, inputs, block_size(model, inputs, MEMORY if memory is None else memory))
+    predicted = logits.argmax(1)
+    return predicted, predicted if labels is None else checked_classes("labels", labels, logits)
+
+
+def _check(
+    models: Mapping[str, Model],
+    inputs: Images,
+    labels: Labels | None,
+    leave: str,
+    norms: Sequence[str],
+    searches: Mapping[str, Attack],
+) -> None:
+    """Refuse, before the work, what cannot be measured."""
+    check_images(inputs)
+    if not models or not searches or not norms:
+        raise UsageError(
+            f"models, searches and norms must hold one at least; got {len(models)}, {len(searches)}, {len(norms)}: "
+            "name some"
+        )
+    for norm in norms:
+        if norm not in NORMS:
+            raise unknown("norms", norm, NORMS)
+    if leave not in LEAVE:
+        raise unknown("leave", leave, LEAVE)
+    if leave == "true" and labels is None:
+        raise UsageError("labels must be given to leave the true class; got none: pass them, or leave the predicted")

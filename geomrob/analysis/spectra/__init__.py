@@ -1,0 +1,1 @@
+"""Fourier spectra of images, perturbations and filters, band energies and Fourier heat maps."""

@@ -1,0 +1,118 @@
+"""Fourier heat maps: how often a model is right when its images are moved along one Fourier direction."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.attacks.engine.run import checked_classes, clean_logits
+from geomrob.errors import UsageError
+from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.results import HeatMap
+from geomrob.runs import Clock
+from geomrob.spectral.fourier_directions import fourier_directions, half_plane
+from geomrob.spectral.spectra import frequencies, ring_means
+
+Progress = Callable[[int, int], object]
+
+
+def heat_map(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    epsilon: float,
+    bounds: Bounds | None = None,
+    indices: Int64[Tensor, " m"] | None = None,
+    seed: int = 0,
+    name: str = "model",
+    data: str = "images",
+    memory_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> HeatMap:
+    r"""Return the accuracy of a model on x + epsilon s U, for the Fourier direction U of every frequency.
+
+    U is real, of norm one, and its transform is zero but at one pair of opposite frequencies. The sign of each channel
+    is drawn for each image and each direction. Opposite frequencies share their U, so that half of the plane is asked.
+
+    Args:
+        model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
+        inputs: Images in [0, 1], on the model's device.
+        labels: True classes; by default the predicted ones, so that accuracy is the share of kept decisions.
+        epsilon: l2 length of the step, all channels together, in [0, 1] pixel units.
+        bounds: What the moved images are clipped to, such as (0, 1); None leaves them free, and the step whole.
+        indices: Position of each image in its source: the signs of an image follow from seed and index alone.
+        seed: Of the signs.
+        name, data: How the result calls model and data.
+        memory_bytes: Budget for activations, 1 GiB by default.
+        progress: Called with (directions done, directions in all).
+
+    Raises:
+        UsageError: Images outside [0, 1], an epsilon that is negative, labels or indices of another number, a model
+            that returns no finite (N, K) logits.
+
+    References:
+        Yin, Gontijo Lopes, Shlens, Cubuk and Gilmer, A Fourier perspective on model robustness in computer vision,
+        NeurIPS 2019, section 2 and Fig. 3.
+
+    Differences:
+        The paper's step has length v in each channel: epsilon = v sqrt(C). It shows the error, this the accuracy. Its
+        images are clipped, here only with `bounds`, which shortens steps on dark images by an unknown amount.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+        >>> heat_map(model, torch.rand(5, 1, 8, 8), epsilon=0.5).accuracy.shape
+        torch.Size([8, 8])
+    """
+    check_images(inputs)
+    if not epsilon >= 0:
+        raise UsageError(f"epsilon must be a length of at least 0; got {epsilon}: choose the step in [0, 1] units")
+    inputs = inputs.detach()
+    count, channels = inputs.shape[:2]
+    if indices is not None and tuple(indices.shape) != (count,):
+        raise UsageError(f"indices must be shaped ({count},); got {tuple(indices.shape)}: give one for each image")
+    clock = Clock(seed=seed, device=inputs.device)
+    shape = inputs.shape[-2:]
+    pairs, index = half_plane(shape)
+    steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
+    signs = random_signs(indices if indices is not None else torch.arange(count), len(pairs), channels, seed)
+    right = torch.zeros(len(pairs), dtype=torch.float64)
+    with evaluating(model):
+        clean, block = clean_logits(model, inputs, block_size(model, inputs, memory_bytes or MEMORY))
+        wanted = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+        for pair in range(len(pairs)):
+            moves = (signs[:, pair, :, None, None] * steps[pair]).to(inputs)
+            moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
+            logits, block = clean_logits(model, moved, block)
+            right[pair] = (logits.argmax(1) == wanted).double().mean().cpu()
+            if progress is not None:
+                progress(pair + 1, len(pairs))
+    accuracy = right[index]
+    radial, counts = ring_means(accuracy)
+    return HeatMap(
+        model=name,
+        data=data,
+        epsilon=float(epsilon),
+        bounded=bounds is not None,
+        images=count,
+        clean=float((clean.argmax(1) == wanted).double().mean()),
+        accuracy=accuracy,
+        vertical=frequencies(shape[0]),
+        horizontal=frequencies(shape[1]),
+        radial=radial,
+        counts=counts,
+        provenance=clock.provenance(forwards=count * (len(pairs) + 1), backwards=0),
+    )
+
+
+def random_signs(indices: Labels, directions: int, channels: int, seed: int) -> Float64[Tensor, "n b c"]:
+    """Return -1 or 1 for each image, direction and channel; those of an image follow from seed and index alone."""
+    drawn: list[Tensor] = []
+    for index in indices.tolist():
+        words = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+        drawn.append(torch.randint(2, (directions, channels), generator=generator))
+    return torch.stack(drawn).double() * 2 - 1

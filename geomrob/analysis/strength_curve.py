@@ -1,0 +1,277 @@
+"""Accuracy against strength: noise, transferred FGSM and PGD, over several models, networks and repeats."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.attacks.engine.run import call_size, check_strength, checked_classes, clean_logits
+from geomrob.attacks.fixed_budget.fgsm import sign_direction
+from geomrob.attacks.fixed_budget.noise import noisy
+from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.errors import UsageError, unknown
+from geomrob.inference import MEMORY, evaluating
+from geomrob.randomness import checked_indices
+from geomrob.results import Acceptance, StrengthCurve
+from geomrob.runs import Clock
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class CurveEntry:
+    """One way to perturb at a given strength: what it is, whether it draws, whether it needs a source model."""
+
+    summary: str
+    draws: bool = False
+    source: bool = False
+
+
+CURVES: dict[str, CurveEntry] = {
+    "gaussian": CurveEntry("Gaussian noise of that standard deviation", draws=True),
+    "uniform": CurveEntry("noise drawn evenly from -strength to strength", draws=True),
+    "salt-pepper": CurveEntry("that share of the elements one lighter or darker", draws=True),
+    "fgsm": CurveEntry("one step along the sign of the model's own slope"),
+    "fgsm-transfer": CurveEntry("one step along the sign of another model's slope", source=True),
+    "pgd": CurveEntry("the best of many steps in an l_inf ball", draws=True),
+    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", draws=True),
+}
+
+
+def strength_curve(
+    models: Mapping[str, Model | Sequence[Model]],
+    inputs: Images,
+    labels: Labels,
+    *,
+    attack: str = "gaussian",
+    strengths: Sequence[float],
+    repeats: int = 1,
+    source: Model | None = None,
+    source_name: str = "",
+    clamp: str = "global",
+    steps: int = 40,
+    restarts: int = 1,
+    loss: str = "cross-entropy",
+    data: str = "images",
+    indices: Labels | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> StrengthCurve:
+    """Return the accuracy of each model on the images perturbed at each strength.
+
+    All models see the same draws, and every strength the same unit draws, so that differences are the models'. The
+    direction of a transferred FGSM is computed once.
+
+    Args:
+        models: Name to model, or to several networks of it (trainings with different seeds), as many for each name.
+        inputs: Images in [0, 1].
+        labels: Their true classes.
+        attack: A row of `CURVES`.
+        strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing.
+        repeats: How often draws are repeated, with seeds `seed`, `seed` + 1, ...; 1 for FGSM, which draws nothing.
+        source, source_name: The model that fgsm-transfer crafts on, and how it is called.
+        clamp: As in `noisy`; for noise alone.
+        steps, restarts, loss: As in `pgd`; for PGD alone.
+        data: How the result calls the images.
+        indices: Position of each image in its source.
+        seed: Of the first repeat.
+        memory: Budget in bytes, as in `deepfool`.
+        progress: Called with (evaluated strengths of networks so far, in all).
+
+    Raises:
+        UsageError: No model, numbers of networks that differ, an unknown attack, strengths that are none, a source
+            that is missing or not wanted, labels of another number, images outside [0, 1].
+
+    References:
+        Attias et al., regularising with pixel similarities, 2024, section 5.1: ten strengths, seven networks a model.
+
+    Differences:
+        The released code recomputes the gradient for every strength, and clamps noise to each image's own range.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> curve = strength_curve({"net": model}, torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1]),
+        ...                        strengths=[0.1, 0.2], repeats=3)
+        >>> curve.strengths.tolist(), curve.mean.shape
+        ([0.0, 0.1..., 0.2...], torch.Size([1, 3]))
+    """
+    check_images(inputs)
+    networks = networks_of(models)
+    scale = _checked(attack, strengths, repeats, source, labels, len(inputs))
+    keys = checked_indices(indices, len(inputs))
+    clock = Clock(seed=seed, device=inputs.device)
+    task = _Task(inputs.detach(), labels.to(inputs.device), keys, attack, clamp, (steps, restarts, loss), seed, memory)
+    if source is not None:
+        task.direction = task.signs(source)
+    count = sum(map(len, networks)) * repeats * len(scale)
+    done, tables = 0, list[Tensor]()
+    for group in networks:
+        for model in group:
+            if attack == "fgsm":
+                task.direction = task.signs(model)
+            for repeat in range(repeats):
+                for strength in scale:
+                    tables.append(task.correct(model, strength, repeat))
+                    done += 1
+                    if progress is not None:
+                        progress(done, count)
+    shape = (len(networks), len(networks[0]), repeats, len(scale), len(inputs))
+    return StrengthCurve(
+        models=tuple(models),
+        data=data,
+        attack=attack,
+        source=source_name or ("source" if source is not None else ""),
+        strengths=torch.tensor(scale, dtype=torch.float64),
+        correct=torch.stack(tables).reshape(shape).cpu(),
+        labels=labels.cpu(),
+        indices=keys,
+        provenance=clock.provenance(forwards=task.forwards, backwards=task.backwards),
+    )
+
+
+class _Task:
+    """The images of one curve, how they are perturbed, and what that has cost."""
+
+    def __init__(
+        self,
+        inputs: Images,
+        labels: Labels,
+        keys: Labels,
+        attack: str,
+        clamp: str,
+        options: tuple[int, int, str],
+        seed: int,
+        memory: int | None,
+    ) -> None:
+        self.inputs, self.labels, self.keys, self.attack = inputs, labels, keys, attack
+        self.clamp, self.options, self.seed, self.memory = clamp, options, seed, memory
+        self.direction = inputs[:0]
+        self.forwards, self.backwards = 0, 0
+
+    def signs(self, source: Model) -> Images:
+        """Return the direction of FGSM on a model, for every strength."""
+        self.forwards += 2 * len(self.inputs)
+        self.backwards += len(self.inputs)
+        return sign_direction(source, self.inputs, self.labels, memory=self.memory)
+
+    def correct(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
+        """Return which images a network classifies as labelled at one strength."""
+        if strength == 0:
+            return self._right(model, self.inputs)
+        if self.attack.startswith("pgd"):
+            return self._withstood(model, strength, repeat)
+        if self.attack.startswith("fgsm"):
+            return self._right(model, (self.inputs + strength * self.direction).clamp(0, 1))
+        seed = self.seed + repeat
+        images = noisy(self.inputs, kind=self.attack, epsilon=strength, seed=seed, indices=self.keys, clamp=self.clamp)
+        return self._right(model, images)
+
+    def _right(self, model: Model, images: Images) -> Bool[Tensor, " n"]:
+        self.forwards += len(images)
+        with evaluating(model):
+            budget = MEMORY if self.memory is None else self.memory
+            logits, _ = clean_logits(model, images, call_size(model, images, budget, blind=True))
+        return logits.argmax(1) == checked_classes("labels", self.labels, logits)
+
+    def _withstood(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
+        steps, restarts, loss = self.options
+        found = pgd(
+            model,
+            self.inputs,
+            self.labels,
+            epsilon=strength,
+            norm=2 if self.attack == "pgd-l2" else torch.inf,
+            steps=steps,
+            restarts=restarts,
+            loss=loss,
+            seed=self.seed + repeat,
+            indices=self.keys,
+            memory=self.memory,
+        )
+        self.forwards += int(found.forwards.sum())
+        self.backwards += int(found.backwards.sum())
+        return ~found.success
+
+
+def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Model]]:
+    """Return the networks of each model.
+
+    Raises:
+        UsageError: No model, or numbers of networks that differ.
+    """
+    groups = [list(group) if isinstance(group, (list, tuple)) else [group] for group in models.values()]
+    sizes = {name: len(group) for name, group in zip(models, groups, strict=True)}
+    if not groups or len(set(sizes.values())) > 1 or 0 in sizes.values():
+        told = ", ".join(f"{name}: {size}" for name, size in sizes.items()) or "no model"
+        raise UsageError(f"models must be at least one, with as many networks each; got {told}: add or drop some")
+    return groups  # pyright: ignore[reportReturnType]
+
+
+def _checked(
+    attack: str, strengths: Sequence[float], repeats: int, source: Model | None, labels: Labels, count: int
+) -> list[float]:
+    """Return the strengths with 0 first; refuse what does not fit together."""
+    if attack not in CURVES:
+        raise unknown("attack", attack, CURVES)
+    entry = CURVES[attack]
+    if entry.source != (source is not None):
+        told, what = ("None", "give one") if entry.source else ("one", "leave it out")
+        raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {told}: {what}")
+    if repeats < 1 or (repeats > 1 and not entry.draws):
+        raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
+    for strength in strengths:
+        check_strength(strength)
+    scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]
+    if len(scale) < 2 or scale != sorted(set(scale)):
+        raise UsageError(f"strengths must rise and one must be above 0; got {list(strengths)}: put them in order")
+    if tuple(labels.shape) != (count,):
+        raise UsageError(f"labels must be shaped ({count},); got {tuple(labels.shape)}: give one for each image")
+    return scale
+
+
+def acceptance(
+    curve: StrengthCurve, baseline: str, *, strength: float | None = None, minimum: float = 0.9
+) -> Acceptance:
+    """Return where each other model stands against the baseline: R0 / U0 on clean images, RD / UD on perturbed ones.
+
+    A model is acceptable if it keeps A0 of the clean accuracy, R0 / U0 >= A0, and gains under the perturbation,
+    RD / UD > 1.
+
+    Args:
+        curve: Accuracies of the baseline and at least one other model; means over networks and repeats are compared.
+        baseline: Name of the unregularised model.
+        strength: Where D is taken, one of the curve's strengths; the largest by default.
+        minimum: A0.
+
+    Raises:
+        UsageError: No such model or strength, no other model.
+
+    References:
+        Attias et al., regularising with pixel similarities, 2024, section 5.2 and Figure 4.
+    """
+    if baseline not in curve.models:
+        raise unknown("baseline", baseline, curve.models)
+    if len(curve.models) < 2:
+        raise UsageError("curve must hold another model than the baseline; got one model: measure them together")
+    strength = float(curve.strengths[-1]) if strength is None else strength
+    at = (curve.strengths - strength).abs().argmin()
+    if abs(float(curve.strengths[at]) - strength) > 1e-9:
+        known = ", ".join(f"{value:g}" for value in curve.strengths.tolist())
+        raise UsageError(f"strength must be one of the curve's; got {strength:g}: choose among {known}")
+    own = curve.models.index(baseline)
+    others = [index for index in range(len(curve.models)) if index != own]
+    ratios = curve.mean[others] / curve.mean[own]
+    return Acceptance(
+        models=tuple(curve.models[index] for index in others),
+        baseline=baseline,
+        data=curve.data,
+        attack=curve.attack,
+        strength=strength,
+        minimum=minimum,
+        clean=ratios[:, 0],
+        distorted=ratios[:, at],
+    )

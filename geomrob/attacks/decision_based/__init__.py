@@ -1,0 +1,1 @@
+"""Attacks that evaluate the predicted class alone."""

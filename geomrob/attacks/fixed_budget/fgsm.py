@@ -1,0 +1,122 @@
+"""FGSM: one step along the sign of the slope, crafted on the model itself or on another one."""
+
+import torch
+from torch import Tensor
+
+from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_images
+from geomrob.attacks.engine.run import check_strength, checked_classes, clean_logits, direct
+from geomrob.attacks.engine.search import Found, Objective, Search
+from geomrob.errors import UsageError
+from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.results import AttackResult, Status
+
+
+def fgsm(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    epsilon: float,
+    source: Model | None = None,
+    targets: Labels | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    memory: int | None = None,
+) -> AttackResult:
+    """Return x + epsilon sign(slope of the cross-entropy at x), clamped, and whether that changed the decision.
+
+    With `source` the slope is that of another model: transferred FGSM. For many strengths, `sign_direction` computes
+    the direction once.
+
+    Args:
+        model, inputs, labels, targets, memory: As in `deepfool`; labels default to the predictions of `model`.
+        epsilon: Strength in [0, 1] units, the largest change of an element.
+        source: Model that the slope is taken of; `model` itself by default. Its evaluations are counted too.
+        bounds: The box that the images are clamped to.
+
+    Returns:
+        One entry an input: `perturbed` is the stepped image whether or not it changes the decision. Where it does not,
+        `success` is False and the status STEP_LIMIT, or INVARIANT where the slope is exactly zero everywhere.
+
+    Raises:
+        UsageError: As `deepfool`; a negative strength.
+
+    References:
+        Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015; Attias et al.,
+        regularising with pixel similarities, 2024, equation 1, for the transfer from an unregularised model.
+
+    Differences:
+        The released transfer scales epsilon by the range of the batch and clamps to it; here both are [0, 1].
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> images = torch.full((4, 1, 4, 4), 0.5)
+        >>> round(float(fgsm(model, images, epsilon=0.1).distances(torch.inf).nan_to_num(0, 0, 0).max()), 3) <= 0.1
+        True
+    """
+    check_strength(epsilon)
+
+    def run(search: Search, piece: slice) -> Found:
+        del piece
+        if source is None:
+            sign = _signs(search)
+        else:
+            with evaluating(source):
+                sign = _signs(other := _beside(search, source, memory))
+            search.forwards += other.forwards
+            search.backwards += other.backwards
+        flat = (sign == 0).flatten(1).all(1) & (search.gap(search.clean, search.pairs) >= 0)
+        status = torch.where(flat, int(Status.INVARIANT), int(Status.FOUND))
+        return Found(epsilon * sign, status, torch.ones_like(status))
+
+    return direct(model, inputs, labels, run, targets=targets, bounds=bounds, memory=memory)
+
+
+def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, *, memory: int | None = None) -> Images:
+    """Return the sign of the slope of the cross-entropy at each input: the direction of FGSM for every strength.
+
+    Args:
+        source, inputs, labels, memory: As in `deepfool`; labels default to the predictions of `source`.
+
+    Returns:
+        -1, 0 or 1 for each element; 0 too where the slope is not finite.
+
+    Raises:
+        UsageError: As `deepfool`.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> sign_direction(model, torch.rand(4, 1, 4, 4)).abs().unique().tolist()
+        [1.0]
+    """
+    check_images(inputs)
+    inputs = inputs.detach()
+    with evaluating(source):
+        logits, block = clean_logits(source, inputs, block_size(source, inputs, MEMORY if memory is None else memory))
+        reference = logits.argmax(1) if labels is None else checked_classes("labels", labels, logits)
+        return _signs(Search(source, inputs, reference=reference, block=block))
+
+
+def cross_entropy(search: Search) -> Objective:
+    """Return the objective that rises as the decision is left (or the target reached): the cross-entropy."""
+
+    def rise(logits: Logits, pairs: Labels) -> Tensor:
+        held = search.reference if search.target is None else search.target
+        if int(held.max()) >= logits.shape[1]:
+            found = f"{logits.shape[1]} classes and label {int(held.max())}"
+            raise UsageError(f"source must have a class for each label; got {found}: craft on a model of the same task")
+        away = torch.nn.functional.cross_entropy(logits, held[pairs], reduction="none")[:, None]
+        return away if search.target is None else -away
+
+    return rise
+
+
+def _signs(search: Search) -> Images:
+    """Return the sign of the slope at each image, one forward and one backward evaluation each."""
+    slopes = search.slopes(search.zeros(), search.pairs, cross_entropy(search))[2][:, 0]
+    return slopes.sign().nan_to_num(0)
+
+
+def _beside(search: Search, source: Model, memory: int | None) -> Search:
+    """Return the same images and classes in front of another model."""
+    block = block_size(source, search.images, MEMORY if memory is None else memory)
+    return Search(source, search.images, reference=search.reference, target=search.target, block=block)

@@ -1,0 +1,154 @@
+"""Noise of a given strength: what the model does when nobody searches."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.attacks.engine.run import check_strength, direct
+from geomrob.attacks.engine.search import Found, Search
+from geomrob.errors import UsageError, unknown
+from geomrob.randomness import checked_indices, drawn
+from geomrob.results import AttackResult, Status
+
+Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def _gaussian(draws: Tensor, epsilon: float) -> Tensor:
+    return epsilon * draws
+
+
+def _within(draws: Tensor, epsilon: float) -> Tensor:
+    return epsilon * (2 * draws - 1)
+
+
+def _salt_pepper(draws: Tensor, epsilon: float) -> Tensor:
+    return (draws < epsilon / 2).to(draws) - (draws > 1 - epsilon / 2).to(draws)
+
+
+KINDS: dict[str, tuple[Draw, Callable[[Tensor, float], Tensor]]] = {
+    "gaussian": (_normal, _gaussian),
+    "uniform": (_uniform, _within),
+    "salt-pepper": (_uniform, _salt_pepper),
+}
+"""How each kind is drawn at unit strength, and what a strength makes of the draw."""
+
+CLAMPS = ("global", "image")
+
+
+def noise(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    kind: str = "gaussian",
+    epsilon: float,
+    seed: int = 0,
+    indices: Labels | None = None,
+    clamp: str = "global",
+    memory: int | None = None,
+) -> AttackResult:
+    """Return the inputs with noise of one strength, and whether it changed the decision.
+
+    Args:
+        model, inputs, labels, memory: As in `deepfool`; the model need not be differentiable.
+        kind, epsilon, seed, indices, clamp: As in `noisy`.
+
+    Returns:
+        One entry an input: `perturbed` is the noisy image whether or not it changes the decision; where it does not,
+        `success` is False and the status STEP_LIMIT.
+
+    Raises:
+        UsageError: As `noisy`; labels that the model has no class for, a model without finite (N, K) logits.
+
+    References:
+        Attias et al., regularising with pixel similarities, 2024, section 7.1: Gaussian, uniform and salt-and-pepper.
+
+    Differences:
+        The draws belong to the image, not to the batch, and the clamp is to [0, 1]; `clamp="image"` is the released
+        code's clamp to each image's own range.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> noise(model, torch.rand(4, 1, 4, 4), epsilon=0.1).perturbed.shape
+        torch.Size([4, 1, 4, 4])
+    """
+    _check(inputs, kind, epsilon, clamp)
+    keys = checked_indices(indices, len(inputs))
+    box = _box(inputs.detach(), clamp)
+
+    def run(search: Search, piece: slice) -> Found:
+        added = _added(search.images, kind, epsilon, seed, keys[piece])
+        one = torch.ones_like(search.image)
+        return Found(added, one * int(Status.FOUND), one)
+
+    return direct(model, inputs, labels, run, bounds=box, blind=True, memory=memory)
+
+
+def noisy(
+    inputs: Images,
+    *,
+    kind: str = "gaussian",
+    epsilon: float,
+    seed: int = 0,
+    indices: Labels | None = None,
+    clamp: str = "global",
+) -> Images:
+    """Return the images with noise added and clamped.
+
+    The same unit draw serves every strength, so that curves against strength compare like with like: N(0, epsilon^2),
+    U(-epsilon, epsilon), or, with probability epsilon for each element, one added or taken away (half each).
+
+    Args:
+        inputs: Images in [0, 1].
+        kind: gaussian, uniform or salt-pepper.
+        epsilon: Strength, at least 0; a probability, so at most 1, for salt-pepper.
+        seed: Of the draws, together with each image's index.
+        indices: Position of each image in its source, 0, 1, ... by default.
+        clamp: `global` to [0, 1], `image` to each image's own lowest and highest value.
+
+    Raises:
+        UsageError: Images outside [0, 1], an unknown kind or clamp, a strength out of range.
+
+    Example:
+        >>> noisy(torch.zeros(1, 1, 2, 2), kind="salt-pepper", epsilon=1.0).max() <= 1
+        tensor(True)
+    """
+    _check(inputs, kind, epsilon, clamp)
+    inputs = inputs.detach()
+    low, high = _box(inputs, clamp)
+    added = _added(inputs, kind, epsilon, seed, checked_indices(indices, len(inputs)))
+    return (inputs + added).clamp(torch.as_tensor(low).to(inputs), torch.as_tensor(high).to(inputs))
+
+
+def _check(inputs: Images, kind: str, epsilon: float, clamp: str) -> None:
+    if kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
+    if clamp not in CLAMPS:
+        raise unknown("clamp", clamp, CLAMPS)
+    check_strength(epsilon)
+    if kind == "salt-pepper" and epsilon > 1:
+        raise UsageError(f"epsilon must be a probability for salt-pepper; got {epsilon}: choose at most 1")
+    check_images(inputs)
+
+
+def _added(inputs: Images, kind: str, epsilon: float, seed: int, keys: Labels) -> Images:
+    """Return what is added before the clamp."""
+    draw, scale = KINDS[kind]
+    shape = tuple(inputs.shape[1:])
+    return drawn(lambda generator: scale(draw(shape, generator), epsilon), f"noise {kind}", seed, keys, inputs)
+
+
+def _box(inputs: Images, clamp: str) -> Bounds:
+    if clamp == "global":
+        return 0.0, 1.0
+    return inputs.amin((1, 2, 3), keepdim=True), inputs.amax((1, 2, 3), keepdim=True)

@@ -1,0 +1,180 @@
+"""PGD: steps of given size along the slope, projected onto a ball and the box, with restarts."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.attacks.engine.run import check_strength, direct
+from geomrob.attacks.engine.search import Found, Objective, Search
+from geomrob.attacks.fixed_budget.fgsm import cross_entropy
+from geomrob.errors import UsageError, unknown
+from geomrob.randomness import checked_indices, drawn
+from geomrob.results import AttackResult, Status
+
+LOSSES = ("cross-entropy", "margin")
+
+
+def pgd(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None = None,
+    *,
+    epsilon: float,
+    norm: float = math.inf,
+    targets: Labels | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    steps: int = 40,
+    step_size: float | None = None,
+    restarts: int = 1,
+    random_start: bool = True,
+    loss: str = "cross-entropy",
+    seed: int = 0,
+    indices: Labels | None = None,
+    memory: int | None = None,
+) -> AttackResult:
+    r"""Return images inside a ball around the inputs that change the decision, where steps along the slope find one.
+
+    r <- clamp(project(r + s d)), with d = sign(g) for l_inf and g / ||g|| for l_2, g the slope of the loss at x + r,
+    and s = 2.5 epsilon / steps: enough to cross the ball from any start. An image leaves the batch at its first
+    success; of one that never succeeds the point nearest to success (the smallest margin of the logits) is kept.
+
+    Args:
+        model, inputs, labels, targets, memory: As in `deepfool`.
+        epsilon: Radius of the ball in [0, 1] units.
+        norm: inf or 2.
+        bounds: The box that the perturbed images lie in.
+        steps: Steps of each restart.
+        step_size: Length of a step in the norm of the ball; 2.5 epsilon / steps by default.
+        restarts: How many starts.
+        random_start: Whether the first start is drawn from the ball too; later ones always are.
+        loss: `cross-entropy`, or `margin`, the difference of the logits, whose slope does not vanish where saturated
+            logits round the cross-entropy to zero.
+        seed, indices: Of the starts, as in `noisy`.
+
+    Returns:
+        One entry an input; `steps` counts steps until success, restarts added up (0 where the input itself is not
+        classified as its label). Failures keep their best point, `success` False and a status: STEP_LIMIT, INVARIANT
+        where every slope was exactly zero, NON_FINITE where the last start met NaN.
+
+    Raises:
+        UsageError: As `deepfool`; a negative radius, another norm or loss, less than one step or restart.
+
+    References:
+        Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+
+    Differences:
+        The first success ends an image's search, and every point on the way is tested, not the last one alone.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> pgd(model, torch.full((4, 1, 4, 4), 0.5), epsilon=0.5).success_rate
+        1.0
+    """
+    check_strength(epsilon)
+    _check(norm, steps, restarts, loss, step_size)
+    keys = checked_indices(indices, len(inputs))
+    size = 2.5 * epsilon / steps if step_size is None else step_size
+
+    def run(search: Search, piece: slice) -> Found:
+        ascent = Ascent(search, norm, epsilon, size, cross_entropy(search) if loss == LOSSES[0] else _margin(search))
+        for restart in range(restarts):
+            begin = search.zeros()
+            if restart or random_start:
+                begin = _start(search.images, norm, epsilon, seed, keys[piece], restart)
+            ascent.climb(begin, steps)
+        return ascent.found()
+
+    return direct(model, inputs, labels, run, targets=targets, bounds=bounds, memory=memory)
+
+
+class Ascent:
+    """The best point of each pair so far, and how one start goes on from there."""
+
+    def __init__(self, search: Search, norm: float, epsilon: float, size: float, loss: Objective) -> None:
+        """Begin at the images themselves: one that is across already is done."""
+        self.search, self.norm, self.epsilon, self.size, self.loss = search, norm, epsilon, size, loss
+        self.best = search.zeros()
+        self.least = search.gap(search.clean, search.pairs).nan_to_num(math.inf)
+        self.status: Int64[Tensor, " p"] = torch.full_like(search.image, Status.INVARIANT)
+        self.status[self.least < 0] = Status.FOUND
+        self.steps = torch.zeros_like(search.image)
+
+    def climb(self, start: Images, steps: int) -> None:
+        """Climb from `start` with all pairs that have not succeeded yet."""
+        live = (self.status != Status.FOUND).nonzero().squeeze(1)
+        self.status[live[self.status[live] == Status.NON_FINITE]] = Status.INVARIANT
+        c = self.search.fit(start, self.search.pairs)
+        for _ in range(steps):
+            if not len(live):
+                return
+            logits, _, slopes, _ = self.search.slopes(c[live], live, self.loss)
+            going = self._record(logits, c[live], live)
+            slope, live = slopes[going, 0], live[going]
+            moves = (slope != 0).flatten(1).any(1) & torch.isfinite(slope).flatten(1).all(1)
+            self.status[live[moves]] = Status.STEP_LIMIT
+            c[live] = self._step(c[live], slope.nan_to_num(0, 0, 0), live)
+            self.steps[live] += 1
+        if len(live):
+            self._record(self.search.logits(c[live], live), c[live], live)
+
+    def found(self) -> Found:
+        """Return the best point of each pair."""
+        return Found(self.best, self.status, self.steps)
+
+    def _record(self, logits: Logits, points: Images, live: Labels) -> Bool[Tensor, " n"]:
+        """Keep the points nearest to success so far; return which pairs go on."""
+        gap, finite = self.search.gap(logits, live), torch.isfinite(logits).all(1)
+        better = finite & (gap < self.least[live])
+        self.best[live[better]] = points[better]
+        self.least[live] = torch.where(finite, torch.minimum(gap, self.least[live]), self.least[live])
+        self.status[live[~finite]] = Status.NON_FINITE
+        self.status[live[finite & (gap < 0)]] = Status.FOUND
+        return finite & (gap >= 0)
+
+    def _step(self, points: Images, slope: Images, pairs: Labels) -> Images:
+        """Return the points a step further, back in the ball and the box."""
+        if math.isinf(self.norm):
+            moved = (points + self.size * slope.sign()).clamp(-self.epsilon, self.epsilon)
+        else:
+            tiny = torch.finfo(slope.dtype).tiny
+            moved = points + self.size * slope / per_sample(norms(slope).clamp_min(tiny), slope)
+            moved = moved * per_sample((self.epsilon / norms(moved).clamp_min(tiny)).clamp(max=1), moved)
+        return self.search.fit(moved, pairs)
+
+
+def _margin(search: Search) -> Objective:
+    def rise(logits: Logits, pairs: Labels) -> Tensor:
+        return -search.gap(logits, pairs)[:, None]
+
+    return rise
+
+
+def _start(images: Images, norm: float, epsilon: float, seed: int, keys: Labels, restart: int) -> Images:
+    """Return points drawn uniformly from the ball, by (seed, index, restart)."""
+    shape = tuple(images.shape[1:])
+    dimension = images[0].numel()
+
+    def draw(generator: torch.Generator) -> Tensor:
+        if math.isinf(norm):
+            return epsilon * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
+        direction = torch.randn(shape, generator=generator, dtype=torch.float64)
+        radius = epsilon * torch.rand((), generator=generator, dtype=torch.float64) ** (1 / dimension)
+        return radius * direction / direction.norm()
+
+    return drawn(draw, f"pgd {restart}", seed, keys, images)
+
+
+def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | None) -> None:
+    if norm not in (2, math.inf):
+        raise UsageError(f"norm must be 2 or inf; got {norm}: choose one of these")
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    if steps < 1:
+        raise UsageError(f"steps must be at least 1; got {steps}: 40 is usual")
+    if restarts < 1:
+        raise UsageError(f"restarts must be at least 1; got {restarts}: 1 is usual")
+    if step_size is not None and not 0 < step_size < math.inf:
+        raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

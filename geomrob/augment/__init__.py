@@ -1,0 +1,1 @@
+"""Data augmentation whose draws belong to an image: PRIME, AugMix, policies."""

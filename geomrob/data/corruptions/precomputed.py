@@ -1,0 +1,194 @@
+"""Corrupted data sets: read where somebody made one, made where nobody did, and never mistaken for each other."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geomrob.data import DATASETS, load_data
+from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from geomrob.data.entry import Samples, check_labels, edited, order, to_images
+from geomrob.data.folder import list_folder, read_folder
+from geomrob.errors import UsageError, unknown
+
+Source: TypeAlias = Literal["ready-made", "made"]
+
+# Where a ready-made set lies below the data folder; image folders have theirs in the last.
+FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
+IMAGENET = "ImageNet-C"
+# What geomrob leaves in a set that it made, so that it is never taken for the distributed one.
+MARK = "geomrob-corrupt.json"
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """Images of one data set under one corruption.
+
+    `source` says whether they were read from a distributed set (`ready-made`), or made by geomrob (`made`), now or
+    before. Numbers of the two kinds do not belong into one column unmarked.
+    """
+
+    samples: Samples
+    corruption: str
+    severity: int
+    source: Source
+
+
+def load_corrupted(
+    data: str | Path,
+    name: str,
+    severity: int,
+    *,
+    split: str = "test",
+    data_dir: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    table: str = "auto",
+    transform: str | None = None,
+) -> Corrupted:
+    """Return the images of a data set under a corruption: those of a set on disk, or else made now.
+
+    A set on disk always wins. It is looked for in `data` itself, where that is a folder with `NAME.npy` or
+    `NAME/SEVERITY/class/image.JPEG`; for cifar10 and cifar100 in `CIFAR-10-C` and `CIFAR-100-C` of the data folder; for
+    a folder of images in `ImageNet-C` of the data folder, where that has its classes. The same draw (`samples`, `seed`)
+    takes the same images as `load` and has the same `indices`.
+
+    Args:
+        data: As in `load`, or the folder of a set of corrupted images.
+        name: A row of `CORRUPTIONS`.
+        severity: 1 to 5.
+        split: As in `load`; sets on disk are of the test images.
+        data_dir: As in `load`; without one (and without GEOMROB_DATA) a set on disk is only looked for in `data`.
+        samples: As in `load`.
+        seed: Of the draw, and of what is random in a corruption that is made.
+        table: Constants of a corruption that is made, as in `corrupt`.
+        transform: An edit of the corrupted images, as in `load`.
+
+    Raises:
+        UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
+
+    Example:
+        >>> foggy = load_corrupted("fashion-mnist-1k", "fog", 3, samples=2)
+        >>> foggy.samples.images.shape, foggy.source
+        (torch.Size([2, 1, 28, 28]), 'made')
+    """
+    if name not in CORRUPTIONS:
+        raise unknown("corruption", name, CORRUPTIONS)
+    if severity not in SEVERITIES:
+        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
+    root = find_corrupted(data, split=split, data_dir=data_dir)
+    source: Source = "made"
+    if root is not None:
+        found = _read(root, str(data), name, severity, samples, seed)
+        source = "ready-made" if mark_of(root) is None else "made"
+    else:
+        clean = load_data(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+        images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
+        found = replace(clean, images=images)
+    return Corrupted(found if transform is None else edited(found, transform), name, severity, source)
+
+
+def find_corrupted(data: str | Path, *, split: str = "test", data_dir: str | Path | None = None) -> Path | None:
+    """Return the folder that holds `data` corrupted, None if there is none: then `load_corrupted` makes the images.
+
+    Args:
+        data, split, data_dir: As in `load_corrupted`.
+
+    Example:
+        >>> find_corrupted("fashion-mnist-1k") is None
+        True
+    """
+    below = data_dir or os.environ.get("GEOMROB_DATA")
+    return _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+
+
+def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:
+    """Return the folder that holds `data` corrupted, if there is one."""
+    path = Path(data).expanduser()
+    if data not in DATASETS and path.is_dir() and any(_holds(path, name) for name in CORRUPTIONS):
+        return path
+    if data_dir is None or split != "test":
+        return None
+    if data in FOLDERS:
+        root = data_dir / FOLDERS[data]
+        return root if root.is_dir() else None
+    root = data_dir / IMAGENET
+    return root if data not in DATASETS and path.is_dir() and root.is_dir() and _shares(path, root) else None
+
+
+def _holds(root: Path, name: str) -> bool:
+    """Return whether a folder holds a corruption in one of the two layouts."""
+    return (root / f"{name}.npy").is_file() or (root / name / "1").is_dir()
+
+
+def _shares(path: Path, root: Path) -> bool:
+    """Return whether a set of image folders has the classes of the images in `path`."""
+    first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
+    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test")[1])
+
+
+def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+    """Return one block of a set on disk."""
+    if (root / f"{name}.npy").is_file():
+        return _read_arrays(root, data, name, severity, samples, seed)
+    folder = root / name / str(severity)
+    if not folder.is_dir():
+        have = ", ".join(one for one in CORRUPTIONS if _holds(root, one)) or "none"
+        raise UsageError(
+            f"{root} must hold {name}.npy or {name}/{severity}; got {have}: add it, or move {root.name} away to have "
+            "all of them made"
+        )
+    made = mark_of(root)
+    if made is not None and name not in made["finished"]:
+        raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
+    own = Path(data).expanduser()
+    only = None if own == root else list_folder(own, "test")[1]
+    return read_folder(folder, "test", samples, seed, only=only)
+
+
+def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+    """Return one severity of `name.npy`, which holds the test images five times, severity after severity."""
+    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy").astype(np.int64)
+    known = DATASETS.get(data)
+    count = known.splits["test"] if known else len(images) // 5
+    size = (*known.shape[1:], known.shape[0]) if known else images.shape[1:]
+    if images.shape != (5 * count, *size) or images.ndim != 4 or images.dtype != np.uint8:
+        shape = ", ".join((f"{5 * count:,}", *(str(side) for side in size)))
+        wanted = f"({shape}) bytes, the {count:,} test images five times, severity after severity"
+        raise UsageError(f"{name}.npy must hold {wanted}; got {images.dtype} {images.shape}: fetch it again")
+    if labels.shape != (5 * count,):
+        raise UsageError(
+            f"labels.npy must hold {5 * count:,} labels, those of the {count:,} test images five times; got "
+            f"{labels.shape}: repeat them with numpy.tile(labels, 5), or fetch the file again"
+        )
+    if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
+        raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
+    told = (mark_of(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
+    classes = known.classes if known else tuple(told)
+    check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
+    chosen = order(count, samples, seed)
+    block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
+    return Samples(to_images(block), torch.from_numpy(labels[:count])[chosen], classes, chosen, data)
+
+
+def _load(path: Path) -> NDArray[np.generic]:
+    """Return the array of a file, of which only what is used is read."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
+
+
+def mark_of(root: Path) -> dict[str, Any] | None:
+    """Return the settings that a set was made with by geomrob, None for one that it did not make."""
+    try:
+        return json.loads((root / MARK).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{root / MARK} must be readable; got {error}: remove the folder and make it again") from None

@@ -1,0 +1,183 @@
+"""Our attacks as foolbox has them: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from geomrob.arrays import Images, Labels
+from geomrob.attacks import ATTACKS
+from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.fixed_budget.fgsm import fgsm
+from geomrob.attacks.fixed_budget.noise import noise
+from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.errors import UsageError, unknown
+from geomrob.interop.watch import library
+from geomrob.results import AttackResult
+
+
+@dataclass(frozen=True)
+class OurEntry:
+    """One attack of ours: the function, the norm that foolbox measures it in, and fixed options.
+
+    Those with a `strength` are run once for each epsilon of foolbox, the others once for all.
+    """
+
+    attack: Callable[..., AttackResult]
+    norm: float
+    strength: bool = False
+    options: dict[str, object] = field(default_factory=dict[str, object])
+
+
+OURS: dict[str, OurEntry] = {
+    **{name: OurEntry(entry.attack, 2) for name, entry in ATTACKS.items() if 2 in entry.norms},
+    "sparsefool": OurEntry(sparsefool, 1),
+    "boundary": OurEntry(boundary, 2),
+    "fgsm": OurEntry(fgsm, float("inf"), strength=True),
+    "pgd": OurEntry(pgd, float("inf"), strength=True),
+    "pgd-l2": OurEntry(pgd, 2, strength=True, options={"norm": 2}),
+    "uniform": OurEntry(noise, float("inf"), strength=True, options={"kind": "uniform"}),
+}
+
+
+def as_foolbox(name: str, **options: object) -> Any:
+    """Return one of our attacks as a `foolbox.attacks.Attack`: `attack(model, inputs, criterion, epsilons=...)`.
+
+    What foolbox calls raw is what the function returns when called directly with the model's images in [0, 1]; foolbox
+    clips it to each epsilon and judges success itself. `Misclassification` gives the labels,
+    `TargetedMisclassification` the targets; what is the target already stays as it is.
+
+    Args:
+        name: A row of `OURS`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
+            strength (fgsm, pgd, pgd-l2, uniform) that foolbox runs for each epsilon.
+        options: Of the function, such as `steps` or `seed`.
+
+    Raises:
+        UsageError: No such attack or option.
+
+    Example:
+        >>> import foolbox
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
+        >>> images, labels = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 2, 0])
+        >>> raw, clipped, success = as_foolbox("deepfool")(
+        ...     foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), images, labels, epsilons=[0.1, 9.0])
+        >>> success.shape
+        torch.Size([2, 4])
+    """
+    if name not in OURS:
+        raise unknown("attack", name, OURS)
+    entry = OURS[name]
+    known = [word for word in inspect.signature(entry.attack).parameters if word not in _OWN]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+    kind = _classes()[entry.strength]
+    return kind(name, entry, {**entry.options, **options})
+
+
+_OWN = ("model", "inputs", "labels", "targets", "bounds", "epsilon", "indices", "starts")
+
+
+@cache
+def _classes() -> tuple[type, type]:
+    """Return the class of minimum-norm and that of fixed-strength attacks; made when first asked for."""
+    eagerpy = library("eagerpy")
+    foolbox = library("foolbox")
+    base = foolbox.attacks.base
+
+    class Ours:
+        def __init__(self, name: str, entry: OurEntry, options: dict[str, object]) -> None:
+            self.name, self.options = name, options
+            self._attack = entry.attack
+            self._distance = foolbox.distances.LpDistance(entry.norm)
+
+        @property
+        def distance(self) -> Any:
+            return self._distance
+
+        def _run(self, model: Any, inputs: Any, criterion: Any, **more: object) -> Any:
+            images, restore = eagerpy.astensor_(inputs)
+            if not isinstance(images.raw, Tensor):
+                raise UsageError(
+                    f"inputs must be PyTorch tensors; got {type(images.raw).__name__}: geomrob needs torch"
+                )
+            found = _ask(
+                self._attack, model, images.raw, _classes_of(base.get_criterion(criterion)), self.options, more
+            )
+            return restore(eagerpy.astensor(found))
+
+    class GeomrobMinimization(Ours, base.MinimizationAttack):
+        def run(self, model: Any, inputs: Any, criterion: Any, *, early_stop: Any = None, **more: Any) -> Any:
+            del early_stop
+            starts = more.pop("starting_points", None)
+            base.raise_if_kwargs(more)
+            return self._run(model, inputs, criterion, **({} if starts is None else {"starts": _raw(starts)}))
+
+    class GeomrobFixedEpsilon(Ours, base.FixedEpsilonAttack):
+        def run(self, model: Any, inputs: Any, criterion: Any, *, epsilon: float, **more: Any) -> Any:
+            base.raise_if_kwargs(more)
+            return self._run(model, inputs, criterion, epsilon=epsilon)
+
+    return GeomrobMinimization, GeomrobFixedEpsilon
+
+
+def _classes_of(criterion: Any) -> dict[str, Labels]:
+    """Return the labels or the targets of a criterion."""
+    foolbox = library("foolbox")
+    if isinstance(criterion, foolbox.criteria.Misclassification):
+        return {"labels": _raw(criterion.labels)}
+    if isinstance(criterion, foolbox.criteria.TargetedMisclassification):
+        return {"targets": _raw(criterion.target_classes)}
+    raise UsageError(
+        f"criterion must be Misclassification or TargetedMisclassification; got {type(criterion).__name__}: use these"
+    )
+
+
+def _raw(values: Any) -> Tensor:
+    return cast("Tensor", getattr(values, "raw", values))
+
+
+def _ask(
+    attack: Callable[..., AttackResult],
+    model: Any,
+    images: Images,
+    classes: dict[str, Labels],
+    options: dict[str, object],
+    more: dict[str, object],
+) -> Images:
+    """Return what the attack makes of the images, asked in [0, 1] whatever the bounds of foolbox's model."""
+    low, high = map(float, model.bounds)
+    wide = high - low
+    own = (low, high) == (0.0, 1.0)
+
+    def in_unit_box(values: Tensor) -> Tensor:
+        return values if own else ((values - low) / wide).clamp(0, 1)
+
+    def ask(inputs: Tensor) -> Tensor:
+        return model(inputs if own else inputs * wide + low)
+
+    rows = torch.arange(len(images), device=images.device)
+    if "targets" in classes:
+        with torch.no_grad():
+            rows = rows[model(images).argmax(1) != classes["targets"]]
+    if not len(rows):
+        return images
+    picked: dict[str, Any] = {name: values[rows] for name, values in classes.items()}
+    if "epsilon" in more:
+        picked["epsilon"] = float(cast("float", more["epsilon"])) / wide
+    if "starts" in more:
+        picked["starts"] = in_unit_box(cast("Tensor", more["starts"])[rows])
+    words = inspect.signature(attack).parameters
+    if "bounds" in words:
+        picked["bounds"] = (0.0, 1.0)
+    if "indices" in words:
+        picked["indices"] = rows.cpu()
+    found = attack(ask, in_unit_box(images[rows]), **picked, **options).perturbed
+    perturbed = images.clone()
+    perturbed[rows] = found if own else found * wide + low
+    return perturbed

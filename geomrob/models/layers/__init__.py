@@ -1,0 +1,1 @@
+"""Layers claimed to improve robustness, and the layers for normalisation and preprocessing."""

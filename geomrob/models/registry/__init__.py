@@ -1,0 +1,1 @@
+"""Tables of the models: the zoo with weights, the published ones without."""

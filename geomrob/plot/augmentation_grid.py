@@ -1,0 +1,59 @@
+"""Pictures of augmented images in rows and columns."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from geomrob.errors import UsageError
+from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom
+
+SIDE = 1.15
+
+
+def plot_augment(
+    pictures: Float[Tensor, "r k c h w"],
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    reading: str,
+    below: Float[Tensor, "r k"] | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Return a figure of images in rows and columns, each row and column named.
+
+    Args:
+        pictures: In [0, 1].
+        rows: What is said beside each row.
+        columns: What is said above each column.
+        title: What is shown.
+        reading: How to read it.
+        below: A number under each picture but those of the first column: how much it was changed.
+        figure: Where to draw; a new figure by default.
+
+    Raises:
+        UsageError: Not one name a row and a column.
+    """
+    height, width = pictures.shape[:2]
+    if (len(rows), len(columns)) != (height, width):
+        found = f"{len(rows)} and {len(columns)}"
+        raise UsageError(f"rows and columns must be {height} and {width} names; got {found}: name each")
+    inches = max(SIDE * width + 0.5, 5.5)
+    if figure is None:
+        figure = blank(
+            inches, (SIDE + (0.22 if below is not None else 0.08)) * height + 0.3 + headroom(inches, reading)
+        )
+    axes = figure.subplots(height, width, squeeze=False)
+    for row in range(height):
+        for column in range(width):
+            ax = axes[row, column]
+            bare(ax)
+            told = "" if below is None or not column else f"{float(below[row, column]):.2f}"
+            draw_image(ax, pictures[row, column], told)
+            if not row:
+                ax.set_title(columns[column], fontsize=9, color=INK)
+        axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
+    figure_headline(figure, title, reading)
+    return figure

@@ -1,0 +1,152 @@
+"""Pictures of accuracy against strength, and of the plane of clean against perturbed accuracy."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from geomrob.errors import UsageError
+from geomrob.plot.style import FAINT, INK, axes_or_new, headline, look, tidy
+from geomrob.results import Acceptance, StrengthCurve
+
+STRENGTHS = {
+    "gaussian": "standard deviation of the noise ([0, 1] pixel units)",
+    "uniform": "largest change of an element ([0, 1] pixel units)",
+    "salt-pepper": "share of the elements changed",
+    "fgsm": "largest change of an element ([0, 1] pixel units)",
+    "fgsm-transfer": "largest change of an element ([0, 1] pixel units)",
+    "pgd": "largest change of an element ([0, 1] pixel units)",
+    "pgd-l2": "largest $\\ell_2$ length of the change ([0, 1] pixel units)",
+}
+"""What the axis of each attack is called."""
+
+TITLES = {
+    "gaussian": "Gaussian noise",
+    "uniform": "uniform noise",
+    "salt-pepper": "salt-and-pepper noise",
+    "fgsm": "FGSM",
+    "fgsm-transfer": "transferred FGSM",
+    "pgd": "PGD in an $\\ell_\\infty$ ball",
+    "pgd-l2": "PGD in an $\\ell_2$ ball",
+}
+"""How each attack is called."""
+
+MOST_NAMES = 12
+"""With more marks than this, only those of the first attack are named."""
+
+INSIDE = "#56B4E9"
+"""The colour of the acceptable region, drawn faintly."""
+
+
+def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
+    """Return axes with the mean accuracy of each model over strength, and its standard error as a shade.
+
+    Args:
+        curve: Accuracies of one or several models.
+        ax: Where to draw; a new figure by default.
+    """
+    ax = axes_or_new(ax)
+    mean, error = curve.mean.cpu(), curve.error.cpu().nan_to_num(0)
+    for index, name in enumerate(curve.models):
+        how = look(index)
+        ax.fill_between(
+            curve.strengths, mean[index] - error[index], mean[index] + error[index], color=how.colour, alpha=0.18, lw=0
+        )
+        ax.plot(
+            curve.strengths,
+            mean[index],
+            color=how.colour,
+            linestyle=how.line,
+            marker=how.marker,
+            linewidth=2,
+            markersize=5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=f"{name} ({float(mean[index, 0]):.1%} clean)",
+        )
+    tidy(ax)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlim(left=-0.02 * float(curve.strengths[-1]))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xlabel(STRENGTHS.get(curve.attack, "strength ([0, 1] pixel units)"))
+    ax.set_ylabel("images classified correctly")
+    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    headline(ax, f"How much {TITLES.get(curve.attack, curve.attack)} does each model stand?", _caption(curve))
+    return ax
+
+
+def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | None = None) -> Axes:
+    """Return axes with RD / UD over R0 / U0 of each model, one mark for each attack, and the acceptable region shaded.
+
+    A ratio that is infinite or NaN (the baseline is never right) stands on the upper edge as an open mark.
+
+    Args:
+        planes: One for each attack; of one baseline and one minimum.
+        ax: Where to draw; a new figure by default.
+
+    Raises:
+        UsageError: No plane, or several baselines or minima.
+    """
+    planes = [planes] if isinstance(planes, Acceptance) else list(planes)
+    if not planes or len({(plane.baseline, plane.minimum) for plane in planes}) > 1:
+        raise UsageError(f"planes must share one baseline and one minimum; got {len(planes)}: draw them apart")
+    ax = axes_or_new(ax, 6.4, 5.0)
+    first = planes[0]
+    high, left, right = _limits(planes)
+    ax.axvspan(first.minimum, right, (1 / high), 1, color=INSIDE, alpha=0.15, lw=0)
+    ax.axhline(1, color=FAINT, lw=0.8)
+    ax.axvline(first.minimum, color=FAINT, lw=0.8)
+    for index, plane in enumerate(planes):
+        how, off = look(index), ~torch.isfinite(plane.distorted)
+        y = torch.where(off, high, plane.distorted)
+        name = f"{TITLES.get(plane.attack, plane.attack)}, strength {plane.strength:g}"
+        ax.scatter(plane.clean[~off], y[~off], s=46, color=how.colour, marker=how.marker, zorder=3, label=name)
+        ax.scatter(
+            plane.clean[off], y[off], s=46, facecolors="none", edgecolors=how.colour, marker=how.marker, clip_on=False
+        )
+    for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
+        _names(ax, plane)
+    ax.scatter([1], [1], s=60, color=INK, marker="*", zorder=3, label=f"baseline: {first.baseline}")
+    ax.set_xlim(left, right)
+    ax.set_ylim(0, high)
+    tidy(ax)
+    ax.set_xlabel("clean accuracy over the baseline's, R0 / U0")
+    ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
+    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    shown = (
+        f"{first.data}. One mark: a model (R) against the baseline (U), on clean images (0) and perturbed ones (D). "
+        f"Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the perturbation."
+    )
+    headline(ax, "Which models gain robustness at an acceptable price?", shown, width=92)
+    return ax
+
+
+def _caption(curve: StrengthCurve) -> str:
+    """Return what was measured and what the shade is."""
+    _, networks, repeats, _, images = curve.correct.shape
+    crafted = f", crafted on {curve.source}" if curve.source else ""
+    shade = "no error is known from one run"
+    if networks > 1:
+        shade = f"shade: standard error over {networks} networks of a model"
+    elif repeats > 1:
+        shade = f"shade: standard error over {repeats} repeats"
+    return f"{images} images of {curve.data}{crafted}; {shade}."
+
+
+def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
+    """Return the upper edge, and the left and right one, of a picture that holds every finite ratio."""
+    ratios = torch.cat([plane.distorted for plane in planes])
+    ratios = ratios[torch.isfinite(ratios)]
+    clean = torch.cat([plane.clean for plane in planes])
+    high = max(1.3, 1.12 * float(ratios.max())) if len(ratios) else 1.3
+    low = min(planes[0].minimum, float(clean.min()))
+    return high, low - 0.05, max(1.05, float(clean.max()) + 0.05)
+
+
+def _names(ax: Axes, plane: Acceptance) -> None:
+    """Write each model's name beside its mark."""
+    for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
+        if math.isfinite(y):
+            ax.annotate(name, (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)

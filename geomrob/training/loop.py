@@ -1,0 +1,294 @@
+"""The one training loop."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geomrob.augment.registry import crop_and_flip, views
+from geomrob.data import DATASETS, load_data
+from geomrob.data.entry import Samples
+from geomrob.errors import UsageError
+from geomrob.training import checkpoint, optimizer
+from geomrob.training.checkpoint import Epoch, State
+from geomrob.training.evaluate import accuracy
+from geomrob.training.losses.objective import Objective
+from geomrob.training.optimizer import Average
+from geomrob.training.recipe import Options, Recipe
+
+Progress: TypeAlias = Callable[[int, int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1)."""
+
+    model: nn.Module
+    best_epoch: int
+    history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What changes from step to step."""
+
+    model: nn.Module
+    objective: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Average | None
+    options: Options
+    device: torch.device
+
+    def named(self) -> list[tuple[str, Tensor]]:
+        """Return every trained tensor with a name of its own."""
+        named: list[tuple[str, Tensor]] = [(f"model.{key}", value) for key, value in self.model.named_parameters()]
+        return named + [(f"objective.{key}", value) for key, value in self.objective.named_parameters()]
+
+
+def fit(
+    model: nn.Module,
+    train: Samples,
+    options: Options | None = None,
+    *,
+    seed: int = 0,
+    out: Path | None = None,
+    resume: bool = True,
+    regularization: Samples | None = None,
+    objective: nn.Module | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Return the model, trained on cross-entropy and the parts that the options name, in its best epoch.
+
+    Every draw of an epoch (order, augmentation, dropout) comes from (seed, epoch), so a training that is killed and
+    resumed ends where an uninterrupted one does. The global generators are as before afterwards.
+
+    Args:
+        model: Trained in place, on the device where it is: the parameters that require gradients.
+        train: The training images; `options.held_out` of them are set aside to choose the epoch.
+        options: How; None for the defaults.
+        seed: Of everything random but the initial weights, which the model brings.
+        out: Folder for the files that `geomrob.training.checkpoint` names; None writes none.
+        resume: Whether to go on from the state in `out`; False starts afresh and overwrites it.
+        regularization: Images of the similarity part; None takes the training images. Ignored without that part.
+        objective: A loss of your own instead, called as `Objective` is, with (model, images, labels, generator); only
+            with options that name no part, and hold nothing out (the epoch is chosen by the accuracy of classes). A
+            training in `out` is gone on with if the objective there had the same `repr`.
+        progress: Called after each step with (epoch, step, steps of the epoch, loss), all counted from 1.
+
+    Returns:
+        The model and the log.
+
+    Raises:
+        UsageError: Nothing left to train (on), the state of another training in `out`, a loss that is not finite,
+            options that do not go with `objective`.
+
+    Differences:
+        From the released code behind the margin measurements: the rate is read in the middle of each step instead of
+        at its end, so that no step has rate 0; the best epoch on held-out training images is kept instead of the last.
+
+    Example:
+        >>> from geomrob.data import load_data
+        >>> from geomrob.models import build
+        >>> clothes = load_data("fashion-mnist-1k", samples=100)
+        >>> fitted = fit(build("fmnist-lenet", seed=0), clothes, Options(epochs=1))
+        >>> fitted.best_epoch, len(fitted.history)
+        (1, 1)
+    """
+    options = options or Options()
+    trained, held_out = _hold_out(train, options.held_out, seed)
+    pool = trained if regularization is None else regularization
+    facts: dict[str, object] = {
+        "data": train.name,
+        "images": len(train),
+        "seed": seed,
+        "options": dataclasses.asdict(options),
+    }
+    if options.similarity is not None:
+        facts["regularization"] = {"data": pool.name, "images": len(pool)}
+    if objective is not None:
+        _check_alone(options)
+        facts["objective"] = repr(objective)
+    training = _prepare(model, options, pool.images, objective)
+    state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
+    if out is not None:
+        _make(out)
+        stored = checkpoint.read(out, state.run) if resume else None
+        if stored is not None:
+            state = stored
+            _restore(training, state, len(state.history) * math.ceil(len(trained) / options.batch))
+    try:
+        for epoch in range(len(state.history) + 1, options.epochs + 1):
+            start = time.perf_counter()
+            model.train()
+            loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
+            with training.average or contextlib.nullcontext():
+                share = accuracy(model, held_out) if held_out else math.nan
+            line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
+            state = _next_state(state, training, line)
+            if out is not None:
+                checkpoint.write(out, state)
+        model.load_state_dict(state.best)
+    finally:
+        training.optimizer.zero_grad(set_to_none=True)
+        model.eval()
+    return Fitted(model, state.best_epoch, state.history)
+
+
+def _check_alone(options: Options) -> None:
+    """Refuse options that an objective of one's own does not heed."""
+    parts = [name for name in ("adversarial", "hebbian", "similarity") if getattr(options, name) is not None]
+    parts += ["augment.jsd"] if options.augment is not None and options.augment.jsd else []
+    parts += ["held_out"] if options.held_out else []
+    if parts:
+        raise UsageError(f"options must name no loss beside an objective; got {', '.join(parts)}: leave them out")
+
+
+def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | None) -> _Training:
+    """Return a training before its first step."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
+    if options.channels_last:
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = next(model.parameters()).device
+    objective = (own or Objective(model, options, pool)).to(device)
+    average = Average(model, options.ema) if options.ema else None
+    return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
+
+
+def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples | None]:
+    """Return the samples to train on and those to choose the epoch with."""
+    if len(train) <= count:
+        raise UsageError(f"train must hold more images than held_out; got {len(train)} and {count}: hold out fewer")
+    shuffled = torch.randperm(len(train), generator=_generator(seed, 0))
+    held_out = train.subset(shuffled[:count].sort().values) if count else None
+    return train.subset(shuffled[count:].sort().values), held_out
+
+
+def _one_epoch(
+    training: _Training, trained: Samples, epoch: int, seed: int, progress: Progress | None
+) -> tuple[float, float]:
+    """Train on every image once; return the mean loss and the last rate."""
+    options, device = training.options, training.device
+    generator = _generator(seed, epoch)
+    batches = torch.randperm(len(trained), generator=generator).split(options.batch)
+    total, now = 0.0, 0.0
+    with _seeded(device, int(torch.randint(2**62, (), generator=generator))):
+        for step, positions in enumerate(batches):
+            images, labels = trained.images[positions].to(device), trained.labels[positions].to(device)
+            if options.crop or options.flip:
+                images = crop_and_flip(
+                    images, crop=options.crop, flip=options.flip, padding=options.padding, generator=generator
+                )
+            if options.augment is not None:
+                images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
+            if options.channels_last:
+                images = images.to(memory_format=torch.channels_last)
+            place = (epoch - 1) * len(batches) + step
+            now = optimizer.set_rate(training.optimizer, place, options.epochs * len(batches), options)
+            loss = _one_step(training, images, labels, generator)
+            if not math.isfinite(loss):
+                raise UsageError(f"loss must stay finite; got {loss} in epoch {epoch}: lower max_rate or clip")
+            total += loss * len(positions)
+            if progress is not None:
+                progress(epoch, step + 1, len(batches), loss)
+    return total / len(trained), now
+
+
+def _one_step(training: _Training, images: Tensor, labels: Tensor, generator: torch.Generator) -> float:
+    """Take one step; return the loss before it."""
+    mixed = training.options.mixed and training.device.type == "cuda"
+    training.optimizer.zero_grad()
+    with torch.autocast(training.device.type, torch.bfloat16, enabled=mixed):
+        loss = training.objective(training.model, images, labels, generator)
+    loss.backward()
+    if training.options.clip:
+        nn.utils.clip_grad_norm_([tensor for _, tensor in training.named()], training.options.clip)
+    training.optimizer.step()
+    if training.average is not None:
+        training.average.update()
+    return float(loss.detach())
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    """Return the CPU generator of one epoch; epoch 0 draws what is held out."""
+    words = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+
+
+@contextlib.contextmanager
+def _seeded(device: torch.device, seed: int) -> Generator[None]:
+    """Seed the global generators of the CPU and of `device` (dropout draws there), and put them back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that later steps do not change."""
+    return {key: value.detach().clone() for key, value in tensors.items()}
+
+
+def _next_state(before: State, training: _Training, line: Epoch) -> State:
+    """Return the state after one more epoch; a tie on the held-out images goes to the later epoch."""
+    weights, kept = _copy(training.model.state_dict()), _copy(training.objective.state_dict())
+    average = {} if training.average is None else training.average.state()
+    score = max((epoch.held_out for epoch in before.history), default=-math.inf)
+    better = not line.held_out < score
+    best, best_epoch = (average or weights, line.epoch) if better else (before.best, before.best_epoch)
+    slots = optimizer.slots(training.optimizer, training.named())
+    return State(before.run, weights, slots, kept, average, best, best_epoch, (*before.history, line))
+
+
+def _restore(training: _Training, state: State, steps: int) -> None:
+    """Put everything that a state, stored after so many steps, holds back."""
+    try:
+        training.model.load_state_dict(state.weights)
+        training.objective.load_state_dict(state.objective)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UsageError(f"out must hold a training of this model; got {reason}: choose another folder") from None
+    if training.average is not None:
+        training.average.restore(state.average, steps)
+    optimizer.put_back(training.optimizer, training.named(), state.slots)
+
+
+def _make(out: Path) -> None:
+    """Make the folder of a training."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"out must be a folder to write to; got {error.strerror} for {out}: choose another") from None
+
+
+def report(fitted: Fitted, recipe: Recipe, folder: Path, data_dir: Path | None = None) -> dict[str, object]:
+    """Return the facts of a training in `folder`; the test set is looked at here, once, and chooses nothing.
+
+    `test_accuracy` is absent where the data set has no test split beside the one trained on.
+    """
+    path = folder / "model.safetensors"
+    best = fitted.history[fitted.best_epoch - 1]
+    facts: dict[str, object] = {
+        "model": recipe.model,
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
+        "held_out_accuracy": round(best.held_out, 4) if recipe.options.held_out else None,
+    }
+    if recipe.split != "test" and recipe.data in DATASETS:
+        test = load_data(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
+        facts["test_accuracy"] = accuracy(fitted.model, test)
+    facts["seconds"] = round(sum(epoch.seconds for epoch in fitted.history), 1)
+    facts["weights"] = str(path)
+    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return facts

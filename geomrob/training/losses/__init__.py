@@ -1,0 +1,1 @@
+"""The terms of a training objective, one file each."""

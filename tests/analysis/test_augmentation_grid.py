@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from geomrob.analysis.augmentation_grid import GRIDS, draws, strip
+from geomrob.augment.prime import prime
+from geomrob.errors import UsageError
+from geomrob.randomness import image_keys
+from geomrob.training import Augment
+
+
+def picture(shape=(3, 32, 32)):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("primitive", GRIDS)
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
+def test_a_row_begins_with_the_image_and_grows(primitive, shape):
+    found = strip(picture(shape), primitive, seed=2)
+    assert found.pictures.shape == (len(found.smoothness), 1 + len(found.strength), *shape)
+    assert (found.pictures[:, 0] == picture(shape)).all()
+    assert not found.change[:, 0].any()
+    assert (found.change.diff(dim=1) > 0).float().mean() > 0.9
+    assert 0 <= found.pictures.min() < found.pictures.max() <= 1
+
+
+def test_only_cut_frequencies_that_the_image_carries():
+    assert strip(picture(), "spatial").smoothness == (2, 5, 10, 20)
+    with pytest.raises(UsageError, match=r"smoothness must lie in 2 \.\.\. 20 here"):
+        strip(picture(), "spatial", smoothness=(40,))
+    with pytest.raises(UsageError, match="did you mean spatial"):
+        strip(picture(), "spatal")
+
+
+def test_draws_are_those_of_the_method():
+    found = draws(picture(), Augment(strength=0.5), 3, seed=4)
+    assert torch.equal(found[0], picture())
+    wanted = prime(picture().expand(3, -1, -1, -1), image_keys(4, torch.arange(3)), Augment(strength=0.5).prime())
+    torch.testing.assert_close(found[1:], wanted)
+    with pytest.raises(UsageError, match="draws must be at least 1"):
+        draws(picture(), Augment(), 0)
+
+
+@pytest.mark.parametrize(
+    ("primitive", "words"),
+    [
+        ("color", {"smoothness": (0,)}),
+        ("color", {"strength": (0.1, -1.0)}),
+        ("spatial", {"strength": (float("nan"),)}),
+        ("spectral", {"strength": (float("inf"),)}),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(primitive, words):
+    with pytest.raises(UsageError, match="smoothness must be at least 1, strength at least 0; got "):
+        strip(picture(), primitive, **words)

@@ -1,0 +1,97 @@
+"""Pruning: fewer pixels, still across, inside the box and the budget."""
+
+import itertools
+
+import pytest
+import torch
+
+from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.data import load_data
+from geomrob.inference import block_size
+from geomrob.models import load_model
+from tests.attacks.zoo import images, net
+from tests.oracles import LinearModel
+
+
+def pixels(result):
+    return (result.perturbation != 0).any(1).flatten(1).sum(1)
+
+
+def clothes(count):
+    model, data = load_model("fmnist-lenet"), load_data("fashion-mnist-1k", samples=1000)
+    return model, data.images[model(data.images).argmax(1) == data.labels][:count]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8)], ids=str)
+def test_never_more_pixels_and_still_across(shape):
+    model, inputs = net(shape, classes=10), images(40, shape)
+    plain, pruned = sparsefool(model, inputs), sparsefool(model, inputs, prune=True)
+    assert pruned.success_rate == 1
+    assert bool((pixels(pruned) <= pixels(plain)).all())
+    assert pixels(pruned).double().mean() < 0.7 * pixels(plain).double().mean()
+    assert torch.equal(pruned.success, model(pruned.perturbed).argmax(1) != pruned.labels)
+    assert float(pruned.perturbed.min()) >= 0
+    assert float(pruned.perturbed.max()) <= 1
+
+
+@pytest.mark.parametrize("budget", [1, 30, 60, 150])
+def test_the_budget_holds_and_more_of_it_is_no_worse(budget):
+    model, inputs = clothes(24)
+    plain, pruned = sparsefool(model, inputs), sparsefool(model, inputs, prune=True, budget=budget)
+    alone = plain.forwards + plain.backwards
+    assert bool((pruned.forwards + pruned.backwards <= alone.clamp_min(budget)).all())
+    assert bool((pixels(pruned) <= pixels(plain)).all())
+    assert pixels(pruned).double().median() <= {1: 24, 30: 16, 60: 10, 150: 7}[budget]
+
+
+def test_what_it_counts_is_what_the_model_was_asked():
+    model, inputs = net(classes=10), images(8)
+    asked = torch.zeros(2, dtype=torch.int64)
+
+    def counted(x):
+        if x.requires_grad:
+            x.register_hook(lambda slope: asked.__setitem__(1, asked[1] + len(slope)))
+        asked[0] += len(x)
+        return model(x)
+
+    # With one image a call there is no padding: every row of every call is an evaluation, but for the probe of memory.
+    block_size(counted, inputs[:1], 1)
+    probe = int(asked[0]) * len(inputs)
+    asked.zero_()
+    results = [sparsefool(counted, image[None], prune=True, memory=1) for image in inputs]
+    assert int(asked[0]) - probe == sum(int(result.forwards) for result in results)
+    assert int(asked[1]) == sum(int(result.backwards) for result in results)
+
+
+def test_one_pixel_fewer_is_not_enough_on_a_linear_model():
+    model = LinearModel(shape=(1, 3, 4), classes=3)
+    inputs = images(20, (1, 3, 4), torch.float64)
+    result = sparsefool(model, inputs, prune=True, budget=400)
+    corners = torch.eye(12, dtype=torch.float64)
+    for image, own, count, found in zip(inputs, result.labels, pixels(result), result.success, strict=True):
+        sizes = [s for s in range(1, 13) if crosses_with(model, image, own, s, corners)]
+        assert bool(found) == bool(sizes)
+        assert not sizes or int(count) == sizes[0]
+
+
+def crosses_with(model, image, own, size, corners):
+    """Whether changing some `size` pixels to the best ends of [0, 1] can change the class: all subsets tried."""
+    weight = model.weight.flatten(1)
+    for rival in set(range(3)) - {int(own)}:
+        w = weight[rival] - weight[own]
+        gain = torch.where(w > 0, 1 - image.flatten(), image.flatten()) * w.abs()
+        lacking = (model(image[None])[0, own] - model(image[None])[0, rival]).item()
+        best = max(sum(gain[list(some)].tolist()) for some in itertools.combinations(range(len(corners)), size))
+        if best > lacking:
+            return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("budget", "most"), [(150, 6.5), (400, 5.5)])
+def test_claim_pixels_at_a_budget(budget, most):
+    model, inputs = clothes(768)
+    results = [sparsefool(model, some, prune=True, budget=budget) for some in inputs.split(256)]
+    assert all(result.success_rate == 1 for result in results)
+    assert sum(float(pixels(result).double().median()) for result in results) / 3 <= most
+    assert all(float((r.forwards + r.backwards).double().mean()) <= budget for r in results)

@@ -1,0 +1,64 @@
+"""What the picture of distances from decisions alone contains: shares, medians, failures."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from geomrob.errors import UsageError
+from geomrob.plot.decision_based import plot_boundary
+from geomrob.plot.style import blank
+from geomrob.results import AttackResult, Status
+
+
+def result(*lengths):
+    """Return an attack that moved one element of each image by these lengths, and failed where one is infinite."""
+    moved = torch.tensor([length if math.isfinite(length) else 0.0 for length in lengths])
+    inputs = torch.zeros(len(lengths), 1, 4, 4)
+    perturbed = inputs.clone()
+    perturbed[:, 0, 0, 0] = moved
+    success = torch.tensor([math.isfinite(length) for length in lengths])
+    status = torch.where(success, int(Status.FOUND), int(Status.NO_START))
+    counts = torch.ones(len(lengths), dtype=torch.int64)
+    return AttackResult(inputs, counts, perturbed, success, status, counts, counts, counts)
+
+
+def words(ax):
+    return " ".join([ax.get_title(loc="left"), *(text.get_text() for text in ax.texts)]).replace("\n", " ")
+
+
+def test_curves_are_the_shares_within_each_distance():
+    ax = plot_boundary({"net": [result(0.5, 0.25, 1.0, 2.0)]}, method="a walk", data="clothes")
+    steps, mark = ax.lines
+    np.testing.assert_allclose(steps.get_xdata()[1:-1], [0.25, 0.5, 1, 2])
+    np.testing.assert_allclose(steps.get_ydata(), [0, 0.25, 0.5, 0.75, 1, 1])
+    assert mark.get_xydata().tolist() == [[0.75, 0.5]]
+    assert "4 images of clothes; a walk" in words(ax)
+    assert ax.get_xscale() == "log"
+    assert "\\ell_2" in ax.get_xlabel()
+
+
+def test_failures_are_infinitely_far():
+    ax = plot_boundary(
+        {"net": [result(0.5, 0.25, math.inf)], "firm": [result(0.5, math.inf), result(math.inf, math.inf)]}
+    )
+    one, _, other = ax.lines
+    assert float(one.get_ydata()[-1]) == pytest.approx(2 / 3)
+    assert float(other.get_ydata()[-1]) == 0.25
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["net (median 0.50)", "firm (median infinite)"]
+    assert "2 repeats each" in words(ax)
+
+
+def test_nothing_found_is_refused():
+    with pytest.raises(UsageError, match="found must hold a finite distance"):
+        plot_boundary({"net": [result(math.inf)]})
+
+
+def test_draws_where_told_and_opens_no_window():
+    from matplotlib import pyplot as plt
+
+    ax = blank().add_subplot()
+    assert plot_boundary({"net": [result(1.0)]}, ax=ax) is ax
+    assert plt.get_fignums() == []
