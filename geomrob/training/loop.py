@@ -31,11 +31,15 @@ Progress: TypeAlias = Callable[[int, int, int, float], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1)."""
+    """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1).
+
+    `notes` are sentences on options that were not used as given.
+    """
 
     model: nn.Module
     best_epoch: int
     history: tuple[Epoch, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class _Training:
     average: Average | None
     options: Options
     device: torch.device
+    channels_last: bool
+    notes: tuple[str, ...]
 
     def named(self) -> list[tuple[str, Tensor]]:
         """Return every trained tensor with a name of its own."""
@@ -141,7 +147,7 @@ def fit(
     finally:
         training.optimizer.zero_grad(set_to_none=True)
         model.eval()
-    return Fitted(model, state.best_epoch, state.history)
+    return Fitted(model, state.best_epoch, state.history, training.notes)
 
 
 def _check_alone(options: Options) -> None:
@@ -157,12 +163,31 @@ def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | 
     """Return a training before its first step."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
-    if options.channels_last:
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
+    unsafe = _unsafe_channels_last(model) if device.type == "cpu" else None
+    channels_last = options.channels_last and unsafe is None
+    if channels_last or unsafe is not None:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+    notes = (f"channels_last is off: on a CPU it is unsafe for {unsafe}",) if options.channels_last and unsafe else ()
     objective = (own or Objective(model, options, pool)).to(device)
     average = Average(model, options.ema) if options.ema else None
-    return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
+    made = optimizer.make(model, objective, options)
+    return _Training(model, objective, made, average, options, device, channels_last, notes)
+
+
+def _unsafe_channels_last(model: nn.Module) -> str | None:
+    """Return the first convolution whose weight gradient corrupts memory on a CPU with the channels last, if any.
+
+    A strided 1 x 1 convolution is what oneDNN, as torch 2.13 has it, gathers by whole vectors of input channels: with
+    fewer channels than a vector has numbers it writes beyond its buffer.
+    """
+    lanes = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    for name, module in model.named_modules():
+        strided = isinstance(module, nn.Conv2d) and max(module.kernel_size) == 1 < max(module.stride)
+        if strided and module.in_channels < lanes:
+            return f"{name} (1 x 1, stride {max(module.stride)}, {module.in_channels} input channels)"
+    return None
 
 
 def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples | None]:
@@ -191,7 +216,7 @@ def _one_epoch(
                 )
             if options.augment is not None:
                 images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
-            if options.channels_last:
+            if training.channels_last:
                 images = images.to(memory_format=torch.channels_last)
             place = (epoch - 1) * len(batches) + step
             now = optimizer.set_rate(training.optimizer, place, options.epochs * len(batches), options)
@@ -288,6 +313,8 @@ def report(fitted: Fitted, recipe: Recipe, folder: Path, data_dir: Path | None =
     if recipe.split != "test" and recipe.data in DATASETS:
         test = load_data(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
         facts["test_accuracy"] = accuracy(fitted.model, test)
+    if fitted.notes:
+        facts["notes"] = list(fitted.notes)
     facts["seconds"] = round(sum(epoch.seconds for epoch in fitted.history), 1)
     facts["weights"] = str(path)
     facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
