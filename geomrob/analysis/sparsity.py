@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
+from geomrob.analysis.random_pixels import median_elements, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.attacks.engine.run import checked_classes, checked_targets, clean_logits
 from geomrob.attacks.minimal.deepfool import deepfool
@@ -18,6 +18,7 @@ from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.quantization import eight_bit, fools
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluating
+from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
@@ -90,7 +91,7 @@ def sparsity(
     settings = settings_of(method, options)
     clock = Clock(seed=seed, device=inputs.device)
     inputs, count = inputs.detach(), len(inputs)
-    indices = torch.arange(count) if indices is None else one_per_image("indices", indices, inputs)
+    indices = checked_indices(indices, count)
     clean = _asked(model, inputs, memory_bytes)
     usable = torch.isfinite(clean).any(1)
     few = usable.nonzero().squeeze(1)[:8]

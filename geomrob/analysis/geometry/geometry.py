@@ -16,7 +16,7 @@ from geomrob.attacks.engine.run import checked_classes, chunks, clean_logits
 from geomrob.attacks.engine.search import Found, Search
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import MEMORY, block_size, evaluating
-from geomrob.randomness import checked_indices, drawn
+from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import AttackResult, Geometry, Status
 from geomrob.runs import Clock
 
@@ -209,8 +209,7 @@ def _spectra(normals: Images, keys: Labels, seed: int) -> tuple[Float[Tensor, " 
 
 def _gaussian(word: str, seed: int, keys: Labels, like: Images) -> Images:
     """Return one random direction an image."""
-    shape = tuple(like.shape[1:])
-    return drawn(lambda g: torch.randn(shape, generator=g, dtype=torch.float64), f"geometry {word}", seed, keys, like)
+    return sample(normal, f"geometry {word}", seed, keys, like)
 
 
 def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
