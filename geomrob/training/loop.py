@@ -14,16 +14,23 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from geomrob.augment.registry import crop_and_flip, views
 from geomrob.data import DATASETS, load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
-from geomrob.training import checkpoint, optimizer
+from geomrob.training import checkpoint
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
 from geomrob.training.losses.objective import Objective
-from geomrob.training.optimizer import Average
+from geomrob.training.optimizer import (
+    averaged_model,
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    set_rate,
+)
 from geomrob.training.recipe import Options, Recipe
 
 Progress: TypeAlias = Callable[[int, int, int, float], None]
@@ -49,16 +56,11 @@ class _Training:
     model: nn.Module
     objective: nn.Module
     optimizer: torch.optim.Optimizer
-    average: Average | None
+    average: AveragedModel | None
     options: Options
     device: torch.device
     channels_last: bool
     notes: tuple[str, ...]
-
-    def named(self) -> list[tuple[str, Tensor]]:
-        """Return every trained tensor with a name of its own."""
-        named: list[tuple[str, Tensor]] = [(f"model.{key}", value) for key, value in self.model.named_parameters()]
-        return named + [(f"objective.{key}", value) for key, value in self.objective.named_parameters()]
 
 
 def fit(
@@ -137,8 +139,8 @@ def fit(
             start = time.perf_counter()
             model.train()
             loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
-            with training.average or contextlib.nullcontext():
-                share = accuracy(model, held_out) if held_out else math.nan
+            measured = model if training.average is None else training.average.module
+            share = accuracy(measured, held_out) if held_out else math.nan
             line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
             state = _next_state(state, training, line)
             if out is not None:
@@ -171,8 +173,8 @@ def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | 
         model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
     notes = (f"channels_last is off: on a CPU it is unsafe for {unsafe}",) if options.channels_last and unsafe else ()
     objective = (own or Objective(model, options, pool)).to(device)
-    average = Average(model, options.ema) if options.ema else None
-    made = optimizer.make(model, objective, options)
+    average = averaged_model(model, options.ema) if options.ema else None
+    made = build_optimizer(model, objective, options)
     return _Training(model, objective, made, average, options, device, channels_last, notes)
 
 
@@ -183,10 +185,10 @@ def _unsafe_channels_last(model: nn.Module) -> str | None:
     fewer channels than a vector has numbers it writes beyond its buffer.
     """
     lanes = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
-    for name, module in model.named_modules():
-        strided = isinstance(module, nn.Conv2d) and max(module.kernel_size) == 1 < max(module.stride)
-        if strided and module.in_channels < lanes:
-            return f"{name} (1 x 1, stride {max(module.stride)}, {module.in_channels} input channels)"
+    convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    for name, layer in convolutions:
+        if max(layer.kernel_size) == 1 < max(layer.stride) and layer.in_channels < lanes:
+            return f"{name} (1 x 1, stride {max(layer.stride)}, {layer.in_channels} input channels)"
     return None
 
 
@@ -219,7 +221,7 @@ def _one_epoch(
             if training.channels_last:
                 images = images.to(memory_format=torch.channels_last)
             place = (epoch - 1) * len(batches) + step
-            now = optimizer.set_rate(training.optimizer, place, options.epochs * len(batches), options)
+            now = set_rate(training.optimizer, place, options.epochs * len(batches), options)
             loss = _one_step(training, images, labels, generator)
             if not math.isfinite(loss):
                 raise UsageError(f"loss must stay finite; got {loss} in epoch {epoch}: lower max_rate or clip")
@@ -237,10 +239,11 @@ def _one_step(training: _Training, images: Tensor, labels: Tensor, generator: to
         loss = training.objective(training.model, images, labels, generator)
     loss.backward()
     if training.options.clip:
-        nn.utils.clip_grad_norm_([tensor for _, tensor in training.named()], training.options.clip)
+        parameters = [*training.model.parameters(), *training.objective.parameters()]
+        nn.utils.clip_grad_norm_(parameters, training.options.clip)
     training.optimizer.step()
     if training.average is not None:
-        training.average.update()
+        training.average.update_parameters(training.model)
     return float(loss.detach())
 
 
@@ -268,12 +271,12 @@ def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _next_state(before: State, training: _Training, line: Epoch) -> State:
     """Return the state after one more epoch; a tie on the held-out images goes to the later epoch."""
     weights, kept = _copy(training.model.state_dict()), _copy(training.objective.state_dict())
-    average = {} if training.average is None else training.average.state()
+    average = {} if training.average is None else _copy(training.average.module.state_dict())
     score = max((epoch.held_out for epoch in before.history), default=-math.inf)
     better = not line.held_out < score
     best, best_epoch = (average or weights, line.epoch) if better else (before.best, before.best_epoch)
-    slots = optimizer.slots(training.optimizer, training.named())
-    return State(before.run, weights, slots, kept, average, best, best_epoch, (*before.history, line))
+    optimizer = optimizer_state(training.optimizer)
+    return State(before.run, weights, optimizer, kept, average, best, best_epoch, (*before.history, line))
 
 
 def _restore(training: _Training, state: State, steps: int) -> None:
@@ -285,8 +288,9 @@ def _restore(training: _Training, state: State, steps: int) -> None:
         reason = " ".join(str(error).split())[:160]
         raise UsageError(f"out must hold a training of this model; got {reason}: choose another folder") from None
     if training.average is not None:
-        training.average.restore(state.average, steps)
-    optimizer.put_back(training.optimizer, training.named(), state.slots)
+        training.average.module.load_state_dict(state.average)
+        training.average.n_averaged.fill_(1 + steps)
+    load_optimizer_state(training.optimizer, state.optimizer)
 
 
 def _make(out: Path) -> None:
