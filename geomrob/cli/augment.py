@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Shown: TypeAlias = Literal[
     "spectral", "spatial", "color", "prime", "augmix", "autoaugment", "randaugment", "trivialaugment"
 ]
-Preset: TypeAlias = Literal["cifar", "imagenet", "cifar-released", "imagenet-released"]
+Preset: TypeAlias = Literal["cifar", "cifar-fixed", "imagenet", "cifar-released", "cifar-capped", "imagenet-released"]
 
 PRIMITIVES = {"spectral": "random filters", "spatial": "random deformations", "color": "random colour curves"}
 UNITS = {
@@ -57,7 +57,7 @@ def augment(
         smoothness: Rows of a primitive, K; repeat it.
         strength: Columns of a primitive, sigma; repeat it.
         draws: Columns of a method.
-        preset: Numbers of prime: cifar, imagenet, cifar-released, imagenet-released.
+        preset: Numbers of prime: cifar, cifar-fixed, imagenet, cifar-released, cifar-capped, imagenet-released.
         alpha: Factor of every strength of prime.
         copies: How many augmented versions of each image to write, 0 for none.
         seed: Of the drawn images and of everything random.
