@@ -2,9 +2,10 @@
 
 from geomrob.augment.registry import Augment
 from geomrob.training.evaluate import accuracy
-from geomrob.training.loop import Epoch, Fitted, fit, report
+from geomrob.training.loop import Epoch, Fitted, fit
 from geomrob.training.losses.pixel_similarity import layer_weights, regularization_images
 from geomrob.training.recipe import Adversarial, Hebbian, Options, Recipe, Similarity, read_recipe
+from geomrob.training.train import train_recipe
 
 __all__ = [
     "Adversarial",
@@ -20,5 +21,5 @@ __all__ = [
     "layer_weights",
     "read_recipe",
     "regularization_images",
-    "report",
+    "train_recipe",
 ]

@@ -3,7 +3,7 @@
 state.safetensors      weights, states of optimizer and objective, best weights so far, history: written last
 model.safetensors      the best weights so far
 last.safetensors       the weights after the last finished epoch
-objective.safetensors  what the objective trained or kept beside the model, if anything (layer weights of a regulariser)
+objective.safetensors  what the objective trained or kept, if anything (such as the layer weights of a regulariser)
 log.jsonl              one line an epoch
 
 Each file is there whole or not at all.

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import math
 import time
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from geomrob.augment.registry import crop_and_flip, views
-from geomrob.data import DATASETS, load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
 from geomrob.training import checkpoint
@@ -31,9 +29,9 @@ from geomrob.training.optimizer import (
     optimizer_state,
     set_rate,
 )
-from geomrob.training.recipe import Options, Recipe
+from geomrob.training.recipe import Options
 
-Progress: TypeAlias = Callable[[int, int, int, float], None]
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,9 @@ def fit(
     regularization: Samples | None = None,
     objective: nn.Module | None = None,
     progress: Progress | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fitted:
-    """Return the model, trained on cross-entropy and the parts that the options name, in its best epoch.
+    """Return the model, trained on cross-entropy and the losses that the options name, in its best epoch.
 
     Every draw of an epoch (order, augmentation, dropout) comes from (seed, epoch), so a training that is killed and
     resumed ends where an uninterrupted one does. The global generators are as before afterwards.
@@ -86,12 +85,13 @@ def fit(
         options: How; None for the defaults.
         seed: Of everything random but the initial weights, which the model brings.
         out: Folder for the files that `geomrob.training.checkpoint` names; None writes none.
-        resume: Whether to go on from the state in `out`; False starts afresh and overwrites it.
-        regularization: Images of the similarity part; None takes the training images. Ignored without that part.
+        resume: Whether to continue from the state in `out`; False starts afresh and overwrites it.
+        regularization: Images of the similarity loss; None takes the training images. Ignored without that loss.
         objective: A loss of your own instead, called as `Objective` is, with (model, images, labels, generator); only
-            with options that name no part, and hold nothing out (the epoch is chosen by the accuracy of classes). A
-            training in `out` is gone on with if the objective there had the same `repr`.
-        progress: Called after each step with (epoch, step, steps of the epoch, loss), all counted from 1.
+            with options that name no loss, and hold nothing out (the epoch is chosen by the accuracy of classes). A
+            training in `out` is resumed if the objective there had the same `repr`.
+        progress: Called after each step with (steps done, steps of the whole training).
+        on_epoch: Called after each epoch with its line of the log; not for those that `out` holds already.
 
     Returns:
         The model and the log.
@@ -129,7 +129,7 @@ def fit(
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:
-        _make(out)
+        _make_folder(out)
         stored = checkpoint.read(out, state.run) if resume else None
         if stored is not None:
             state = stored
@@ -145,6 +145,8 @@ def fit(
             state = _next_state(state, training, line)
             if out is not None:
                 checkpoint.write(out, state)
+            if on_epoch is not None:
+                on_epoch(line)
         model.load_state_dict(state.best)
     finally:
         training.optimizer.zero_grad(set_to_none=True)
@@ -153,12 +155,12 @@ def fit(
 
 
 def _check_alone(options: Options) -> None:
-    """Refuse options that an objective of one's own does not heed."""
-    parts = [name for name in ("adversarial", "hebbian", "similarity") if getattr(options, name) is not None]
-    parts += ["augment.jsd"] if options.augment is not None and options.augment.jsd else []
-    parts += ["held_out"] if options.held_out else []
-    if parts:
-        raise UsageError(f"options must name no loss beside an objective; got {', '.join(parts)}: leave them out")
+    """Refuse options that an objective of one's own ignores."""
+    losses = [name for name in ("adversarial", "hebbian", "similarity") if getattr(options, name) is not None]
+    losses += ["augment.jsd"] if options.augment is not None and options.augment.jsd else []
+    losses += ["held_out"] if options.held_out else []
+    if losses:
+        raise UsageError(f"options must name no loss next to an objective; got {', '.join(losses)}: leave them out")
 
 
 def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | None) -> _Training:
@@ -220,14 +222,14 @@ def _one_epoch(
                 images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
             if training.channels_last:
                 images = images.to(memory_format=torch.channels_last)
-            place = (epoch - 1) * len(batches) + step
-            now = set_rate(training.optimizer, place, options.epochs * len(batches), options)
+            done, steps = (epoch - 1) * len(batches) + step, options.epochs * len(batches)
+            now = set_rate(training.optimizer, done, steps, options)
             loss = _one_step(training, images, labels, generator)
             if not math.isfinite(loss):
                 raise UsageError(f"loss must stay finite; got {loss} in epoch {epoch}: lower max_rate or clip")
             total += loss * len(positions)
             if progress is not None:
-                progress(epoch, step + 1, len(batches), loss)
+                progress(done + 1, steps)
     return total / len(trained), now
 
 
@@ -255,7 +257,7 @@ def _generator(seed: int, epoch: int) -> torch.Generator:
 
 @contextlib.contextmanager
 def _seeded(device: torch.device, seed: int) -> Generator[None]:
-    """Seed the global generators of the CPU and of `device` (dropout draws there), and put them back afterwards."""
+    """Seed the global generators of the CPU and of `device` (dropout draws there), and restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
@@ -280,7 +282,7 @@ def _next_state(before: State, training: _Training, line: Epoch) -> State:
 
 
 def _restore(training: _Training, state: State, steps: int) -> None:
-    """Put everything that a state, stored after so many steps, holds back."""
+    """Restore everything that a state holds, which was stored after so many steps."""
     try:
         training.model.load_state_dict(state.weights)
         training.objective.load_state_dict(state.objective)
@@ -293,33 +295,9 @@ def _restore(training: _Training, state: State, steps: int) -> None:
     load_optimizer_state(training.optimizer, state.optimizer)
 
 
-def _make(out: Path) -> None:
+def _make_folder(out: Path) -> None:
     """Make the folder of a training."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"out must be a folder to write to; got {error.strerror} for {out}: choose another") from None
-
-
-def report(fitted: Fitted, recipe: Recipe, folder: Path, data_dir: Path | None = None) -> dict[str, object]:
-    """Return the facts of a training in `folder`; the test set is looked at here, once, and chooses nothing.
-
-    `test_accuracy` is absent where the data set has no test split beside the one trained on.
-    """
-    path = folder / "model.safetensors"
-    best = fitted.history[fitted.best_epoch - 1]
-    facts: dict[str, object] = {
-        "model": recipe.model,
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "held_out_accuracy": round(best.held_out, 4) if recipe.options.held_out else None,
-    }
-    if recipe.split != "test" and recipe.data in DATASETS:
-        test = load_data(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
-        facts["test_accuracy"] = accuracy(fitted.model, test)
-    if fitted.notes:
-        facts["notes"] = list(fitted.notes)
-    facts["seconds"] = round(sum(epoch.seconds for epoch in fitted.history), 1)
-    facts["weights"] = str(path)
-    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return facts

@@ -10,11 +10,28 @@ from typing import Any
 from geomrob.augment.registry import Augment
 from geomrob.errors import UsageError, unknown
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+FOLDER = Path(__file__).resolve().parent / "recipes"
+
 NORMS = ("l2", "linf")
 STATISTICS = ("eval", "train")
 GRADIENTS = ("paper", "local")
 SCALES = ("paper", "released")
 FORWARDS = ("joint", "separate")
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("triangular", "one-cycle", "linear", "step", "two-cycle", "constant")
+DECAYS = ("all", "weights")
+PADDINGS = ("black", "reflect")
+
+
+def _known(what: str, value: str, table: tuple[str, ...]) -> None:
+    """Refuse a word that is not in its table."""
+    if value not in table:
+        raise unknown(what, value, table)
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,7 @@ class Adversarial:
         step: Length of a step; 0 takes 2.5 x epsilon / steps.
         random_start: Whether to begin at a random point of the ball.
         statistics: Batch normalisation while the images are searched: `eval` uses the running statistics, `train`
-            those of the batch (the running ones are put back afterwards).
+            those of the batch (the running ones are restored afterwards).
 
     Raises:
         UsageError: A value out of its range.
@@ -50,9 +67,10 @@ class Adversarial:
         _known("norm of [adversarial]", self.norm, NORMS)
         _known("statistics of [adversarial]", self.statistics, STATISTICS)
         if not (0 < self.epsilon < math.inf and 0 <= self.step < math.inf and self.steps >= 1):
-            found = f"epsilon {self.epsilon}, step {self.step}, steps {self.steps}"
+            values = f"epsilon {self.epsilon}, step {self.step}, steps {self.steps}"
             raise UsageError(
-                f"epsilon of [adversarial] must be above 0, step at least 0, steps at least 1; got {found}: correct it"
+                f"epsilon of [adversarial] must be above 0, step at least 0, steps at least 1; got {values}: 1, 0 and "
+                "7 are the defaults"
             )
 
 
@@ -70,7 +88,7 @@ class Hebbian:
         UsageError: A value out of its range.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eqs. 4 and 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eqs. 4 and 5.
     """
 
     weights: tuple[float, ...] = (4.5e-3, 2.5e-3, 1.3e-3, 1e-3, 8e-4, 5e-4)
@@ -83,9 +101,10 @@ class Hebbian:
         _known("gradients of [hebbian]", self.gradients, GRADIENTS)
         fits = all(0 <= weight < math.inf for weight in self.weights) and 0 < self.share < 1
         if not self.weights or not fits or not 0 <= self.balance < math.inf:
-            found = f"weights {self.weights}, share {self.share}, balance {self.balance}"
+            values = f"weights {self.weights}, share {self.share}, balance {self.balance}"
             raise UsageError(
-                f"weights and balance of [hebbian] must be at least 0, share in (0, 1); got {found}: correct it"
+                f"weights and balance of [hebbian] must be at least 0, share in (0, 1); got {values}: share and "
+                "balance are 0.1 in the paper"
             )
 
 
@@ -132,25 +151,14 @@ class Similarity:
         _known("scale of [similarity]", self.scale, SCALES)
         _known("forwards of [similarity]", self.forwards, FORWARDS)
         if not (0 <= self.strength < math.inf and 0 <= self.second < self.threshold < 1):
-            found = f"strength {self.strength}, second {self.second}, threshold {self.threshold}"
+            values = f"strength {self.strength}, second {self.second}, threshold {self.threshold}"
             raise UsageError(
-                f"strength of [similarity] must be at least 0 and 0 <= second < threshold < 1; got {found}: correct it"
+                f"strength of [similarity] must be at least 0 and 0 <= second < threshold < 1; got {values}: 10, 0 and "
+                "0.8 are the defaults"
             )
         if self.pairs < 1 or self.images < 2:
-            found = f"pairs {self.pairs}, images {self.images}"
-            raise UsageError(f"pairs of [similarity] must be at least 1, images at least 2; got {found}: raise it")
-
-
-def _known(what: str, value: str, table: tuple[str, ...]) -> None:
-    """Refuse a word that is not in its table."""
-    if value not in table:
-        raise unknown(what, value, table)
-
-
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("triangular", "one-cycle", "linear", "step", "two-cycle", "constant")
-DECAYS = ("all", "weights")
-PADDINGS = ("black", "reflect")
+            values = f"pairs {self.pairs}, images {self.images}"
+            raise UsageError(f"pairs of [similarity] must be at least 1, images at least 2; got {values}: give more")
 
 
 @dataclass(frozen=True)
@@ -235,20 +243,24 @@ class Options:
         """Refuse what cannot be trained with, in one sentence."""
         words = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "decay": DECAYS, "padding": PADDINGS}
         for name, table in words.items():
-            if getattr(self, name) not in table:
-                raise unknown(name, getattr(self, name), table)
+            _known(name, getattr(self, name), table)
         least = {"held_out": 0, "epochs": 1, "batch": 1, "clip": 0, "crop": 0, "weight_decay": 0, "phases": 1}
         for name, low in {**least, "start_rate": 0, "final_rate": 0}.items():
             if not getattr(self, name) >= low:
-                raise UsageError(f"{name} of a recipe must be at least {low}; got {getattr(self, name)}: raise it")
+                raise UsageError(
+                    f"{name} of a recipe must be at least {low}; got {getattr(self, name)}: give at least that"
+                )
         if not (0 < self.peak < 1 and 0 <= self.momentum < 1 and 0 < self.max_rate < math.inf):
-            found = f"peak {self.peak}, momentum {self.momentum}, max_rate {self.max_rate}"
+            values = f"peak {self.peak}, momentum {self.momentum}, max_rate {self.max_rate}"
             raise UsageError(
-                f"peak must lie in (0, 1), momentum in [0, 1), max_rate above 0; got {found}: correct them"
+                f"peak must lie in (0, 1), momentum in [0, 1), max_rate above 0; got {values}: 0.4, 0.9 and 0.21 are "
+                "the defaults"
             )
         if not (0 <= self.low_momentum < 1 and 0 <= self.ema < 1 and 0 < self.factor < math.inf):
-            found = f"low_momentum {self.low_momentum}, ema {self.ema}, factor {self.factor}"
-            raise UsageError(f"low_momentum and ema must lie in [0, 1), factor above 0; got {found}: correct them")
+            values = f"low_momentum {self.low_momentum}, ema {self.ema}, factor {self.factor}"
+            raise UsageError(
+                f"low_momentum and ema must lie in [0, 1), factor above 0; got {values}: 0, 0 and 0.1 are the defaults"
+            )
         if self.schedule == "step" and (not self.milestones or list(self.milestones) != sorted(set(self.milestones))):
             raise UsageError(f"milestones of a step schedule must be rising epochs; got {self.milestones}: name them")
         if self.adversarial is not None and self.augment is not None and self.augment.jsd:
@@ -282,7 +294,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse what is no recipe, in one sentence."""
         if self.samples < 0:
-            raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: raise it")
+            raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: 0 takes all")
         edits = {word.split(":")[0] for word in self.transform.split("+") if word}
         if self.options.adversarial is not None and edits - {"gray"}:
             raise UsageError(
@@ -291,23 +303,18 @@ class Recipe:
             )
         if self.options.augment is not None and edits - {"gray", "lowpass"}:
             raise UsageError(
-                f"transform must be gray or lowpass beside [augment], which takes images in [0, 1]; got "
+                f"transform must be gray or lowpass with [augment], which takes images in [0, 1]; got "
                 f"{self.transform!r}: put the edit into the model (geomrob.models.layers.preprocess.with_preprocessing)"
             )
 
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
-
-FOLDER = Path(__file__).resolve().parent / "recipes"
 TABLES: dict[str, Any] = {
     "adversarial": Adversarial,
     "hebbian": Hebbian,
     "similarity": Similarity,
     "augment": Augment,
 }
+"""The tables of a recipe, each with what it becomes."""
 
 
 def names() -> list[str]:
@@ -333,7 +340,9 @@ def read_recipe(name: str | Path) -> Recipe:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"recipe must be a readable TOML file; got {error} from {path}: correct it") from None
+        raise UsageError(
+            f"recipe must be a readable TOML file; got {error} from {path}: check path and syntax"
+        ) from None
     how = {entry.name: entry for entry in dataclasses.fields(Options)}
     what = {entry.name: entry for entry in dataclasses.fields(Recipe) if entry.name != "options"}
     values: dict[str, Any] = {key: _part(key, value) if key in TABLES else value for key, value in content.items()}
@@ -361,8 +370,8 @@ def _checked(content: "dict[str, Any]", entries: "dict[str, dataclasses.Field[An
             raise unknown(f"entry of {where}", key, entries)
         if not _fits(value, entries[key].type):
             wanted = getattr(entries[key].type, "__name__", str(entries[key].type))
-            told = str(entries[key].type) if isinstance(entries[key].default, tuple) else wanted
-            raise UsageError(f"{key} of {where} must be of type {told}; got {value!r}: correct the recipe")
+            kind = str(entries[key].type) if isinstance(entries[key].default, tuple) else wanted
+            raise UsageError(f"{key} of {where} must be of type {kind}; got {value!r}: write a value of that type")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 

@@ -75,7 +75,7 @@ def test_images_without_their_range_are_not_augmented(clothes, tmp_path):
     options = Options(augment=Augment())
     assert Recipe("fmnist-lenet", "mnist", transform="gray+lowpass:14", options=options).transform
     for name in ("flip", "highpass:14", "lowpass:14+flip", "bandstop:0:4"):
-        with pytest.raises(UsageError, match=r"gray or lowpass beside \[augment\].*: put the edit into the model"):
+        with pytest.raises(UsageError, match=r"gray or lowpass with \[augment\].*: put the edit into the model"):
             Recipe("fmnist-lenet", "mnist", transform=name, options=options)
     with pytest.raises(UsageError, match="images"):
         write_samples(edited(clothes, "flip"), tmp_path / "flipped.npz")
@@ -96,8 +96,8 @@ def test_the_loss_with_consistency_by_hand(clothes):
 def test_training_resumes_where_it_stopped(tmp_path, clothes, method, weight):
     options = Options(epochs=2, batch=16, max_rate=0.05, crop=1, augment=Augment(method=method, jsd=weight))
 
-    def stop(epoch, step, steps, loss):
-        if epoch == 2:
+    def stop(done, steps):
+        if done == steps // 2 + 1:
             raise KeyboardInterrupt
 
     straight = fit(linear(), clothes, options, seed=1)

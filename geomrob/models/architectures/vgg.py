@@ -92,7 +92,7 @@ def vgg(
 
     References:
         Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, section 2.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, section 2.
 
     Differences:
         From 2015: batch normalisation, and one linear layer behind the mean over places, as usual on small images.

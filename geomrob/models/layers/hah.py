@@ -50,7 +50,7 @@ def divisive_normalization(responses: Images, *, sigma: float = 0.1, field: str 
         UsageError: `sigma` outside [0, 1] or an unknown `field`.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 2.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 2.
 
     Differences:
         The released code takes the `pooled` field and adds 1e-7 to the divisor; here a divisor of 0 gives 0 instead.
@@ -90,7 +90,7 @@ def adaptive_threshold(responses: Images, *, active: float | str = 0.2, strict: 
         UsageError: `active` is neither in (0, 1] nor `mean`.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 3.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 3.
 
     Differences:
         Without `strict`, responses at most 16 rounding errors below tau count as equal to it: the answer on a flat
@@ -199,7 +199,7 @@ class HaHBlock(nn.Module):
         UsageError: An argument out of its range.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, section 2.1.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, section 2.1.
 
     Example:
         >>> block = HaHBlock(1, 4)

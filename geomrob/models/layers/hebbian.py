@@ -33,7 +33,7 @@ def hebbian_cost(projections: Images, *, share: float = 0.1, balance: float = 0.
         UsageError: `share` or `balance` out of range.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 4.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 4.
 
     Example:
         >>> projections = torch.tensor([4.0, 1.0, -2.0]).reshape(1, 3, 1, 1)

@@ -14,7 +14,7 @@ from geomrob.training.recipe import Adversarial
 def adversarial_images(
     model: nn.Module, images: Tensor, labels: Tensor, how: Adversarial, generator: torch.Generator
 ) -> Tensor:
-    """Return images of the ball around each image that raise its cross-entropy, found by projected gradient steps.
+    """Return images of the ball around each image that raise its cross-entropy, by projected gradient steps.
 
     x <- P(x + step * u) with u the gradient over its l2 norm, or its sign; P projects on the ball, then on [0, 1].
 
@@ -40,8 +40,8 @@ def adversarial_images(
         >>> clean = torch.rand(2, 1, 28, 28)
         >>> how = Adversarial(norm="linf", epsilon=0.1, steps=2)
         >>> model = build("fmnist-lenet", seed=0)
-        >>> found = adversarial_images(model, clean, torch.tensor([0, 1]), how, torch.Generator())
-        >>> bool(((found - clean).abs() <= 0.1 + 1e-6).all())
+        >>> adversarial = adversarial_images(model, clean, torch.tensor([0, 1]), how, torch.Generator())
+        >>> bool(((adversarial - clean).abs() <= 0.1 + 1e-6).all())
         True
     """
     length = how.step or 2.5 * how.epsilon / how.steps
@@ -52,8 +52,8 @@ def adversarial_images(
         for _ in range(how.steps):
             moved = moved.detach().requires_grad_(True)
             loss = F.cross_entropy(model(moved), labels, reduction="sum")
-            (slope,) = torch.autograd.grad(loss, moved)
-            step = slope.sign() if how.norm == "linf" else slope / _length(slope).clamp_min(1e-12)
+            (gradient,) = torch.autograd.grad(loss, moved)
+            step = gradient.sign() if how.norm == "linf" else gradient / _length(gradient).clamp_min(1e-12)
             moved = (images + _project(moved.detach() + length * step - images, how)).clamp(0, 1)
     return moved.detach()
 
@@ -82,7 +82,7 @@ def _random(images: Tensor, how: Adversarial, generator: torch.Generator) -> Ten
 
 @contextlib.contextmanager
 def _statistics(model: nn.Module, which: str) -> Generator[None]:
-    """Let batch normalisation use running statistics or those of the batch, and leave no trace of it."""
+    """Let batch normalisation use running statistics or those of the batch; modes and statistics are restored."""
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     modes = {module: module.training for module in model.modules()}
     kept = [[buffer.clone() for buffer in layer.buffers()] for layer in layers]

@@ -56,7 +56,7 @@ def csq_loss(
         L_quantisation = (|tanh y| - 1)^2
 
     Args:
-        outputs: y, what the network says.
+        outputs: y, of the network.
         labels: Classes.
         targets: c, of `hash_targets`.
         quantisation: lambda.
@@ -127,7 +127,7 @@ class HashingObjective(nn.Module):
         self.register_buffer("targets", hash_targets(classes, bits, seed=seed))
 
     def extra_repr(self) -> str:
-        """Return the settings, by which a training that is gone on with is known to be the same."""
+        """Return the settings, by which a training that is resumed is known to be the same."""
         return self.settings
 
     def forward(

@@ -12,8 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from geomrob.errors import UsageError, unknown
 from geomrob.models.layers.hah import HaHBlock, WeightNormConv2d, normalized_weight
 from geomrob.models.layers.hebbian import hebbian_gradient
-
-GRADIENTS = ("paper", "local")
+from geomrob.training.recipe import GRADIENTS
 
 
 class HebbianTerm:
@@ -34,7 +33,7 @@ class HebbianTerm:
         UsageError: Another number of weights than of HaH blocks, a negative weight, or unknown `gradients`.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 5.
 
     Differences:
         The released `local` training passes each clean batch twice, once for the costs, once for the cross-entropy, so
@@ -61,8 +60,8 @@ class HebbianTerm:
             raise unknown("gradients", gradients, GRADIENTS)
         self.blocks = [module for module in model.modules() if isinstance(module, HaHBlock)]
         if len(weights) != len(self.blocks):
-            found = f"{len(weights)} for {len(self.blocks)} blocks"
-            raise UsageError(f"weights must be one a HaH block; got {found}: give as many as the model has")
+            counts = f"{len(weights)} for {len(self.blocks)} blocks"
+            raise UsageError(f"weights must be one a HaH block; got {counts}: give as many as the model has")
         if weights and not min(weights) >= 0:
             raise UsageError(f"weights must be at least 0; got {tuple(weights)}: the term is subtracted as it is")
         self.weights = tuple(weights)

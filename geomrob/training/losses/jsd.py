@@ -1,4 +1,4 @@
-"""The consistency loss of AugMix: what a model sees in an image and in its augmented versions shall agree."""
+"""The consistency loss of AugMix: predictions of an image and of its augmented versions shall agree."""
 
 import torch.nn.functional as F
 from jaxtyping import Float

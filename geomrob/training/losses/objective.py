@@ -54,11 +54,11 @@ class Objective(nn.Module):
     def forward(self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss of one batch, to be minimised; whatever is drawn comes from `generator`.
 
-        With the consistency loss of the table `augment`, `images` are three versions of each (`augmentation.views`).
+        With the consistency loss, `images` are three versions of each (`augment.registry.views`).
         """
         if self.adversarial is not None:
             images = adversarial_images(model, images, labels, self.adversarial, generator)
-        with self._watch(model) as reward:
+        with self._hebbian_term(model) as reward:
             loss = self._of_predictions(model(images), labels)
         if reward is not None:
             loss = loss - reward.value()
@@ -73,8 +73,8 @@ class Objective(nn.Module):
         clean, one, other = logits.chunk(3)
         return F.cross_entropy(clean, labels) + self.consistency * jsd(clean, one, other)
 
-    def _watch(self, model: nn.Module) -> "HebbianTerm | nullcontext[None]":
-        """Return what listens to the HaH blocks of a forward pass, or nothing."""
+    def _hebbian_term(self, model: nn.Module) -> "HebbianTerm | nullcontext[None]":
+        """Return what collects the costs of the HaH blocks in a forward pass, or nothing."""
         if self.hebbian is None:
             return nullcontext()
         how = self.hebbian

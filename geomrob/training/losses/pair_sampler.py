@@ -15,16 +15,16 @@ from geomrob.arrays import Images
 from geomrob.errors import UsageError, unknown
 
 DRAWS = 10_000
-"""Pairs looked at for each wanted one before a target is called empty."""
+"""Pairs drawn for each wanted one before a target is called empty."""
 
 BLOCK = 1_024
-"""Most pairs looked at together: their vectors are gathered, 12 KB each for photographs of 32 x 32."""
+"""Most pairs drawn together: their vectors are gathered, 12 KB each for photographs of 32 x 32."""
 
 
 def pair(number: Int64[Tensor, " p"], count: int) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]:
     """Return the pairs i < j of `count` images with these numbers, from 0 to count (count - 1) / 2 - 1.
 
-    Pair (i, j) has number j (j - 1) / 2 + i: j is found by a square root, put right where it was rounded.
+    Pair (i, j) has number j (j - 1) / 2 + i: j follows from a square root, corrected where it was rounded.
 
     Example:
         >>> pair(torch.arange(6), 4)
@@ -34,8 +34,8 @@ def pair(number: Int64[Tensor, " p"], count: int) -> tuple[Int64[Tensor, " p"], 
     second = second - (second * (second - 1) // 2 > number).long()
     second = second + (second * (second + 1) // 2 <= number).long()
     if bool((number < 0).any() | (second >= count).any()):
-        found, last = f"[{int(number.min())}, {int(number.max())}]", count * (count - 1) // 2 - 1
-        raise UsageError(f"number must lie in 0 ... {last} for {count} images; got {found}: draw it there")
+        span, last = f"[{int(number.min())}, {int(number.max())}]", count * (count - 1) // 2 - 1
+        raise UsageError(f"number must lie in 0 ... {last} for {count} images; got {span}: draw it there")
     return number - second * (second - 1) // 2, second
 
 
@@ -143,7 +143,7 @@ class PairTargets:
         Raises:
             UsageError: Hardly any pair has a target.
         """
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        drawn: list[tuple[Tensor, Tensor, Tensor]] = []
         missing, looked, block = pairs, 0, max(pairs, 64)
         while missing > 0:
             if looked > DRAWS * pairs:
@@ -156,10 +156,10 @@ class PairTargets:
             targets, used = self.wanted(self.similarity(first, second))
             looked += len(numbers)
             part = used.nonzero().squeeze(1)[:missing]
-            found.append((first[part], second[part], targets[part]))
+            drawn.append((first[part], second[part], targets[part]))
             missing -= len(part)
             block = max(block, min(2 * block, BLOCK))
-        first, second, targets = (torch.cat(parts) for parts in zip(*found, strict=True))
+        first, second, targets = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         return first, second, targets
 
 
@@ -171,14 +171,16 @@ def _matrix(path: Path, count: int) -> Matrix:
         loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
         arrays = [loaded] if path.suffix == ".npy" else [loaded[name] for name in loaded.files]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"target must be a readable similarity matrix; got {error} from {path}: correct it") from None
+        raise UsageError(
+            f"target must be a readable similarity matrix; got {error} from {path}: save it again"
+        ) from None
     if len(arrays) != 1:
         raise UsageError(f"target must be a file with one array; got {len(arrays)} in {path}: keep the matrix only")
     matrix = arrays[0]
     if matrix.shape != (count, count) or not np.issubdtype(matrix.dtype, np.floating):
-        told = f"{matrix.dtype} {matrix.shape} in {path}"
+        kind = f"{matrix.dtype} {matrix.shape} in {path}"
         raise UsageError(
-            f"target must hold {count} x {count} floating-point similarities; got {told}: match the images"
+            f"target must hold {count} x {count} floating-point similarities; got {kind}: match the images"
         )
     for start in range(0, count, BLOCK):
         rows, columns = matrix[start : start + BLOCK], matrix[:, start : start + BLOCK]

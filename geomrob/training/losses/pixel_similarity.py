@@ -54,27 +54,26 @@ def similarity_loss(
 
 
 def _released(values: Tensor) -> Tensor:
+    """Return L(t), twice the arctanh of values but for `EDGE`."""
     return (1 + values + EDGE).log() - (1 - values + EDGE).log()
 
 
-def cosine(first: Float[Tensor, "p *place"], second: Float[Tensor, "p *place"]) -> Float[Tensor, " p"]:
+def cosine(first: Float[Tensor, "p *features"], second: Float[Tensor, "p *features"]) -> Float[Tensor, " p"]:
     """Return the cosine of the angle between the features of each pair, 0 where one of them is 0 everywhere.
 
     It is that of `torch.nn.functional.cosine_similarity` on the flattened features at a fifth of its cost: no unit
     vectors are made, and a memory layout with the channels last is kept.
     """
-    places = list(range(1, first.ndim))
-    squares = first.square().sum(places) * second.square().sum(places)
-    return (first * second).sum(places) * squares.clamp_min(1e-16).rsqrt()
+    axes = list(range(1, first.ndim))
+    squares = first.square().sum(axes) * second.square().sum(axes)
+    return (first * second).sum(axes) * squares.clamp_min(1e-16).rsqrt()
 
 
 def _rectified(name: str, output: object) -> Tensor:
     """Return the features of a layer after a ReLU, as float32."""
     if not isinstance(output, Tensor) or output.ndim < 2:
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(
-            f"layers of [similarity] must give features (N, C, ...); got {found} from {name}: name another"
-        )
+        kind = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(f"layers of [similarity] must give features (N, C, ...); got {kind} from {name}: name another")
     return output.relu().float()
 
 
@@ -155,7 +154,7 @@ class SimilarityTerm(nn.Module):
         return self.logits.detach().softmax(0)
 
     def forward(self, model: nn.Module, generator: torch.Generator) -> Tensor:
-        """Return the loss of freshly drawn pairs; in training mode the running means move on."""
+        """Return the loss of freshly drawn pairs; in training mode the running means are updated."""
         first, second, targets = self.targets.draw(self.pairs, generator)
         device = self.logits.device
         halves = [self.images[half].to(device) for half in (first, second)]
@@ -172,7 +171,7 @@ class SimilarityTerm(nn.Module):
 
     def _features(self, model: nn.Module, images: Tensor) -> list[Tensor]:
         """Return what the layers give, rectified, as float32."""
-        found: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         handles = []
         names = {name for name, _ in model.named_modules()}
         try:
@@ -181,27 +180,27 @@ class SimilarityTerm(nn.Module):
                     raise unknown("layer of [similarity]", name, names)
 
                 def keep(_module: nn.Module, _inputs: object, output: object, name: str = name) -> None:
-                    found[name] = _rectified(name, output)
+                    features[name] = _rectified(name, output)
 
                 handles.append(model.get_submodule(name).register_forward_hook(keep))
             model(images)
         finally:
             for handle in handles:
                 handle.remove()
-        silent = [name for name in self.layers if name not in found]
-        if silent:
-            raise UsageError(f"layers of [similarity] must be passed by the images; got {silent}: name others")
-        return [found[name] for name in self.layers]
+        unused = [name for name in self.layers if name not in features]
+        if unused:
+            raise UsageError(f"layers of [similarity] must be passed by the images; got {unused}: name others")
+        return [features[name] for name in self.layers]
 
     def _mean(self, index: int, *halves: Tensor) -> Tensor:
-        """Return the running mean of each channel, (1, C, 1, 1), after it has seen these features in training."""
+        """Return the running mean of each channel, (1, C, 1, 1), updated by these features in training."""
         mean: Tensor = getattr(self, f"mean{index}")
         if not mean.numel():
             mean = halves[0].new_zeros(halves[0].shape[1])
         if self.training:
             for half in halves:
-                places = [axis for axis in range(half.ndim) if axis != 1]
-                mean = self.momentum * mean + (1 - self.momentum) * half.detach().mean(places)
+                axes = [axis for axis in range(half.ndim) if axis != 1]
+                mean = self.momentum * mean + (1 - self.momentum) * half.detach().mean(axes)
             setattr(self, f"mean{index}", mean)
         return mean.reshape(1, -1, *[1] * (halves[0].ndim - 2))
 
@@ -241,22 +240,22 @@ def regularization_images(recipe: Recipe, train: Samples, data_dir: str | Path |
         return None
     if how.data in DATASETS:
         split = "train" if "train" in DATASETS[how.data].splits else "test"
-        found = load_data(how.data, split=split, data_dir=data_dir)
+        pool = load_data(how.data, split=split, data_dir=data_dir)
     else:
         split = "train" if any((Path(how.data).expanduser() / name).is_dir() for name in SPLITS["train"]) else "test"
-        found = load_data(how.data, split=split, samples=how.images, seed=0)
+        pool = load_data(how.data, split=split, samples=how.images, seed=0)
     _, channels, height, width = train.images.shape
-    images = as_shape(found.images[: how.images], (channels, height, width))
+    images = as_shape(pool.images[: how.images], (channels, height, width))
     if recipe.transform:
         images = transform(recipe.transform)(images)
     count = len(images)
-    return Samples(images, found.labels[:count], found.classes, found.indices[:count], found.name, found.skipped)
+    return Samples(images, pool.labels[:count], pool.classes, pool.indices[:count], pool.name, pool.skipped)
 
 
 def layer_weights(folder: str | Path) -> dict[str, float]:
     """Return gamma, the weight of each layer in the similarity of features, after the last epoch of a training.
 
-    The weights are at least 0 and add up to 1. A weight near 1 says that the network keeps to the pixel similarities
+    The weights are at least 0 and add up to 1. A weight near 1 means that the network follows the pixel similarities
     in that layer only; published ones lie in the first half of the network (Tables 2 and 3 of the paper).
 
     Args:

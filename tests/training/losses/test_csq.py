@@ -103,7 +103,7 @@ def test_trained_codes_retrieve_their_class():
 )
 def test_parts_of_the_recipe_do_not_go_with_an_objective(options, told):
     samples = Samples(torch.zeros(20, 1, 4, 4), torch.arange(20) % 3, ("a", "b", "c"), torch.arange(20), "dark")
-    with pytest.raises(UsageError, match=f"beside an objective; got {told}: leave them out"):
+    with pytest.raises(UsageError, match=f"next to an objective; got {told}: leave them out"):
         fit(hash_head(small(), 16), samples, options, objective=HashingObjective(3, 16))
 
 
