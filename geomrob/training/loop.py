@@ -57,7 +57,7 @@ class _Training:
     average: AveragedModel | None
     options: Options
     device: torch.device
-    channels_last: bool
+    layout: torch.memory_format
     notes: tuple[str, ...]
 
 
@@ -169,15 +169,15 @@ def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | 
         raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
     device = next(model.parameters()).device
     unsafe = _unsafe_channels_last(model) if device.type == "cpu" else None
-    channels_last = options.channels_last and unsafe is None
-    if channels_last or unsafe is not None:
-        layout = torch.channels_last if channels_last else torch.contiguous_format
+    layout = torch.preserve_format
+    if options.channels_last or unsafe is not None:
+        layout = torch.channels_last if unsafe is None else torch.contiguous_format
         model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
     notes = (f"channels_last is off: on a CPU it is unsafe for {unsafe}",) if options.channels_last and unsafe else ()
-    objective = (own or Objective(model, options, pool)).to(device)
+    objective = (own or Objective(model, options, pool if unsafe is None else pool.contiguous())).to(device)
     average = averaged_model(model, options.ema) if options.ema else None
     made = build_optimizer(model, objective, options)
-    return _Training(model, objective, made, average, options, device, channels_last, notes)
+    return _Training(model, objective, made, average, options, device, layout, notes)
 
 
 def _unsafe_channels_last(model: nn.Module) -> str | None:
@@ -220,8 +220,7 @@ def _one_epoch(
                 )
             if options.augment is not None:
                 images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
-            if training.channels_last:
-                images = images.to(memory_format=torch.channels_last)
+            images = images.to(memory_format=training.layout)
             done, steps = (epoch - 1) * len(batches) + step, options.epochs * len(batches)
             now = set_rate(training.optimizer, done, steps, options)
             loss = _one_step(training, images, labels, generator)
