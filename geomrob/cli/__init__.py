@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Parameter
 from geomrob import __version__
 
 COMMANDS = {
-    "margin": "geomrob.cli.margin:margin",
+    "margin": "geomrob.cli.commands.margin:margin",
     "sparsefool": "geomrob.cli.sparsefool:sparsefool",
     "spectrum": "geomrob.cli.spectrum:spectrum",
     "kernels": "geomrob.cli.kernels:kernels",

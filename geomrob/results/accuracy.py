@@ -12,10 +12,11 @@ from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError
 from geomrob.results.attack import AttackResult
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class TransferMatrix:
+@dataclass(frozen=True, repr=False)
+class TransferMatrix(Result):
     """Fooling rates between models: images crafted on one (row, source), shown to another (column, target).
 
     `fooled[s, t, i]` says whether model t decides otherwise on image i as perturbed on model s than on the clean image.
@@ -37,8 +38,8 @@ class TransferMatrix:
         return self.fooled.double().mean(2)
 
 
-@dataclass(frozen=True)
-class StrengthCurve:
+@dataclass(frozen=True, repr=False)
+class StrengthCurve(Result):
     """Accuracy of several models against the strength of a perturbation that nobody fits to the image, or of PGD.
 
     `correct[m, g, r, e, i]` says whether network g of model m (several trainings of it, or one) classifies image i as
@@ -75,8 +76,8 @@ class StrengthCurve:
         return each.std(1) / math.sqrt(each.shape[1])
 
 
-@dataclass(frozen=True)
-class Acceptance:
+@dataclass(frozen=True, repr=False)
+class Acceptance(Result):
     """Which models keep their clean accuracy and gain under a strong perturbation, both relative to a baseline.
 
     `clean` is R0 / U0, the accuracy of each model on clean images over the baseline's; `distorted` is RD / UD, the

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Result):
     """One question of an audit, its answer, and what to do about it.
 
     `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
@@ -28,8 +29,8 @@ class Check:
     advice: str
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Result):
     """Whether the robustness that attacks on a model report can be trusted: the checks, and what they rest on.
 
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`

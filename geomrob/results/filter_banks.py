@@ -7,11 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 from geomrob.results.spectra import Spectrum
+from geomrob.tables import Record
 
 
-@dataclass(frozen=True)
-class FilterBank:
+@dataclass(frozen=True, repr=False)
+class FilterBank(Result):
     """The filters of one convolution of a model, its inhibition if it has one, and their mean Fourier spectra.
 
     `layer` is its name in the model; `kind` is convolution, push-pull or older push-pull. `weights` are the (push)
@@ -30,7 +32,7 @@ class FilterBank:
     spectra: tuple[Spectrum, ...]
     provenance: Provenance
 
-    def summary(self) -> dict[str, float]:
+    def summary(self) -> Record:
         """Return mean, standard deviation, negative share, smallest and largest inhibition; NaN where there is none."""
         values = self.inhibition.double()
         if not len(values):

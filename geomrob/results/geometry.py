@@ -11,10 +11,11 @@ from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Geometry:
+@dataclass(frozen=True, repr=False)
+class Geometry(Result):
     """How the decision boundary of a model lies and bends where N perturbations meet it.
 
     With c the class of an image and k the one behind the boundary, g = f_k - f_c is zero on the boundary, whose unit

@@ -9,10 +9,11 @@ from torch import Tensor
 from geomrob.arrays import Labels
 from geomrob.errors import unknown
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Layers:
+@dataclass(frozen=True, repr=False)
+class Layers(Result):
     """What L layers of a model do with N images: how sparse their activations are, and how noise reaches them.
 
     `names` are the layers in the order of the forward pass (a layer called again is `name#2`), `kinds` their classes;

@@ -22,7 +22,7 @@ from geomrob.results.cross_section import CrossSection
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
-from geomrob.results.margins import MarginCurve
+from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
@@ -37,6 +37,7 @@ RESULTS: dict[str, type] = {
     "AttackResult": AttackResult,
     "BoundaryResult": BoundaryResult,
     "MarginCurve": MarginCurve,
+    "BandExamples": BandExamples,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,
