@@ -69,10 +69,10 @@ def to_html(table: Table) -> str:
 
 
 def one_line(heading: str) -> str:
-    """Return a heading without its line breaks, hyphenated words joined.
+    r"""Return a heading without its line breaks, hyphenated words joined.
 
     Example:
-        >>> one_line("dimen-\\nsion of\\nthe band")
+        >>> one_line("dimen-\nsion of\nthe band")
         'dimension of the band'
     """
     return " ".join(heading.replace("-\n", "").split())

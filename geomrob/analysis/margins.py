@@ -185,9 +185,9 @@ def margin_curve(
 
 def margin_bands(
     samples: Samples,
-    *,
     basis: str = "dct",
     bands: str = "blocks",
+    *,
     size: int | None = None,
     step: int | None = None,
     count: int | None = None,
@@ -209,7 +209,7 @@ def margin_bands(
     Example:
         >>> from geomrob.data import load_data
         >>> len(margin_bands(load_data("fashion-mnist-1k", samples=1)))
-        13
+        21
     """
     shape = samples.images.shape[-2:]
     if basis not in BASES and Path(basis).suffix in BASIS_FILES:

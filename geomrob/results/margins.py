@@ -130,7 +130,7 @@ class MarginCurve(Result):
         norm = "inf" if math.isinf(self.norm) else f"{self.norm:g}"
         title = (
             f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {self.distances.shape[1]} images",
-            f"Margin ({self.attack}): l{norm} distance to the decision boundary in each {self.basis} band, [0, 1] units",
+            f"Margin ({self.attack}): l{norm} distance to the boundary in each {self.basis} band, [0, 1] pixel units",
         )
         return [Table(title, self.COLUMNS, self.records())]
 

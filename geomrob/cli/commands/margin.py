@@ -1,6 +1,6 @@
 """`geomrob margin`: how far the decision boundary is in each band of a basis."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -51,16 +51,9 @@ def margin(
     from geomrob.plot.margins import margin_figure
 
     samples, boxed = session.samples, session.boxed and transform is None
-    subspaces = margin_bands(
-        samples,
-        basis=basis,
-        bands=bands,
-        size=size,
-        step=step,
-        count=count,
-        data_dir=options.data_dir,
-        seed=options.seed,
-    )
+    effort: dict[str, Any] = {} if budget is None else {"budget": budget}
+    sizes = {"size": size, "step": step, "count": count}
+    subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
     curves = [
         margin_curve(
             model,
@@ -78,7 +71,7 @@ def margin(
             examples=EXAMPLES if boxed else 0,
             memory=session.memory,
             progress=progress,
-            **({} if budget is None else {"budget": budget}),
+            **effort,
         )
         for name, model, progress in session.each("margins")
     ]
