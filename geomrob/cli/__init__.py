@@ -21,8 +21,8 @@ COMMANDS = {
     "models": "geomrob.cli.models:models",
     "corrupt": "geomrob.cli.corrupt:corrupt",
     "corruptions": "geomrob.cli.corruptions:corruptions",
-    "layers": "geomrob.cli.layers:layers",
-    "geometry": "geomrob.cli.geometry:geometry",
+    "layers": "geomrob.cli.commands.layers:layers",
+    "geometry": "geomrob.cli.commands.geometry:geometry",
     "augment": "geomrob.cli.augment:augment",
     "train": "geomrob.cli.train:train",
 }
