@@ -5,14 +5,16 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli.console import say, show_table
 from geomrob.tables import Record, Table, is_unknown
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from geomrob.results.result import Result
@@ -59,12 +61,12 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, figure: "Figure", path: Path) -> None:
-        """Write a figure in the format of its ending."""
+    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
+        """Write a figure, or that of the axes, in the format of its ending."""
         from geomrob.files import write_atomic
 
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=path.suffix[1:].lower())
+        cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
         write_atomic(path, buffer.getvalue())
         self.files.append(path)
 
@@ -106,9 +108,7 @@ class Answer:
             say(*table.title)
             if table.rows:
                 show_table(table)
-        for result in self.results:
-            say(*result.notes())
-        say(*self.notes)
+        say(*dict.fromkeys(note for result in self.results for note in result.notes()), *self.notes)
         costs = {id(one): one for result in self.results if (one := getattr(result, "provenance", None)) is not None}
         say(*(one.headline() for one in costs.values()))
         if self.files:
@@ -143,7 +143,12 @@ def file_names(results: Sequence[object]) -> list[str]:
     """
     if len(results) == 1:
         return [""]
-    parts = [slug(getattr(result, "model", "") or getattr(result, "name", "")) for result in results]
+    labels = [
+        (getattr(result, "model", "") or getattr(result, "name", ""), getattr(result, "layer", ""))
+        for result in results
+    ]
+    several = Counter(label for label, _ in labels)
+    parts = [slug(label if several[label] == 1 or not layer else f"{label}-{layer}") for label, layer in labels]
     return [
         f"-{part}" if parts.count(part) == 1 else f"-{part}-{parts[: index + 1].count(part)}"
         for index, part in enumerate(parts)

@@ -58,6 +58,7 @@ class Session:
         *,
         models: Sequence[str] = (),
         weights: Sequence[Path] = (),
+        default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
         transform: str | None = None,
         several: bool = False,
@@ -68,6 +69,7 @@ class Session:
             command: Name of the command.
             options: What the user gave.
             models, weights: Where the command decides; those of the options by default.
+            default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
             transform: Edit of the images.
             several: Whether a model may have several files of weights, trainings of it with different seeds.
@@ -84,8 +86,10 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        networks = load_networks(models, weights, device, several=several)
         samples = load_samples(options, transform)
+        if not models and default_models is not None:
+            models = default_models(samples)
+        networks = load_networks(models, weights, device, several=several)
         check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         return cls(
             command=command,
@@ -217,11 +221,38 @@ def load_samples(options: Data, transform: str | None = None) -> "Samples":
     return drawn
 
 
-def trained_for(drawn: "Samples") -> tuple[str, ...]:
-    """Return the models of the table with weights, trained for the data set or else for images of its shape."""
+def load_source(session: Session, name: str) -> "nn.Module":
+    """Return a further model that takes the images: the measured one of that name, with its weights, if there is one.
+
+    Raises:
+        UsageError: It cannot be loaded, or does not take the images.
+    """
+    from geomrob.analysis.preparation import check_fit
+
+    if name in session.networks:
+        return session.models[name]
+    (model,) = load_networks((name,), (), session.device)[name]
+    check_fit({name: model}, session.samples.images, session.samples.name)
+    return model
+
+
+def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
+    """Return the models of the table with weights, trained for the data set or else for images of its shape.
+
+    Args:
+        samples: The images.
+        least: How many there must be: then the first so many are returned.
+
+    Raises:
+        UsageError: The table has fewer.
+    """
     from geomrob.models import MODELS
 
-    shape = tuple(drawn.images.shape[1:])
+    shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
-    trained = [name for name, entry in fits.items() if drawn.name in (claim.data for claim in entry.claims)]
-    return tuple(trained or fits)
+    trained = [name for name, entry in fits.items() if samples.name in (claim.data for claim in entry.claims)]
+    names = tuple(trained or fits)
+    if len(names) < least:
+        told = f"{names[0]} alone" if names else "none"
+        raise UsageError(f"model must name {least} models for {samples.name}; the table has {told} for it: name yours")
+    return names[:least] if least else names

@@ -117,7 +117,8 @@ class Geometry(Result):
         return [
             (
                 f"{name}: distance {row['distance_median']:.3f} (median of those found); mean curvature x distance "
-                f"{row['bend_median']:.3f} ({row['bend_low']:.3f} to {row['bend_high']:.3f}; 1 is the sphere around the image)"
+                f"{row['bend_median']:.3f} ({row['bend_low']:.3f} to {row['bend_high']:.3f}; "
+                "1 is the sphere around the image)"
             ),
             (
                 f"{name}: angle between perturbation and normal {row['angle_median']:.1f} degrees "
@@ -125,8 +126,8 @@ class Geometry(Result):
             ),
             (
                 f"{name}: normals: effective dimension {row['effective_dimension']:.1f} (random directions "
-                f"{row['effective_dimension_random']:.1f}); {row['directions_90']} directions hold 90 % of their energy "
-                f"(random {row['directions_90_random']})"
+                f"{row['effective_dimension_random']:.1f}); {row['directions_90']} directions hold 90 % of their "
+                f"energy (random {row['directions_90_random']})"
             ),
             *([f"{name}: no boundary, left out: {failed}"] if failed else []),
         ]
