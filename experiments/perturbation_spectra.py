@@ -86,7 +86,7 @@ def measure(images: int, queries: int) -> list[dict[str, Any]]:
             result = attack(network, data, queries)
             # Each image counts the same: else the few that need large changes would be all there is to see.
             spectrum = perturbation_spectrum(result, name=model, data=data.name, method=name, unit_norm=True)
-            energy = band_energy(result, BLOCKS, name=model, data=data.name, method=name)
+            energy = band_energy(result, BLOCKS, name=model, data=data.name, attack=name)
             pixels = spectrum.values.numel()
             fact = {
                 "model": model,

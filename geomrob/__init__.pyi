@@ -1,7 +1,7 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
 from .analysis.corruptions.errors import corruption_errors
-from .analysis.corruptions.summary import corruption_scores
+from .analysis.corruptions.summary import corruption_scores, score_table
 from .analysis.geometry.cross_section import cross_section
 from .analysis.geometry.geometry import geometry
 from .analysis.layers import layers
@@ -57,6 +57,7 @@ from .results import (
     BandExamples,
     BoundaryResult,
     Check,
+    CorruptionScores,
     CorruptionTable,
     CrossSection,
     DecisionDistances,
@@ -92,6 +93,7 @@ __all__ = [
     "BandExamples",
     "BoundaryResult",
     "Check",
+    "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
     "DecisionDistances",
@@ -173,6 +175,7 @@ __all__ = [
     "replace_first_conv",
     "save",
     "score",
+    "score_table",
     "sparsefool",
     "sparsity",
     "sparsity_sweep",

@@ -144,7 +144,7 @@ def spectrum(seed=0, side=8, **facts):
         "method": "deepfool",
         "kind": "power",
         "order": "mean-of-modulus",
-        "factor": "ortho",
+        "norm": "ortho",
         "window": "none",
         "channels": "average",
         "unit_norm": False,

@@ -30,12 +30,14 @@ class Answer:
         results: What was measured, in the order in which it is shown.
         files: What was written so far.
         notes: Sentences that a reader of the numbers has to know, besides those of the results.
+        shown: The tables, those of the results by default.
     """
 
     def __init__(self, command: str, folder: Path, results: "Sequence[Result]", *, as_json: bool) -> None:
         self.command, self.folder, self.results, self.as_json = command, folder, list(results), as_json
         self.files: list[Path] = []
         self.notes: list[str] = []
+        self.shown = [table for result in self.results for table in result.tables()]
 
     def save(self, results: "Sequence[Result] | None" = None, name: str = "") -> None:
         """Write results for `geomrob.load`: NAME.json with .npz, or NAME-LABEL.json for each of several.
@@ -104,7 +106,7 @@ class Answer:
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
-        for table in merged([table for result in self.results for table in result.tables()]):
+        for table in merged(self.shown):
             say(*table.title)
             if table.rows:
                 show_table(table)

@@ -221,15 +221,20 @@ def load_samples(options: Data, transform: str | None = None) -> "Samples":
     return drawn
 
 
-def load_source(session: Session, name: str) -> "nn.Module":
-    """Return a further model that takes the images: the measured one of that name, with its weights, if there is one.
+def load_source(session: Session, name: str, *, measured: bool = True) -> "nn.Module":
+    """Return a further model that takes the images.
+
+    Args:
+        session: Of the measured models.
+        name: As in `--model`.
+        measured: Take the measured model of that name, with the weights given for it, if there is one.
 
     Raises:
         UsageError: It cannot be loaded, or does not take the images.
     """
     from geomrob.analysis.preparation import check_fit
 
-    if name in session.networks:
+    if measured and name in session.networks:
         return session.models[name]
     (model,) = load_networks((name,), (), session.device)[name]
     check_fit({name: model}, session.samples.images, session.samples.name)

@@ -58,8 +58,8 @@ def plot_boundary(results: DecisionDistances | Sequence[DecisionDistances], *, a
     headline(
         ax,
         "How near is the decision boundary for a decision-based attack?",
-        f"{len(first.labels)} images of {first.data}{again}; {first.attack}, {first.budget:,} queries. Mark: the median "
-        "image. Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
+        f"{len(first.labels)} images of {first.data}{again}; {first.attack}, {first.budget:,} queries. Mark: the "
+        "median image. Further right = harder to fool. A curve that ends below 100 %: the others were not fooled.",
     )
     return ax
 

@@ -45,7 +45,7 @@ def plot_spectra(
     Rows are vertical frequencies and go down, as the rows of an image do.
 
     Args:
-        spectra: One or several of one kind, factor and unit.
+        spectra: One or several of one kind, norm and unit.
         figure: Where to draw; a new figure by default.
         scale: Of the colours: `log` down to the smallest value, but at most `decades` powers of ten below the largest;
             `log1p` shows log(1 + value), `linear` starts at 0.
@@ -100,7 +100,7 @@ def plot_radial(
     """Return axes with the radial mean of each spectrum; the shade is its 95 % confidence band over images.
 
     Args:
-        spectra: One or several of one kind, factor and unit.
+        spectra: One or several of one kind, norm and unit.
         ax: Where to draw; a new figure by default.
         share: Draw each ring's share of the whole instead of its mean, so that spectra of different size compare.
         scale: Of the vertical axis, log or linear.
@@ -138,6 +138,28 @@ def plot_radial(
     return ax
 
 
+def spectrum_figures(
+    planes: Sequence[Spectrum | HeatMap], energies: Sequence[BandEnergy] = (), *, scale: Scale = "log"
+) -> dict[str, Figure]:
+    """Return figures by name: planes of spectra and their radial means, or heat maps; the energy by band.
+
+    Args:
+        planes: Spectra, or heat maps, of one kind.
+        energies: Of the same perturbations.
+        scale: Of the colours.
+    """
+    maps = [plane for plane in planes if isinstance(plane, HeatMap)]
+    if maps:
+        return {"spectrum": plot_heat_maps(maps)}
+    spectra = [plane for plane in planes if isinstance(plane, Spectrum)]
+    figures = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
+    plot_radial(spectra, ax=figures["radial"].add_subplot(), scale="linear" if scale == "linear" else "log")
+    if energies:
+        figures["energy"] = blank()
+        plot_band_energy(energies, ax=figures["energy"].add_subplot())
+    return figures
+
+
 def plot_profiles(groups: Sequence[Sequence[Spectrum]]) -> Figure:
     """Return a figure with the radial means of each group of spectra, one below the other."""
     figure = blank(height=4.6 * len(groups))
@@ -173,7 +195,7 @@ def plot_band_energy(
         lower, median, upper = one.quantiles(0.05, 0.5, 0.95, of=of).clamp(min=floor)[order].T
         ax.fill_between(place[order], lower, upper, color=how.colour, alpha=0.16, linewidth=0)
         left = f", {one.left_out} left out" if one.left_out else ""
-        label = f"{one.method} on {one.model} ({len(one.energy)} images{left})"
+        label = f"{one.attack} on {one.model} ({len(one.energy)} images{left})"
         ax.plot(place[order], median, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=label)
     tidy(ax)
     basis = energies[0].basis
@@ -193,9 +215,9 @@ def plot_band_energy(
 def checked(spectra: Spectrum | Sequence[Spectrum]) -> list[Spectrum]:
     """Return the spectra as a list, refused where they cannot share one scale."""
     spectra = [spectra] if isinstance(spectra, Spectrum) else list(spectra)
-    told = sorted({(one.kind, one.factor, one.unit) for one in spectra})
+    told = sorted({(one.kind, one.norm, one.unit) for one in spectra})
     if len(told) != 1:
-        raise UsageError(f"spectra must have one kind, factor and unit to share a scale; got {told}: draw them apart")
+        raise UsageError(f"spectra must have one kind, norm and unit to share a scale; got {told}: draw them apart")
     return spectra
 
 
@@ -307,7 +329,7 @@ def _recipe(one: Spectrum) -> str:
 
 
 def _factor(one: Spectrum) -> str:
-    return "orthonormal transform" if one.factor == "ortho" else "unscaled transform"
+    return "orthonormal transform" if one.norm == "ortho" else "unscaled transform"
 
 
 def _value_name(one: Spectrum, scale: str) -> str:

@@ -7,7 +7,7 @@ To add one: its class in a file of this folder, its row in `RESULTS` (`store`), 
 from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
-from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.corruptions import CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
 from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -29,6 +29,7 @@ __all__ = [
     "BandExamples",
     "BoundaryResult",
     "Check",
+    "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
     "DecisionDistances",

@@ -17,7 +17,7 @@ from geomrob.files import pack, unpack, write_atomic
 from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
-from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.corruptions import CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
 from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -56,6 +56,7 @@ RESULTS: dict[str, type] = {
     "Geometry": Geometry,
     "Norms": Norms,
     "CorruptionTable": CorruptionTable,
+    "CorruptionScores": CorruptionScores,
     "CrossSection": CrossSection,
 }
 

@@ -41,7 +41,7 @@ def test_default_shows_perturbations_and_writes_everything(run, tmp_path):
     pictures = {"spectrum.png", "radial.png", "energy.png", "spectrum.csv", "energy.csv"}
     assert names(tmp_path) == pairs("spectrum", "energy") | pictures
     found = load(tmp_path / "out" / "spectrum.json", Spectrum)
-    assert (found.of, found.kind, found.factor, len(found.rings)) == ("perturbations", "power", "ortho", 4)
+    assert (found.of, found.kind, found.norm, len(found.rings)) == ("perturbations", "power", "ortho", 4)
     assert f"{float(found.radial[3]):.3g}" in out
     assert load(tmp_path / "out" / "energy.json", BandEnergy).shares.shape == (21, 4)
     lines = list(csv.DictReader((tmp_path / "out" / "spectrum.csv").open()))
@@ -84,7 +84,7 @@ def test_kernels_of_the_first_convolution(run, tmp_path):
         "spectrum.csv", "spectrum.png", "radial.png",
     }  # fmt: skip
     found = load(tmp_path / "out" / "spectrum-fmnist-lenet-0.json", Spectrum)
-    assert (found.kind, found.factor, found.channels, len(found.rings)) == ("amplitude", "backward", "0", 6)
+    assert (found.kind, found.norm, found.channels, len(found.rings)) == ("amplitude", "backward", "0", 6)
     assert "push-pull, alpha -0.5, average 3 x 3" in out
 
 

@@ -116,7 +116,7 @@ def test_renders(kind):
 
 
 def test_misuse_is_one_sentence():
-    with pytest.raises(UsageError, match="one kind, factor and unit"):
+    with pytest.raises(UsageError, match="one kind, norm and unit"):
         plot_spectra([spectrum(), spectrum(kind="amplitude")])
     with pytest.raises(UsageError, match="one kind"):
         plot_radial([])

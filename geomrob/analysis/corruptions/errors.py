@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
-from geomrob.analysis.corruptions.scores import BENCHMARK
+from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.attacks.engine.run import all_logits, call_size, check_finite, checked_classes
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.corruptions.precomputed import Corrupted
+from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, mark_of
+from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import MEMORY, evaluating
 from geomrob.randomness import checked_indices
@@ -198,3 +201,48 @@ def _checked(
     if adapt != "none" and not all(isinstance(model, nn.Module) for group in networks for model in group):
         raise UsageError("models must be torch.nn.Module to adapt; got a function: it has no batch normalisation")
     return tuple(corruptions), levels
+
+
+def corrupted_source(
+    data: str, samples: Samples, *, data_dir: Path | None = None, seed: int = 0, baseline: str = ""
+) -> Callable[[str, int], Corrupted] | None:
+    """Return what reads a corrupted set of these images on disk, None where there is none.
+
+    Args:
+        data: Name or path of the data set.
+        samples: The drawn images.
+        data_dir: Folder of the full data sets.
+        seed: Of the draw.
+        baseline: `alexnet` is refused where the set is no ImageNet-C.
+
+    Raises:
+        UsageError: As `check_imagenet`.
+    """
+    root = find_corrupted(data, data_dir=data_dir)
+    if baseline == "alexnet":
+        check_imagenet(samples.name, "made" if root is None or mark_of(root) else "ready-made")
+    if root is None:
+        return None
+    return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)
+
+
+def chosen_corruptions(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the corruptions that are meant, each once, in the order of the table.
+
+    Args:
+        names: Of corruptions, `benchmark` for the 15 of mCE, `all` for the 19.
+
+    Raises:
+        UsageError: A name that is none.
+
+    Example:
+        >>> chosen_corruptions(["fog", "snow"])
+        ('snow', 'fog')
+    """
+    groups = {"all": set(CORRUPTIONS), "benchmark": {name for name, one in CORRUPTIONS.items() if one.benchmark}}
+    wanted: set[str] = set()
+    for name in names:
+        if name not in groups and name not in CORRUPTIONS:
+            raise unknown("corruptions", name, (*groups, *CORRUPTIONS))
+        wanted |= groups.get(name, {name})
+    return tuple(name for name in CORRUPTIONS if name in wanted)

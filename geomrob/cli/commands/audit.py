@@ -42,7 +42,7 @@ def audit(
 
     samples = session.samples
     names = source or trained_for(samples)[: SOURCES + 1]
-    others = {name: load_source(session, name) for name in names}
+    others = {name: load_source(session, name, measured=False) for name in names}
     results = [
         examine(
             network,
