@@ -18,13 +18,13 @@ COMMANDS = {
     "boundary": "geomrob.cli.commands.boundary:boundary",
     "transfer": "geomrob.cli.commands.transfer:transfer",
     "audit": "geomrob.cli.commands.audit:audit",
-    "models": "geomrob.cli.models:models",
+    "models": "geomrob.cli.commands.models:models",
     "corrupt": "geomrob.cli.commands.corrupt:corrupt",
     "corruptions": "geomrob.cli.commands.corruptions:corruptions",
     "layers": "geomrob.cli.commands.layers:layers",
     "geometry": "geomrob.cli.commands.geometry:geometry",
-    "augment": "geomrob.cli.augment:augment",
-    "train": "geomrob.cli.train:train",
+    "augment": "geomrob.cli.commands.augment:augment",
+    "train": "geomrob.cli.commands.train:train",
 }
 
 OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130

@@ -33,8 +33,8 @@ class Answer:
         shown: The tables, those of the results by default.
     """
 
-    def __init__(self, command: str, folder: Path, results: "Sequence[Result]", *, as_json: bool) -> None:
-        self.command, self.folder, self.results, self.as_json = command, folder, list(results), as_json
+    def __init__(self, command: str, folder: Path | None, results: "Sequence[Result]", *, as_json: bool) -> None:
+        self.command, self.folder, self.results, self.as_json = command, folder or Path(), list(results), as_json
         self.files: list[Path] = []
         self.notes: list[str] = []
         self.shown = [table for result in self.results for table in result.tables()]

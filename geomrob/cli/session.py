@@ -203,7 +203,7 @@ def load_networks(
     }
 
 
-def load_samples(options: Data, transform: str | None = None) -> "Samples":
+def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
     """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
 
     Raises:
@@ -212,7 +212,12 @@ def load_samples(options: Data, transform: str | None = None) -> "Samples":
     from geomrob.data import load_data
 
     drawn = load_data(
-        options.data, data_dir=options.data_dir, samples=options.samples, seed=options.seed, transform=transform
+        options.data,
+        split=split,
+        data_dir=options.data_dir,
+        samples=options.samples,
+        seed=options.seed,
+        transform=transform,
     )
     if drawn.skipped:
         sys.stderr.write(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom
+from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
 
@@ -57,3 +58,59 @@ def plot_augment(
         axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
     figure_headline(figure, title, reading)
     return figure
+
+
+PRIMITIVES = {
+    "spectral": ("random filters", "K is the side of the filter in pixels, sigma the standard deviation of a tap"),
+    "spatial": (
+        "random deformations",
+        "K is the cut frequency, sigma is given as a share of the largest that keeps a typical map one to one",
+    ),
+    "color": (
+        "random colour curves",
+        "K is the highest frequency of the curve, sigma the standard deviation of a coefficient",
+    ),
+}
+"""What each primitive does, and what its numbers are."""
+
+
+def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> Figure:
+    """Return a figure of one image under a primitive of PRIME, by smoothness (rows) and strength (columns).
+
+    Args:
+        grid: What `augmentation_grid` made.
+        figure: Where to draw; a new figure by default.
+    """
+    what, units = PRIMITIVES[grid.primitive]
+    return plot_augment(
+        grid.pictures,
+        rows=[f"K = {size}" for size in grid.smoothness],
+        columns=["original", *(f"$\\sigma$ = {value:g}" for value in grid.strength)],
+        below=grid.change,
+        title=f"The {grid.primitive} primitive of PRIME".replace("color", "colour"),
+        reading=f"One image under {what}. {units}. A row is one draw, stronger from left to right; what leaves the "
+        "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = from "
+        "black to white).",
+        figure=figure,
+    )
+
+
+def plot_draws(
+    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: Figure | None = None
+) -> Figure:
+    """Return a figure of several images (rows), each followed by draws of an augmentation.
+
+    Args:
+        pictures: In [0, 1]; the images themselves in the first column.
+        method: What the augmentation is called.
+        classes: Class of each image.
+        figure: Where to draw; a new figure by default.
+    """
+    return plot_augment(
+        pictures,
+        rows=classes,
+        columns=["original", *(f"draw {number + 1}" for number in range(pictures.shape[1] - 1))],
+        title=f"What training with {method} sees of an image",
+        reading="Each row is one image; every draw chooses operations, strengths and mixing weights anew.",
+        figure=figure,
+    )

@@ -17,6 +17,7 @@ from geomrob.files import pack, unpack, write_atomic
 from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
+from geomrob.results.augmentation import AugmentationGrid
 from geomrob.results.corruptions import CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
 from geomrob.results.decisions import DecisionDistances
@@ -25,6 +26,7 @@ from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
+from geomrob.results.models import ModelCard, TrainingReport
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -51,6 +53,9 @@ RESULTS: dict[str, type] = {
     "BandEnergy": BandEnergy,
     "HeatMap": HeatMap,
     "Check": Check,
+    "AugmentationGrid": AugmentationGrid,
+    "ModelCard": ModelCard,
+    "TrainingReport": TrainingReport,
     "Audit": Audit,
     "Layers": Layers,
     "Geometry": Geometry,

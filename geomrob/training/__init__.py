@@ -1,8 +1,9 @@
 """Training: one loop, its recipes, and the accuracy of what comes out."""
 
 from geomrob.augment.registry import Augment
+from geomrob.training.by_recipe import report, train_recipe
 from geomrob.training.evaluate import accuracy
-from geomrob.training.loop import Epoch, Fitted, fit, report
+from geomrob.training.loop import Epoch, Fitted, fit
 from geomrob.training.losses.pixel_similarity import layer_weights, regularization_images
 from geomrob.training.recipe import Adversarial, Hebbian, Options, Recipe, Similarity, read_recipe
 
@@ -21,4 +22,5 @@ __all__ = [
     "read_recipe",
     "regularization_images",
     "report",
+    "train_recipe",
 ]

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import math
 import time
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.augment.registry import crop_and_flip, views
-from geomrob.data import DATASETS, load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
 from geomrob.training import checkpoint, optimizer
@@ -24,7 +22,7 @@ from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
 from geomrob.training.losses.objective import Objective
 from geomrob.training.optimizer import Average
-from geomrob.training.recipe import Options, Recipe
+from geomrob.training.recipe import Options
 
 Progress: TypeAlias = Callable[[int, int, int, float], None]
 
@@ -270,25 +268,3 @@ def _make(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"out must be a folder to write to; got {error.strerror} for {out}: choose another") from None
-
-
-def report(fitted: Fitted, recipe: Recipe, folder: Path, data_dir: Path | None = None) -> dict[str, object]:
-    """Return the facts of a training in `folder`; the test set is looked at here, once, and chooses nothing.
-
-    `test_accuracy` is absent where the data set has no test split beside the one trained on.
-    """
-    path = folder / "model.safetensors"
-    best = fitted.history[fitted.best_epoch - 1]
-    facts: dict[str, object] = {
-        "model": recipe.model,
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "held_out_accuracy": round(best.held_out, 4) if recipe.options.held_out else None,
-    }
-    if recipe.split != "test" and recipe.data in DATASETS:
-        test = load_data(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
-        facts["test_accuracy"] = accuracy(fitted.model, test)
-    facts["seconds"] = round(sum(epoch.seconds for epoch in fitted.history), 1)
-    facts["weights"] = str(path)
-    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return facts
