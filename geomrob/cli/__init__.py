@@ -10,7 +10,7 @@ from geomrob import __version__
 
 COMMANDS = {
     "margin": "geomrob.cli.commands.margin:margin",
-    "sparsefool": "geomrob.cli.sparsefool:sparsefool",
+    "sparsefool": "geomrob.cli.commands.sparsefool:sparsefool",
     "spectrum": "geomrob.cli.spectrum:spectrum",
     "kernels": "geomrob.cli.kernels:kernels",
     "curve": "geomrob.cli.curve:curve",
