@@ -66,14 +66,14 @@ def measure(images: int, data_dir: Path | None) -> list[dict[str, Any]]:
 
 def numbers(found: geomrob.Sparsity) -> dict[str, Any]:
     pixels = [value if math.isfinite(value) else None for value in found.quantiles(0.25, 0.5, 0.75).tolist()]
-    steps = found.attack.steps[found.attack.success].double()
+    steps = found.result.steps[found.result.success].double()
     return {
         "images": len(found.labels),
         "fooling_rate": found.fooling_rate,
         "pixels": pixels,
-        "all_pixels": found.attack.inputs[0, 0].numel(),
+        "all_pixels": found.result.inputs[0, 0].numel(),
         "steps": float(steps.mean()) if len(steps) else None,
-        "evaluations": float((found.attack.forwards + found.attack.backwards).double().mean()),
+        "evaluations": float((found.result.forwards + found.result.backwards).double().mean()),
         "seconds": found.provenance.seconds / len(found.labels),
         "provenance": {key: value for key, value in vars(found.provenance).items() if key != "command"},
     }

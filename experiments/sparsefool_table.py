@@ -37,9 +37,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "SparseFool, lam 1": {"lam": 1.0},
     "SparseFool, lam 3": {"lam": 3.0},
     "SparseFool, pruned": {"lam": 3.0, "prune": True},
-    "l1-DeepFool": {"method": "l1-deepfool"},
-    "l1-DeepFool, clipped": {"method": "l1-deepfool-clipped"},
-    "l1-DeepFool in the box": {"method": "l1-deepfool-box"},
+    "l1-DeepFool": {"attack": "l1-deepfool"},
+    "l1-DeepFool, clipped": {"attack": "l1-deepfool-clipped"},
+    "l1-DeepFool in the box": {"attack": "l1-deepfool-box"},
 }
 GALLERIES = {"fmnist-lenet": "fmnist", "mnist-lenet": "mnist", "cifar10-resnet20": "cifar10"}
 PUBLISHED = {
@@ -65,8 +65,8 @@ def numbers(found: geomrob.Sparsity) -> dict[str, Any]:
         **{name: value if math.isfinite(value) else None for name, value in middle.items()},
         "survive_8_bits": float(found.survived.double().mean()),
         "random": float(found.random.mean()) if found.fooling_rate else None,
-        "forwards": float(found.attack.forwards.double().mean()),
-        "backwards": float(found.attack.backwards.double().mean()),
+        "forwards": float(found.result.forwards.double().mean()),
+        "backwards": float(found.result.backwards.double().mean()),
         "seconds": found.provenance.seconds / len(found.labels),
         "provenance": {key: value for key, value in vars(found.provenance).items() if key != "command"},
     }

@@ -1,7 +1,8 @@
-"""Records and how they are shown: flat rows of plain values, columns, tables for people. Imports nothing heavy."""
+"""Records and how they are shown: flat rows of plain values, columns, tables, names of files. Imports nothing heavy."""
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -76,6 +77,16 @@ def one_line(heading: str) -> str:
         'dimension of the band'
     """
     return " ".join(heading.replace("-\n", "").split())
+
+
+def slug(name: str, *, otherwise: str = "model") -> str:
+    """Return `name` as a part of a file name; `otherwise` if nothing of it can be one.
+
+    Example:
+        >>> slug("my_models.nets:small")
+        'my_models.nets-small'
+    """
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
 
 
 def is_unknown(value: object) -> bool:

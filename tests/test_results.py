@@ -16,6 +16,7 @@ from geomrob.results import (
     Acceptance,
     AttackResult,
     Audit,
+    BandExamples,
     BoundaryResult,
     Check,
     Locations,
@@ -83,7 +84,7 @@ def sparsity() -> Sparsity:
     perturbed[2, :, 0, 0], perturbed[2, 0, 0, 0], perturbed[2, 0, 3, 4] = 0.5, 0.0, -1.0
     perturbed[3] = 1.0
     fooled, counts = torch.tensor([True, True, True, False]), torch.tensor([9, 9, 9, 50])
-    attack = AttackResult(
+    result = AttackResult(
         inputs=inputs,
         labels=torch.tensor([0, 1, 1, 2]),
         perturbed=perturbed,
@@ -96,14 +97,15 @@ def sparsity() -> Sparsity:
     return Sparsity(
         model="net",
         data="dark",
-        method="sparsefool",
+        attack="sparsefool",
         options={"lam": 3.0, "radius": math.inf},
-        attack=attack,
+        result=result,
         found=torch.tensor([1, 0, 2, -1]),
+        stored=dataclasses.replace(result, success=torch.tensor([True, False, True, False])),
+        stored_found=torch.tensor([1, -1, 2, -1]),
         labels=torch.tensor([0, 1, 2, 2]),
         indices=torch.arange(4),
         classes=("cat", "dog", "bird"),
-        survived=torch.tensor([True, False, True, False]),
         random=torch.tensor([0.25, 0.0], dtype=torch.float64),
         provenance=provenance(),
     )
@@ -172,9 +174,15 @@ def plane() -> Acceptance:
     return Acceptance(("net", "other", "third"), "net", "dark", "gaussian", 0.1, 0.9, ratio, ratio)
 
 
+def examples() -> BandExamples:
+    images = torch.zeros(2, 1, 4, 4)
+    classes, distances = torch.tensor([0, 1]), torch.tensor([[0.5, torch.inf]])
+    return BandExamples(("block 0:8",), 2.0, images, images[None] + 0.125, classes, classes.flip(0)[None], distances)
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
-EVERY += [walked(), strengths(), plane()]
+EVERY += [walked(), strengths(), plane(), examples()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
@@ -277,7 +285,7 @@ def test_provenance_and_status_are_plain():
 
 def test_sparsity_derives_from_the_attack():
     found = sparsity()
-    assert found.attack.changed.flatten(1).sum(1).tolist() == [1, 3, 2, 20]
+    assert found.result.changed.flatten(1).sum(1).tolist() == [1, 3, 2, 20]
     assert found.values("pixels").tolist() == [1, 3, 2, math.inf]
     assert found.values("elements").tolist() == [1, 4, 2, math.inf]
     assert found.values("percent").tolist() == [5, 15, 10, math.inf]

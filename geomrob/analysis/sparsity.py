@@ -1,4 +1,4 @@
-"""Sparsity: how few pixels change the decision, at what cost, and how many random pixels would have done it."""
+"""Sparsity: how few pixels change the prediction, at what cost, and how many random pixels would have done it."""
 
 import inspect
 import math
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor, nn
+from jaxtyping import Bool, Int64
+from torch import Tensor
 
 from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
@@ -21,7 +21,7 @@ from geomrob.inference import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluati
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
-__all__ = ["METHODS", "exported", "random_pixels", "sparsity", "sparsity_sweep"]
+__all__ = ["METHODS", "random_pixels", "sparsity", "sparsity_sweep"]
 
 Progress = Callable[[int, int], object]
 
@@ -30,8 +30,9 @@ def sparsity(
     model: Model,
     inputs: Images,
     *,
-    method: str = "sparsefool",
+    attack: str = "sparsefool",
     labels: Labels | None = None,
+    target: str | None = None,
     targets: Labels | None = None,
     indices: Labels | None = None,
     classes: Sequence[str] = (),
@@ -39,41 +40,42 @@ def sparsity(
     data: str = "images",
     seed: int = 0,
     repeats: int = 5,
-    memory_bytes: int | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
     **options: float | None,
 ) -> Sparsity:
-    r"""Return how few pixels of each image had to change for another decision, and what finding them cost.
+    r"""Return how few pixels of each image had to change for another prediction, and what finding them cost.
 
-    The fooling rate is |{x : F(x + delta_x) != F(x)}| / |D| over all images, whatever their true class. Beside it
-    stands that of random pixels: `random_pixels` with as many elements of each channel as the attack changes in the
-    median fooled image. The images are exported to 8 bits and asked again (`eight_bit`).
+    The fooling rate is |{x : F(x + delta_x) != F(x)}| / |D| over all images, whatever their true class. Next to
+    it stands that of random pixels: `random_pixels` with as many elements of each channel as the attack changes in the
+    median fooled image. The images are rounded to 8 bits and re-verified (`eight_bit`).
 
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
         inputs: Images in [0, 1], on the model's device.
-        method: One of `METHODS`.
+        attack: One of `METHODS`.
         labels: True classes, for the accuracy and the locations only; the predicted ones by default.
+        target: Class to reach, by name or number; images that are classified as it already are left out and counted.
         targets: Classes to reach, one an image; None if any other class will do.
         indices: Position of each image in its source; what is random about an image depends on it alone.
         classes: Names of the classes.
         name, data: How the result calls model and data.
         seed: Of the random pixels.
         repeats: How often the random pixels are drawn.
-        memory_bytes: Budget for activations and search state, 1 GiB by default.
-        progress: Called with (images done, images in all) now and then; the answer is the same.
-        options: Options of the method's attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
+        memory: Budget in bytes for activations and search state, 1 GiB by default.
+        progress: Called with (images done, images in all) now and then; the result is the same.
+        options: Options of the attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
             or infinity is none.
 
     Returns:
-        One entry an image on the CPU, infinity pixels where no other decision was found, with the reason in
-        `attack.status`. `random` is NaN if no image was fooled. What each image cost is in `attack`; the provenance
-        also counts clean images, answers to perturbed and exported images, and the random pixels.
+        One entry an image on the CPU, infinity pixels where no other prediction was found, with the reason in
+        `result.status`. `random` is NaN if no image was fooled. What each image cost is in `result`; the provenance
+        also counts clean images, perturbed and rounded images, and the random pixels.
 
     Raises:
-        UsageError: Images outside [0, 1], unknown method or option, an option that its attack refuses, labels, targets
-            or indices of another number or out of range, a model that is not deterministic or returns no finite
-            (N, K) logits or no gradient.
+        UsageError: Images outside [0, 1], unknown attack or option, an option that it refuses, labels, targets or
+            indices of another number or out of range, a target that all images are classified as, a model that is not
+            deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
         Modas, thesis, 2022, sec. 3.3 and eq. 3.7; Modas, Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019.
@@ -81,77 +83,70 @@ def sparsity(
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
         >>> found = sparsity(model, torch.rand(5, 1, 8, 8), lam=2)
-        >>> found.options["lam"], found.attack.pixels.shape
+        >>> found.options["lam"], found.result.pixels.shape
         (2.0, torch.Size([5]))
     """
     check_images(inputs)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
-    settings = settings_of(method, options)
+    if target is not None and targets is not None:
+        raise UsageError(f"target must be given without targets; got {target} and {len(targets)} targets: drop one")
+    settings = settings_of(attack, options)
     clock = Clock(seed=seed, device=inputs.device)
-    inputs, count = inputs.detach(), len(inputs)
-    indices = torch.arange(count) if indices is None else one_per_image("indices", indices, inputs)
-    clean = _asked(model, inputs, memory_bytes)
+    inputs, total = inputs.detach(), len(inputs)
+    indices = torch.arange(total) if indices is None else one_per_image("indices", indices, inputs)
+    clean = _asked(model, inputs, memory)
+    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    if target is not None:
+        kept, number = elsewhere(clean, target, classes, name)
+        inputs, clean, truth, indices = inputs[kept], clean[kept], truth[kept], indices[kept.cpu()]
+        targets = torch.full_like(kept, number)
+    count = len(inputs)
     usable = torch.isfinite(clean).any(1)
     few = usable.nonzero().squeeze(1)[:8]
-    _check_deterministic(clean[few], _asked(model, inputs[few], memory_bytes))
-    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    _check_deterministic(clean[few], _asked(model, inputs[few], memory))
     goal = None if targets is None else checked_targets(targets, clean)
     parts: list[AttackResult] = []
     for piece in _pieces(usable, progress is not None):
-        target = None if goal is None else goal[piece]
-        parts.append(run(model, inputs[piece], method, settings, targets=target, memory=memory_bytes))
+        some = None if goal is None else goal[piece]
+        parts.append(run(model, inputs[piece], attack, settings, targets=some, memory=memory))
         if progress is not None:
             progress(piece.stop, count)
-    attack = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
-    stored = eight_bit(model, attack, targets=goal, radius=settings.get("radius", math.inf), memory=memory_bytes)
-    found, random = torch.full_like(truth, -1), torch.full((repeats,), torch.nan, dtype=torch.float64)
-    fooled = int(attack.success.sum())
+    result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+    stored = eight_bit(model, result, targets=goal, radius=settings.get("radius", math.inf), memory=memory)
+    found, stored_found = _reached(model, result, memory), _reached(model, stored, memory)
+    random = torch.full((repeats,), torch.nan, dtype=torch.float64)
+    fooled = int(result.success.sum())
     if fooled:
-        found[attack.success] = _asked(model, attack.perturbed[attack.success], memory_bytes).argmax(1)
         random = random_pixels(
             model,
             inputs,
-            median_elements(attack),
-            labels=attack.labels,
+            median_elements(result),
+            labels=result.labels,
             seed=seed,
             indices=indices,
             repeats=repeats,
-            memory=memory_bytes,
+            memory=memory,
         )
-    asked = count + len(few) + fooled + (repeats * count if fooled else 0)
+    verified = fooled + int(stored.success.sum()) + int((stored.forwards - result.forwards).sum())
+    spent = total + len(few) + int(result.forwards.sum()) + verified + (repeats * count if fooled else 0)
     return Sparsity(
         model=name,
         data=data,
-        method=method,
+        attack=attack,
         options={option: float(value) for option, value in settings.items()},
-        attack=AttackResult(*(part.cpu() for part in _tensors(attack))),
+        result=AttackResult(*(part.cpu() for part in _tensors(result))),
         found=found.cpu(),
+        stored=AttackResult(*(part.cpu() for part in _tensors(stored))),
+        stored_found=stored_found.cpu(),
         labels=truth.cpu(),
         indices=indices.cpu(),
         classes=tuple(classes),
-        survived=stored.success.cpu(),
         random=random,
-        provenance=clock.provenance(forwards=asked + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())),
+        provenance=clock.provenance(forwards=spent, backwards=int(result.backwards.sum())),
+        target=target or "",
+        left_out=total - count,
     )
-
-
-def exported(model: Model, found: Sparsity, *, targets: Labels | None = None) -> Sparsity:
-    """Return the result with the images as 8 bits a channel hold them, asked again, in place of the exact ones.
-
-    Args:
-        model: The model that was attacked, on any device.
-        found: What `sparsity` returned.
-        targets: The targets it was given.
-    """
-    device = next(model.parameters(), found.attack.inputs).device if isinstance(model, nn.Module) else "cpu"
-    exact = AttackResult(*(part.to(device) for part in _tensors(found.attack)))
-    stored = eight_bit(model, exact, targets=targets, radius=found.options.get("radius", math.inf))
-    seen = torch.full_like(exact.labels, -1)
-    if bool(stored.success.any()):
-        seen[stored.success] = _asked(model, stored.perturbed[stored.success], None).argmax(1)
-    kept = AttackResult(*(part.cpu() for part in _tensors(stored)))
-    return replace(found, attack=kept, found=seen.cpu(), survived=kept.success)
 
 
 def sparsity_sweep(
@@ -163,7 +158,7 @@ def sparsity_sweep(
         model, inputs: As in `sparsity`.
         parameter: The option that varies.
         values: What it is set to, in turn.
-        how: Everything else, as in `sparsity`; progress is told over all values together.
+        how: Everything else, as in `sparsity`; progress counts over all values together.
 
     Raises:
         UsageError: As `sparsity`; no values, or a parameter that is also set in `how`.
@@ -173,7 +168,7 @@ def sparsity_sweep(
     if parameter in how:
         raise UsageError(f"{parameter} must be set in one place; got values and {how[parameter]!r}: leave one out")
     for value in values:
-        settings_of(how.get("method", "sparsefool"), {parameter: value})
+        settings_of(how.get("attack", "sparsefool"), {parameter: value})
     told: Progress | None = how.pop("progress", None)
     found: list[Sparsity] = []
     for number, value in enumerate(values):
@@ -183,6 +178,50 @@ def sparsity_sweep(
 
         found.append(sparsity(model, inputs, progress=None if told is None else tell, **{parameter: value}, **how))
     return found
+
+
+def elsewhere(
+    clean: Logits, target: str, classes: Sequence[str], name: str = "model"
+) -> tuple[Int64[Tensor, " m"], int]:
+    """Return the positions of the images that are not classified as the target yet, and the number of that class.
+
+    Args:
+        clean: Logits of the clean images.
+        target: Name of the class, or its number.
+        classes: Names of the classes.
+        name: What errors call the model.
+
+    Raises:
+        UsageError: No such class, or all images are classified as it already.
+    """
+    number = _class_number(target, classes, clean.shape[1])
+    kept = (clean.argmax(1) != number).nonzero().squeeze(1)
+    if not len(kept):
+        raise UsageError(
+            f"target must differ from the current class; {name} classifies all images as {target}: name another"
+        )
+    return kept, number
+
+
+def _class_number(target: str, classes: Sequence[str], count: int) -> int:
+    """Return the class of that name or number."""
+    if target in classes:
+        number = classes.index(target)
+    elif target.isascii() and target.isdigit():
+        number = int(target)
+    else:
+        raise unknown("target", target, classes)
+    if number >= count:
+        raise UsageError(f"target must be a class from 0 to {count - 1}; got {target}: the model has no more")
+    return number
+
+
+def _reached(model: Model, result: AttackResult, memory: int | None) -> Labels:
+    """Return the class of each adversarial image, -1 where there is none."""
+    reached = torch.full_like(result.labels, -1)
+    if bool(result.success.any()):
+        reached[result.success] = _asked(model, result.perturbed[result.success], memory).argmax(1)
+    return reached
 
 
 def _asked(model: Model, images: Images, memory: int | None) -> Logits:
@@ -250,7 +289,7 @@ def settings_of(method: str, options: Mapping[str, float | None]) -> dict[str, A
         UsageError: A method or an option that there is not; a fraction where a whole number is needed.
     """
     if method not in METHODS:
-        raise unknown("method", method, METHODS)
+        raise unknown("attack", method, METHODS)
     settings = METHODS[method].options
     for name, value in options.items():
         if name not in settings:

@@ -11,7 +11,7 @@ from geomrob.errors import UsageError
 
 COMMANDS = {
     "margin": "geomrob.cli.commands.margin:margin",
-    "sparsefool": "geomrob.cli.sparsefool:sparsefool",
+    "sparsefool": "geomrob.cli.commands.sparsefool:sparsefool",
     "spectrum": "geomrob.cli.commands.spectrum:spectrum",
     "kernels": "geomrob.cli.commands.kernels:kernels",
     "curve": "geomrob.cli.commands.curve:curve",

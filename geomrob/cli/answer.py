@@ -4,14 +4,13 @@ import csv
 import io
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli.console import say, show_table
-from geomrob.tables import Record, Table, is_unknown
+from geomrob.tables import Record, Table, is_unknown, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,16 +122,6 @@ def merged(tables: Sequence[Table]) -> list[Table]:
     for table in tables:
         joined.setdefault((table.title, table.columns), []).extend(table.rows)
     return [Table(title, columns, rows) for (title, columns), rows in joined.items()]
-
-
-def slug(name: str, *, otherwise: str = "model") -> str:
-    """Return `name` as a part of a file name; `otherwise` if nothing of it can be one.
-
-    Example:
-        >>> slug("my_models.nets:small")
-        'my_models.nets-small'
-    """
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
 
 
 def file_names(results: Sequence[object]) -> list[str]:

@@ -89,8 +89,8 @@ def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> F
         below=grid.change,
         title=f"The {grid.primitive} primitive of PRIME".replace("color", "colour"),
         reading=f"One image under {what}. {units}. A row is one draw, stronger from left to right; what leaves the "
-        "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = from "
-        "black to white).",
+        "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = "
+        "from black to white).",
         figure=figure,
     )
 

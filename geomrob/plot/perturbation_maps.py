@@ -100,7 +100,7 @@ def _caption(locations: Locations, images: Tensor | None, drawn: int, beyond: bo
     """Return how the picture is to be read."""
     left = len(locations.classes) - drawn
     return (
-        f"{locations.method} on {locations.model}, {int(locations.counts.sum())} fooled images of {locations.data}, "
+        f"{locations.attack} on {locations.model}, {int(locations.counts.sum())} fooled images of {locations.data}, "
         f"grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of them."
         f"{' White line: outline of the mean image.' if images is not None else ''}"
         f"{f' Classes of fewer than {FEW} images do not set the scale.' if beyond else ''}"

@@ -61,18 +61,18 @@ def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = N
 
 def _chosen(sparsity: Sparsity, rows: int) -> Int64[Tensor, " m"]:
     """Return which images to show: fooled ones, at even steps in the order of their changed pixels."""
-    fooled = sparsity.attack.success.cpu().nonzero().squeeze(1)
+    fooled = sparsity.result.success.cpu().nonzero().squeeze(1)
     if not len(fooled):
         count = len(sparsity.labels)
         raise UsageError(f"sparsity must hold a fooled image; got 0 of {count}: see its status")
-    ordered = fooled[sparsity.attack.pixels.cpu()[fooled].argsort(stable=True)]
+    ordered = fooled[sparsity.result.pixels.cpu()[fooled].argsort(stable=True)]
     ranks = torch.linspace(0, len(ordered) - 1, min(rows, len(ordered)), dtype=torch.float64)
     return ordered[ranks.round().long()]
 
 
 def _row(axes: NDArray[np.object_], sparsity: Sparsity, index: int) -> None:
     """Draw one image: as it was, as it became, what was changed."""
-    attack, classes = sparsity.attack, sparsity.classes
+    attack, classes = sparsity.result, sparsity.classes
     before, after = attack.inputs[index].cpu(), attack.perturbed[index].cpu()
     seen, true = int(attack.labels[index]), int(sparsity.labels[index])
     wrong = "" if seen == true else f"\n(in truth {class_name(true, classes)})"
@@ -124,8 +124,8 @@ def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor,
 
 def _caption(sparsity: Sparsity, shown: int) -> str:
     """Return what was done with which success, and how the picture is to be read."""
-    count, fooled = len(sparsity.labels), int(sparsity.attack.success.sum())
-    example = sparsity.attack.inputs[0]
+    count, fooled = len(sparsity.labels), int(sparsity.result.success.sum())
+    example = sparsity.result.inputs[0]
     marks = (
         "each changed pixel outlined, in its new colour; an element is one channel of a pixel."
         if len(example) == 3
@@ -133,9 +133,9 @@ def _caption(sparsity: Sparsity, shown: int) -> str:
     )
     larger = f" Marks are {_mark(example):.2g} times as wide as a pixel." if _mark(example) > 1 else ""
     failed = f" ({count - fooled} failed and are not shown)" if fooled < count else ""
-    method = f"{sparsity.method}{told_options(sparsity.options)}"
+    attack = f"{sparsity.attack}{told_options(sparsity.options)}"
     return (
-        f"{method} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
+        f"{attack} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
         f"Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. Below each image the "
         f"class that the model sees. Right: {marks}{larger}"
     )

@@ -18,7 +18,7 @@ from geomrob.results import Sparsity
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one model, data set, method and other options, in the order of the parameter."""
+    """The points of one model, data set, attack and other options, in the order of the parameter."""
 
     name: str
     look: Look
@@ -72,11 +72,11 @@ def series_of(points: Sequence[Sparsity], parameter: str) -> list[Series]:
     for point in points:
         if parameter not in point.options:
             known = ", ".join(point.options) or "none"
-            raise UsageError(f"parameter must be an option of {point.method}; got {parameter!r}: it has {known}")
+            raise UsageError(f"parameter must be an option of {point.attack}; got {parameter!r}: it has {known}")
     groups: dict[tuple[object, ...], list[Sparsity]] = {}
     for point in points:
         rest = tuple(sorted((name, value) for name, value in point.options.items() if name != parameter))
-        groups.setdefault((point.model, point.data, point.method, rest), []).append(point)
+        groups.setdefault((point.model, point.data, point.attack, rest), []).append(point)
     curves = [sorted(group, key=lambda point: _place(point, parameter)) for group in groups.values()]
     names = _names([curve[0] for curve in curves], parameter)
     series = [
@@ -105,7 +105,7 @@ def _names(points: Sequence[Sparsity], parameter: str) -> list[str]:
         (
             point.model,
             point.data,
-            point.method,
+            point.attack,
             *(option_words(name, point.options[name]) if name in point.options else "" for name in options),
         )
         for point in points
@@ -127,7 +127,7 @@ TICKS = 9
 def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", figure: Figure | None = None) -> Figure:
     """Return a figure with fooling rate, changed pixels, steps and evaluations over one option of the attack.
 
-    Points that differ in model, data, method or another option become curves of their own. The thin line in the panel
+    Points that differ in model, data, attack or another option become curves of their own. The thin line in the panel
     of fooling rates is what as many random pixels do, which keep to no radius. Medians count failures as infinitely
     many pixels: where at most half of the images are fooled the line stops, and a triangle stands on the upper edge.
     Steps and evaluations are means over all images, failures included: they cost too.
@@ -150,7 +150,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     fooled, pixels, steps, evaluations = figure.subplots(2, 2, sharex=True).flat
     _draw_rates(fooled, series)
     _draw_pixels(pixels, series)
-    _draw_means(steps, series, lambda point: float(point.attack.steps.double().mean()))
+    _draw_means(steps, series, lambda point: float(point.result.steps.double().mean()))
     _draw_means(evaluations, series, _evaluations)
     fooled.set_ylabel("fooled images (%)")
     steps.set_ylabel("steps per image (mean)")
@@ -184,7 +184,7 @@ def _draw_rates(ax: Axes, series: Sequence[Series]) -> None:
 
 def _draw_pixels(ax: Axes, series: Sequence[Series]) -> None:
     """Draw the median number of changed pixels and the shade from 25 % to 75 %, with per cent on the other side."""
-    areas = {point.attack.inputs[0, 0].numel() for curve in series for point in curve.points}
+    areas = {point.result.inputs[0, 0].numel() for curve in series for point in curve.points}
     what = "pixels" if len(areas) == 1 else "percent"
     most = max(areas) if what == "pixels" else 100.0
     quantiles = [np.array([p.quantiles(0.25, 0.5, 0.75, of=what).tolist() for p in curve.points]) for curve in series]
@@ -245,7 +245,7 @@ def _line(
 
 def _evaluations(point: Sparsity) -> float:
     """Return the mean number of forward and backward evaluations an image."""
-    return float((point.attack.forwards + point.attack.backwards).double().mean())
+    return float((point.result.forwards + point.result.backwards).double().mean())
 
 
 def _limits(values: NDArray[np.float64], most: float) -> tuple[float, float]:
@@ -278,11 +278,11 @@ def _caption(points: Sequence[Sparsity], parameter: str) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
     data = " and ".join(sorted({point.data for point in points}))
-    methods = " and ".join(sorted({point.method for point in points}))
-    methods += told_options(shared_options(points, parameter))
+    attacks = " and ".join(sorted({point.attack for point in points}))
+    attacks += told_options(shared_options(points, parameter))
     lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)
     return (
-        f"{methods} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "
+        f"{attacks} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "
         f"shade = 25 % to 75 %, an image that is not fooled counts as infinitely many. Few pixels = easy to fool."
         f"{' Triangle on the upper edge: at most half of the images are fooled.' if lost else ''}"
     )

@@ -69,7 +69,7 @@ def test_a_matrix_by_hand(tmp_path):
     assert bool(found.found.all())
     assert found.accuracy.tolist() == pytest.approx([1, 1, 2 / 3])
     torch.testing.assert_close(found.rates, torch.tensor(expected, dtype=torch.float64).mean(2))
-    assert (found.models, found.data, found.method) == (("low", "middle", "high"), "row", "across")
+    assert (found.models, found.data, found.attack) == (("low", "middle", "high"), "row", "across")
     assert (found.provenance.seed, found.provenance.backwards) == (3, 3 * 3 * 2)
     assert found.provenance.forwards == 3 * 3 + 3 * 3 * 3 + 9 * 3
     assert told == [(3, 9), (6, 9), (9, 9)]

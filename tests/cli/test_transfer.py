@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from geomrob.cli.transfer import transfer as command
 
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.cli import main
-from geomrob.cli.transfer import transfer as command
 from geomrob.data import load_data
 from geomrob.interop.foolbox_export import OURS, OurEntry
 from geomrob.models import load_model
@@ -86,7 +86,7 @@ def test_every_attack(run, tmp_path, monkeypatch, attack):
     found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
     assert err == ""
     assert status == (0 if bool(found.found.all()) else 3)
-    assert found.method.startswith(attack)
+    assert found.attack.startswith(attack)
     assert torch.equal(found.fooled.diagonal().T, found.found)
 
 
@@ -96,8 +96,8 @@ def test_norm_and_strength_are_those_asked_for(run, tmp_path):
         status, out, _ = run("transfer", *SMALL, "--samples", "6", "--attack", "pgd", *words)
         found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
         assert status == (0 if bool(found.found.all()) else 3)
-        assert found.method in out
-        rates.append((found.method, float(found.rates[0, 0])))
+        assert found.attack in out
+        rates.append((found.attack, float(found.rates[0, 0])))
     assert [name for name, _ in rates] == ["pgd (l2, epsilon 1)", "pgd (l2, epsilon 0.1)", "pgd (linf, epsilon 0.1)"]
     assert rates[1][1] < rates[0][1] <= rates[2][1]
 

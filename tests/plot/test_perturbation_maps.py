@@ -22,7 +22,7 @@ def places(counts=(8, 0, 2), *, side=4):
     return Locations(
         model="fmnist-lenet",
         data="fashion-mnist-1k",
-        method="sparsefool",
+        attack="sparsefool",
         by="label",
         classes=tuple(f"class-{index}" for index in range(len(counts))),
         maps=maps,

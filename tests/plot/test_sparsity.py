@@ -108,7 +108,7 @@ def test_radius_is_in_255ths_with_no_limit_at_255():
 
 
 def test_curves_are_named_by_what_differs():
-    others = [point(prune=1.0), point(model="fmnist-resnet8"), point(method="l1-deepfool")]
+    others = [point(prune=1.0), point(model="fmnist-resnet8"), point(attack="l1-deepfool")]
     figure = plot_sparsity_sweep([*sweep(), *others])
     assert legend(figure) == [
         "fmnist-lenet, sparsefool, not pruned (100.0% correct)",
@@ -123,7 +123,7 @@ def test_curves_are_named_by_what_differs():
 
 
 def test_a_method_may_lack_an_option_of_another():
-    other = sparsity_result(method="l1-deepfool", options={"lam": 3.0})
+    other = sparsity_result(attack="l1-deepfool", options={"lam": 3.0})
     assert legend(plot_sparsity_sweep([point(), other]))[1] == "fmnist-lenet, l1-deepfool (100.0% correct)"
 
 
