@@ -11,13 +11,22 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, checked_targets, clean_logits
+from geomrob.arrays import Images, Labels, Model, check_images
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import eight_bit, fools
+from geomrob.attacks.quantization import eight_bit
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluating
+from geomrob.inference import (
+    CPU_BLOCK,
+    GPU_BLOCK,
+    PROBED,
+    Prepared,
+    check_finite,
+    checked_classes,
+    checked_targets,
+    is_adversarial,
+    plain,
+)
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
@@ -91,35 +100,32 @@ def sparsity(
     clock = Clock(seed=seed, device=inputs.device)
     inputs, count = inputs.detach(), len(inputs)
     indices = torch.arange(count) if indices is None else one_per_image("indices", indices, inputs)
-    clean = _asked(model, inputs, memory_bytes)
-    usable = torch.isfinite(clean).any(1)
-    few = usable.nonzero().squeeze(1)[:8]
-    _check_deterministic(clean[few], _asked(model, inputs[few], memory_bytes))
-    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
-    goal = None if targets is None else checked_targets(targets, clean)
-    parts: list[AttackResult] = []
-    for piece in _pieces(usable, progress is not None):
-        target = None if goal is None else goal[piece]
-        parts.append(run(model, inputs[piece], method, settings, targets=target, memory=memory_bytes))
-        if progress is not None:
-            progress(piece.stop, count)
-    attack = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
-    stored = eight_bit(model, attack, targets=goal, radius=settings.get("radius", math.inf), memory=memory_bytes)
-    found, random = torch.full_like(truth, -1), torch.full((repeats,), torch.nan, dtype=torch.float64)
-    fooled = int(attack.success.sum())
-    if fooled:
-        found[attack.success] = _asked(model, attack.perturbed[attack.success], memory_bytes).argmax(1)
-        random = random_pixels(
-            model,
-            inputs,
-            median_elements(attack),
-            labels=attack.labels,
-            seed=seed,
-            indices=indices,
-            repeats=repeats,
-            memory=memory_bytes,
-        )
-    asked = count + len(few) + fooled + (repeats * count if fooled else 0)
+    with Prepared(model, inputs, memory=memory_bytes) as ready:
+        ready.check_deterministic()
+        truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        target = None if targets is None else checked_targets(targets, ready.clean)
+        parts: list[AttackResult] = []
+        for piece in _pieces(torch.isfinite(ready.clean).any(1), progress is not None):
+            some = None if target is None else target[piece]
+            parts.append(run(ready.rows(piece), inputs[piece], method, settings, targets=some))
+            if progress is not None:
+                progress(piece.stop, count)
+        attack = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+        stored = eight_bit(ready, attack, targets=target, radius=settings.get("radius", math.inf))
+        found, random = _reached(ready, attack), torch.full((repeats,), torch.nan, dtype=torch.float64)
+        fooled = int(attack.success.sum())
+        if fooled:
+            random = random_pixels(
+                ready,
+                inputs,
+                median_elements(attack),
+                labels=attack.labels,
+                seed=seed,
+                indices=indices,
+                repeats=repeats,
+            )
+    # The clean images are counted by the attack, whose logits they are.
+    others = min(PROBED, count) + fooled + (repeats * count if fooled else 0)
     return Sparsity(
         model=name,
         data=data,
@@ -132,7 +138,9 @@ def sparsity(
         classes=tuple(classes),
         survived=stored.success.cpu(),
         random=random,
-        provenance=clock.provenance(forwards=asked + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())),
+        provenance=clock.provenance(
+            forwards=others + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())
+        ),
     )
 
 
@@ -144,14 +152,12 @@ def exported(model: Model, found: Sparsity, *, targets: Labels | None = None) ->
         found: What `sparsity` returned.
         targets: The targets it was given.
     """
-    device = next(model.parameters(), found.attack.inputs).device if isinstance(model, nn.Module) else "cpu"
+    network = plain(model)
+    device = next(network.parameters(), found.attack.inputs).device if isinstance(network, nn.Module) else "cpu"
     exact = AttackResult(*(part.to(device) for part in _tensors(found.attack)))
     stored = eight_bit(model, exact, targets=targets, radius=found.options.get("radius", math.inf))
-    seen = torch.full_like(exact.labels, -1)
-    if bool(stored.success.any()):
-        seen[stored.success] = _asked(model, stored.perturbed[stored.success], None).argmax(1)
     kept = AttackResult(*(part.cpu() for part in _tensors(stored)))
-    return replace(found, attack=kept, found=seen.cpu(), survived=kept.success)
+    return replace(found, attack=kept, found=_reached(model, stored).cpu(), survived=kept.success)
 
 
 def sparsity_sweep(
@@ -185,10 +191,14 @@ def sparsity_sweep(
     return found
 
 
-def _asked(model: Model, images: Images, memory: int | None) -> Logits:
-    """Return the logits of images, in calls of the shape that the attacks use."""
-    with evaluating(model):
-        return clean_logits(model, images, block_size(model, images, MEMORY if memory is None else memory))[0]
+def _reached(model: Model, attack: AttackResult) -> Labels:
+    """Return the class of each adversarial image, -1 where there is none."""
+    reached = torch.full_like(attack.labels, -1)
+    if bool(attack.success.any()):
+        logits = Prepared(model, attack.perturbed).logits(attack.perturbed[attack.success])
+        check_finite(logits)
+        reached[attack.success] = logits.argmax(1)
+    return reached
 
 
 def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
@@ -200,14 +210,6 @@ def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
             yield slice(start, stop)
             start = stop
     yield slice(start, len(usable))
-
-
-def _check_deterministic(once: Logits, again: Logits) -> None:
-    """Refuse a model that answers differently when it is asked again."""
-    if not torch.equal(once.nan_to_num(), again.nan_to_num()):
-        raise UsageError(
-            "model must be deterministic; got two different answers to the same images: switch its random layers off"
-        )
 
 
 def _tensors(result: AttackResult) -> list[Tensor]:
@@ -282,6 +284,6 @@ def run(
     if not chosen.clipped:
         return found
     perturbed = found.perturbed.clamp(0, 1)
-    success = found.success & fools(model, perturbed, found.labels, targets, memory=memory)
+    success = found.success & is_adversarial(model, perturbed, found.labels, targets, memory=memory)
     status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
     return replace(found, perturbed=perturbed, success=success, status=status, forwards=found.forwards + 1)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -100,21 +99,6 @@ def set_threads(threads: int | None, model: "nn.Module", images: "torch.Tensor")
 
     Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
     """
-    import torch
+    from geomrob.analysis import preparation
 
-    from geomrob.inference import CPU_BLOCK, block_size, evaluating
-
-    every = _threads_at_start()
-    if threads is None:
-        with evaluating(model):
-            small = images.device.type == "cpu" and block_size(model, images) == CPU_BLOCK
-        threads = 1 if small else every
-    torch.set_num_threads(threads)
-
-
-@cache
-def _threads_at_start() -> int:
-    """Return how many threads torch had before a small model took all but one away."""
-    import torch
-
-    return torch.get_num_threads()
+    preparation.set_threads(model, images, threads)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from geomrob.data.entry import Samples
-    from geomrob.errors import UsageError
 
 
 def libraries() -> None:
@@ -85,21 +84,9 @@ def check_fit(models: "dict[str, nn.Module]", drawn: "Samples", device: "torch.d
     Raises:
         UsageError: Other channels than a model of the table is made for, or a call with one image fails.
     """
-    import torch
+    from geomrob.analysis import preparation
 
-    from geomrob.errors import UsageError
-    from geomrob.inference import evaluating, scores
-    from geomrob.models import MODELS
-
-    image = drawn.images[:1].to(device)
-    for name, model in models.items():
-        if name in MODELS and MODELS[name].shape[0] != image.shape[1]:
-            raise _misfit(name, drawn)
-        with evaluating(model), torch.no_grad():
-            try:
-                scores(model, image)
-            except (RuntimeError, UsageError) as error:
-                raise _misfit(name, drawn, reason=str(error).splitlines()[0]) from error
+    preparation.check_fit(models, drawn.images.to(device), drawn.name)
 
 
 def trained_for(drawn: "Samples") -> tuple[str, ...]:
@@ -110,17 +97,3 @@ def trained_for(drawn: "Samples") -> tuple[str, ...]:
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
     trained = [name for name, entry in fits.items() if drawn.name in (claim.data for claim in entry.claims)]
     return tuple(trained or fits)
-
-
-def _misfit(name: str, drawn: "Samples", reason: str = "") -> "UsageError":
-    """Return the error that says that the images are not for the model."""
-    from geomrob.errors import UsageError
-    from geomrob.models import MODELS
-
-    told = "x".join(map(str, drawn.images.shape[1:]))
-    if name in MODELS:
-        wanted = "x".join(map(str, MODELS[name].shape))
-        return UsageError(
-            f"data must hold images of {wanted} for {name}; got {told} in {drawn.name}: choose a model for them"
-        )
-    return UsageError(f"model must take the images of {drawn.name} ({told}); {name} does not ({reason}): choose others")

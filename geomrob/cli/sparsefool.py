@@ -124,15 +124,13 @@ def _aimed(
     """Return the images that are not seen as the target yet, and the target of each; all and None without one."""
     import torch
 
-    from geomrob.attacks.engine.run import clean_logits
     from geomrob.errors import UsageError
-    from geomrob.inference import block_size, evaluating
+    from geomrob.inference import Prepared
 
     if target is None:
         return drawn, None
     images = drawn.images.to(device)
-    with evaluating(network):
-        logits, _ = clean_logits(network, images, block_size(network, images))
+    logits = Prepared(network, images).clean
     wanted = _class_number(target, drawn.classes, logits.shape[1])
     away = (logits.argmax(1) != wanted).cpu()
     if not bool(away.any()):
