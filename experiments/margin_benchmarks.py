@@ -116,7 +116,7 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
             "largest_difference_of_band_medians": float(medians.abs().max()),
         }
     start = time.process_time()
-    whole = geomrob.margin_curve(model, images, subspaces=bands, method="deepfool")
+    whole = geomrob.margin_curve(model, images, subspaces=bands, attack="deepfool")
     result["with refinement and verification"] = {
         "ours_s": time.process_time() - start,
         "forwards": float(whole.forwards.mean()),
@@ -167,7 +167,7 @@ def tight(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     ]
     curves = {}
     for name, method, options in methods:
-        curves[name] = geomrob.margin_curve(model, images, subspaces=bands, method=method, **options)
+        curves[name] = geomrob.margin_curve(model, images, subspaces=bands, attack=method, **options)
         print(f"  {name}: {curves[name].provenance.seconds:.0f} s", flush=True)
     best = torch.stack([curve.distances for curve in curves.values()]).amin(0)
     rows = {}

@@ -102,7 +102,7 @@ def draws(world: World, kind: str, count: int) -> list[Subspace]:
 def margins(model: nn.Module, world: World, subspace: Subspace, points: int) -> MarginCurve:
     few = world.test.subset(torch.arange(points))
     return geomrob.margin_curve(
-        model, few.images, subspaces=[subspace], method="deepfool", steps=100, allowed=None, labels=few.labels
+        model, few.images, subspaces=[subspace], attack="deepfool", steps=100, allowed=None, labels=few.labels
     )
 
 

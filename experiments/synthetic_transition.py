@@ -73,7 +73,7 @@ def margins(model: nn.Module, world: World, points: int) -> dict[str, Any]:
     """Quantiles along u_1 and u_2, and the share of points for which a boundary was found."""
     few = world.test.subset(torch.arange(points))
     bands = [span(world.basis, [number], f"u{number + 1}") for number in range(2)]
-    curve = geomrob.margin_curve(model, few.images, subspaces=bands, method="deepfool", steps=100, allowed=None)
+    curve = geomrob.margin_curve(model, few.images, subspaces=bands, attack="deepfool", steps=100, allowed=None)
     quantiles = curve.quantiles(0.05, 0.5, 0.95).tolist()
     return {
         name: {"quantiles": ["inf" if math.isinf(value) else value for value in values], "reached": reached}

@@ -75,7 +75,7 @@ def margin_curve(*, bands=21, images=50, missing=0, seed=0, model="fmnist-lenet"
         "basis": "dct",
         "bands": names,
         "band_kind": kind,
-        "method": "tight",
+        "attack": "tight",
         "norm": 2.0,
         "frequency": frequency,
         "frequencies": frequencies,

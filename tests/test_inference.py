@@ -213,11 +213,11 @@ def test_a_gpu_finds_what_a_cpu_finds(name):
     from geomrob.attacks import ATTACKS
 
     model, inputs, bands = net(dtype=torch.float64), images(9, dtype=torch.float64), blocks(basis("dct", (8, 8)), 4, 2)
-    here = margin_curve(model, inputs, subspaces=bands, method=name)
+    here = margin_curve(model, inputs, subspaces=bands, attack=name)
     attack = ATTACKS[name].attack
     known, boxed = attack(model, inputs), attack(model, inputs, subspace=bands[0], bounds=(0, 1))
     model, inputs = model.cuda(), inputs.cuda()
-    there = margin_curve(model, inputs, subspaces=bands, method=name)
+    there = margin_curve(model, inputs, subspaces=bands, attack=name)
     assert there.distances.device.type == "cpu"
     assert "cuda" in there.provenance.device
     torch.testing.assert_close(there.distances.median(1).values, here.distances.median(1).values, rtol=1e-3, atol=0)

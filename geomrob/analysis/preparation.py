@@ -38,6 +38,13 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> Non
                 raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
 
 
+def prepare(model: Model, images: Images, *, threads: int | None = None, memory: int | None = None) -> Prepared:
+    """Return the model prepared for the images, with the number of CPU threads set for it by `set_threads`."""
+    ready = Prepared(model, images, memory=memory)
+    set_threads(ready, images, threads)
+    return ready
+
+
 def set_threads(model: Model, images: Images, threads: int | None) -> None:
     """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
 

@@ -23,21 +23,37 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class CurveEntry:
-    """One way to perturb at a given strength: what it is, whether it draws, whether it needs a source model."""
+    """One way to perturb at a given strength.
+
+    Attributes:
+        summary: What it is.
+        strengths: Default ones, which take a small network from its clean accuracy to near chance.
+        draws: Whether it is random.
+        source: Whether it needs a source model.
+    """
 
     summary: str
+    strengths: tuple[float, ...]
     draws: bool = False
     source: bool = False
 
+    @property
+    def repeats(self) -> int:
+        """How often it is repeated by default: noise five times, for the standard error."""
+        return 5 if self.draws and self.strengths is TENTHS else 1
+
+
+TENTHS, SMALL = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2)
+
 
 CURVES: dict[str, CurveEntry] = {
-    "gaussian": CurveEntry("Gaussian noise of that standard deviation", draws=True),
-    "uniform": CurveEntry("noise drawn evenly from -strength to strength", draws=True),
-    "salt-pepper": CurveEntry("that share of the elements one lighter or darker", draws=True),
-    "fgsm": CurveEntry("one step along the sign of the model's own slope"),
-    "fgsm-transfer": CurveEntry("one step along the sign of another model's slope", source=True),
-    "pgd": CurveEntry("the best of many steps in an l_inf ball", draws=True),
-    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", draws=True),
+    "gaussian": CurveEntry("Gaussian noise of that standard deviation", TENTHS, draws=True),
+    "uniform": CurveEntry("noise drawn evenly from -strength to strength", TENTHS, draws=True),
+    "salt-pepper": CurveEntry("that share of the elements set to black or white", TENTHS, draws=True),
+    "fgsm": CurveEntry("one step along the sign of the model's own gradient", SMALL),
+    "fgsm-transfer": CurveEntry("one step along the sign of another model's gradient", SMALL, source=True),
+    "pgd": CurveEntry("the best of many steps in an l_inf ball", SMALL, draws=True),
+    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0), draws=True),
 }
 
 
@@ -47,8 +63,8 @@ def strength_curve(
     labels: Labels,
     *,
     attack: str = "gaussian",
-    strengths: Sequence[float],
-    repeats: int = 1,
+    strengths: Sequence[float] | None = None,
+    repeats: int | None = None,
     source: Model | None = None,
     source_name: str = "",
     clamp: str = "global",
@@ -71,8 +87,9 @@ def strength_curve(
         inputs: Images in [0, 1].
         labels: Their true classes.
         attack: A row of `CURVES`.
-        strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing.
+        strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing. Default: the row's.
         repeats: How often draws are repeated, with seeds `seed`, `seed` + 1, ...; 1 for FGSM, which draws nothing.
+            Default: 5 for noise, otherwise 1.
         source, source_name: The model that fgsm-transfer crafts on, and how it is called.
         clamp: As in `noisy`; for noise alone.
         steps, restarts, loss: As in `pgd`; for PGD alone.
@@ -101,6 +118,9 @@ def strength_curve(
     """
     check_images(inputs)
     networks = networks_of(models)
+    if attack not in CURVES:
+        raise unknown("attack", attack, CURVES)
+    repeats = CURVES[attack].repeats if repeats is None else repeats
     scale = _checked(attack, strengths, repeats, source, labels, len(inputs))
     keys = checked_indices(indices, len(inputs))
     clock = Clock(seed=seed, device=inputs.device)
@@ -211,12 +231,11 @@ def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Mode
 
 
 def _checked(
-    attack: str, strengths: Sequence[float], repeats: int, source: Model | None, labels: Labels, count: int
+    attack: str, strengths: Sequence[float] | None, repeats: int, source: Model | None, labels: Labels, count: int
 ) -> list[float]:
     """Return the strengths with 0 first; refuse what does not fit together."""
-    if attack not in CURVES:
-        raise unknown("attack", attack, CURVES)
     entry = CURVES[attack]
+    strengths = entry.strengths if strengths is None else strengths
     if entry.source != (source is not None):
         told, what = ("None", "give one") if entry.source else ("one", "leave it out")
         raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {told}: {what}")

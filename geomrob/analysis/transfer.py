@@ -20,7 +20,7 @@ def transfer_matrix(
     inputs: Images,
     *,
     attack: Callable[..., AttackResult] = sparsefool,
-    method: str = "sparsefool",
+    attack_name: str = "sparsefool",
     labels: Labels | None = None,
     data: str = "images",
     seed: int = 0,
@@ -37,7 +37,7 @@ def transfer_matrix(
         models: Name and model, all for images of the size of `inputs` and for the same classes.
         inputs: Images in [0, 1], on the device of all models.
         attack: Any function of the form of the attacks: `attack(model, inputs, labels, **options)`.
-        method: How the result calls the attack.
+        attack_name: How the result calls the attack.
         labels: True classes, for the accuracies only.
         data: How the result calls the images.
         seed: Written to the provenance; an attack that draws takes its own among `options`.
@@ -62,7 +62,7 @@ def transfer_matrix(
     check_images(inputs)
     if not models:
         raise UsageError("models must hold at least one model; got none: name some")
-    _check_options(attack, method, options)
+    _check_options(attack, attack_name, options)
     clock, count = Clock(seed=seed, device=inputs.device), len(inputs)
     inputs = inputs.detach()
     ready = {name: _prepared(name, model, inputs) for name, model in models.items()}
@@ -89,7 +89,7 @@ def transfer_matrix(
     return TransferMatrix(
         models=tuple(models),
         data=data,
-        method=method,
+        attack=attack_name,
         fooled=torch.stack(fooled).cpu(),
         found=torch.stack(found).cpu(),
         accuracy=accuracy,
@@ -97,15 +97,15 @@ def transfer_matrix(
     )
 
 
-def _check_options(attack: Callable[..., AttackResult], method: str, options: Mapping[str, object]) -> None:
+def _check_options(attack: Callable[..., AttackResult], name: str, options: Mapping[str, object]) -> None:
     """Refuse an option that the attack does not know by name."""
     parameters = inspect.signature(attack).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters][3:]
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of {method}", name, known)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
 
 
 def _prepared(name: str, model: Model, inputs: Images) -> Prepared:

@@ -6,10 +6,11 @@ from typing import Literal
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, plain_numbers, tidy
+from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, blank, headline, look, plain_numbers, tidy
 from geomrob.results import MarginCurve
 
 # The points of a band are spread over this share of the distance to the next band, so as not to hide each other.
@@ -105,6 +106,18 @@ def norm_name(norm: float) -> str:
     return "$\\ell_\\infty$" if math.isinf(norm) else f"$\\ell_{norm:g}$"
 
 
+def margin_figure(curves: Sequence[MarginCurve]) -> Figure:
+    """Return the picture of the margins: a map for each model where the bands are a grid, else curves."""
+    if curves[0].band_kind != "grid":
+        figure = blank()
+        plot_margins(curves, ax=figure.add_subplot())
+        return figure
+    figure = blank(6.2 * len(curves), 5.6)
+    for curve, ax in zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True):
+        plot_margin_map(curve, ax=ax)
+    return figure
+
+
 def _check(curves: Sequence[MarginCurve]) -> None:
     if not curves:
         raise UsageError("curves must hold at least one curve; got none: measure one with margin_curve")
@@ -117,7 +130,7 @@ def _check(curves: Sequence[MarginCurve]) -> None:
 
 def _names(curves: Sequence[MarginCurve]) -> list[str]:
     """Return what tells the curves apart, and each one's clean accuracy."""
-    told = [(curve.model, curve.data, f"{curve.basis} basis", curve.method, curve.band_kind) for curve in curves]
+    told = [(curve.model, curve.data, f"{curve.basis} basis", curve.attack, curve.band_kind) for curve in curves]
     varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
     return [
         f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown)} ({curve.accuracy:.1%} correct)"

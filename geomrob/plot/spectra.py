@@ -138,6 +138,14 @@ def plot_radial(
     return ax
 
 
+def plot_profiles(groups: Sequence[Sequence[Spectrum]]) -> Figure:
+    """Return a figure with the radial means of each group of spectra, one below the other."""
+    figure = blank(height=4.6 * len(groups))
+    for spectra, ax in zip(groups, figure.subplots(len(groups), squeeze=False).flat, strict=True):
+        plot_radial(spectra, ax=ax)
+    return figure
+
+
 def plot_band_energy(
     energies: BandEnergy | Sequence[BandEnergy], *, ax: Axes | None = None, of: str = "share", floor: float = 1e-6
 ) -> Axes:

@@ -66,7 +66,7 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "Do images made for one model fool another?",
-        f"{matrix.method} on {images} images of {matrix.data}. Numbers: per cent of the images on which the target "
+        f"{matrix.attack} on {images} images of {matrix.data}. Numbers: per cent of the images on which the target "
         "decides otherwise than on the clean image. Outlined: a model on its own images.",
         width=int(12.5 * (3.2 + 1.1 * count)),
     )

@@ -1,4 +1,4 @@
-"""What becomes of several models under perturbations that were not fitted to them."""
+"""Accuracy of several models under noise, transferred and fixed-budget attacks; the score of decision-based ones."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,12 @@ from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError
 from geomrob.results.attack import AttackResult
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
 
 
-@dataclass(frozen=True)
-class TransferMatrix:
+@dataclass(frozen=True, repr=False)
+class TransferMatrix(Result):
     """Fooling rates between models: images crafted on one (row, source), shown to another (column, target).
 
     `fooled[s, t, i]` says whether model t decides otherwise on image i as perturbed on model s than on the clean image.
@@ -25,7 +27,7 @@ class TransferMatrix:
 
     models: tuple[str, ...]
     data: str
-    method: str
+    attack: str
     fooled: Bool[Tensor, "s s n"]
     found: Bool[Tensor, "s n"]
     accuracy: Float[Tensor, " s"]
@@ -36,9 +38,63 @@ class TransferMatrix:
         """Fooling rate (thesis, eq. 3.7) of each target (column) on the images of each source (row)."""
         return self.fooled.double().mean(2)
 
+    def facts(self) -> Record:
+        """Return data, attack and number of images."""
+        return {**super().facts(), "images": self.found.shape[1]}
 
-@dataclass(frozen=True)
-class StrengthCurve:
+    def records(self) -> list[Record]:
+        """Return one row for each source and target."""
+        rates, accuracy = self.rates.tolist(), self.accuracy.tolist()
+        return [
+            {
+                "source": source,
+                "target": target,
+                "data": self.data,
+                "attack": self.attack,
+                "images": self.found.shape[1],
+                "fooled_source": int(self.found[s].sum()),
+                "fooled_target": int(self.fooled[s, t].sum()),
+                "rate": rates[s][t],
+                "target_accuracy": accuracy[t],
+            }
+            for s, source in enumerate(self.models)
+            for t, target in enumerate(self.models)
+        ]
+
+    def headline(self) -> str:
+        """Return attack, images and data."""
+        return f"{self.attack} on {self.found.shape[1]} images of {self.data}"
+
+    def tables(self) -> list[Table]:
+        """Return the matrix, a row a source and a column a target."""
+        columns = [Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}")]
+        columns += [Column(f"on\n{name}", (f"on {name}",), "{:.1%}") for name in self.models]
+        rows: list[Record] = [
+            {
+                "source": source,
+                "fooled": int(found.sum()),
+                "images": len(found),
+                **{f"on {target}": rate for target, rate in zip(self.models, rates, strict=True)},
+            }
+            for source, found, rates in zip(self.models, self.found, self.rates.tolist(), strict=True)
+        ]
+        title = (
+            f"{self.headline()}: share on which the model of the column (target) changes",
+            "its prediction after they were perturbed to fool the model of the row (source)",
+        )
+        return [Table(title, tuple(columns), rows)]
+
+    def notes(self) -> list[str]:
+        """Return the clean accuracies."""
+        accuracy = zip(self.models, self.accuracy.tolist(), strict=True)
+        return [
+            "clean accuracy: "
+            + ", ".join(f"{name} {'-' if math.isnan(share) else f'{share:.1%}'}" for name, share in accuracy)
+        ]
+
+
+@dataclass(frozen=True, repr=False)
+class StrengthCurve(Result):
     """Accuracy of several models against the strength of a perturbation that nobody fits to the image, or of PGD.
 
     `correct[m, g, r, e, i]` says whether network g of model m (several trainings of it, or one) classifies image i as
@@ -74,9 +130,52 @@ class StrengthCurve:
             return torch.full_like(each[:, 0], torch.nan)
         return each.std(1) / math.sqrt(each.shape[1])
 
+    def facts(self) -> Record:
+        """Return data, attack, source, images, repeats and networks of each model."""
+        _, networks, repeats, _, images = self.correct.shape
+        return {**super().facts(), "images": images, "repeats": repeats, "networks": networks}
 
-@dataclass(frozen=True)
-class Acceptance:
+    def records(self) -> list[Record]:
+        """Return one row a model and strength; the error of a single run is NaN."""
+        means, errors = self.mean.tolist(), self.error.tolist()
+        return [
+            {
+                "model": name,
+                "data": self.data,
+                "attack": self.attack,
+                "source": self.source,
+                "strength": strength,
+                "accuracy": means[model][at],
+                "standard_error": errors[model][at],
+                "images": len(self.labels),
+                "repeats": self.correct.shape[2],
+            }
+            for model, name in enumerate(self.models)
+            for at, strength in enumerate(self.strengths.tolist())
+        ]
+
+    def headline(self) -> str:
+        """Return of what the accuracy is, against what."""
+        crafted = f" made on {self.source}" if self.source else ""
+        return f"accuracy on {len(self.labels)} images of {self.data} against the strength of {self.attack}{crafted}"
+
+    def tables(self) -> list[Table]:
+        """Return the accuracies, a row a strength and a column a model."""
+        repeats = self.correct.shape[2]
+        error = f"mean +- standard error of {repeats} repeats" if repeats > 1 else "one run, no standard error"
+        columns = [Column("strength", ("strength",), "{:g}")]
+        columns += [
+            Column(name, (f"accuracy {name}", f"error {name}"), "{:.1%} +- {:.1%}", "{:.1%}") for name in self.models
+        ]
+        rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
+        for name, means, errors in zip(self.models, self.mean.tolist(), self.error.tolist(), strict=True):
+            for row, mean, spread in zip(rows, means, errors, strict=True):
+                row |= {f"accuracy {name}": mean, f"error {name}": spread}
+        return [Table((f"{self.headline()}; {error}",), tuple(columns), rows)]
+
+
+@dataclass(frozen=True, repr=False)
+class Acceptance(Result):
     """Which models keep their clean accuracy and gain under a strong perturbation, both relative to a baseline.
 
     `clean` is R0 / U0, the accuracy of each model on clean images over the baseline's; `distorted` is RD / UD, the
@@ -96,6 +195,37 @@ class Acceptance:
     def accepted(self) -> Bool[Tensor, " m"]:
         """Where R0 / U0 >= A0 and RD / UD > 1, A0 the `minimum`."""
         return (self.clean >= self.minimum) & (self.distorted > 1)
+
+    COLUMNS = (
+        Column("model", ("model",)),
+        Column("R0 / U0", ("clean_ratio",), "{:.3f}"),
+        Column("RD / UD", ("perturbed_ratio",), "{:.3f}"),
+        Column("accepted", ("accepted",)),
+    )
+
+    def records(self) -> list[Record]:
+        """Return one row a model that is compared with the baseline."""
+        columns = (self.models, self.clean.tolist(), self.distorted.tolist(), self.accepted.tolist())
+        return [
+            {
+                "model": name,
+                "baseline": self.baseline,
+                "attack": self.attack,
+                "strength": self.strength,
+                "minimum": self.minimum,
+                "clean_ratio": clean,
+                "perturbed_ratio": distorted,
+                "accepted": accepted,
+            }
+            for name, clean, distorted, accepted in zip(*columns, strict=True)
+        ]
+
+    def headline(self) -> str:
+        """Return the baseline, the strength and the rule."""
+        return (
+            f"against {self.baseline}, at strength {self.strength:g}: accepted where R0 / U0 >= {self.minimum:g} "
+            "(clean accuracy kept) and RD / UD > 1 (more images right under the perturbation)"
+        )
 
 
 def score(repeats: Sequence[AttackResult], *, compat: bool = False) -> float:

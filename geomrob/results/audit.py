@@ -1,5 +1,6 @@
 """Whether the reported robustness of a model can be trusted."""
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int64
@@ -7,10 +8,12 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Result):
     """One question of an audit, its answer, and what to do about it.
 
     `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
@@ -27,9 +30,25 @@ class Check:
     meaning: str
     advice: str
 
+    @property
+    def number(self) -> str | None:
+        """The value as it is printed: a share in per cent."""
+        if math.isnan(self.value):
+            return None
+        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
 
-@dataclass(frozen=True)
-class Audit:
+    @property
+    def first_images(self) -> str:
+        """The first images that the check concerns, in words; empty for none."""
+        if not len(self.images):
+            return ""
+        first = ", ".join(map(str, self.images[:8].tolist()))
+        more = f" and {len(self.images) - 8} more" if len(self.images) > 8 else ""
+        return f" Images: {first}{more}."
+
+
+@dataclass(frozen=True, repr=False)
+class Audit(Result):
     """Whether the robustness that attacks on a model report can be trusted: the checks, and what they rest on.
 
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
@@ -65,3 +84,54 @@ class Audit:
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
         return float((self.predictions == self.labels).double().mean())
+
+    COLUMNS = (
+        Column("check", ("check",)),
+        Column("verdict", ("verdict",), words=True),
+        Column("number", ("number",)),
+        Column("what the number counts", ("unit",), words=True),
+    )
+
+    def summary(self) -> Record:
+        """Return model, data, images, clean accuracy, the verdict and the causes."""
+        return {
+            **self.facts(),
+            "images": len(self.predictions),
+            "accuracy": self.accuracy,
+            "verdict": self.verdict,
+            "causes": "; ".join(self.causes),
+        }
+
+    def records(self) -> list[Record]:
+        """Return one row a check, the positions of its images joined by spaces."""
+        return [
+            {
+                "model": self.model,
+                "check": check.name,
+                **{name: value for name, value in check.facts().items() if name not in ("name", "meaning", "advice")},
+                "images": " ".join(map(str, check.images.tolist())),
+                "meaning": check.meaning,
+                "advice": check.advice,
+            }
+            for check in self.checks
+        ]
+
+    def tables(self) -> list[Table]:
+        """Return verdict, causes and checks."""
+        title = (
+            f"{self.headline()}: {self.verdict} ({len(self.predictions)} images)",
+            *(f"cause: {cause}" for cause in self.causes),
+        )
+        rows: list[Record] = [
+            {"check": check.name, "verdict": check.verdict, "number": check.number, "unit": check.unit}
+            for check in self.checks
+        ]
+        return [Table(title, self.COLUMNS, rows)]
+
+    def notes(self) -> list[str]:
+        """Return for each check that did not pass what it means and what to do."""
+        return [
+            f"{check.name} ({check.verdict}): {check.meaning} {check.advice}{check.first_images}"
+            for check in self.checks
+            if check.verdict in ("warned", "failed")
+        ]

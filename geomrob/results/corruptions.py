@@ -8,10 +8,11 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class CorruptionTable:
+@dataclass(frozen=True, repr=False)
+class CorruptionTable(Result):
     """Errors of M models, G networks of each (trainings with different seeds, or one), under corruptions.
 
     `errors[m, g, c, s]` is the `measure` of network g of model m on all `images` under corruption c at severity

@@ -10,10 +10,11 @@ from geomrob.arrays import Distances, Labels
 from geomrob.errors import unknown
 from geomrob.results.attack import AttackResult
 from geomrob.results.provenance import Provenance, quantiles
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Sparsity:
+@dataclass(frozen=True, repr=False)
+class Sparsity(Result):
     """How few pixels of N images had to change for another decision, and what finding them cost.
 
     `attack` is the search's answer (its `labels` are the classes left), `found` the class seen in each perturbed image
@@ -69,8 +70,8 @@ class Sparsity:
         return known[of]
 
 
-@dataclass(frozen=True)
-class Locations:
+@dataclass(frozen=True, repr=False)
+class Locations(Result):
     """Where in the image an attack changes pixels, for each class of images.
 
     `maps[c, y, x]` is the share of the fooled images of class c in which pixel (y, x) is changed (NaN where a class has
@@ -88,8 +89,8 @@ class Locations:
     provenance: Provenance
 
 
-@dataclass(frozen=True)
-class Overlap:
+@dataclass(frozen=True, repr=False)
+class Overlap(Result):
     """How far two models' perturbations of the same images change the same pixels.
 
     `union` is, for each image, shared pixels over all changed pixels (Jaccard index), `smaller` shared pixels over the

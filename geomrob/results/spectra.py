@@ -8,10 +8,11 @@ from torch import Tensor
 from geomrob.arrays import Distances
 from geomrob.errors import unknown
 from geomrob.results.provenance import Provenance, quantiles
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Result):
     """The mean Fourier spectrum of N images, perturbations or kernels, its radial and its azimuthal profile.
 
     `values[k, l]` belongs to the frequencies `vertical[k]`, `horizontal[l]` in `unit`, zero in the middle. `kind` is
@@ -59,8 +60,8 @@ class Spectrum:
         return whole / whole.sum()
 
 
-@dataclass(frozen=True)
-class BandEnergy:
+@dataclass(frozen=True, repr=False)
+class BandEnergy(Result):
     """How the energy of N perturbations is spread over R bands of one basis.
 
     `shares[r, i]` is the part of the squared l2 norm of perturbation i that lies in band r, `energy[i]` that norm.
@@ -88,8 +89,8 @@ class BandEnergy:
         return quantiles(values[of], q)
 
 
-@dataclass(frozen=True)
-class HeatMap:
+@dataclass(frozen=True, repr=False)
+class HeatMap(Result):
     """How often a model is right when its images are moved along one Fourier basis direction.
 
     `accuracy[k, l]` is the share of `images` images classified as labelled after a step of l2 length `epsilon` (all

@@ -19,10 +19,11 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
-from geomrob.results.margins import MarginCurve
+from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
@@ -36,7 +37,9 @@ RESULTS: dict[str, type] = {
     "Provenance": Provenance,
     "AttackResult": AttackResult,
     "BoundaryResult": BoundaryResult,
+    "DecisionDistances": DecisionDistances,
     "MarginCurve": MarginCurve,
+    "BandExamples": BandExamples,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,

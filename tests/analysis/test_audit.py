@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from geomrob import load, load_data, load_model, save
-from geomrob.analysis.audit import audit, probes
+from geomrob.analysis.audit import audit, checks, measurements, probes
 from geomrob.analysis.audit.checks import CHECKS
 from geomrob.attacks.engine.search import Search
 from geomrob.errors import UsageError
@@ -46,7 +46,9 @@ def small(good, clothes):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_each_wrong_model_is_named(name, good, clothes):
+def test_each_wrong_model_is_named(name, good, clothes, monkeypatch):
+    # The verdicts do not need the long searches by gradient, only that there is a second one.
+    monkeypatch.setattr(measurements, "LONGER", (80,))
     model = MODELS[name](good["fmnist-lenet"]).eval()
     found = audit(model, clothes.images, sources={"itself": good["fmnist-lenet"]}, **QUICK)
     cause, failed = WRONG[name]
@@ -149,3 +151,13 @@ def test_the_worst_check_is_the_verdict(small):
 def test_misuse_is_refused_in_a_sentence(options, words):
     with pytest.raises(UsageError, match=words):
         audit(lambda x: x.flatten(1)[:, :3], torch.rand(2, 1, 4, 4), **options)
+
+
+@pytest.mark.parametrize(("gained", "share"), [(0, 0.0), (1, 0.0), (2, 0.2)])
+def test_one_image_that_holds_out_against_a_longer_attack_is_noise(gained, share):
+    weaker = torch.zeros(1, 1, 10, dtype=torch.bool)
+    stronger = weaker.clone()
+    stronger[..., :gained] = True
+    number, images = checks._gain(stronger, weaker)
+    assert number == pytest.approx(share)
+    assert int(images.sum()) == gained

@@ -51,7 +51,7 @@ def test_a_model_blind_to_a_band_is_invariant(name):
     model, inputs = LowPass(net(), low), images()
     nothing_found(attack(name, model, inputs, subspace=high), Status.INVARIANT)
     assert attack(name, model, inputs, subspace=low).success_rate == 1
-    curve = margin_curve(model, inputs, subspaces=[low, high], method=name, **QUICK.get(name, {}))
+    curve = margin_curve(model, inputs, subspaces=[low, high], attack=name, **QUICK.get(name, {}))
     assert curve.reached.tolist() == [1, 0]
     assert curve.status[1].tolist() == [Status.INVARIANT] * 9
     assert curve.targets[1].tolist() == [-1] * 9
@@ -127,7 +127,7 @@ def test_a_wrong_model_is_refused(name, wrong):
         attack(name, model, images())
     if name in FREE:
         with pytest.raises(UsageError):
-            margin_curve(model, images(), subspaces=blocks(basis("dct", (8, 8)), 4, 4), method=name)
+            margin_curve(model, images(), subspaces=blocks(basis("dct", (8, 8)), 4, 4), attack=name)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_margins_in_subspaces_are_exact(oracle, method, name, dtype):
     inputs, bands = images(model, spread=0.3 if oracle is SphereModel else 1.0), subspaces(name)
     truth = torch.stack([model.margins(inputs, band.project) for band in bands])
     assert bool(torch.isfinite(truth).all())
-    curve = margin_curve(model, inputs, subspaces=bands, method=method)
+    curve = margin_curve(model, inputs, subspaces=bands, attack=method)
     assert bool((curve.distances.double() >= truth * (1 - EXACT[dtype] / 10)).all()), "closer than the boundary is"
     if method == "ddn" and oracle is LinearModel:
         # DDN follows the cross-entropy, so where several planes are near it may end at another than the nearest.
@@ -105,7 +105,7 @@ def test_margins_in_three_norms_where_pixels_are_the_basis(norm):
     model, bands = LinearModel(shape=SHAPE), blocks(basis("pixel", SHAPE[1:]), 4, 2)
     inputs = images(model)
     truth = torch.stack([model.margins(inputs, band.project, p=norm) for band in bands])
-    curve = margin_curve(model, inputs, subspaces=bands, method="deepfool", norm=norm, nearest=9)
+    curve = margin_curve(model, inputs, subspaces=bands, attack="deepfool", norm=norm, nearest=9)
     assert close(curve.distances, truth, 1e-5)
 
 
@@ -137,6 +137,6 @@ def test_a_ball_out_of_reach_is_infinitely_far(method):
     away = images(model, spread=0.4) - model.centre
     inputs = model.centre + away - band.project(away) / 2
     assert bool(torch.isinf(model.margins(inputs, band.project)).all())
-    curve = margin_curve(model, inputs, subspaces=[band], method=method)
+    curve = margin_curve(model, inputs, subspaces=[band], attack=method)
     assert bool(torch.isinf(curve.distances).all())
     assert not bool((curve.status == 0).any())

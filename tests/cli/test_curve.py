@@ -6,11 +6,11 @@ import typing
 
 import pytest
 import torch
+from geomrob.cli.curve import STRENGTHS
+from geomrob.cli.curve import curve as command
 
 from geomrob.analysis.strength_curve import CURVES
 from geomrob.cli import main
-from geomrob.cli.curve import STRENGTHS
-from geomrob.cli.curve import curve as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Acceptance, StrengthCurve, load

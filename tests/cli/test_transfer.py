@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from geomrob.cli.transfer import transfer as command
 
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.cli import main
-from geomrob.cli.transfer import transfer as command
 from geomrob.data import load_data
 from geomrob.interop.foolbox_export import OURS, OurEntry
 from geomrob.models import load_model

@@ -94,7 +94,7 @@ def test_missing_margins_are_marked_and_counted(scale):
 
 
 def test_several_curves_are_told_apart_without_colour():
-    curves = [margin_curve(), margin_curve(model="fmnist-resnet8"), margin_curve(method="deepfool")]
+    curves = [margin_curve(), margin_curve(model="fmnist-resnet8"), margin_curve(attack="deepfool")]
     ax = plot_margins(curves)
     told = [text.get_text() for text in ax.get_legend().get_texts()]
     assert told == [

@@ -1,0 +1,116 @@
+"""`geomrob curve`: how the accuracy falls with the strength of noise, of FGSM and of PGD."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from geomrob.cli.answer import Answer
+from geomrob.cli.options import Common
+from geomrob.cli.session import Session, load_source
+from geomrob.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from geomrob.results.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    """The defaults of this command."""
+
+    samples: int = 200
+
+
+def curve(
+    *,
+    options: Options = Options(),
+    attack: Literal["gaussian", "uniform", "salt-pepper", "fgsm", "fgsm-transfer", "pgd", "pgd-l2"] = "gaussian",
+    strengths: str | None = None,
+    source: str | None = None,
+    steps: int | None = None,
+    repeats: int | None = None,
+    baseline: str | None = None,
+    minimum: float | None = None,
+) -> int:
+    """Measure how the accuracy falls with the strength of noise, of FGSM or of PGD; show and write the curves.
+
+    Writes curve.json with curve.npz (everything, for geomrob.load), curve.csv and curve.png; with --baseline also
+    plane.json with plane.npz, plane.csv and plane.png: which models keep their clean accuracy and gain at the largest
+    strength.
+
+    Args:
+        attack: Noise of three kinds; one step along the sign of the model's own gradient, or of the source's; the best
+            of many steps in an l-infinity or an l2 ball.
+        strengths: Rising numbers with commas between, in [0, 1] pixel units: standard deviation, half width, share of
+            the elements, or radius; the default follows the attack.
+        source: With --attack fgsm-transfer, the model on which the images are made.
+        steps: Of PGD; default 40.
+        repeats: How often what is drawn is drawn anew, for the standard error; default 5 of noise, else 1. The repeats
+            take the seeds after --seed.
+        baseline: Which of the models the others are compared with on the plane.
+        minimum: With --baseline, the share of its clean accuracy that an acceptable model keeps; default 0.9.
+    """
+    scale = _numbers(strengths)
+    if (attack == "fgsm-transfer") != (source is not None):
+        told, what = (f"{source} with {attack}", "leave it out") if source else ("none", "name a model")
+        raise UsageError(f"source must go with --attack fgsm-transfer; got {told}: {what}")
+    if steps is not None and not attack.startswith("pgd"):
+        raise UsageError(f"steps must go with PGD; got {steps} with {attack}: leave --steps out")
+    _check_baseline(baseline, options.model, minimum)
+    session = Session.open("curve", options)
+    from geomrob.analysis.strength_curve import acceptance, strength_curve
+    from geomrob.plot.strength_curve import plot_acceptance, plot_strength
+
+    session.set_threads()
+    with session.progress(f"accuracy under {attack}") as progress:
+        result = strength_curve(
+            session.models,
+            session.images,
+            session.samples.labels,
+            attack=attack,
+            strengths=scale,
+            repeats=repeats,
+            source=None if source is None else load_source(session, source),
+            source_name=source or "",
+            steps=40 if steps is None else steps,
+            data=session.samples.name,
+            indices=session.samples.indices,
+            seed=options.seed,
+            memory=session.memory,
+            progress=progress,
+        )
+    results: list[Result] = [result]
+    if baseline is not None:
+        results.append(acceptance(result, baseline, minimum=0.9 if minimum is None else minimum))
+    answer = Answer("curve", session.out, results, as_json=session.json)
+    for one, name in zip(results, ("curve", "plane"), strict=False):
+        answer.save([one], name)
+        answer.csv(one.records(), name)
+    answer.picture(plot_strength(result), session.figure)
+    if baseline is not None:
+        answer.picture(plot_acceptance(results[1]), session.out / "plane.png")
+    return answer.finish()
+
+
+def _numbers(words: str | None) -> Sequence[float] | None:
+    """Return the strengths that were written with commas between."""
+    if words is None:
+        return None
+    try:
+        numbers = [float(word) for word in words.split(",")]
+    except ValueError:
+        raise UsageError(f"strengths must be numbers with commas between; got {words!r}: write 0.05,0.1") from None
+    if any(not 0 <= strength < float("inf") for strength in numbers):
+        raise UsageError(f"strengths must be finite and at least 0; got {words!r}: write 0.05,0.1")
+    return numbers
+
+
+def _check_baseline(baseline: str | None, model: Sequence[str], minimum: float | None) -> None:
+    """Refuse a baseline that is not measured, or has nothing to be compared with."""
+    if minimum is not None and baseline is None:
+        raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
+    if minimum is not None and not 0 < minimum <= 1:
+        raise UsageError(f"minimum must lie in (0, 1]; got {minimum:g}: 0.9 is usual")
+    if baseline is not None and baseline not in model:
+        raise unknown("baseline", baseline, model)
+    if baseline is not None and len(set(model)) < 2:
+        raise UsageError(f"model must name another one than the baseline; got {baseline} alone: add --model")
