@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 import geomrob
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.linearize import linearise
+from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.minimal.deepfool import deepfool_search
 from geomrob.errors import UsageError
-from geomrob.inference import block_size, evaluating
+from geomrob.inference import Prepared
 from geomrob.interop.peers import PEERS, run_peer
 from geomrob.spectral.frames import Frame
 
@@ -93,19 +93,18 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     result: dict[str, Any] = {"pairs": len(images) * len(bands), "loop_s": theirs, "loop_images": len(few)}
     for name, nearest in (("default", 2), ("nine rivals", 9)):
         start = time.process_time()
-        with evaluating(model):
+        with Prepared(model, images) as ready:
             search = Search(
-                model,
+                ready,
                 images,
                 Frame(bands, images.shape[1]),
                 image=image.repeat_interleave(len(bands)),
                 band=band.repeat(len(images)),
-                reference=model(images).argmax(1).repeat_interleave(len(bands)),
-                block=block_size(model, images),
+                reference=ready.predictions.repeat_interleave(len(bands)),
             )
-            found = deepfool_search(search, linearise(search), nearest=nearest)
+            found = deepfool_search(search, linearize(search), nearest=nearest)
         ours = time.process_time() - start
-        spent = [float(count.sum()) for count in (search.forwards, search.backwards)]
+        spent = [float(count.sum()) for count in (search.spent.forwards, search.spent.backwards)]
         lengths = found.coefficients.flatten(1).norm(dim=1).reshape(len(images), -1).T
         medians = lengths[:, : len(few)].median(1).values / twin.median(1).values - 1
         result[name] = {

@@ -26,7 +26,7 @@ import torch
 from matplotlib.figure import Figure
 
 import geomrob
-from geomrob.attacks.quantization import fools
+from geomrob.inference import is_adversarial
 from geomrob.plot.style import look, tidy
 
 MODELS = ("fmnist-lenet", "fmnist-resnet8")
@@ -50,7 +50,9 @@ def further(attack: Callable[..., geomrob.AttackResult], factor: float) -> Calla
         if factor == 1:
             return found
         perturbed = (found.inputs + factor * found.perturbation).clamp(0, 1)
-        return replace(found, perturbed=perturbed, success=found.success & fools(model, perturbed, found.labels))
+        return replace(
+            found, perturbed=perturbed, success=found.success & is_adversarial(model, perturbed, found.labels)
+        )
 
     return run
 

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images, check_norm, norms
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.boundary_search import HAIR, refine, verified
-from geomrob.attacks.engine.linearize import linearise
-from geomrob.attacks.engine.run import clean_logits
+from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
+from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating, scores
+from geomrob.inference import Prepared
 from geomrob.results import BandExamples, MarginCurve, Status
 from geomrob.runs import Clock, Run
 from geomrob.spectral.bases import BASES
@@ -113,13 +112,11 @@ def margin_curve(
     frame = _frame(subspaces, inputs)
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
-    budget = MEMORY if memory is None else memory
     parts: list[dict[str, Tensor]] = []
-    with evaluating(model):
-        _check_deterministic(model, inputs)
-        clean, block = clean_logits(model, inputs, block_size(model, inputs, budget))
-        predicted = clean.argmax(1)
-        tile = tile_size(frame, inputs, budget, norm)
+    with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
+        predicted = ready.predictions
+        tile = tile_size(frame, inputs, ready.memory, norm)
         shown = sorted({0, bands // 2, bands - 1})
         for start in range(0, count, tile.images):
             stop = min(count, start + tile.images)
@@ -128,14 +125,11 @@ def margin_curve(
                 part = run.load_part(key)
             else:
                 part = measure(
-                    model,
-                    inputs[start:stop],
-                    predicted[start:stop],
+                    ready.rows(slice(start, stop)),
                     frame,
                     attack=attack,
                     norm=norm,
                     tolerance=tolerance,
-                    block=block,
                     width=tile.bands,
                     options=options,
                     kept=(max(0, min(examples, stop) - start), shown),
@@ -277,17 +271,6 @@ def _check_count(name: str, values: Tensor | None, count: int) -> None:
         raise UsageError(f"{name} must be shaped ({count},); got {tuple(values.shape)}: give one for each image")
 
 
-def _check_deterministic(model: Model, inputs: Images) -> None:
-    """Refuse a model that answers twice differently to the first eight images."""
-    few = inputs[:8]
-    with torch.no_grad():
-        once, twice = scores(model, few), scores(model, few)
-    if not torch.equal(once.nan_to_num(), twice.nan_to_num()):
-        raise UsageError(
-            "model must be deterministic; got two different answers to the same images: switch its random layers off"
-        )
-
-
 CANDIDATES = 10
 """Classes that can lie behind the boundary, the predicted one included: the released framework's number."""
 
@@ -311,15 +294,12 @@ def tile_size(frame: Frame, inputs: Images, memory: int, norm: float = 2) -> Til
 
 
 def measure(
-    model: Model,
-    inputs: Images,
-    predicted: Labels,
+    ready: Prepared,
     frame: Frame,
     *,
     attack: str,
     norm: float,
     tolerance: float,
-    block: int,
     width: int,
     options: dict[str, float],
     kept: tuple[int, Sequence[int]] = (0, ()),
@@ -327,34 +307,32 @@ def measure(
     """Return what `MarginCurve` keeps of every (band, image) pair of some images, on the CPU.
 
     Args:
-        model, inputs, attack, norm, tolerance, options: As in `margin_curve`.
-        predicted: The class of each image; its forward evaluation is counted here.
+        ready: The model, prepared for these images; the forward evaluation of each clean image is counted here.
         frame: Coordinates of all bands.
-        block: Samples per call of the model.
+        attack, norm, tolerance, options: As in `margin_curve`.
         width: How many bands are searched at a time.
         kept: Of how many images, in which bands, the perturbed images are kept.
     """
+    inputs, predicted = ready.images, ready.predictions
     perturbed = inputs.new_zeros(len(kept[1]), kept[0], *inputs.shape[1:])
     columns: list[tuple[Tensor, ...]] = []
     arguments = options if norm == 2 else {**options, "norm": norm}
     for first in range(0, len(frame), width):
         bands = torch.arange(first, min(len(frame), first + width), device=inputs.device)
         image = torch.arange(len(inputs), device=inputs.device).repeat_interleave(len(bands))
-        search = Search(
-            model, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image], block=block
-        )
-        search.forwards += 1 / len(frame)
-        found = ATTACKS[attack].search(search, linearise(search, CANDIDATES), **arguments)
-        found = refine(search, found, tolerance=tolerance)
-        coefficients, crossed, logits = verified(search, found, (0.0, HAIR))
+        search = Search(ready, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image])
+        search.spent.add(search.pairs, forwards=1 / len(frame))
+        result = ATTACKS[attack].search(search, linearize(search, CANDIDATES), **arguments)
+        result = refine(search, result, tolerance=tolerance)
+        coefficients, success, logits = verified(search, result, (0.0, OVERSTEP))
         moved = coefficients if norm == 2 else search.points(coefficients, search.pairs) - inputs[image]
-        distance = torch.where(crossed, norms(moved, norm), math.inf)
-        status = torch.where(found.success & ~crossed, int(Status.STEP_LIMIT), found.status)
-        target = torch.where(crossed, logits.argmax(1), -1)
+        distance = torch.where(success, norms(moved, norm), math.inf)
+        status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+        target = torch.where(success, logits.argmax(1), -1)
         for row, band in enumerate(kept[1]):
             chosen = search.pairs[(search.band == band) & (image < kept[0])]
             perturbed[row, image[chosen]] = search.points(coefficients[chosen], chosen)
-        rows = (distance, status, target, search.forwards, search.backwards)
+        rows = (distance, status, target, search.spent.forwards, search.spent.backwards)
         columns.append(tuple(row.cpu().reshape(len(inputs), len(bands)).T for row in rows))
     joined = [torch.cat(part) for part in zip(*columns, strict=True)]
     names = ("distances", "status", "targets", "forwards", "backwards")

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.minimal.tight import tight
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Norms
 from geomrob.runs import Clock
@@ -105,13 +104,15 @@ def minimum_norms(
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
     best, which = list[Tensor](), list[Tensor]()
     for number, model in enumerate(models.values()):
-        predicted, truth = _seen(model, inputs, labels, memory)
+        ready = Prepared(model, inputs, memory=memory)
+        predicted = ready.predictions
+        truth = predicted if labels is None else checked_classes("labels", labels, ready.clean)
         if labels is not None:
             accuracy[number] = (predicted == truth).double().mean()
         results = list[AttackResult]()
         for turn, attack in enumerate(table.values()):
             found = attack(model, inputs, truth if leave == "true" else predicted)
-            results.append(to_boundary(model, found, bounds=BOX, memory=memory))
+            results.append(to_boundary(ready, found, bounds=BOX))
             spent[0] += int(results[-1].forwards.sum())
             spent[1] += int(results[-1].backwards.sum())
             if progress is not None:
@@ -140,14 +141,6 @@ def _smallest(
     values = torch.stack([torch.stack([NORMS[norm](found).double() for found in results]) for norm in norms])
     smallest, by = values.min(1)
     return smallest.cpu(), torch.where(torch.isfinite(smallest), by, -1).cpu()
-
-
-def _seen(model: Model, inputs: Images, labels: Labels | None, memory: int | None) -> tuple[Labels, Labels]:
-    """Return the class that the model sees in each image, and the true one (the same where none is known)."""
-    with evaluating(model):
-        logits, _ = clean_logits(model, inputs, block_size(model, inputs, MEMORY if memory is None else memory))
-    predicted = logits.argmax(1)
-    return predicted, predicted if labels is None else checked_classes("labels", labels, logits)
 
 
 def _check(

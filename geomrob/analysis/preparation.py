@@ -6,9 +6,9 @@ from functools import cache
 import torch
 from torch import nn
 
-from geomrob.arrays import Images
+from geomrob.arrays import Images, Model
 from geomrob.errors import UsageError
-from geomrob.inference import CPU_BLOCK, block_size, evaluating, scores
+from geomrob.inference import CPU_BLOCK, Prepared, evaluate
 from geomrob.models import MODELS
 
 
@@ -30,11 +30,41 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> Non
         if name in MODELS and MODELS[name].shape[0] != images.shape[1]:
             raise _misfit(name, images, data)
         device = next((tensor.device for tensor in model.state_dict().values()), images.device)
-        with evaluating(model), torch.no_grad():
+        image = images[:1].to(device)
+        with Prepared(model, image), torch.no_grad():
             try:
-                scores(model, images[:1].to(device))
+                evaluate(model, image)
             except (RuntimeError, UsageError) as error:
                 raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
+
+
+def prepare(model: Model, images: Images, *, threads: int | None = None, memory: int | None = None) -> Prepared:
+    """Return the model prepared for the images, with the number of CPU threads set for it by `set_threads`."""
+    ready = Prepared(model, images, memory=memory)
+    set_threads(ready, images, threads)
+    return ready
+
+
+def set_threads(model: Model, images: Images, threads: int | None) -> None:
+    """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
+
+    Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
+
+    Args:
+        model: A model, or one that is `Prepared` for the images: its block size is then measured once.
+        images: At least one, on the model's device.
+        threads: As the user has it; None for the rule.
+    """
+    every = _threads_at_start()
+    if threads is None:
+        threads = 1 if images.device.type == "cpu" and Prepared(model, images).block == CPU_BLOCK else every
+    torch.set_num_threads(threads)
+
+
+@cache
+def _threads_at_start() -> int:
+    """Return how many threads torch had before a small model took all but one away."""
+    return torch.get_num_threads()
 
 
 def _misfit(name: str, images: Images, data: str, reason: str = "") -> UsageError:
@@ -46,22 +76,3 @@ def _misfit(name: str, images: Images, data: str, reason: str = "") -> UsageErro
             f"data must hold images of {wanted} for {name}; got {shape} in {data}: choose a model for them"
         )
     return UsageError(f"model must take the images of {data} ({shape}); {name} does not ({reason}): choose others")
-
-
-def set_threads(model: nn.Module, images: Images, threads: int | None) -> None:
-    """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
-
-    Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
-    """
-    every = _threads_at_start()
-    if threads is None:
-        with evaluating(model):
-            small = images.device.type == "cpu" and block_size(model, images) == CPU_BLOCK
-        threads = 1 if small else every
-    torch.set_num_threads(threads)
-
-
-@cache
-def _threads_at_start() -> int:
-    """Return how many threads torch had before a small model took all but one away."""
-    return torch.get_num_threads()

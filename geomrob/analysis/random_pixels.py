@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.quantization import fools
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared, is_adversarial
 from geomrob.results import AttackResult
 
 PIECE = 1024
@@ -68,13 +68,14 @@ def random_pixels(
     one_per_image("labels", labels, inputs)
     keys = torch.arange(len(inputs)) if indices is None else one_per_image("indices", indices, inputs)
     fooled: list[float] = []
+    ready = Prepared(model, inputs, memory=memory)
     for repeat in range(repeats):
         hits = 0
         for rows in torch.arange(len(inputs)).split(PIECE):
             noise = np.stack([_noise((seed, repeat, int(key)), drawn, size) for key in keys[rows]])
             values = torch.from_numpy(noise).to(inputs).view(len(rows), *inputs.shape[1:])
             noisy = torch.where(values < 0, inputs[rows], values)
-            hits += int(fools(model, noisy, labels[rows], memory=memory).sum())
+            hits += int(is_adversarial(ready, noisy, labels[rows]).sum())
         fooled.append(hits / len(inputs))
     return torch.tensor(fooled, dtype=torch.float64)
 

@@ -12,12 +12,20 @@ from torch import Tensor
 
 from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, checked_targets, clean_logits
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import eight_bit, fools
+from geomrob.attacks.quantization import eight_bit
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluating
+from geomrob.inference import (
+    CPU_BLOCK,
+    GPU_BLOCK,
+    PROBED,
+    Prepared,
+    check_finite,
+    checked_classes,
+    checked_targets,
+    is_adversarial,
+)
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
@@ -95,41 +103,39 @@ def sparsity(
     clock = Clock(seed=seed, device=inputs.device)
     inputs, total = inputs.detach(), len(inputs)
     indices = torch.arange(total) if indices is None else one_per_image("indices", indices, inputs)
-    clean = _asked(model, inputs, memory)
-    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
-    if target is not None:
-        kept, number = elsewhere(clean, target, classes, name)
-        inputs, clean, truth, indices = inputs[kept], clean[kept], truth[kept], indices[kept.cpu()]
-        targets = torch.full_like(kept, number)
-    count = len(inputs)
-    usable = torch.isfinite(clean).any(1)
-    few = usable.nonzero().squeeze(1)[:8]
-    _check_deterministic(clean[few], _asked(model, inputs[few], memory))
-    goal = None if targets is None else checked_targets(targets, clean)
-    parts: list[AttackResult] = []
-    for piece in _pieces(usable, progress is not None):
-        some = None if goal is None else goal[piece]
-        parts.append(run(model, inputs[piece], attack, settings, targets=some, memory=memory))
-        if progress is not None:
-            progress(piece.stop, count)
-    result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
-    stored = eight_bit(model, result, targets=goal, radius=settings.get("radius", math.inf), memory=memory)
-    found, stored_found = _reached(model, result, memory), _reached(model, stored, memory)
-    random = torch.full((repeats,), torch.nan, dtype=torch.float64)
-    fooled = int(result.success.sum())
-    if fooled:
-        random = random_pixels(
-            model,
-            inputs,
-            median_elements(result),
-            labels=result.labels,
-            seed=seed,
-            indices=indices,
-            repeats=repeats,
-            memory=memory,
-        )
-    verified = fooled + int(stored.success.sum()) + int((stored.forwards - result.forwards).sum())
-    spent = total + len(few) + int(result.forwards.sum()) + verified + (repeats * count if fooled else 0)
+    with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
+        truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        if target is not None:
+            kept, number = elsewhere(ready.clean, target, classes, name)
+            inputs, truth, indices, ready = inputs[kept], truth[kept], indices[kept.cpu()], ready.rows(kept)
+            targets = torch.full_like(kept, number)
+        goal = None if targets is None else checked_targets(targets, ready.clean)
+        count, parts = len(inputs), list[AttackResult]()
+        for piece in _pieces(torch.isfinite(ready.clean).any(1), progress is not None):
+            some = None if goal is None else goal[piece]
+            parts.append(run(ready.rows(piece), inputs[piece], attack, settings, targets=some))
+            if progress is not None:
+                progress(piece.stop, count)
+        result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+        stored = eight_bit(ready, result, targets=goal, radius=settings.get("radius", math.inf))
+        found, stored_found = _reached(ready, result), _reached(ready, stored)
+        random = torch.full((repeats,), torch.nan, dtype=torch.float64)
+        fooled = int(result.success.sum())
+        if fooled:
+            random = random_pixels(
+                ready,
+                inputs,
+                median_elements(result),
+                labels=result.labels,
+                seed=seed,
+                indices=indices,
+                repeats=repeats,
+            )
+    # The clean images are counted by the attack, whose logits they are, but for those that were left out.
+    others = (
+        min(PROBED, total) + total - count + fooled + int(stored.success.sum()) + (repeats * count if fooled else 0)
+    )
     return Sparsity(
         model=name,
         data=data,
@@ -143,7 +149,9 @@ def sparsity(
         indices=indices.cpu(),
         classes=tuple(classes),
         random=random,
-        provenance=clock.provenance(forwards=spent, backwards=int(result.backwards.sum())),
+        provenance=clock.provenance(
+            forwards=others + int(stored.forwards.sum()), backwards=int(result.backwards.sum())
+        ),
         target=target or "",
         left_out=total - count,
     )
@@ -216,18 +224,14 @@ def _class_number(target: str, classes: Sequence[str], count: int) -> int:
     return number
 
 
-def _reached(model: Model, result: AttackResult, memory: int | None) -> Labels:
+def _reached(model: Model, result: AttackResult) -> Labels:
     """Return the class of each adversarial image, -1 where there is none."""
     reached = torch.full_like(result.labels, -1)
     if bool(result.success.any()):
-        reached[result.success] = _asked(model, result.perturbed[result.success], memory).argmax(1)
+        logits = Prepared(model, result.perturbed).logits(result.perturbed[result.success])
+        check_finite(logits)
+        reached[result.success] = logits.argmax(1)
     return reached
-
-
-def _asked(model: Model, images: Images, memory: int | None) -> Logits:
-    """Return the logits of images, in calls of the shape that the attacks use."""
-    with evaluating(model):
-        return clean_logits(model, images, block_size(model, images, MEMORY if memory is None else memory))[0]
 
 
 def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
@@ -239,14 +243,6 @@ def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
             yield slice(start, stop)
             start = stop
     yield slice(start, len(usable))
-
-
-def _check_deterministic(once: Logits, again: Logits) -> None:
-    """Refuse a model that answers differently when it is asked again."""
-    if not torch.equal(once.nan_to_num(), again.nan_to_num()):
-        raise UsageError(
-            "model must be deterministic; got two different answers to the same images: switch its random layers off"
-        )
 
 
 def _tensors(result: AttackResult) -> list[Tensor]:
@@ -321,6 +317,6 @@ def run(
     if not chosen.clipped:
         return found
     perturbed = found.perturbed.clamp(0, 1)
-    success = found.success & fools(model, perturbed, found.labels, targets, memory=memory)
+    success = found.success & is_adversarial(model, perturbed, found.labels, targets, memory=memory)
     status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
     return replace(found, perturbed=perturbed, success=success, status=status, forwards=found.forwards + 1)

@@ -8,12 +8,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import call_size, check_strength, checked_classes, clean_logits
+from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.fgsm import sign_direction
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
 from geomrob.runs import Clock
@@ -192,9 +192,8 @@ class _Task:
 
     def _right(self, model: Model, images: Images) -> Bool[Tensor, " n"]:
         self.forwards += len(images)
-        with evaluating(model):
-            budget = MEMORY if self.memory is None else self.memory
-            logits, _ = clean_logits(model, images, call_size(model, images, budget, blind=True))
+        logits = Prepared(model, images, memory=self.memory, forward_only=True).logits(images)
+        check_finite(logits)
         return logits.argmax(1) == checked_classes("labels", self.labels, logits)
 
     def _withstood(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:

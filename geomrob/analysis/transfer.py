@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 import torch
 
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
 from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import fools
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating, out_of_memory, scores
+from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory
 from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 
@@ -67,7 +65,8 @@ def transfer_matrix(
     _check_options(attack, attack_name, options)
     clock, count = Clock(seed=seed, device=inputs.device), len(inputs)
     inputs = inputs.detach()
-    clean = {name: _asked(name, model, inputs) for name, model in models.items()}
+    ready = {name: _prepared(name, model, inputs) for name, model in models.items()}
+    clean = {name: model.clean for name, model in ready.items()}
     _check_classes(clean)
     predicted = {name: logits.argmax(1) for name, logits in clean.items()}
     # Scores that are no numbers are no decision, so that there is none to change.
@@ -80,7 +79,7 @@ def transfer_matrix(
     fooled, found, forwards, backwards = [], [], len(models) * count, 0
     for number, source in enumerate(models.values()):
         result = attack(source, inputs, **options)
-        shown = [fools(target, result.perturbed, predicted[name]) for name, target in models.items()]
+        shown = [is_adversarial(target, result.perturbed, predicted[name]) for name, target in ready.items()]
         fooled.append(torch.stack(shown) & decided & result.success)
         found.append(result.success)
         forwards += int(result.forwards.sum()) + len(models) * count
@@ -109,13 +108,13 @@ def _check_options(attack: Callable[..., AttackResult], name: str, options: Mapp
             raise unknown(f"option of {name}", option, known)
 
 
-def _asked(name: str, model: Model, inputs: Images) -> Logits:
-    """Return the logits of the clean images, refusing a model that cannot take them."""
+def _prepared(name: str, model: Model, inputs: Images) -> Prepared:
+    """Return the model prepared for the clean images, refusing one that cannot take them."""
     shape = "x".join(map(str, inputs.shape[1:]))
-    with evaluating(model):
+    with Prepared(model, inputs) as ready:
         try:
             with torch.no_grad():
-                scores(model, inputs[:1])
+                evaluate(ready.model, inputs[:1])
         except RuntimeError as error:
             if out_of_memory(error):
                 raise
@@ -123,7 +122,7 @@ def _asked(name: str, model: Model, inputs: Images) -> Logits:
             raise UsageError(
                 f"models must take images of {shape}; got {name}, which does not ({reason}): choose models of one size"
             ) from error
-        return clean_logits(model, inputs, block_size(model, inputs, MEMORY))[0]
+    return ready
 
 
 def _check_classes(clean: Mapping[str, Logits]) -> None:

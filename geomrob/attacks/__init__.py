@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from geomrob.attacks.decision_based.boundary import boundary
-from geomrob.attacks.engine.search import Found
+from geomrob.attacks.engine.search import SearchResult
 from geomrob.attacks.fixed_budget.fgsm import fgsm
 from geomrob.attacks.fixed_budget.noise import noise
 from geomrob.attacks.fixed_budget.pgd import pgd
@@ -38,7 +38,7 @@ class AttackEntry:
     """One attack: the public function, its search over (image, band) pairs, the norms it minimises, what it is."""
 
     attack: Callable[..., AttackResult]
-    search: Callable[..., Found]
+    search: Callable[..., SearchResult]
     norms: tuple[float, ...]
     summary: str
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from geomrob.arrays import Model
     from geomrob.data.entry import Samples
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -136,12 +137,14 @@ class Session:
         """Return a bar on stderr for people who watch, moved by (done, total)."""
         return console.progress(title, quiet=self.json)
 
-    def each(self, title: str) -> "Iterator[tuple[str, nn.Module, Progress]]":
-        """Yield name, model and progress of each model, the CPU threads set for it."""
+    def each(self, title: str) -> "Iterator[tuple[str, Model, Progress]]":
+        """Yield name, model and progress of each model, prepared for the images, the CPU threads set for it."""
+        from geomrob.analysis.preparation import prepare
+
         for name, model in self.models.items():
-            self.set_threads(model)
+            ready = prepare(model, self.images, threads=self.threads, memory=self.memory)
             with self.progress(f"{title} of {name}") as progress:
-                yield name, model, progress
+                yield name, ready, progress
 
 
 def libraries() -> None:

@@ -1,4 +1,4 @@
-"""Our attacks as foolbox has them: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
+"""Our attacks as foolbox attacks: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
 
 import inspect
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from geomrob.attacks.fixed_budget.noise import noise
 from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.errors import UsageError, unknown
-from geomrob.interop.watch import library
+from geomrob.interop.foolbox_import import library
 from geomrob.results import AttackResult
 
 
@@ -50,7 +50,7 @@ def as_foolbox(name: str, **options: object) -> Any:
 
     What foolbox calls raw is what the function returns when called directly with the model's images in [0, 1]; foolbox
     clips it to each epsilon and judges success itself. `Misclassification` gives the labels,
-    `TargetedMisclassification` the targets; what is the target already stays as it is.
+    `TargetedMisclassification` the targets; an input that is classified as its target already stays as it is.
 
     Args:
         name: A row of `OURS`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
@@ -106,7 +106,7 @@ def _classes() -> tuple[type, type]:
                 raise UsageError(
                     f"inputs must be PyTorch tensors; got {type(images.raw).__name__}: geomrob needs torch"
                 )
-            found = _ask(
+            found = _attacked(
                 self._attack, model, images.raw, _classes_of(base.get_criterion(criterion)), self.options, more
             )
             return restore(eagerpy.astensor(found))
@@ -142,7 +142,7 @@ def _raw(values: Any) -> Tensor:
     return cast("Tensor", getattr(values, "raw", values))
 
 
-def _ask(
+def _attacked(
     attack: Callable[..., AttackResult],
     model: Any,
     images: Images,
@@ -150,7 +150,7 @@ def _ask(
     options: dict[str, object],
     more: dict[str, object],
 ) -> Images:
-    """Return what the attack makes of the images, asked in [0, 1] whatever the bounds of foolbox's model."""
+    """Return what the attack makes of the images, evaluated in [0, 1] whatever the bounds of foolbox's model."""
     low, high = map(float, model.bounds)
     wide = high - low
     own = (low, high) == (0.0, 1.0)
@@ -158,7 +158,7 @@ def _ask(
     def in_unit_box(values: Tensor) -> Tensor:
         return values if own else ((values - low) / wide).clamp(0, 1)
 
-    def ask(inputs: Tensor) -> Tensor:
+    def scaled(inputs: Tensor) -> Tensor:
         return model(inputs if own else inputs * wide + low)
 
     rows = torch.arange(len(images), device=images.device)
@@ -177,7 +177,7 @@ def _ask(
         picked["bounds"] = (0.0, 1.0)
     if "indices" in words:
         picked["indices"] = rows.cpu()
-    found = attack(ask, in_unit_box(images[rows]), **picked, **options).perturbed
+    found = attack(scaled, in_unit_box(images[rows]), **picked, **options).perturbed
     perturbed = images.clone()
     perturbed[rows] = found if own else found * wide + low
     return perturbed

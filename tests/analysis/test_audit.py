@@ -11,6 +11,7 @@ from geomrob.analysis.audit import audit, checks, measurements, probes
 from geomrob.analysis.audit.checks import CHECKS
 from geomrob.attacks.engine.search import Search
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared
 from geomrob.models.obfuscated import WRONG as MODELS
 from geomrob.results import equal
 
@@ -97,7 +98,7 @@ def test_slopes_say_how_much_of_the_gradient_is_true():
         return net(0.5 * inputs + 0.5 * inputs.detach())
 
     images = torch.rand(5, 1, 8, 8)
-    found = probes.slopes(Search(half, images, reference=net(images).argmax(1)))
+    found = probes.slopes(Search(Prepared(half, images), images, reference=net(images).argmax(1)))
     assert not found[0].any()
     assert torch.allclose(found[2], torch.full((5,), 2.0), rtol=1e-2)
 

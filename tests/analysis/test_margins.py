@@ -210,7 +210,7 @@ class Noisy(torch.nn.Module):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model": Noisy(net())}, "model must be deterministic; got two different answers .*: switch its random"),
+        ({"model": Noisy(net())}, "model must be deterministic; got two different outputs .*: switch its random"),
         ({"model": NaNFor(net(), -1)}, "model must return finite logits; got NaN"),
         ({"inputs": images() + 1}, r"inputs must lie in bounds \(0, 1\); got \[1.*: pass images before"),
         ({"inputs": images()[:0]}, "inputs must hold at least one image"),

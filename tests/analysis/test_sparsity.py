@@ -295,7 +295,7 @@ class Noisy(torch.nn.Module):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model": Noisy()}, "model must be deterministic; got two different answers .*: switch its random"),
+        ({"model": Noisy()}, "model must be deterministic; got two different outputs .*: switch its random"),
         ({"model": NaNFor(net(), -1)}, "model must return finite logits; got NaN"),
         ({"inputs": images() + 1}, r"inputs must lie in bounds \(0, 1\); got"),
         ({"inputs": images() * torch.nan}, "inputs must be finite; got NaN"),

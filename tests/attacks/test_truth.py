@@ -8,7 +8,7 @@ import torch
 
 from geomrob.analysis.margins import margin_curve
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.run import HAIR
+from geomrob.attacks.engine.boundary_search import OVERSTEP
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks, rings
 from tests.oracles import LinearModel, SphereModel
@@ -88,7 +88,7 @@ def test_overshoot_is_the_share_by_which_deepfool_passes_a_plane():
     model = LinearModel(shape=SHAPE)
     inputs = images(model)
     found = ATTACKS["deepfool"].attack(model, inputs, overshoot=0.25).distances()
-    torch.testing.assert_close(found, 1.25 * model.margins(inputs), rtol=2 * HAIR, atol=0)
+    torch.testing.assert_close(found, 1.25 * model.margins(inputs), rtol=2 * OVERSTEP, atol=0)
 
 
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
@@ -97,7 +97,7 @@ def test_deepfool_is_exact_in_three_norms(norm):
     inputs = images(model)
     result = ATTACKS["deepfool"].attack(model, inputs, norm=norm, overshoot=1e-6, nearest=9)
     assert result.success_rate == 1
-    torch.testing.assert_close(result.distances(norm), model.margins(inputs, p=norm), rtol=2 * HAIR, atol=0)
+    torch.testing.assert_close(result.distances(norm), model.margins(inputs, p=norm), rtol=2 * OVERSTEP, atol=0)
 
 
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
@@ -118,7 +118,7 @@ def test_a_target_is_as_far_as_all_planes_between_say(method):
     options = {} if method in {"ddn", "tight"} else {"overshoot": 1e-6}
     result = ATTACKS[method].attack(model, inputs, targets=targets, **options)
     assert torch.equal(model(result.perturbed).argmax(1), targets)
-    assert close(result.distances(), model.margins(inputs), {"ddn": 0.05, "tight": 1e-3}.get(method, 2 * HAIR))
+    assert close(result.distances(), model.margins(inputs), {"ddn": 0.05, "tight": 1e-3}.get(method, 2 * OVERSTEP))
 
 
 @pytest.mark.parametrize("method", METHODS)

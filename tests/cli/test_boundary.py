@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
+from geomrob.cli.boundary import PEERS, steps_within
 
 from geomrob.cli import main
-from geomrob.cli.boundary import PEERS, steps_within
 from geomrob.interop.foolbox_import import FOOLBOX
 from geomrob.models import load_model
 from geomrob.results import AttackResult, BoundaryResult, load

@@ -5,10 +5,10 @@ import json
 import typing
 
 import pytest
+from geomrob.cli.geometry import geometry as command
 
 from geomrob.analysis.geometry.geometry import METHODS
 from geomrob.attacks import ATTACKS
-from geomrob.cli.geometry import geometry as command
 from geomrob.results import Geometry, load
 
 QUICK = ["geometry", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "2"]

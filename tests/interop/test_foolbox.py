@@ -11,8 +11,8 @@ import torch
 from geomrob.arrays import norms
 from geomrob.attacks import ATTACKS
 from geomrob.errors import UsageError
-from geomrob.interop.foolbox_export import _OWN
-from geomrob.interop.foolbox_import import FOOLBOX, OURS, as_foolbox, from_foolbox, run_foolbox
+from geomrob.interop.foolbox_export import _OWN, OURS, as_foolbox
+from geomrob.interop.foolbox_import import FOOLBOX, from_foolbox, run_foolbox
 from geomrob.results import BoundaryResult, Status
 from tests.attacks.zoo import Wrapped, images, net
 
@@ -103,23 +103,19 @@ def test_targets_reach_foolbox():
     assert result.success_rate > 0.5
 
 
-def test_the_walk_tells_its_steps_and_warns_that_they_never_adapted():
+def test_a_walk_too_short_to_adapt_is_warned_of():
     model, inputs = net(), images(5)
     short = from_foolbox("boundary", steps=50)(model, inputs)
     assert isinstance(short, BoundaryResult)
     assert short.steps.tolist() == [50] * 5
-    assert bool((short.spherical_step == 0.01).all())
-    assert not bool(short.adapted.any())
+    assert bool(torch.isnan(short.spherical_step).all())
+    assert not bool((short.adapted | short.converged).any())
     assert "the step sizes of 5 images never adapted" in short.warning
     assert bool((short.start >= short.distances()).all())
     assert bool((short.distances() >= 0.6 * short.start).all())
-    long = from_foolbox("boundary", steps=1300)(model, inputs)
-    assert bool(long.adapted.any())
-    changed = (long.spherical_step != short.spherical_step) | (long.source_step != short.source_step)
-    assert bool((long.adapted | ~changed).all())
-    assert ("never adapted" in long.warning) == bool((~long.adapted).any())
-    converged = from_foolbox("boundary", steps=20, source_step_convergance=1.0)(model, inputs)
-    assert bool(converged.converged.all())
+    soon = from_foolbox("boundary", steps=50, update_stats_every_k=1)(model, inputs)
+    assert bool(soon.adapted.all())
+    assert not soon.warning
 
 
 @pytest.mark.parametrize("name", ["boundary", "hop-skip-jump"])

@@ -13,12 +13,11 @@ from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adapt
 from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import all_logits, call_size, check_finite, checked_classes
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, mark_of
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes, plain
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
@@ -141,8 +140,9 @@ class _Task:
 
     def _one(self, model: Model, images: Images, clean: bool) -> float:
         self.forwards += len(images)
-        if isinstance(model, nn.Module) and self.adapt != "none":
-            logits = adaptive_logits(model, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+        network = plain(model)
+        if isinstance(network, nn.Module) and self.adapt != "none":
+            logits = adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
         else:
             logits = predicted(model, images, self.memory)
         if clean:
@@ -153,9 +153,7 @@ class _Task:
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
     """Return what a model in eval mode says of images, in calls of one shape."""
-    block = call_size(model, images, MEMORY if memory is None else memory, blind=True)
-    with evaluating(model), torch.no_grad():
-        return all_logits(model, images, block)[0]
+    return Prepared(model, images, memory=memory, forward_only=True).logits(images)
 
 
 def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
@@ -198,7 +196,7 @@ def _checked(
         raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: put them in order")
     if adapt not in ("none", *ADAPTATIONS):
         raise unknown("adapt", adapt, ("none", *ADAPTATIONS))
-    if adapt != "none" and not all(isinstance(model, nn.Module) for group in networks for model in group):
+    if adapt != "none" and not all(isinstance(plain(model), nn.Module) for group in networks for model in group):
         raise UsageError("models must be torch.nn.Module to adapt; got a function: it has no batch normalisation")
     return tuple(corruptions), levels
 

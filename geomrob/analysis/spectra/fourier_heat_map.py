@@ -8,9 +8,8 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
 from geomrob.errors import UsageError
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes
 from geomrob.results import HeatMap
 from geomrob.runs import Clock
 from geomrob.spectral.fourier_directions import fourier_directions, half_plane
@@ -80,13 +79,14 @@ def heat_map(
     steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
     signs = random_signs(indices if indices is not None else torch.arange(count), len(pairs), channels, seed)
     right = torch.zeros(len(pairs), dtype=torch.float64)
-    with evaluating(model):
-        clean, block = clean_logits(model, inputs, block_size(model, inputs, memory_bytes or MEMORY))
-        wanted = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    with Prepared(model, inputs, memory=memory_bytes) as ready:
+        clean = ready.predictions
+        wanted = clean if labels is None else checked_classes("labels", labels, ready.clean)
         for pair in range(len(pairs)):
             moves = (signs[:, pair, :, None, None] * steps[pair]).to(inputs)
             moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
-            logits, block = clean_logits(model, moved, block)
+            logits = ready.logits(moved)
+            check_finite(logits)
             right[pair] = (logits.argmax(1) == wanted).double().mean().cpu()
             if progress is not None:
                 progress(pair + 1, len(pairs))
@@ -98,7 +98,7 @@ def heat_map(
         epsilon=float(epsilon),
         bounded=bounds is not None,
         images=count,
-        clean=float((clean.argmax(1) == wanted).double().mean()),
+        clean=float((clean == wanted).double().mean()),
         accuracy=accuracy,
         vertical=frequencies(shape[0]),
         horizontal=frequencies(shape[1]),
