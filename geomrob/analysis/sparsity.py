@@ -106,25 +106,26 @@ def sparsity(
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        chosen = ready
         if target is not None:
             kept, number = elsewhere(ready.clean, target, classes, name)
-            inputs, truth, indices, ready = inputs[kept], truth[kept], indices[kept.cpu()], ready.rows(kept)
-            targets = torch.full_like(kept, number)
-        goal = None if targets is None else checked_targets(targets, ready.clean)
+            inputs, truth, indices = inputs[kept], truth[kept], indices[kept.cpu()]
+            chosen, targets = ready.rows(kept), torch.full_like(kept, number)
+        goal = None if targets is None else checked_targets(targets, chosen.clean)
         count, parts = len(inputs), list[AttackResult]()
-        for piece in _pieces(torch.isfinite(ready.clean).any(1), progress is not None):
+        for piece in _pieces(torch.isfinite(chosen.clean).any(1), progress is not None):
             some = None if goal is None else goal[piece]
-            parts.append(run(ready.rows(piece), inputs[piece], attack, settings, targets=some))
+            parts.append(run(chosen.rows(piece), inputs[piece], attack, settings, targets=some))
             if progress is not None:
                 progress(piece.stop, count)
         result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
-        stored = eight_bit(ready, result, targets=goal, radius=settings.get("radius", math.inf))
-        found, stored_found = _reached(ready, result), _reached(ready, stored)
+        stored = eight_bit(chosen, result, targets=goal, radius=settings.get("radius", math.inf))
+        found, stored_found = _reached(chosen, result), _reached(chosen, stored)
         random = torch.full((repeats,), torch.nan, dtype=torch.float64)
         fooled = int(result.success.sum())
         if fooled:
             random = random_pixels(
-                ready,
+                chosen,
                 inputs,
                 median_elements(result),
                 labels=result.labels,
@@ -133,9 +134,8 @@ def sparsity(
                 repeats=repeats,
             )
     # The clean images are counted by the attack, whose logits they are, but for those that were left out.
-    others = (
-        min(PROBED, total) + total - count + fooled + int(stored.success.sum()) + (repeats * count if fooled else 0)
-    )
+    others = min(PROBED, total) + total - count + (repeats * count if fooled else 0)
+    others += fooled + int(stored.success.sum())
     return Sparsity(
         model=name,
         data=data,

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from geomrob.analysis.named_attacks import named_attack
 from geomrob.analysis.spectra.band_energy import band_energy
 from geomrob.analysis.spectra.spectra import corruption_spectrum, perturbation_spectrum
+from geomrob.arrays import Model
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
@@ -21,7 +22,7 @@ from geomrob.spectral.subspaces import bands
 
 def attack_spectrum(
     attack: str,
-    model: nn.Module,
+    model: Model,
     samples: Samples,
     *,
     images: Tensor,

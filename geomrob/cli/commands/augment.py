@@ -81,9 +81,11 @@ def augment(
     grids: list[AugmentationGrid] = []
     for name in show:
         if name in PRIMITIVES:
-            sizes = {"smoothness": smoothness, "strength": strength}
-            grids.append(augmentation_grid(samples.images[0], name, **sizes, seed=options.seed))
-            figures[name] = plot_primitive(grids[-1])
+            grid = augmentation_grid(
+                samples.images[0], name, smoothness=smoothness, strength=strength, seed=options.seed
+            )
+            grids.append(grid)
+            figures[name] = plot_primitive(grid)
         else:
             figures[name] = _draws(samples, recipes[name], draws, options.seed)
     answer = Answer("augment", out, grids, as_json=options.json)

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session, load_source
 from geomrob.errors import UsageError, unknown
-
-if TYPE_CHECKING:
-    from geomrob.results.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +75,16 @@ def curve(
             memory=session.memory,
             progress=progress,
         )
-    results: list[Result] = [result]
-    if baseline is not None:
-        results.append(acceptance(result, baseline, minimum=0.9 if minimum is None else minimum))
-    answer = Answer("curve", session.out, results, as_json=session.json)
-    for one, name in zip(results, ("curve", "plane"), strict=False):
-        answer.save([one], name)
-        answer.csv(one.records(), name)
+    least = 0.9 if minimum is None else minimum
+    planes = [] if baseline is None else [acceptance(result, baseline, minimum=least)]
+    answer = Answer("curve", session.out, [result, *planes], as_json=session.json)
+    answer.save([result])
+    answer.csv(result.records())
     answer.picture(plot_strength(result), session.figure)
-    if baseline is not None:
-        answer.picture(plot_acceptance(results[1]), session.out / "plane.png")
+    for plane in planes:
+        answer.save([plane], "plane")
+        answer.csv(plane.records(), "plane")
+        answer.picture(plot_acceptance(plane), session.out / "plane.png")
     return answer.finish()
 
 

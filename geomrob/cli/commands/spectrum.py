@@ -10,9 +10,10 @@ from geomrob.cli.session import Session, libraries, load_networks, load_samples,
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
+    from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
 
-SCALES = {"kernels": "linear", "corruption": "log1p"}
+SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 """Colours that suit what is shown, unless they are logarithmic."""
 
 
