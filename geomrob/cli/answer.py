@@ -12,6 +12,7 @@ from geomrob.cli.console import say, show_table
 from geomrob.tables import Record, Table, is_unknown, slug
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from geomrob.results.result import Result
@@ -58,10 +59,12 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, figure: "Figure", path: Path) -> None:
-        """Write a figure in the format of its ending."""
+    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
+        """Write a figure, or that of axes, in the format of its ending."""
         from geomrob.files import write_atomic
 
+        figure = drawing.get_figure(root=True)
+        assert figure is not None
         buffer = io.BytesIO()
         figure.savefig(buffer, format=path.suffix[1:].lower())
         write_atomic(path, buffer.getvalue())

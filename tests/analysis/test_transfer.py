@@ -53,7 +53,7 @@ def test_a_matrix_by_hand(tmp_path):
         nets,
         inputs,
         attack=across,
-        method="across",
+        attack_name="across",
         labels=torch.tensor([0, 0, 1]),
         data="row",
         seed=3,
@@ -97,7 +97,7 @@ def test_a_target_is_compared_with_itself_not_with_the_source_or_the_truth():
 )
 def test_the_matrix_is_that_of_a_plain_loop(attack, options):
     nets, inputs = {str(seed): net(seed=seed) for seed in range(3)}, images(25)
-    found = transfer_matrix(nets, inputs, attack=attack, method=attack.__name__, **options)
+    found = transfer_matrix(nets, inputs, attack=attack, attack_name=attack.__name__, **options)
     for s, source in enumerate(nets.values()):
         result = attack(source, inputs, **options)
         assert torch.equal(found.found[s], result.success)
