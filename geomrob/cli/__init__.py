@@ -14,7 +14,7 @@ COMMANDS = {
     "spectrum": "geomrob.cli.spectrum:spectrum",
     "kernels": "geomrob.cli.kernels:kernels",
     "curve": "geomrob.cli.commands.curve:curve",
-    "boundary": "geomrob.cli.boundary:boundary",
+    "boundary": "geomrob.cli.commands.boundary:boundary",
     "transfer": "geomrob.cli.commands.transfer:transfer",
     "audit": "geomrob.cli.audit:audit",
     "models": "geomrob.cli.models:models",

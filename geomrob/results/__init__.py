@@ -9,6 +9,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
@@ -30,6 +31,7 @@ __all__ = [
     "Check",
     "CorruptionTable",
     "CrossSection",
+    "DecisionDistances",
     "FilterBank",
     "Geometry",
     "HeatMap",

@@ -19,6 +19,7 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.corruptions import CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
@@ -38,6 +39,7 @@ RESULTS: dict[str, type] = {
     "BoundaryResult": BoundaryResult,
     "MarginCurve": MarginCurve,
     "BandExamples": BandExamples,
+    "DecisionDistances": DecisionDistances,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,
