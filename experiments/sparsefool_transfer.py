@@ -63,7 +63,7 @@ def measure(images: int) -> list[dict[str, Any]]:
     rows = []
     for name, (attack, options) in ATTACKS.items():
         for factor in FACTORS:
-            how = {"labels": data.labels, "data": data.name, "seed": SEED, "method": name, **options}
+            how = {"labels": data.labels, "data": data.name, "seed": SEED, "attack_name": name, **options}
             matrix = geomrob.transfer_matrix(models, data.images, attack=further(attack, factor), **how)
             facts = {key: value for key, value in vars(matrix.provenance).items() if key != "command"}
             rates, found = matrix.rates.tolist(), matrix.found.double().mean(1).tolist()

@@ -2,6 +2,7 @@
 from .analysis.audit import audit
 from .analysis.corruptions.errors import corruption_errors
 from .analysis.corruptions.summary import corruption_scores, score_table
+from .analysis.decision_based import decision_distances
 from .analysis.geometry.cross_section import cross_section
 from .analysis.geometry.geometry import geometry
 from .analysis.layers import layers
@@ -38,6 +39,7 @@ from .plot.band_examples import plot_band_examples
 from .plot.corruption_sheet import plot_corruption_sheet
 from .plot.corruptions import plot_corruptions, plot_trade_off
 from .plot.cross_section import plot_cross_section
+from .plot.decision_based import plot_decision_distances
 from .plot.filter_banks import plot_inhibition, plot_kernels
 from .plot.geometry import plot_geometry
 from .plot.layers import plot_layers
@@ -133,6 +135,7 @@ __all__ = [
     "corruption_spectrum",
     "cross_section",
     "ddn",
+    "decision_distances",
     "deepfool",
     "eight_bit",
     "equal",
@@ -161,6 +164,7 @@ __all__ = [
     "plot_corruption_sheet",
     "plot_corruptions",
     "plot_cross_section",
+    "plot_decision_distances",
     "plot_gallery",
     "plot_geometry",
     "plot_heat_maps",

@@ -197,7 +197,7 @@ def band_energy(**facts):
     given = {
         "model": "fmnist-lenet",
         "data": "fashion-mnist-1k",
-        "method": "deepfool",
+        "attack": "deepfool",
         "basis": "dct",
         "bands": ("block 0:8", "block 10:18", "block 20:28"),
         "frequency": torch.tensor([1.75, 6.75, 11.75], dtype=torch.float64),

@@ -19,6 +19,7 @@ from geomrob.results import (
     BandExamples,
     BoundaryResult,
     Check,
+    DecisionDistances,
     Locations,
     MarginCurve,
     Overlap,
@@ -174,6 +175,11 @@ def plane() -> Acceptance:
     return Acceptance(("net", "other", "third"), "net", "dark", "gaussian", 0.1, 0.9, ratio, ratio)
 
 
+def decisions() -> DecisionDistances:
+    repeats, images = (walked(), attack_result()), torch.arange(2)
+    return DecisionDistances("net", "dark", "boundary", 500, 3, repeats, images, images + 7, provenance())
+
+
 def examples() -> BandExamples:
     images = torch.zeros(2, 1, 4, 4)
     classes, distances = torch.tensor([0, 1]), torch.tensor([[0.5, torch.inf]])
@@ -182,7 +188,7 @@ def examples() -> BandExamples:
 
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
-EVERY += [walked(), strengths(), plane(), examples()]
+EVERY += [walked(), strengths(), plane(), examples(), decisions()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
@@ -307,3 +313,61 @@ def test_a_failure_is_infinitely_many_pixels_in_every_quantile():
 
 def test_a_transfer_matrix_counts_the_fooled_images():
     torch.testing.assert_close(transfer().rates, torch.tensor([[2 / 3, 1 / 3], [0, 1]], dtype=torch.float64))
+
+
+def test_every_result_has_flat_rows_a_short_repr_and_tables():
+    for result in EVERY:
+        for row in [*result.records(), result.summary()]:
+            assert all(isinstance(value, (str, int, float, type(None))) for value in row.values()), type(result)
+        assert len({tuple(row) for row in result.records()}) == 1
+        assert len(repr(result).splitlines()) <= 10
+        assert all(len(cells) == len(table.columns) for table in result.tables() for cells in table.cells())
+
+
+def test_rows_of_a_sparsity_are_its_images():
+    rows, told = sparsity().records(), sparsity().summary()
+    assert [row["pixels"] for row in rows] == [1, 3, 2, math.inf]
+    assert [(row["class_before"], row["class_after"]) for row in rows] == [
+        ("cat", "dog"), ("dog", "cat"), ("dog", "bird"), ("bird", ""),
+    ]  # fmt: skip
+    assert [row["status"] for row in rows] == ["found"] * 3 + ["infeasible"]
+    assert [row["survives_8_bits"] for row in rows] == [1, 0, 1, 0]
+    assert (told["pixels_median"], told["survive_8_bits"], told["failures"]) == (2.5, 0.5, "1 infeasible")
+    assert sparsity().notes() == [
+        "net: 1 of the fooled images are not adversarial any more as 8 bits; they have no PNG",
+        f"net: not fooled, counted as infinite: 1 infeasible: {Status.INFEASIBLE.sentence}",
+    ]
+    rounded = sparsity().exported()
+    assert (rounded.fooling_rate, rounded.eight_bit) == (0.5, True)
+    assert [row["class_after"] for row in rounded.records()] == ["dog", "", "bird", ""]
+
+
+def test_the_matrix_of_a_transfer_is_a_table():
+    (table,) = transfer().tables()
+    assert table.cells() == [["net", "2 of 3", "66.7%", "33.3%"], ["other", "3 of 3", "0.0%", "100.0%"]]
+    assert [row["fooled_target"] for row in transfer().records()] == [2, 1, 0, 3]
+    assert transfer().notes() == ["clean accuracy: net 90.0%, other -"]
+    assert transfer().summary()["rate_others"] == pytest.approx(1 / 6)
+
+
+def test_a_curve_without_repeats_has_no_error():
+    (table,) = strengths().tables()
+    assert table.cells() == [["0", "100.0%"], ["0.1", "50.0%"]]
+    assert math.isnan(strengths().records()[0]["standard_error"])
+    assert "one run, no standard error" in table.title[0]
+
+
+def test_what_neither_model_gets_right_has_no_ratio():
+    (table,) = plane().tables()
+    assert [cells[2] for cells in table.cells()] == ["1.000", "inf", "-"]
+    assert [cells[3] for cells in table.cells()] == ["no", "yes", "no"]
+
+
+def test_decision_distances_count_failures_as_infinite_over_all_repeats():
+    result = decisions()
+    told, rows = result.summary(), result.records()
+    assert (told["found"], told["l2_25"], told["l2_50"], told["score"]) == (0.5, 2, math.inf, math.inf)
+    assert (told["converged"], told["failures"]) == (0.5, "2 step limit")
+    assert [(row["seed"], row["index"]) for row in rows] == [(3, 7), (3, 8), (4, 7), (4, 8)]
+    assert [row["converged"] for row in rows] == [False, True, None, None]
+    assert result.notes() == ["net: not fooled, counted as infinite: 2 step limit"]

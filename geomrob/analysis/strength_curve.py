@@ -23,37 +23,30 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class CurveEntry:
-    """One way to perturb at a given strength.
+    """One way to perturb at a given strength: what it is, usual strengths, whether it draws, whether it needs a source.
 
-    Attributes:
-        summary: What it is.
-        strengths: Default ones, which take a small network from its clean accuracy to near chance.
-        draws: Whether it is random.
-        source: Whether it needs a source model.
+    The strengths take a small network from its clean accuracy to near that of guessing; `repeats` is how often what is
+    drawn is usually drawn anew.
     """
 
     summary: str
     strengths: tuple[float, ...]
+    repeats: int = 1
     draws: bool = False
     source: bool = False
 
-    @property
-    def repeats(self) -> int:
-        """How often it is repeated by default: noise five times, for the standard error."""
-        return 5 if self.draws and self.strengths is TENTHS else 1
-
 
 TENTHS, SMALL = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2)
-
+WIDE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 CURVES: dict[str, CurveEntry] = {
-    "gaussian": CurveEntry("Gaussian noise of that standard deviation", TENTHS, draws=True),
-    "uniform": CurveEntry("noise drawn evenly from -strength to strength", TENTHS, draws=True),
-    "salt-pepper": CurveEntry("that share of the elements set to black or white", TENTHS, draws=True),
+    "gaussian": CurveEntry("Gaussian noise of that standard deviation", TENTHS, repeats=5, draws=True),
+    "uniform": CurveEntry("noise drawn evenly from -strength to strength", TENTHS, repeats=5, draws=True),
+    "salt-pepper": CurveEntry("that share of the elements one lighter or darker", TENTHS, repeats=5, draws=True),
     "fgsm": CurveEntry("one step along the sign of the model's own gradient", SMALL),
     "fgsm-transfer": CurveEntry("one step along the sign of another model's gradient", SMALL, source=True),
     "pgd": CurveEntry("the best of many steps in an l_inf ball", SMALL, draws=True),
-    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0), draws=True),
+    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", WIDE, draws=True),
 }
 
 
@@ -266,21 +259,21 @@ def acceptance(
         minimum: A0.
 
     Raises:
-        UsageError: No such model or strength, no other model.
+        UsageError: No such model or strength, no other model, a minimum outside (0, 1], a baseline that classifies no
+            clean image correctly.
 
     References:
         Attias et al., regularising with pixel similarities, 2024, section 5.2 and Figure 4.
     """
-    if baseline not in curve.models:
-        raise unknown("baseline", baseline, curve.models)
-    if len(curve.models) < 2:
-        raise UsageError("curve must hold another model than the baseline; got one model: measure them together")
+    check_baseline(baseline, curve.models, minimum)
     strength = float(curve.strengths[-1]) if strength is None else strength
     at = (curve.strengths - strength).abs().argmin()
     if abs(float(curve.strengths[at]) - strength) > 1e-9:
         known = ", ".join(f"{value:g}" for value in curve.strengths.tolist())
         raise UsageError(f"strength must be one of the curve's; got {strength:g}: choose among {known}")
     own = curve.models.index(baseline)
+    if not float(curve.mean[own, 0]) > 0:
+        raise UsageError(f"baseline must be right on some clean image; got {baseline}, never right: choose another")
     others = [index for index in range(len(curve.models)) if index != own]
     ratios = curve.mean[others] / curve.mean[own]
     return Acceptance(
@@ -293,3 +286,17 @@ def acceptance(
         clean=ratios[:, 0],
         distorted=ratios[:, at],
     )
+
+
+def check_baseline(baseline: str, models: Sequence[str], minimum: float = 0.9) -> None:
+    """Refuse a baseline that is not measured or has nothing to be compared with, and a minimum that is no share.
+
+    Raises:
+        UsageError: One of these.
+    """
+    if not 0 < minimum <= 1:
+        raise UsageError(f"minimum must lie in (0, 1]; got {minimum:g}: 0.9 is usual")
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+    if len(set(models)) < 2:
+        raise UsageError(f"models must hold another one than the baseline; got {baseline} alone: measure them together")

@@ -1,11 +1,13 @@
 """Transfer: which images that were perturbed for one model fool another one too."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.analysis.named_attacks import BOX, named_attack
+from geomrob.arrays import Images, Labels, Logits, Model, check_images, check_norm
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory
@@ -13,6 +15,12 @@ from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 
 Progress = Callable[[int, int], object]
+
+BOXED = ("sparsefool", "deepfool", "superdeepfool", "tight", "ddn", "pgd", "fgsm", "boundary")
+"""Attacks whose images stay in [0, 1]."""
+
+RADII = {2.0: 1.0, math.inf: 0.1}
+"""Strength of PGD and FGSM where none is given, for each norm: most images of a small network then change class."""
 
 
 def transfer_matrix(
@@ -27,17 +35,18 @@ def transfer_matrix(
     progress: Progress | None = None,
     **options: object,
 ) -> TransferMatrix:
-    r"""Return which images, perturbed on one model (row, source), change the decision of another (column, target).
+    r"""Return which images, perturbed on one model (row, source), change the prediction of another (column, target).
 
-    Target t is fooled by image i of source s if F_t(x_i + delta_i^s) != F_t(x_i): its own decisions are compared,
-    whatever the true class and whatever the source saw (thesis, eq. 3.7). An image for which the attack on the source
-    failed fools no target, so that the diagonal is the fooling rate of the attack. All targets get the same images.
+    Target t is fooled by image i of source s if F_t(x_i + delta_i^s) != F_t(x_i): its own predictions are compared,
+    whatever the true class and whatever the source predicts (thesis, eq. 3.7). An image for which the attack on the
+    source failed fools no target, so that the diagonal is the fooling rate of the attack. All targets get the same
+    images.
 
     Args:
         models: Name and model, all for images of the size of `inputs` and for the same classes.
         inputs: Images in [0, 1], on the device of all models.
         attack: Any function of the form of the attacks: `attack(model, inputs, labels, **options)`.
-        attack_name: How the result calls the attack.
+        attack_name: How the result calls it.
         labels: True classes, for the accuracies only.
         data: How the result calls the images.
         seed: Written to the provenance; an attack that draws takes its own among `options`.
@@ -69,7 +78,7 @@ def transfer_matrix(
     clean = {name: model.clean for name, model in ready.items()}
     _check_classes(clean)
     predicted = {name: logits.argmax(1) for name, logits in clean.items()}
-    # Scores that are no numbers are no decision, so that there is none to change.
+    # Logits that are no numbers are no prediction, so that there is none to change.
     decided = torch.stack([torch.isfinite(logits).all(1) for logits in clean.values()])
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
     if labels is not None:
@@ -95,6 +104,44 @@ def transfer_matrix(
         accuracy=accuracy,
         provenance=clock.provenance(forwards=forwards, backwards=backwards),
     )
+
+
+def boxed_attack(
+    name: str, *, epsilon: float | None = None, norm: float | None = None, **options: object
+) -> tuple[Callable[..., AttackResult], str]:
+    """Return the attack of that name whose images stay in [0, 1], set up, and what a result calls it.
+
+    Args:
+        name: A row of `BOXED`.
+        epsilon: Strength of pgd and fgsm; 0.1 (l-infinity) or 1 (l2) by default.
+        norm: Of pgd, 2 or infinity, the default; of deepfool, 1, 2, the default, or infinity.
+        options: Further options, such as `seed`; those that this attack does not have are left out.
+
+    Raises:
+        UsageError: No such attack; an epsilon or norm that it does not have or that is out of range.
+
+    Example:
+        >>> boxed_attack("pgd", norm=2)[1]
+        'pgd (l2, epsilon 1)'
+    """
+    if name not in BOXED:
+        raise unknown("attack", name, BOXED)
+    if epsilon is not None and name not in ("pgd", "fgsm"):
+        raise UsageError(f"epsilon must go with pgd or fgsm; got {name}, which minimises the change: leave it out")
+    if epsilon is not None and not 0 < epsilon < math.inf:
+        raise UsageError(f"epsilon must be a finite number above 0; got {epsilon:g}: 0.1 is the default")
+    if norm is not None and name not in ("pgd", "deepfool"):
+        raise UsageError(f"norm must go with pgd or deepfool; got {name}: leave it out")
+    title, chosen = name, dict[str, object]()
+    if name in ("pgd", "fgsm"):
+        norm = math.inf if norm is None else norm
+        if norm not in RADII:
+            raise UsageError(f"norm must be 2 or inf with pgd; got {norm:g}: leave it out for inf")
+        epsilon = RADII[norm] if epsilon is None else epsilon
+        title, chosen = f"{name} (l{norm:g}, epsilon {epsilon:g})", {"epsilon": epsilon, "norm": norm}
+    elif norm is not None:
+        title, chosen = f"{name} (l{norm:g})", {"norm": check_norm(norm)}
+    return named_attack(name, **{**options, **chosen, "bounds": BOX}), title
 
 
 def _check_options(attack: Callable[..., AttackResult], name: str, options: Mapping[str, object]) -> None:

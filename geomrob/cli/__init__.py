@@ -9,23 +9,24 @@ from cyclopts import App, CycloptsError, Parameter
 from geomrob import __version__
 from geomrob.errors import UsageError
 
-COMMANDS = {
-    "margin": "geomrob.cli.commands.margin:margin",
-    "sparsefool": "geomrob.cli.commands.sparsefool:sparsefool",
-    "spectrum": "geomrob.cli.commands.spectrum:spectrum",
-    "kernels": "geomrob.cli.commands.kernels:kernels",
-    "curve": "geomrob.cli.commands.curve:curve",
-    "boundary": "geomrob.cli.commands.boundary:boundary",
-    "transfer": "geomrob.cli.commands.transfer:transfer",
-    "audit": "geomrob.cli.commands.audit:audit",
-    "models": "geomrob.cli.commands.models:models",
-    "corrupt": "geomrob.cli.commands.corrupt:corrupt",
-    "corruptions": "geomrob.cli.commands.corruptions:corruptions",
-    "layers": "geomrob.cli.commands.layers:layers",
-    "geometry": "geomrob.cli.commands.geometry:geometry",
-    "augment": "geomrob.cli.commands.augment:augment",
-    "train": "geomrob.cli.commands.train:train",
-}
+COMMANDS = (
+    "margin",
+    "sparsefool",
+    "spectrum",
+    "kernels",
+    "curve",
+    "boundary",
+    "transfer",
+    "audit",
+    "models",
+    "corrupt",
+    "corruptions",
+    "layers",
+    "geometry",
+    "augment",
+    "train",
+)
+"""The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
 OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
@@ -47,9 +48,8 @@ def application() -> App:
         help_on_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for name, home in COMMANDS.items():
-        module, _, function = home.partition(":")
-        app.command(getattr(import_module(module), function), name=name)
+    for name in COMMANDS:
+        app.command(getattr(import_module(f"geomrob.cli.commands.{name}"), name), name=name)
     return app
 
 

@@ -63,7 +63,7 @@ class Answer:
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
     def picture(self, drawing: "Figure | Axes", path: Path) -> None:
-        """Write a figure, or that of the axes, in the format of its ending."""
+        """Write a figure, or that of axes, in the format of its ending."""
         from geomrob.files import write_atomic
 
         buffer = io.BytesIO()

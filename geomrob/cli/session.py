@@ -109,6 +109,20 @@ class Session:
         """The first network of each model."""
         return {name: group[0] for name, group in self.networks.items()}
 
+    def load(self, names: Sequence[str]) -> "dict[str, nn.Module]":
+        """Return further models by name, checked as the others; one that is open already is that one.
+
+        Raises:
+            UsageError: One cannot be loaded or does not take the images.
+        """
+        from geomrob.analysis.preparation import check_fit
+
+        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        loaded = {name: known[name] for name in names}
+        check_fit(loaded, self.samples.images, self.samples.name)
+        return loaded
+
     @property
     def images(self) -> "torch.Tensor":
         """The drawn images on the device."""

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import math
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -71,39 +70,6 @@ def from_foolbox(attack: object, **options: object) -> Callable[..., AttackResul
         1.0
     """
     return partial(run_foolbox, _built(attack, options))
-
-
-PEERS = {"foolbox-boundary": "boundary", "hop-skip-jump": "hop-skip-jump"}
-"""The decision-based attacks that `geomrob boundary` offers, and their rows of `FOOLBOX`."""
-
-HOP = 100
-"""Queries of HopSkipJump's first estimate of a gradient; the t-th takes sqrt(t) times as many."""
-
-
-def decision_attack(name: str, budget: int) -> Callable[..., AttackResult]:
-    """Return a decision-based attack of foolbox with as many steps as about so many queries per image allow.
-
-    Raises:
-        UsageError: No row of `PEERS`.
-    """
-    if name not in PEERS:
-        raise unknown("attack", name, PEERS)
-    return from_foolbox(PEERS[name], steps=steps_within(name, budget))
-
-
-def steps_within(name: str, budget: int) -> int:
-    """Return how many steps an attack of foolbox takes with about so many queries.
-
-    BoundaryAttack evaluates once a step, and about every tenth step again to adapt the step sizes; its start takes
-    about 100. HopSkipJump's step t takes about 100 sqrt(t) + 25 queries.
-    """
-    if name == "foolbox-boundary":
-        return max(1, int((budget - 100) / 1.05))
-    left, steps = budget - 60.0, 0
-    while left >= HOP * math.sqrt(steps + 1) + 25:
-        steps += 1
-        left -= HOP * math.sqrt(steps) + 25
-    return steps
 
 
 def run_foolbox(

@@ -1,4 +1,4 @@
-"""Decision-based distances: which share of the images has a boundary within a distance."""
+"""A picture of distances found from decisions alone: which share of the images has a boundary within a distance."""
 
 import math
 from collections.abc import Sequence
@@ -13,34 +13,36 @@ from geomrob.plot.style import axes_or_new, headline, look, plain_numbers, tidy
 from geomrob.results import DecisionDistances
 
 
-def plot_boundary(results: DecisionDistances | Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
+def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
     """Return axes with the share of images whose prediction changes within a distance, one curve for each model.
 
     Failures are infinitely far: a curve that ends below 100 % has some. A mark stands at the median of all images and
-    repeats, infinite where it falls beside a failure.
+    repeats, infinite where it falls next to a failure.
 
     Args:
-        results: Of the same images, one for each model.
+        results: Of several models, with the same images, attack and budget.
         ax: Where to draw; a new figure by default.
 
     Raises:
-        UsageError: No distance at all.
+        UsageError: No finite distance; results of different data, attacks or budgets.
     """
-    results = [results] if isinstance(results, DecisionDistances) else list(results)
-    distances = [result.distances.flatten() for result in results]
-    finite = [values[torch.isfinite(values) & (values > 0)] for values in distances]
+    distances = [(result.model, result.distances) for result in results]
+    finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):
         raise UsageError("results must hold a finite distance; got none: no image was fooled, see their status")
+    if len({(result.data, result.title) for result in results}) > 1:
+        kinds = " and ".join(sorted({f"{result.title} on {result.data}" for result in results}))
+        raise UsageError(f"results must be of one attack, budget and data set; got {kinds}: draw them apart")
     ax = axes_or_new(ax)
     low, high = float(torch.cat(finite).min()) / 1.2, float(torch.cat(finite).max()) * 1.2
-    for index, (result, values) in enumerate(zip(results, distances, strict=True)):
+    for index, (name, values) in enumerate(distances):
         how, ordered = look(index), values[torch.isfinite(values)].sort().values.tolist()
         shares = [(place + 1) / len(values) for place in range(len(ordered))]
         median = _median(values)
         told = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
         last = shares[-1] if shares else 0.0
         x, y = [low, *ordered, high], [0.0, *shares, last]
-        ax.step(x, y, where="post", color=how.colour, linestyle=how.line, linewidth=2, label=f"{result.model} ({told})")
+        ax.step(x, y, where="post", color=how.colour, linestyle=how.line, linewidth=2, label=f"{name} ({told})")
         if math.isfinite(median):
             ax.plot([median], [0.5], color=how.colour, marker=how.marker, markersize=8, markeredgecolor="white")
     tidy(ax)
@@ -52,14 +54,14 @@ def plot_boundary(results: DecisionDistances | Sequence[DecisionDistances], *, a
     ax.set_xlabel("$\\ell_2$ distance ([0, 1] pixel units)")
     ax.set_ylabel("images whose prediction changes\nwithin that distance")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
-    first = results[0]
-    repeats = max(len(result.runs) for result in results)
+    repeats = max(len(result.repeats) for result in results)
+    images = max(len(result.labels) for result in results)
     again = f", {repeats} repeats each" if repeats > 1 else ""
     headline(
         ax,
-        "How near is the decision boundary for a decision-based attack?",
-        f"{len(first.labels)} images of {first.data}{again}; {first.attack}, {first.budget:,} queries. Mark: the "
-        "median image. Further right = harder to fool. A curve that ends below 100 %: the others were not fooled.",
+        "How near is the boundary for an attack that sees decisions alone?",
+        f"{images} images of {results[0].data}{again}; {results[0].title}. Mark: the median image. Further right = "
+        "harder to fool. A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
 

@@ -1,4 +1,4 @@
-"""Accuracy of several models under noise, transferred and fixed-budget attacks; the score of decision-based ones."""
+"""What becomes of several models under perturbations that were not fitted to them."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from geomrob.tables import Column, Record, Table
 class TransferMatrix(Result):
     """Fooling rates between models: images crafted on one (row, source), shown to another (column, target).
 
-    `fooled[s, t, i]` says whether model t decides otherwise on image i as perturbed on model s than on the clean image.
+    `fooled[s, t, i]` says whether model t predicts another class for image i as perturbed on model s than for the clean
+    image. `attack` is what perturbed it.
     An image whose attack failed on the source is not fooled on any target: `found[s, i]` counts them. `accuracy` is
     that of each model on the clean images.
     """
@@ -33,17 +34,18 @@ class TransferMatrix(Result):
     accuracy: Float[Tensor, " s"]
     provenance: Provenance
 
-    @property
-    def rates(self) -> Float[Tensor, "s s"]:
-        """Fooling rate (thesis, eq. 3.7) of each target (column) on the images of each source (row)."""
-        return self.fooled.double().mean(2)
-
     def facts(self) -> Record:
-        """Return data, attack and number of images."""
-        return {**super().facts(), "images": self.found.shape[1]}
+        """Return what was measured: models, data, attack, images."""
+        return {"models": " ".join(self.models), **super().facts(), "images": self.found.shape[1]}
+
+    def summary(self) -> Record:
+        """Return the facts and the mean fooling rates, on the source itself and on the other models."""
+        own = self.rates.diagonal()
+        others = (self.rates.sum() - own.sum()) / max(1, self.rates.numel() - len(own))
+        return {**self.facts(), "rate_own": float(own.mean()), "rate_others": float(others)}
 
     def records(self) -> list[Record]:
-        """Return one row for each source and target."""
+        """Return one row for each source and target; the accuracy is NaN where there were no labels."""
         rates, accuracy = self.rates.tolist(), self.accuracy.tolist()
         return [
             {
@@ -61,36 +63,31 @@ class TransferMatrix(Result):
             for t, target in enumerate(self.models)
         ]
 
-    def headline(self) -> str:
-        """Return attack, images and data."""
-        return f"{self.attack} on {self.found.shape[1]} images of {self.data}"
-
     def tables(self) -> list[Table]:
-        """Return the matrix, a row a source and a column a target."""
-        columns = [Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}")]
-        columns += [Column(f"on\n{name}", (f"on {name}",), "{:.1%}") for name in self.models]
+        """Return the matrix: a row a source, a column a target."""
+        images = self.found.shape[1]
+        title = (
+            f"{self.attack} on {images} images of {self.data}: share of the images for which the model of the column",
+            "(target) predicts another class after they were perturbed to fool the model of the row (source)",
+        )
+        keys = [f"on {name}" for name in self.models]
         rows: list[Record] = [
-            {
-                "source": source,
-                "fooled": int(found.sum()),
-                "images": len(found),
-                **{f"on {target}": rate for target, rate in zip(self.models, rates, strict=True)},
-            }
+            {"source": source, "fooled": int(found.sum()), "images": images, **dict(zip(keys, rates, strict=True))}
             for source, found, rates in zip(self.models, self.found, self.rates.tolist(), strict=True)
         ]
-        title = (
-            f"{self.headline()}: share on which the model of the column (target) changes",
-            "its prediction after they were perturbed to fool the model of the row (source)",
-        )
-        return [Table(title, tuple(columns), rows)]
+        own = (Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}"))
+        return [Table(title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows)]
 
     def notes(self) -> list[str]:
-        """Return the clean accuracies."""
+        """Return the clean accuracy of each model."""
         accuracy = zip(self.models, self.accuracy.tolist(), strict=True)
-        return [
-            "clean accuracy: "
-            + ", ".join(f"{name} {'-' if math.isnan(share) else f'{share:.1%}'}" for name, share in accuracy)
-        ]
+        words = (f"{name} {'-' if math.isnan(share) else f'{share:.1%}'}" for name, share in accuracy)
+        return [f"clean accuracy: {', '.join(words)}"]
+
+    @property
+    def rates(self) -> Float[Tensor, "s s"]:
+        """Fooling rate (thesis, eq. 3.7) of each target (column) on the images of each source (row)."""
+        return self.fooled.double().mean(2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,28 +109,18 @@ class StrengthCurve(Result):
     indices: Labels
     provenance: Provenance
 
-    @property
-    def accuracy(self) -> Float[Tensor, "m g r e"]:
-        """Share of the images that are classified as labelled, for each network and repeat."""
-        return self.correct.double().mean(4)
-
-    @property
-    def mean(self) -> Float[Tensor, "m e"]:
-        """Mean accuracy of each model over its networks and repeats."""
-        return self.accuracy.mean((1, 2))
-
-    @property
-    def error(self) -> Float[Tensor, "m e"]:
-        """Standard error of that mean: over the networks, over the repeats of a single one, NaN with one of both."""
-        each = self.accuracy.mean(2) if self.correct.shape[1] > 1 else self.accuracy[:, 0]
-        if each.shape[1] == 1:
-            return torch.full_like(each[:, 0], torch.nan)
-        return each.std(1) / math.sqrt(each.shape[1])
-
     def facts(self) -> Record:
-        """Return data, attack, source, images, repeats and networks of each model."""
+        """Return what was measured: models, data, attack, source, networks and repeats of each model, images."""
         _, networks, repeats, _, images = self.correct.shape
-        return {**super().facts(), "images": images, "repeats": repeats, "networks": networks}
+        about: Record = {"networks": networks, "repeats": repeats, "images": images}
+        return {"models": " ".join(self.models), **super().facts(), **about}
+
+    def summary(self) -> Record:
+        """Return the facts and the mean accuracy of all models on clean images and at the largest strength."""
+        clean, strongest = self.mean[:, 0], self.mean[:, -1]
+        last = float(self.strengths[-1])
+        ends: Record = {"accuracy": float(clean.mean()), "strength": last, "accuracy_there": float(strongest.mean())}
+        return {**self.facts(), **ends}
 
     def records(self) -> list[Record]:
         """Return one row a model and strength; the error of a single run is NaN."""
@@ -154,24 +141,38 @@ class StrengthCurve(Result):
             for at, strength in enumerate(self.strengths.tolist())
         ]
 
-    def headline(self) -> str:
-        """Return of what the accuracy is, against what."""
-        crafted = f" made on {self.source}" if self.source else ""
-        return f"accuracy on {len(self.labels)} images of {self.data} against the strength of {self.attack}{crafted}"
-
     def tables(self) -> list[Table]:
-        """Return the accuracies, a row a strength and a column a model."""
-        repeats = self.correct.shape[2]
+        """Return the accuracies: a row a strength, a column a model."""
+        _, _, repeats, _, images = self.correct.shape
+        crafted = f" made on {self.source}" if self.source else ""
         error = f"mean +- standard error of {repeats} repeats" if repeats > 1 else "one run, no standard error"
-        columns = [Column("strength", ("strength",), "{:g}")]
-        columns += [
-            Column(name, (f"accuracy {name}", f"error {name}"), "{:.1%} +- {:.1%}", "{:.1%}") for name in self.models
-        ]
+        title = f"accuracy on {images} images of {self.data} against the strength of {self.attack}{crafted}; {error}"
         rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
+        columns = [Column("strength", ("strength",), "{:g}")]
         for name, means, errors in zip(self.models, self.mean.tolist(), self.error.tolist(), strict=True):
-            for row, mean, spread in zip(rows, means, errors, strict=True):
-                row |= {f"accuracy {name}": mean, f"error {name}": spread}
-        return [Table((f"{self.headline()}; {error}",), tuple(columns), rows)]
+            keys = (f"accuracy of {name}", f"error of {name}")
+            columns.append(Column(name, keys, "{:.1%} +- {:.1%}", "{:.1%}"))
+            for row, *both in zip(rows, means, errors, strict=True):
+                row.update(zip(keys, both, strict=True))
+        return [Table((title,), tuple(columns), rows)]
+
+    @property
+    def accuracy(self) -> Float[Tensor, "m g r e"]:
+        """Share of the images that are classified as labelled, for each network and repeat."""
+        return self.correct.double().mean(4)
+
+    @property
+    def mean(self) -> Float[Tensor, "m e"]:
+        """Mean accuracy of each model over its networks and repeats."""
+        return self.accuracy.mean((1, 2))
+
+    @property
+    def error(self) -> Float[Tensor, "m e"]:
+        """Standard error of that mean: over the networks, over the repeats of a single one, NaN with one of both."""
+        each = self.accuracy.mean(2) if self.correct.shape[1] > 1 else self.accuracy[:, 0]
+        if each.shape[1] == 1:
+            return torch.full_like(each[:, 0], torch.nan)
+        return each.std(1) / math.sqrt(each.shape[1])
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,11 +192,6 @@ class Acceptance(Result):
     clean: Float[Tensor, " m"]
     distorted: Float[Tensor, " m"]
 
-    @property
-    def accepted(self) -> Bool[Tensor, " m"]:
-        """Where R0 / U0 >= A0 and RD / UD > 1, A0 the `minimum`."""
-        return (self.clean >= self.minimum) & (self.distorted > 1)
-
     COLUMNS = (
         Column("model", ("model",)),
         Column("R0 / U0", ("clean_ratio",), "{:.3f}"),
@@ -203,8 +199,12 @@ class Acceptance(Result):
         Column("accepted", ("accepted",)),
     )
 
+    def summary(self) -> Record:
+        """Return the facts and how many models are accepted."""
+        return {**self.facts(), "models": len(self.models), "accepted": int(self.accepted.sum())}
+
     def records(self) -> list[Record]:
-        """Return one row a model that is compared with the baseline."""
+        """Return one row for each model that is compared with the baseline."""
         columns = (self.models, self.clean.tolist(), self.distorted.tolist(), self.accepted.tolist())
         return [
             {
@@ -221,11 +221,16 @@ class Acceptance(Result):
         ]
 
     def headline(self) -> str:
-        """Return the baseline, the strength and the rule."""
+        """Return the baseline and the rule."""
         return (
             f"against {self.baseline}, at strength {self.strength:g}: accepted where R0 / U0 >= {self.minimum:g} "
-            "(clean accuracy kept) and RD / UD > 1 (more images right under the perturbation)"
+            "(clean accuracy kept) and RD / UD > 1 (more perturbed images classified correctly)"
         )
+
+    @property
+    def accepted(self) -> Bool[Tensor, " m"]:
+        """Where R0 / U0 >= A0 and RD / UD > 1, A0 the `minimum`."""
+        return (self.clean >= self.minimum) & (self.distorted > 1)
 
 
 def score(repeats: Sequence[AttackResult], *, compat: bool = False) -> float:

@@ -1,4 +1,4 @@
-"""How near the decision boundary is for attacks that see predicted classes alone."""
+"""How far images are from the decision boundary for an attack that sees decisions alone."""
 
 import math
 from dataclasses import dataclass
@@ -6,22 +6,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Labels
+from geomrob.arrays import Distances, Labels
 from geomrob.results.accuracy import score
-from geomrob.results.attack import AttackResult, BoundaryResult, Status, failures, status_counts
+from geomrob.results.attack import AttackResult, BoundaryResult, Status, failures
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
+TITLES = {
+    "boundary": "boundary attack",
+    "foolbox-boundary": "foolbox BoundaryAttack",
+    "hop-skip-jump": "foolbox HopSkipJump",
+}
+
 
 @dataclass(frozen=True, repr=False)
 class DecisionDistances(Result):
-    """The l2 distances at which a decision-based attack changes the prediction of N images, for R seeds.
+    """Distances of N images to the decision boundary as a decision-based attack finds them, over repeats.
 
-    `runs[r]` is what the attack found with seed `seed + r`, each with at most `budget` queries per image. `labels` are
-    the true classes and `indices` the positions of the images in their source.
+    `repeats` holds what the attack found of the same images, once for each seed from `seed` on; a failure is infinitely
+    far. `budget` is the most queries (forward evaluations) an image. Where the attack is a walk along the boundary, the
+    repeats say where it began and how its step sizes ended.
     """
 
     model: str
@@ -29,114 +36,106 @@ class DecisionDistances(Result):
     attack: str
     budget: int
     seed: int
-    runs: tuple[AttackResult, ...]
+    repeats: tuple[AttackResult, ...]
     labels: Labels
     indices: Labels
     provenance: Provenance
 
-    COLUMNS = (
+    # Two tables, because one would be wider than a terminal.
+    DISTANCES = (
         Column("model", ("model",)),
         Column("found", ("found",), "{:.1%}"),
-        *(Column(f"l2\n{words}", (f"l2_{key}",), "{:.3f}") for key, words in (("05", "5 %"), ("25", "25 %"))),
-        Column("l2\nmedian", ("l2_50",), "{:.3f}"),
-        *(Column(f"l2\n{words}", (f"l2_{key}",), "{:.3f}") for key, words in (("75", "75 %"), ("95", "95 %"))),
+        *(
+            Column(f"l2\n{name}", (f"l2_{round(100 * q):02d}",), "{:.3f}")
+            for name, q in zip(("5 %", "25 %", "median", "75 %", "95 %"), QUANTILES, strict=True)
+        ),
+    )
+    COSTS = (
+        Column("model", ("model",)),
         Column("score\nS(M)", ("score",), "{:.2e}"),
         Column("queries\nper image", ("queries",), "{:,.0f}"),
-        Column("con-\nverged", ("converged",), "{:.0%}"),
+        Column("converged", ("converged",), "{:.0%}"),
     )
 
-    @property
-    def distances(self) -> Tensor:
-        """The l2 distances (R, N), infinite where the attack failed."""
-        return torch.stack([run.distances().double() for run in self.runs])
-
-    @property
-    def success(self) -> bool:
-        """Whether every image was fooled in every run."""
-        return all(bool(run.success.all()) for run in self.runs)
-
-    @property
-    def score(self) -> float:
-        """S(M): median over images of the squared distance per element, mean over runs."""
-        return score(self.runs)
-
-    @property
-    def unstarted(self) -> list[int]:
-        """Positions of the images without a starting point in some run."""
-        missing = torch.stack([run.status == Status.NO_START for run in self.runs]).any(0)
-        return self.indices[missing].tolist()
-
     def facts(self) -> Record:
-        """Return model, data, attack, budget, seed, images and repeats."""
-        return {**super().facts(), "images": len(self.labels), "repeats": len(self.runs)}
+        """Return what was measured: model, data, attack, budget, seed, images, repeats."""
+        return {**super().facts(), "images": len(self.labels), "repeats": len(self.repeats)}
 
     def summary(self) -> Record:
-        """Return the facts, share found, quantiles of the distance over images and runs, score and cost."""
-        walks = [run for run in self.runs if isinstance(run, BoundaryResult)]
-        values = quantiles(self.distances.flatten()[None], QUANTILES)[0].tolist()
+        """Return the facts, quantiles of the distances over images and repeats, S(M), mean queries, failures."""
+        walks = [one for one in self.repeats if isinstance(one, BoundaryResult)]
+        spent = torch.cat([one.forwards for one in self.repeats]).double()
+        quantile = quantiles(self.distances.double()[None], QUANTILES)[0].tolist()
         return {
             **self.facts(),
-            "found": sum(run.success_rate for run in self.runs) / len(self.runs),
-            **{f"l2_{round(100 * q):02d}": value for q, value in zip(QUANTILES, values, strict=True)},
-            "score": self.score,
-            "queries": float(torch.cat([run.forwards for run in self.runs]).double().mean()),
-            "converged": float(torch.cat([run.converged for run in walks]).double().mean()) if walks else math.nan,
-            "step_sizes_stuck": sum(int((~run.adapted & (run.steps > 0)).sum()) for run in walks),
-            **{f"status_{words}": count for words, count in status_counts(self._status).items()},
+            "found": sum(one.success_rate for one in self.repeats) / len(self.repeats),
+            **{f"l2_{round(100 * q):02d}": value for q, value in zip(QUANTILES, quantile, strict=True)},
+            "score": score(self.repeats),
+            "queries": float(spent.mean()),
+            "converged": float(torch.cat([one.converged for one in walks]).double().mean()) if walks else math.nan,
+            "step_sizes_stuck": sum(int((~one.adapted & (one.steps > 0)).sum()) for one in walks),
+            "failures": failures(torch.cat([one.status for one in self.repeats])),
             "unstarted": " ".join(map(str, self.unstarted)),
         }
 
     def records(self) -> list[Record]:
-        """Return one row a run and image; NaN and None where the attack does not say."""
-        return [row for run, result in enumerate(self.runs) for row in self._rows(self.seed + run, result)]
+        """Return one row a repeat and image; what an attack does not report is NaN or None."""
+        return [row for repeat, one in enumerate(self.repeats) for row in self._rows(self.seed + repeat, one)]
 
     def tables(self) -> list[Table]:
-        """Return one row: the tables of several models are one."""
-        repeats = f" x {len(self.runs)} repeats" if len(self.runs) > 1 else ""
-        title = (
-            (
-                f"{self.attack}, {self.budget:,} queries: l2 distance of {len(self.labels)} images of "
-                f"{self.data}{repeats}, [0, 1] pixel units"
-            ),
-            "S(M): median over images of the squared distance per element, mean over repeats; failures are infinite.",
-        )
-        return [Table(title, self.COLUMNS, [self.summary()])]
+        """Return two tables of one row: share found and quantiles of the distances; score and queries."""
+        again = f" x {len(self.repeats)} repeats" if len(self.repeats) > 1 else ""
+        images, rows = f"{len(self.labels)} images of {self.data}{again}", [self.summary()]
+        title = f"{self.title}: l2 distance of {images}, [0, 1] pixel units"
+        rule = "S(M): median over images of the squared distance per element, mean over repeats; failures are infinite."
+        return [Table((title,), self.DISTANCES, rows), Table((rule,), self.COSTS, rows)]
 
     def notes(self) -> list[str]:
-        """Return which images had no start, how often the attack failed, which step sizes never adapted."""
-        failed = failures(self._status, without=[Status.NO_START])
-        stuck = self.summary()["step_sizes_stuck"]
-        told: list[str] = []
+        """Return which images had no start, why others failed, and how many walks never adapted their steps."""
+        failed = failures(torch.cat([one.status for one in self.repeats]), without=[Status.NO_START])
+        stuck, words = self.summary()["step_sizes_stuck"], list[str]()
         if self.unstarted:
-            listed = ", ".join(map(str, self.unstarted))
-            told.append(f"{self.model}: no start for {len(self.unstarted)} images, counted as infinite: {listed}")
+            indices = ", ".join(map(str, self.unstarted))
+            words.append(f"no start for {len(self.unstarted)} images, counted as infinite: {indices}")
         if failed:
-            told.append(f"{self.model}: not fooled, counted as infinite: {failed}")
+            words.append(f"not fooled, counted as infinite: {failed}")
         if stuck:
-            told.append(
-                f"{self.model}: the step sizes of {stuck} walks never adapted: their distances are little more than "
-                "those of the starts; raise --budget"
+            words.append(
+                f"the step sizes of {stuck} walks never adapted: their distances are little more than those of the "
+                "starts; raise the budget"
             )
-        return told
+        return [f"{self.model}: {one}" for one in words]
 
     @property
-    def _status(self) -> Tensor:
-        return torch.cat([run.status for run in self.runs])
+    def title(self) -> str:
+        """The attack in words, with its budget."""
+        return f"{TITLES.get(self.attack, self.attack)}, {self.budget:,} queries"
 
-    def _rows(self, seed: int, run: AttackResult) -> list[Record]:
-        count = len(run.labels)
-        walk = run if isinstance(run, BoundaryResult) else None
-        columns = {
-            "index": self.indices.tolist(),
-            "label": self.labels.tolist(),
-            "class_before": run.labels.tolist(),
-            "status": [Status(value).words for value in run.status.tolist()],
-            "l2": run.distances().tolist(),
-            "start": [math.nan] * count if walk is None else walk.start.tolist(),
-            "queries": run.forwards.tolist(),
-            "steps": run.steps.tolist(),
-            "converged": [None] * count if walk is None else walk.converged.tolist(),
-            "adapted": [None] * count if walk is None else walk.adapted.tolist(),
+    @property
+    def distances(self) -> Distances:
+        """The l2 distances of all repeats, one after the other; infinity where the attack failed."""
+        return torch.cat([one.distances() for one in self.repeats])
+
+    @property
+    def unstarted(self) -> list[int]:
+        """Positions in the source of the images that had no start in some repeat."""
+        none = torch.stack([one.status == Status.NO_START for one in self.repeats]).any(0)
+        return self.indices[none].tolist()
+
+    def _rows(self, seed: int, one: AttackResult) -> list[Record]:
+        """Return one row an image of one repeat."""
+        columns: dict[str, Tensor | list[str] | list[None]] = {
+            "index": self.indices,
+            "label": self.labels,
+            "class_before": one.labels,
+            "status": [Status(value).words for value in one.status.tolist()],
+            "l2": one.distances(),
+            "start": one.start if isinstance(one, BoundaryResult) else [None] * len(self.labels),
+            "queries": one.forwards,
+            "steps": one.steps,
+            "converged": one.converged if isinstance(one, BoundaryResult) else [None] * len(self.labels),
+            "adapted": one.adapted if isinstance(one, BoundaryResult) else [None] * len(self.labels),
         }
-        lines = zip(*columns.values(), strict=True)
-        return [{"model": self.model, "seed": seed, **dict(zip(columns, line, strict=True))} for line in lines]
+        plain = [values.tolist() if isinstance(values, Tensor) else values for values in columns.values()]
+        about: Record = {"model": self.model, "data": self.data, "seed": seed}
+        return [{**about, **dict(zip(columns, row, strict=True))} for row in zip(*plain, strict=True)]

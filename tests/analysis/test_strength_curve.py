@@ -194,7 +194,11 @@ def test_the_released_score_sees_survivors_and_one_channel():
         (lambda: curve({"a": net()}, strengths=[-1.0]), "epsilon must be a finite number of at least 0"),
         (lambda: curve({"a": net(classes=2)}), "labels must be classes from 0 to 1; got 0 to 3"),
         (lambda: acceptance(synthetic(1, 1), "bass"), "baseline must be one of base, regular; got 'bass'"),
-        (lambda: acceptance(synthetic(1, 1, ("base",)), "base"), "curve must hold another model than the baseline"),
+        (
+            lambda: acceptance(synthetic(1, 1, ("base",)), "base"),
+            "models must hold another one than the baseline; got base alone",
+        ),
+        (lambda: acceptance(synthetic(1, 1), "base", minimum=1.1), r"minimum must lie in \(0, 1\]; got 1.1"),
         (lambda: acceptance(synthetic(1, 1), "base", strength=0.2), "strength must be one of the curve's; got 0.2"),
     ],
 )

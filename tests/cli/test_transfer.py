@@ -8,13 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from geomrob.cli.transfer import transfer as command
 
+from geomrob.analysis.transfer import BOXED
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.cli import main
+from geomrob.cli.commands.transfer import transfer as command
 from geomrob.data import load_data
-from geomrob.interop.foolbox_export import OURS, OurEntry
 from geomrob.models import load_model
 from geomrob.results import TransferMatrix, load
 
@@ -24,26 +23,15 @@ QUICK = ["transfer", "--samples", "5", "--attack", "deepfool"]
 SMALL = ["--model", "two_small:one", "--model", "two_small:two"]
 
 
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr.
-
-    The folder has two linear models, `SMALL`, which cost little.
-    """
+@pytest.fixture(autouse=True)
+def small(tmp_path, monkeypatch):
+    """The folder has two linear models, `SMALL`, which cost little."""
     (tmp_path / "two_small.py").write_text(
         "import torch\n\n\ndef net(seed):\n    torch.manual_seed(seed)\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))\n\n\n"
         "def one():\n    return net(1)\n\n\ndef two():\n    return net(2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 def lines(folder):
@@ -75,13 +63,14 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run(*QUICK, *SMALL, "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert told["models"] == ["two_small:one", "two_small:two"]
-    assert [pair["rate"] for pair in told["pairs"]][::3] == [1, 1]
+    (matrix,) = told["results"]
+    assert matrix["facts"]["models"] == "two_small:one two_small:two"
+    assert [pair["rate"] for pair in matrix["rows"]][::3] == [1, 1]
 
 
 @pytest.mark.parametrize("attack", typing.get_args(typing.get_type_hints(command)["attack"]))
 def test_every_attack(run, tmp_path, monkeypatch, attack):
-    monkeypatch.setitem(OURS, "boundary", OurEntry(partial(boundary, budget=60), 2))
+    monkeypatch.setitem(BOXED, "boundary", partial(boundary, budget=60))
     status, _, err = run("transfer", *SMALL, "--samples", "2", "--attack", attack)
     found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
     assert err == ""

@@ -1,21 +1,10 @@
-"""`geomrob boundary`: decision-based distance to the decision boundary."""
+"""`geomrob boundary`: how near the decision boundary is for an attack that sees decisions alone."""
 
 from typing import Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
-from geomrob.errors import UsageError
-
-NAMES = {
-    "boundary": "boundary attack",
-    "foolbox-boundary": "foolbox BoundaryAttack",
-    "hop-skip-jump": "foolbox HopSkipJump",
-}
-"""The attacks, and what tables and pictures call them."""
-
-LEAST = {"boundary": 20, "foolbox-boundary": 200, "hop-skip-jump": 200}
-"""Fewest queries in which each finds its start and takes a step."""
 
 
 def boundary(
@@ -25,35 +14,30 @@ def boundary(
     budget: int = 5000,
     repeats: int = 1,
 ) -> int:
-    """Measure how far images are from the decision boundary for an attack that sees predicted classes alone.
+    """Measure how far images are from the decision boundary for an attack that sees decisions alone.
 
-    Writes boundary.json with boundary.npz (the changed images and everything, for geomrob.load), one pair a model,
-    boundary.csv (a line an image) and boundary.png. The exit status is 3 where some image has no start or was not
-    fooled.
+    Writes boundary.json with boundary.npz (the perturbed images and everything, for geomrob.load), boundary.csv (a line
+    an image and repeat) and boundary.png. The exit status is 3 where some image has no start or was not fooled.
 
     Args:
         attack: Our walk along the boundary, foolbox's BoundaryAttack, or foolbox's HopSkipJump.
         budget: Most queries per image; foolbox's attacks take as many steps as they can about afford.
-        repeats: How often it is repeated with other random draws, the seeds after --seed; the score is the mean.
+        repeats: How often it is done with other draws, with the seeds after the first; the score is the mean over them.
     """
-    if budget < LEAST[attack]:
-        raise UsageError(f"budget must be at least {LEAST[attack]} queries for {attack}; got {budget}: 5000 is usual")
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
     session = Session.open("boundary", options)
     from geomrob.analysis.decision_based import decision_distances
-    from geomrob.interop.foolbox_import import decision_attack
-    from geomrob.plot.decision_based import plot_boundary
+    from geomrob.interop.foolbox_decisions import foolbox_within
+    from geomrob.plot.decision_based import plot_decision_distances
 
-    peer = None if attack == "boundary" else decision_attack(attack, budget)
+    peer = None if attack == "boundary" else foolbox_within(attack, budget)
     results = [
         decision_distances(
             model,
             session.images,
+            attack=peer,
+            attack_name=attack,
             budget=budget,
             repeats=repeats,
-            peer=peer,
-            attack=NAMES[attack],
             labels=session.samples.labels,
             indices=session.samples.indices,
             name=name,
@@ -64,9 +48,10 @@ def boundary(
         )
         for name, model, progress in session.each("boundary")
     ]
+    found = [one.success for result in results for one in result.repeats]
     answer = Answer("boundary", session.out, results, as_json=session.json)
     answer.save()
     answer.csv()
-    if any(bool(run.success.any()) for result in results for run in result.runs):
-        answer.picture(plot_boundary(results), session.figure)
-    return answer.finish(complete=all(result.success for result in results))
+    if any(bool(success.any()) for success in found):
+        answer.picture(plot_decision_distances(results), session.figure)
+    return answer.finish(complete=all(bool(success.all()) for success in found))

@@ -4,15 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cyclopts import Parameter
+
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
-from geomrob.cli.session import Session, load_source
-from geomrob.errors import UsageError, unknown
+from geomrob.cli.session import Session
+from geomrob.errors import UsageError
 
 
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The defaults of this command."""
+    """The shared options.
+
+    Attributes:
+        samples: How many images.
+    """
 
     samples: int = 200
 
@@ -41,47 +48,51 @@ def curve(
             the elements, or radius; the default follows the attack.
         source: With --attack fgsm-transfer, the model on which the images are made.
         steps: Of PGD; default 40.
-        repeats: How often what is drawn is drawn anew, for the standard error; default 5 of noise, else 1. The repeats
-            take the seeds after --seed.
+        repeats: How often what is drawn is drawn anew, for the standard error; default 5 of noise, else 1.
         baseline: Which of the models the others are compared with on the plane.
         minimum: With --baseline, the share of its clean accuracy that an acceptable model keeps; default 0.9.
     """
-    scale = _numbers(strengths)
-    if (attack == "fgsm-transfer") != (source is not None):
-        told, what = (f"{source} with {attack}", "leave it out") if source else ("none", "name a model")
-        raise UsageError(f"source must go with --attack fgsm-transfer; got {told}: {what}")
     if steps is not None and not attack.startswith("pgd"):
         raise UsageError(f"steps must go with PGD; got {steps} with {attack}: leave --steps out")
-    _check_baseline(baseline, options.model, minimum)
+    if (source is not None) != (attack == "fgsm-transfer"):
+        given, advice = (f"{source} with {attack}", "leave it out") if source else ("none", "name a model")
+        raise UsageError(f"source must go with --attack fgsm-transfer; got {given}: {advice}")
+    if minimum is not None and baseline is None:
+        raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
+    chosen = _numbers(strengths)
+    kept = 0.9 if minimum is None else minimum
     session = Session.open("curve", options)
-    from geomrob.analysis.strength_curve import acceptance, strength_curve
+    from geomrob.analysis.strength_curve import CURVES, acceptance, check_baseline, strength_curve
     from geomrob.plot.strength_curve import plot_acceptance, plot_strength
 
+    if baseline is not None:
+        check_baseline(baseline, options.model, kept)
+    samples = session.samples
     session.set_threads()
     with session.progress(f"accuracy under {attack}") as progress:
-        result = strength_curve(
+        measured = strength_curve(
             session.models,
             session.images,
-            session.samples.labels,
+            samples.labels,
             attack=attack,
-            strengths=scale,
-            repeats=repeats,
-            source=None if source is None else load_source(session, source),
+            strengths=CURVES[attack].strengths if chosen is None else chosen,
+            repeats=CURVES[attack].repeats if repeats is None else repeats,
+            source=None if source is None else session.load([source])[source],
             source_name=source or "",
             steps=40 if steps is None else steps,
-            data=session.samples.name,
-            indices=session.samples.indices,
+            data=samples.name,
+            indices=samples.indices,
             seed=options.seed,
             memory=session.memory,
             progress=progress,
         )
-    least = 0.9 if minimum is None else minimum
-    planes = [] if baseline is None else [acceptance(result, baseline, minimum=least)]
-    answer = Answer("curve", session.out, [result, *planes], as_json=session.json)
-    answer.save([result])
-    answer.csv(result.records())
-    answer.picture(plot_strength(result), session.figure)
-    for plane in planes:
+    answer = Answer("curve", session.out, [measured], as_json=session.json)
+    plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
+    answer.save()
+    answer.csv()
+    answer.picture(plot_strength(measured), session.figure)
+    if plane is not None:
+        answer.results.append(plane)
         answer.save([plane], "plane")
         answer.csv(plane.records(), "plane")
         answer.picture(plot_acceptance(plane), session.out / "plane.png")
@@ -90,24 +101,10 @@ def curve(
 
 def _numbers(words: str | None) -> Sequence[float] | None:
     """Return the strengths that were written with commas between."""
-    if words is None:
-        return None
     try:
-        numbers = [float(word) for word in words.split(",")]
+        numbers = None if words is None else [float(word) for word in words.split(",")]
     except ValueError:
         raise UsageError(f"strengths must be numbers with commas between; got {words!r}: write 0.05,0.1") from None
-    if any(not 0 <= strength < float("inf") for strength in numbers):
+    if any(not 0 <= strength < float("inf") for strength in numbers or ()):
         raise UsageError(f"strengths must be finite and at least 0; got {words!r}: write 0.05,0.1")
     return numbers
-
-
-def _check_baseline(baseline: str | None, model: Sequence[str], minimum: float | None) -> None:
-    """Refuse a baseline that is not measured, or has nothing to be compared with."""
-    if minimum is not None and baseline is None:
-        raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
-    if minimum is not None and not 0 < minimum <= 1:
-        raise UsageError(f"minimum must lie in (0, 1]; got {minimum:g}: 0.9 is usual")
-    if baseline is not None and baseline not in model:
-        raise unknown("baseline", baseline, model)
-    if baseline is not None and len(set(model)) < 2:
-        raise UsageError(f"model must name another one than the baseline; got {baseline} alone: add --model")
