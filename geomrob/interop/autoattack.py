@@ -17,7 +17,7 @@ from geomrob.attacks.engine.run import checked_classes, clean_logits
 from geomrob.attacks.quantization import fools
 from geomrob.errors import UsageError
 from geomrob.inference import block_size, evaluating
-from geomrob.interop.peers import Counted
+from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, Status
 
 NORMS = {1: "L1", 2: "L2", math.inf: "Linf"}

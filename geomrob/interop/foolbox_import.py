@@ -16,9 +16,9 @@ from geomrob.arrays import Images, Labels, Model, check_images
 from geomrob.attacks.engine.run import checked_classes, checked_targets
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import evaluating, scores
+from geomrob.interop.counted import Counted
 from geomrob.interop.foolbox_export import OURS, as_foolbox
 from geomrob.interop.foolbox_run import FoolboxRun
-from geomrob.interop.peers import Counted
 from geomrob.interop.watch import library
 from geomrob.results import AttackResult, Status
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images, Labels, norms
 from geomrob.errors import UsageError
-from geomrob.interop.peers import Counted
+from geomrob.interop.counted import Counted
 from geomrob.interop.watch import library, told_by, watched
 from geomrob.results import AttackResult, BoundaryResult, Status
 
