@@ -71,8 +71,8 @@ def draw(page: Page) -> Figure:
             row, how = known[name], stroke(index)
             style = {"lw": 1.6, "label": f"{short(name)} ({row['accuracy']:.0%} correct)"}
             above.plot(row["frequency"], row["median"], ms=4, **how, **style)
-            pixels = sorted(row["pixels"])
-            share = [(rank + 1) / len(pixels) for rank in range(len(pixels))]
+            pixels = sorted(value for value in row["pixels"] if math.isfinite(value))
+            share = [(rank + 1) / len(row["pixels"]) for rank in range(len(pixels))]
             below.step(pixels, share, where="post", **{**how, "marker": ""}, **style)
         xlabel = "frequency of the DCT band (cycles per image): coarse to fine"
         above.set(yscale="log", title=TITLES[standard], xlabel=xlabel)
