@@ -1,8 +1,8 @@
-"""Claim: the audit names what is wrong with models with planted gradient masking, and passes the embedded models.
+"""Claim: the audit names the cause in models with planted gradient masking, and passes the embedded models.
 
 Reference: Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated
 gradients give a false sense of security", 2018; Pintor et al., "Indicators of attack failure", 2022. Their checklists
-are what the checks ask; none of them publishes numbers for these models.
+are what the checks test; none of them publishes numbers for these models.
 
     python -m experiments.audit_verdicts [--scale smoke|cpu|paper]
 

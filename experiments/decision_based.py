@@ -162,8 +162,8 @@ def draw(page: Page) -> Figure:
             if method != "ours":
                 # Foolbox's two curves end side by side: the lower one is named below its last mark.
                 offset = (8, -10) if method == "boundary" and row is rows[-1] else (5, 6)
-                told = f"{row['setting']:,} steps"
-                ax.annotate(told, (x, y), offset, textcoords="offset points", fontsize=8, color=how["color"])
+                label = f"{row['setting']:,} steps"
+                ax.annotate(label, (x, y), offset, textcoords="offset points", fontsize=8, color=how["color"])
     goal = {"marker": "_", "s": 260, "color": INK, "lw": 2, "zorder": 4, "label": "claimed: below this"}
     ax.scatter(list(CLAIMS), list(CLAIMS.values()), **goal)
     floor(ax, page["white_box"])
@@ -188,9 +188,9 @@ def draw(page: Page) -> Figure:
 def floor(ax: Axes, distance: float) -> None:
     """Mark what gradients find."""
     ax.axhline(distance, color=FAINT, lw=1.2, ls=":")
-    told = f"{distance:.2f}: found with gradients (tight, {FLOOR_BUDGET} backward evaluations)"
+    label = f"{distance:.2f}: found with gradients (tight, {FLOOR_BUDGET} backward evaluations)"
     style = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 8, "color": FAINT}
-    ax.annotate(told, (0.01, distance), (0, -11), **style)
+    ax.annotate(label, (0.01, distance), (0, -11), **style)
 
 
 def compare(page: Page) -> list[Row]:

@@ -142,8 +142,8 @@ def draw(page: Page) -> Figure:
 def compare(page: Page) -> list[Row]:
     """Accuracies, and medians of the new distance over the old margin."""
     rows = [Row(f"test accuracy, {key}", value) for key, value in page["test_accuracy"].items()]
-    told = ", ".join(f"{key} {value:.0%}" for key, value in page["moved_as_labelled"].items())
-    rows.append(Row("moved samples classified as labelled", told))
+    shares = ", ".join(f"{key} {value:.0%}" for key, value in page["moved_as_labelled"].items())
+    rows.append(Row("moved samples classified as labelled", shares))
     for key, measured in page["sets"].items():
         for name in measured["distances"]:
             if name != "margin before":

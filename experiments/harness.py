@@ -67,12 +67,12 @@ class Row:
         elif verdict is None:
             numbers = not isinstance(self.here, str) and not isinstance(self.published, str)
             verdict = f"x {self.here / self.published:.2f}" if numbers else ""
-        return self.what, _told(self.here), _told(self.published), verdict
+        return self.what, _text(self.here), _text(self.published), verdict
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What tells one experiment from another."""
+    """One experiment: its claim, and what distinguishes it from the others."""
 
     name: str
     about: str
@@ -195,9 +195,9 @@ def _command(experiment: Experiment, flags: argparse.Namespace) -> str:
         value = getattr(flags, flag.lstrip("-").replace("-", "_"))
         if value is None or value == options.get("default"):
             continue
-        told = options.get("metavar", "PATH") if isinstance(value, Path) else value
-        told = " ".join(map(str, told)) if isinstance(told, list) else str(told)
-        words.append(f"{flag} {told}" if flag.startswith("-") else told)
+        word = options.get("metavar", "PATH") if isinstance(value, Path) else value
+        word = " ".join(map(str, word)) if isinstance(word, list) else str(word)
+        words.append(f"{flag} {word}" if flag.startswith("-") else word)
     return " ".join(words)
 
 
@@ -206,5 +206,5 @@ def _save_pictures(pictures: Mapping[str, Figure], folder: Path, tag: str) -> No
         picture.savefig(folder / f"{name}{tag}.png")
 
 
-def _told(value: float | str) -> str:
+def _text(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"

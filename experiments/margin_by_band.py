@@ -48,12 +48,12 @@ def measure(images: int, _: argparse.Namespace) -> Page:
                     band_kind="blocks",
                     seed=SEED,
                 )
-                curves.append(told(curve))
+                curves.append(curve_facts(curve))
                 print(f"{model} {basis} {method}: {curve.provenance.seconds:.0f} s", flush=True)
     return {"curves": curves}
 
 
-def told(curve: geomrob.MarginCurve) -> Page:
+def curve_facts(curve: geomrob.MarginCurve) -> Page:
     return {
         "model": curve.model,
         "data": curve.data,

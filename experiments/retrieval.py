@@ -194,7 +194,7 @@ def clean_ratio(base: Page, other: Page) -> Summary:
     return [mean / base["clean"][0], None if error is None else error / base["clean"][0]]
 
 
-def told(pair: Summary) -> str:
+def text(pair: Summary) -> str:
     return f"{pair[0]:.3f}" if pair[1] is None else f"{pair[0]:.3f} ± {pair[1]:.3f}"
 
 
@@ -205,7 +205,7 @@ def compare(page: Page) -> list[Row]:
     rows = []
     for score in ("clean", "mCE"):
         for stem, row, published in zip(("standard", "push-pull"), (base, other), PUBLISHED_MEANS[score], strict=True):
-            rows.append(Row(f"{score}, {stem} stem", told(row[score]), f"{published:.3f}"))
+            rows.append(Row(f"{score}, {stem} stem", text(row[score]), f"{published:.3f}"))
     means = {"mrCE": ("mrCE", PUBLISHED_MEANS["mrCE"])}
     for group, names in SPLITS["push_pull"].items():
         published = sum(PUBLISHED[name] for name in names) / len(names)
@@ -214,7 +214,7 @@ def compare(page: Page) -> list[Row]:
     ratios |= {name: (other["ratio"][name], published) for name, published in PUBLISHED.items()}
     for name, (pair, published) in ratios.items():
         same = (pair[0] - 1) * (published - 1) > 0
-        rows.append(Row(name, told(pair), f"{published:.3f}", "same side of 1" if same else False))
+        rows.append(Row(name, text(pair), f"{published:.3f}", "same side of 1" if same else False))
     return rows
 
 

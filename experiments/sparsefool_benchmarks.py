@@ -187,8 +187,8 @@ def draw(page: Page) -> Figure | dict[str, Figure]:
         "adv-lib FMN-l0": "FMN-l0, 100 steps",
     }
     for index, (start, label) in enumerate(labels.items(), 1):
-        if found := points(start):
-            ax.plot(*zip(*found, strict=True), ms=8, lw=1.2, label=label, **stroke(index))
+        if curve_points := points(start):
+            ax.plot(*zip(*curve_points, strict=True), ms=8, lw=1.2, label=label, **stroke(index))
     goal = {"marker": "_", "ms": 16, "mew": 2, "ls": "", "color": INK, "label": "goals of the project"}
     ax.plot(list(GOALS), list(GOALS.values()), **goal)
     ax.set(
@@ -324,13 +324,13 @@ def compare(page: Page) -> list[Row]:
         times = f"{row['ratio']:.1f} times our CPU time ({here[0]:.1f} to {here[-1]:.1f})"
         rows.append(Row(name, times, f">= {goal}", row["ratio"] >= goal))
     for name, row in page.get("peers", {}).get("methods", {}).items():
-        told = f"{row['pixels']:g} pixels, {row['success']:.1%}, {row['forwards']:.0f} + {row['backwards']:.0f}"
-        rows.append(Row(f"peers: {name}", told, "", f"x {row['x_ideal']:.1f} ideal"))
+        here = f"{row['pixels']:g} pixels, {row['success']:.1%}, {row['forwards']:.0f} + {row['backwards']:.0f}"
+        rows.append(Row(f"peers: {name}", here, "", f"x {row['x_ideal']:.1f} ideal"))
     for name, row in page.get("curve", {}).get("methods", {}).items():
-        told = f"{row['pixels']:.2f} pixels at {row['evaluations']:.0f}, at most {row['most_evaluations']} evaluations"
+        here = f"{row['pixels']:.2f} pixels at {row['evaluations']:.0f}, at most {row['most_evaluations']} evaluations"
         goal = GOALS.get(int(name.split(", ")[1])) if name.startswith("pruned") else None
         verdict = "" if goal is None else row["pixels"] <= goal
-        rows.append(Row(f"curve: {name}", told, "" if goal is None else f"<= {goal}", verdict))
+        rows.append(Row(f"curve: {name}", here, "" if goal is None else f"<= {goal}", verdict))
     return rows
 
 

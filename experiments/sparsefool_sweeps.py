@@ -134,8 +134,8 @@ def compare(page: Page) -> list[Row]:
         pixels, steps = (first["pixels"][1], last["pixels"][1]), (first["steps"], last["steps"])
         here = f"pixels {pixels[0]} to {pixels[1]}, steps {steps[0]:.1f} to {steps[1]:.1f}"
         rows.append(Row(name, here, PUBLISHED["lam"], pixels[1] > pixels[0] and steps[1] < steps[0]))
-        told = ", ".join(f"{at[r]['pixels'][1]} pixels ({at[r]['fooling_rate']:.0%} fooled)" for r in (10, 25, 255))
-        rows.append(Row(f"{model}, radius 10, 25, 255", told, PUBLISHED["radius"]))
+        here = ", ".join(f"{at[r]['pixels'][1]} pixels ({at[r]['fooling_rate']:.0%} fooled)" for r in (10, 25, 255))
+        rows.append(Row(f"{model}, radius 10, 25, 255", here, PUBLISHED["radius"]))
     return rows
 
 

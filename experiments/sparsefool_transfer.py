@@ -74,11 +74,11 @@ def measure(images: int, _: argparse.Namespace) -> Page:
             row = {"attack": name, "factor": factor, "images": images, "rates": matrix.rates.tolist()}
             row |= {"found": matrix.found.double().mean(1).tolist(), "accuracy": matrix.accuracy.tolist()}
             rows.append({**row, "models": MODELS, "provenance": facts(matrix)})
-            print(f"{name:20} x {factor:g}: {told(rows[-1])}", flush=True)
+            print(f"{name:20} x {factor:g}: {rates(rows[-1])}", flush=True)
     return {"rows": rows}
 
 
-def told(row: Page) -> str:
+def rates(row: Page) -> str:
     ways = ", ".join(f"{MODELS[s]} to {MODELS[t]} {row['rates'][s][t]:.1%}" for s, t in WAYS)
     return f"{ways}; own {', '.join(f'{share:.0%}' for share in row['found'])}"
 
@@ -111,7 +111,8 @@ def draw(page: Page) -> Figure:
 def compare(page: Page) -> list[Row]:
     """The rates of each attack, then sparse and dense ones with one factor."""
     rows = [
-        Row(f"{row['attack']} x {row['factor']:g}", told(row), PUBLISHED.get(row["attack"], "")) for row in page["rows"]
+        Row(f"{row['attack']} x {row['factor']:g}", rates(row), PUBLISHED.get(row["attack"], ""))
+        for row in page["rows"]
     ]
     for factor in FACTORS:
         at = {row["attack"]: row["rates"] for row in page["rows"] if row["factor"] == factor}

@@ -1,4 +1,4 @@
-"""Claim: a network trained on T1 builds its boundary across the one direction that tells the classes apart.
+"""Claim: a network trained on T1 builds its boundary across the one direction that distinguishes the classes.
 
 Reference: Modas, "Robustness and invariance properties of image classifiers" (thesis, EPFL 2022), section 4.2.2, Tables
 4.1 (an MLP of 10 x 500) and A.1 (logistic regression): margins on T1(epsilon = 5, sigma = 1), N = 10,000, D = 100,
@@ -118,7 +118,7 @@ def margins(model: nn.Module, world: World, subspace: Subspace, points: int) -> 
     )
 
 
-def told(curve: MarginCurve) -> Page:
+def margin_facts(curve: MarginCurve) -> Page:
     statuses = {Status(int(code)).name: int((curve.status == code).sum()) for code in curve.status.unique()}
     low, middle, high = curve.quantiles(0.05, 0.5, 0.95)[0].tolist()
     return {"quantiles": [low, middle, high], "reached": float(curve.reached[0]), "status": statuses}
@@ -135,7 +135,7 @@ def measure(scale: Scale, flags: argparse.Namespace) -> Page:
         drawn = {kind: draws(world, kind, scale.draws) for kind in ("orthogonal", "random")}
         own = {"u1": span(world.basis, [0], "u1"), "complement": span(world.basis, range(1, width), "complement")}
         for kind, subspace in {**own, **{kind: spans[0] for kind, spans in drawn.items()}}.items():
-            row["margins"][kind] = told(margins(model, world, subspace, scale.points))
+            row["margins"][kind] = margin_facts(margins(model, world, subspace, scale.points))
             print(name, kind, row["margins"][kind], flush=True)
         row["medians_over_draws"] = {
             kind: [float(margins(model, world, subspace, scale.few).quantiles(0.5)[0]) for subspace in spans]
@@ -211,8 +211,8 @@ def compare(page: Page) -> list[Row]:
             medians = sorted(row["medians_over_draws"].get(kind, []))
             spread = f", {len(medians)} draws {medians[0]:.4g} ... {medians[-1]:.4g}" if medians else ""
             verdict = f"median {ours[1] / theirs[1] - 1:+.0%}, found {row['margins'][kind]['reached']:.1%}{spread}"
-            told = [", ".join(f"{value:.4g}" for value in values) for values in (ours, theirs)]
-            rows.append(Row(f"{name}: {kind}", *told, verdict))
+            columns = [", ".join(f"{value:.4g}" for value in values) for values in (ours, theirs)]
+            rows.append(Row(f"{name}: {kind}", *columns, verdict))
     return rows
 
 

@@ -27,7 +27,7 @@ PUBLISHED = "gradient-free attacks gain nothing (HaH)"
 
 def measure(images: int, flags: argparse.Namespace) -> Page:
     data = geomrob.load_data("fashion-mnist-1k", samples=images, seed=SEED)
-    models = {name: found[0] for name in members() if (found := trainings(name, flags.trained, [0]))}
+    models = {name: networks[0] for name in members() if (networks := trainings(name, flags.trained, [0]))}
     sources = {name: models[name] for name in FAMILIES if name in models}
     return audit_page(audits(models, data, sources, SEED))
 
@@ -45,9 +45,11 @@ def compare(page: Page) -> list[Row]:
     """Each verdict, with the median l2 distances of the three kinds of attack; printed before: what did not pass."""
     rows = []
     for one in page["audits"]:
-        told = [f"{name} {check['verdict']}" for name, check in one["checks"].items() if check["verdict"] != "passed"]
-        if told:
-            print(f"{short(one['model'])}: {'; '.join([*one['causes'], *told])}")
+        failures = [
+            f"{name} {check['verdict']}" for name, check in one["checks"].items() if check["verdict"] != "passed"
+        ]
+        if failures:
+            print(f"{short(one['model'])}: {'; '.join([*one['causes'], *failures])}")
         distances = ", ".join(f"{name} {value:.2f}" for name, value in one["medians"].items())
         rows.append(Row(short(one["model"]), f"{one['verdict']}: {distances}", PUBLISHED, one["verdict"] != "failed"))
     return rows

@@ -145,8 +145,8 @@ def accuracies(page: Page, name: str, column: str, how: str = "none") -> list[fl
             if column == "clean":
                 return [100 - 100 * error for error in row["clean"]]
             members = SPLITS["category"].get(column, BENCHMARK if column == "mean" else (column,))
-            places = [page["corruptions"].index(member) for member in members]
-            return [100 - 100 * statistics.fmean(errors[place] for place in places) for errors in row["errors"]]
+            indices = [page["corruptions"].index(member) for member in members]
+            return [100 - 100 * statistics.fmean(errors[index] for index in indices) for errors in row["errors"]]
     return []
 
 
