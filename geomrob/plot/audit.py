@@ -1,14 +1,16 @@
-"""The picture of an audit: the checks, and the three measurements that most of them rest on."""
+"""The pictures of audits: of one, its checks and what most of them rest on; of many models, all verdicts at once."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from geomrob.plot.style import FAINT, INK, blank, look, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, blank, look, tidy
 from geomrob.results import Audit
 
 # Words and marks as well as colours, for grey print: blue passed, orange warned, red-purple failed, grey skipped.
@@ -18,6 +20,8 @@ MARKS = {
     "failed": ("\u2717", "#B0004E"),
     "skipped": ("\u2013", FAINT),
 }
+# Behind the verdicts of many models, on which the passed ones stand back.
+FILLS = {"passed": "#cfe3f3", "warned": "#f4d58d", "failed": "#b0004e", "skipped": "#eeeeee"}
 
 
 def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
@@ -37,6 +41,39 @@ def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
     _budgets(middle, audit)
     _profiles(right, audit)
     return figure
+
+
+def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], *, ax: Axes | None = None) -> Axes:
+    """Return axes with the verdict of each check (row) on each model (column), and the number that decided.
+
+    Failed is dark with a cross, warned yellow with an exclamation mark, passed light blue, skipped grey with a dash.
+
+    Args:
+        verdicts: For each model, by the name to be shown, and each check: verdict, value and unit of its `Check`. All
+            models have the same checks.
+        ax: Where to draw; a new figure by default.
+    """
+    checks = list(next(iter(verdicts.values())))
+    ax = axes_or_new(ax, max(7.0, 1.1 * len(verdicts)), 0.4 * len(checks) + 1.2)
+    kinds = list(FILLS)
+    grid = [[kinds.index(model[check][0]) for model in verdicts.values()] for check in checks]
+    ax.imshow(grid, cmap=ListedColormap(list(FILLS.values())), vmin=-0.5, vmax=len(kinds) - 0.5, aspect="auto")
+    for column, model in enumerate(verdicts.values()):
+        for row, check in enumerate(checks):
+            verdict, value, unit = model[check]
+            mark = "" if verdict == "passed" else MARKS[verdict][0]
+            told = "" if math.isnan(value) else _number(value, unit)
+            ink = "white" if verdict == "failed" else INK
+            ax.text(column, row, f"{mark} {told}".strip(), ha="center", va="center", fontsize=9, color=ink)
+    ax.set_xticks(range(len(verdicts)), list(verdicts), fontsize=8.5)
+    ax.set_yticks(range(len(checks)), checks, fontsize=9)
+    ax.xaxis.tick_top()
+    ax.set_xticks([x - 0.5 for x in range(1, len(verdicts))], minor=True)
+    ax.set_yticks([y - 0.5 for y in range(1, len(checks))], minor=True)
+    ax.grid(which="minor", color="white", linewidth=2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    return ax
 
 
 def _headline(figure: Figure, audit: Audit, height: float) -> None:

@@ -23,13 +23,15 @@ class Look:
     marker: str
 
 
-# Five colours of Okabe and Ito in an order of falling contrast to white; dash and marker tell them apart in grey.
+# Colours of Okabe and Ito in an order of falling contrast to white; dash and marker tell them apart in grey.
 LOOKS = (
     Look("#0072B2", "-", "o"),
     Look("#D55E00", "--", "s"),
     Look("#009E73", "-.", "^"),
     Look("#CC79A7", ":", "D"),
     Look("#555555", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    Look("#E69F00", (0, (3, 1)), "P"),
+    Look("#56B4E9", (0, (1, 1)), "X"),
 )
 
 SEQUENTIAL = "viridis"

@@ -1,4 +1,4 @@
-"""Attacks of other libraries, for comparison in one run: same model, same images, same verification.
+"""Attacks of other libraries, for the benchmarks: same model, same images, same verification in one run.
 
 None of these libraries but foolbox is needed by geomrob. For the others:
 `pip install --no-deps adv-lib torchattacks tqdm requests`.
@@ -14,35 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from geomrob.arrays import Images, Labels, norms
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import evaluating
+from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, Status
 
+STAND_INS = ("visdom", "torchvision", "torchvision.models", "torchvision.transforms", "torchvision.utils")
+"""Modules that adv-lib imports and no attack of it uses."""
+
 Peer = Callable[[nn.Module, Images, Labels], Images]
-
-
-class Counted(nn.Module):
-    """A model that counts its sample-evaluations, forward and backward."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.forwards = 0
-        self.backwards = 0
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the model's logits, counted now and, when a slope comes back, again."""
-        logits = self.model(inputs)
-        self.forwards += len(inputs)
-        if logits.requires_grad:
-            logits.register_hook(self._count)
-        return logits
-
-    def _count(self, slope: Tensor) -> None:
-        self.backwards += len(slope)
 
 
 @dataclass(frozen=True)
@@ -105,7 +88,7 @@ SPARSE_PEERS: dict[str, PeerEntry] = {
 
 
 def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> AttackResult:
-    """Return what a peer finds, verified as ours is: success where the images returned change the decision in the box.
+    """Return the result of a peer, verified as ours is: success where the images returned are adversarial in the box.
 
     Args:
         name: A row of `PEERS` or `SPARSE_PEERS`.
@@ -113,7 +96,7 @@ def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> Att
         inputs, labels: Images and the classes to leave.
 
     Returns:
-        One entry an input. Evaluations are the mean over the inputs, rounded: peers do not tell them apart.
+        One entry an input. Evaluations are the mean over the inputs, rounded: peers do not report them one by one.
 
     Raises:
         UsageError: No such row; the library is not installed (the sentence says what to install).
@@ -135,7 +118,7 @@ def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> Att
 
 @contextlib.contextmanager
 def _seeded() -> Generator[None]:
-    """Seed the global generators that peers draw from, and put them back afterwards."""
+    """Seed the global generators that peers draw from, and restore them afterwards."""
     numpy_state = np.random.get_state()  # noqa: NPY002  (what the peers use)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -147,14 +130,29 @@ def _seeded() -> Generator[None]:
 
 
 def _adv_lib_attacks() -> types.ModuleType:
-    """Return adv-lib's attacks; its plotting and data-set dependencies, which no attack uses, are stood in for."""
-    for package, parts in {"visdom": (), "torchvision": ("models", "transforms", "utils")}.items():
-        if package in sys.modules or importlib.util.find_spec(package) is not None:
-            continue
-        for name in (package, *(f"{package}.{part}" for part in parts)):
-            sys.modules[name] = types.ModuleType(name)
-            sys.modules[name].__dict__["Visdom"] = object
-    return _imported("adv_lib.attacks", "adv-lib tqdm")
+    with _stand_ins():
+        return _imported("adv_lib.attacks", "adv-lib tqdm")
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Generator[None]:
+    """Stand in for what adv-lib imports to plot and to read data sets, which no attack uses, where it is missing.
+
+    What adv-lib has imported it keeps; nobody else finds an empty `torchvision` afterwards and takes it for real.
+    """
+    missing = [name for name in STAND_INS if name.partition(".")[0] not in sys.modules and not _installed(name)]
+    for name in missing:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__dict__["Visdom"] = object
+    try:
+        yield
+    finally:
+        for name in missing:
+            sys.modules.pop(name, None)
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name.partition(".")[0]) is not None
 
 
 def _imported(module: str, packages: str) -> types.ModuleType:

@@ -1,13 +1,16 @@
 """Peers: verified as ours is, seeded without a trace, and skipped in one sentence where they are not installed."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from experiments import peers
+from experiments.peers import PEERS, SPARSE_PEERS, STAND_INS, PeerEntry, run_peer
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.errors import UsageError
-from geomrob.interop import peers
-from geomrob.interop.peers import PEERS, SPARSE_PEERS, Counted, PeerEntry, run_peer
+from geomrob.interop.counted import Counted
 from geomrob.results import Status
 from tests.attacks.zoo import images, net
 
@@ -38,14 +41,14 @@ def test_evaluations_are_counted():
     [lambda model, x, y: x, lambda model, x, y: x + 5, lambda model, x, y: x * torch.nan],
     ids=["stays", "leaves the box", "no number"],
 )
-def test_what_does_not_cross_in_the_box_is_a_failure(monkeypatch, task, attack):
+def test_what_is_not_adversarial_in_the_box_is_a_failure(monkeypatch, task, attack):
     result = run_peer(of(monkeypatch, attack), *task)
     assert result.success_rate == 0
     assert result.status.tolist() == [Status.STEP_LIMIT] * len(result.labels)
     assert torch.isinf(result.pixels).all()
 
 
-def test_a_crossing_counts_also_where_others_fail(monkeypatch, task):
+def test_an_adversarial_image_counts_also_where_others_fail(monkeypatch, task):
     model, inputs, _ = task
     some = inputs.clone()
     some[:4] = sparsefool(model, inputs[:4]).perturbed
@@ -83,9 +86,34 @@ def test_an_unknown_peer_names_the_nearest(task):
         run_peer("adv-lib VGFA", *task)
 
 
+def test_modules_that_are_stood_in_for_are_missing_again_afterwards(monkeypatch, task):
+    """adv-lib imports torchvision and visdom to plot: an empty module left behind would pass for the real one."""
+    for name in STAND_INS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(peers, "_installed", lambda name: False)
+    seen = []
+
+    def imported(name):
+        seen.extend(sys.modules[one] for one in STAND_INS)
+        raise ImportError(f"No module named {name}")
+
+    monkeypatch.setattr(peers.importlib, "import_module", imported)
+    with pytest.raises(UsageError, match="needs adv_lib"):
+        run_peer("adv-lib VFGA", *task)
+    assert [module.__name__ for module in seen] == list(STAND_INS)
+    assert not set(STAND_INS) & set(sys.modules)
+
+
+def test_modules_that_are_there_are_not_stood_in_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", peers)
+    with peers._stand_ins():
+        assert sys.modules["torchvision"] is peers
+    assert sys.modules["torchvision"] is peers
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*PEERS, *SPARSE_PEERS])
-def test_every_installed_peer_answers(task, name):
+def test_every_installed_peer_runs(task, name):
     model, inputs, labels = task
     try:
         result = run_peer(name, model, inputs[:3], labels[:3])
