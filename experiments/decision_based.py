@@ -28,7 +28,7 @@ from torch import nn
 import geomrob
 from experiments.harness import DATA_DIR, Experiment, Page, Row, run, stroke
 from experiments.measures import evaluation_cost, first_correct
-from geomrob.attacks import ATTACKS
+from geomrob.attacks import tight
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.data import Samples
 from geomrob.interop.foolbox_import import from_foolbox
@@ -80,7 +80,7 @@ FLAGS = {
 def measure(scale: Scale, flags: argparse.Namespace) -> Page:
     model = geomrob.load_model(flags.model, weights=flags.weights)
     data = first_correct(model, geomrob.load_data(flags.data, data_dir=flags.data_dir), scale.images)
-    white = ATTACKS["tight"].attack(model, data.images, bounds=(0.0, 1.0), budget=FLOOR_BUDGET)
+    white = tight(model, data.images, bounds=(0.0, 1.0), budget=FLOOR_BUDGET)
     return {
         "model": flags.model + (f" ({flags.weights.name})" if flags.weights else ""),
         "data": flags.data,

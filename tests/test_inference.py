@@ -7,6 +7,7 @@ from torch import nn
 from geomrob.analysis.margins import margin_curve
 from geomrob.arrays import norms
 from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.table import names
 from geomrob.errors import UsageError
 from geomrob.inference import Evaluations, Prepared, accuracy, evaluating, is_adversarial
 from geomrob.spectral.bases import basis
@@ -208,9 +209,9 @@ def test_a_users_channels_last_model_is_attacked_and_left_as_it_is(memory_format
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", ["deepfool", "superdeepfool", "ddn", "tight"])
+@pytest.mark.parametrize("name", names(search=True))
 def test_a_gpu_finds_what_a_cpu_finds(name):
-    from geomrob.attacks import ATTACKS
+    from geomrob.attacks.table import ATTACKS
 
     model, inputs, bands = net(dtype=torch.float64), images(9, dtype=torch.float64), blocks(basis("dct", (8, 8)), 4, 2)
     here = margin_curve(model, inputs, subspaces=bands, attack=name)

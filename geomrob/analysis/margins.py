@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images, check_norm, norms
-from geomrob.attacks import ATTACKS
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
+from geomrob.attacks.table import entry, names
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
@@ -255,11 +255,10 @@ def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
 
 def _check_attack(attack: str, norm: float, options: Mapping[str, float]) -> None:
     """Refuse an attack that there is not, a norm that it does not minimise, an option that its search has not."""
-    if attack not in ATTACKS:
-        raise unknown("attack", attack, ATTACKS)
-    if check_norm(norm) not in ATTACKS[attack].norms:
+    row = entry(attack, names(search=True))
+    if check_norm(norm) not in row.norms:
         raise UsageError(f"norm must be 2 for {attack}; got {norm:g}: use the attack deepfool for other norms")
-    known = [name for name in inspect.signature(ATTACKS[attack].search).parameters if name not in _OWN]
+    known = [name for name in inspect.signature(row.search).parameters if name not in _OWN]
     for name in options:
         if name not in known:
             raise unknown(f"option of {attack}", name, known)
@@ -322,7 +321,7 @@ def measure(
         image = torch.arange(len(inputs), device=inputs.device).repeat_interleave(len(bands))
         search = Search(ready, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image])
         search.spent.add(search.pairs, forwards=1 / len(frame))
-        result = ATTACKS[attack].search(search, linearize(search, CANDIDATES), **arguments)
+        result = entry(attack).search(search, linearize(search, CANDIDATES), **arguments)
         result = refine(search, result, tolerance=tolerance)
         coefficients, success, logits = verified(search, result, (0.0, OVERSTEP))
         moved = coefficients if norm == 2 else search.points(coefficients, search.pairs) - inputs[image]

@@ -1,17 +1,14 @@
 """The smallest perturbations of images in several norms, by the best of several searches, for several models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
+from geomrob.analysis.named_attacks import BOX, named_attack
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.minimal.tight import tight
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
@@ -21,16 +18,14 @@ from geomrob.runs import Clock
 Attack = Callable[..., AttackResult]
 Progress = Callable[[int, int], object]
 
-BOX = (0.0, 1.0)
-
 SEARCHES: dict[str, Attack] = {
-    "sparsefool": partial(sparsefool, bounds=BOX),
-    "sparsefool-pruned": partial(sparsefool, bounds=BOX, prune=True),
-    "deepfool-l1": partial(deepfool, bounds=BOX, norm=1),
-    "tight": partial(tight, bounds=BOX),
-    "deepfool-linf": partial(deepfool, bounds=BOX, norm=torch.inf),
+    "sparsefool": named_attack("sparsefool", bounds=BOX),
+    "sparsefool-pruned": named_attack("sparsefool", bounds=BOX, prune=True),
+    "deepfool-l1": named_attack("deepfool", bounds=BOX, norm=1),
+    "tight": named_attack("tight", bounds=BOX),
+    "deepfool-linf": named_attack("deepfool", bounds=BOX, norm=torch.inf),
 }
-"""The searches whose best answer counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
+"""The searches whose best result counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
 
 NORMS: dict[str, Callable[[AttackResult], Tensor]] = {
     "pixels": lambda found: found.pixels,

@@ -1,20 +1,19 @@
 """Sparsity: how few pixels change the prediction, at what cost, and how many random pixels would have done it."""
 
-import inspect
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from geomrob.analysis.named_attacks import BOX
 from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.quantization import eight_bit
+from geomrob.attacks.table import AttackEntry, entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import (
     CPU_BLOCK,
@@ -29,7 +28,7 @@ from geomrob.inference import (
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
-__all__ = ["METHODS", "random_pixels", "sparsity", "sparsity_sweep"]
+__all__ = ["random_pixels", "sparse_attacks", "sparsity", "sparsity_sweep"]
 
 Progress = Callable[[int, int], object]
 
@@ -61,7 +60,7 @@ def sparsity(
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
         inputs: Images in [0, 1], on the model's device.
-        attack: One of `METHODS`.
+        attack: One of `sparse_attacks`: sparsefool, l1-deepfool, l1-deepfool-clipped or l1-deepfool-box.
         labels: True classes, for the accuracy and the locations only; the predicted ones by default.
         target: Class to reach, by name or number; images that are classified as it already are left out and counted.
         targets: Classes to reach, one an image; None if any other class will do.
@@ -247,49 +246,67 @@ def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
 
 def _tensors(result: AttackResult) -> list[Tensor]:
     """Return the fields of a result."""
-    return [cast("Tensor", getattr(result, field.name)) for field in fields(result)]
+    return [cast("Tensor", getattr(result, one.name)) for one in fields(result)]
 
 
 @dataclass(frozen=True)
-class SparseMethod:
-    """One way to change few pixels: the attack, what the method sets of its options, what follows, what it is."""
+class SparseAttack:
+    """One way to change few pixels: an attack, what is set of its options, whether it is clipped to [0, 1] after it."""
 
-    attack: Callable[..., AttackResult]
-    fixed: Mapping[str, object]
-    clipped: bool
-    summary: str
+    row: AttackEntry
+    fixed: Mapping[str, object] = field(default_factory=dict[str, object])
+    clipped: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
         """Options that are left to choose, with their defaults; for `radius`, infinity is no limit."""
-        given = inspect.signature(self.attack).parameters.values()
-        taken = {"targets", "subspace", "bounds", "norm", "memory"}
-        free = (option for option in given if option.kind is option.KEYWORD_ONLY and option.name not in taken)
-        return {option.name: math.inf if option.default is None else option.default for option in free}
+        free = {name: default for name, default in self.row.options.items() if name not in self.fixed}
+        return {name: math.inf if default is None else default for name, default in free.items()}
 
 
-METHODS: dict[str, SparseMethod] = {
-    "sparsefool": SparseMethod(sparsefool, {}, False, "SparseFool: the box is part of the problem"),
-    "l1-deepfool": SparseMethod(deepfool, {"norm": 1}, False, "DeepFool in the l1 norm, free to leave [0, 1]"),
-    "l1-deepfool-clipped": SparseMethod(deepfool, {"norm": 1}, True, "the same, clipped to [0, 1] at the end"),
-    "l1-deepfool-box": SparseMethod(
-        deepfool, {"norm": 1, "bounds": (0.0, 1.0)}, False, "DeepFool in the l1 norm, each step inside [0, 1]"
-    ),
-}
+def sparse_attacks() -> dict[str, SparseAttack]:
+    """Return the attacks of `ATTACKS` that minimise the l1 norm; what has a box as an option comes in three ways.
+
+    l1-NAME is free to leave [0, 1], l1-NAME-clipped is clipped at the end, l1-NAME-box keeps each step inside.
+
+    Example:
+        >>> list(sparse_attacks())
+        ['l1-deepfool', 'l1-deepfool-clipped', 'l1-deepfool-box', 'sparsefool']
+    """
+    known: dict[str, SparseAttack] = {}
+    for name in names("minimal"):
+        row = entry(name)
+        if row.takes("norm") and 1 in row.norms:
+            known[f"l1-{name}"] = SparseAttack(row, {"norm": 1})
+            known[f"l1-{name}-clipped"] = SparseAttack(row, {"norm": 1}, clipped=True)
+            known[f"l1-{name}-box"] = SparseAttack(row, {"norm": 1, "bounds": BOX})
+        elif 1 in row.norms:
+            known[name] = SparseAttack(row)
+    return known
 
 
-def settings_of(method: str, options: Mapping[str, float | None]) -> dict[str, Any]:
-    """Return all options of a method, those that are not given at their defaults, each in the type it has.
+def sparse_attack(name: str) -> SparseAttack:
+    """Return the one of that name.
 
     Raises:
-        UsageError: A method or an option that there is not; a fraction where a whole number is needed.
+        UsageError: None of them.
     """
-    if method not in METHODS:
-        raise unknown("attack", method, METHODS)
-    settings = METHODS[method].options
+    known = sparse_attacks()
+    if name not in known:
+        raise unknown("attack", name, known)
+    return known[name]
+
+
+def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return all options of an attack, those that are not given at their defaults, each in the type it has.
+
+    Raises:
+        UsageError: An attack or an option that there is not; a fraction where a whole number is needed.
+    """
+    settings = sparse_attack(attack).options
     for name, value in options.items():
         if name not in settings:
-            raise unknown(f"option of {method}", name, settings)
+            raise unknown(f"option of {attack}", name, settings)
         default = settings[name]
         if value is None and default != math.inf:
             raise UsageError(f"{name} must be a number; got None: leave it out for {default}")
@@ -302,21 +319,15 @@ def settings_of(method: str, options: Mapping[str, float | None]) -> dict[str, A
 
 
 def run(
-    model: Model,
-    inputs: Images,
-    method: str,
-    settings: Mapping[str, Any],
-    *,
-    targets: Labels | None = None,
-    memory: int | None = None,
+    model: Model, inputs: Images, attack: str, settings: Mapping[str, Any], *, targets: Labels | None = None
 ) -> AttackResult:
-    """Return the attack of a method on images; where it is clipped afterwards, with the model asked again."""
-    chosen = METHODS[method]
-    told = {name: None if value == chosen.options[name] == math.inf else value for name, value in settings.items()}
-    found = chosen.attack(model, inputs, targets=targets, memory=memory, **chosen.fixed, **told)
+    """Return the result of an attack on images; where it is clipped afterwards, evaluated again."""
+    chosen = sparse_attack(attack)
+    options = {name: None if value == chosen.options[name] == math.inf else value for name, value in settings.items()}
+    result = chosen.row.attack(model, inputs, targets=targets, **chosen.fixed, **options)
     if not chosen.clipped:
-        return found
-    perturbed = found.perturbed.clamp(0, 1)
-    success = found.success & is_adversarial(model, perturbed, found.labels, targets, memory=memory)
-    status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
-    return replace(found, perturbed=perturbed, success=success, status=status, forwards=found.forwards + 1)
+        return result
+    perturbed = result.perturbed.clamp(*BOX)
+    success = result.success & is_adversarial(model, perturbed, result.labels, targets)
+    status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+    return replace(result, perturbed=perturbed, success=success, status=status, forwards=result.forwards + 1)

@@ -9,15 +9,13 @@ import torch
 from geomrob.analysis.named_attacks import BOX, named_attack
 from geomrob.arrays import Images, Labels, Logits, Model, check_images, check_norm
 from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory
 from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 
 Progress = Callable[[int, int], object]
-
-BOXED = ("sparsefool", "deepfool", "superdeepfool", "tight", "ddn", "pgd", "fgsm", "boundary")
-"""Attacks whose images stay in [0, 1]."""
 
 RADII = {2.0: 1.0, math.inf: 0.1}
 """Strength of PGD and FGSM where none is given, for each norm: most images of a small network then change class."""
@@ -124,17 +122,18 @@ def boxed_attack(
         >>> boxed_attack("pgd", norm=2)[1]
         'pgd (l2, epsilon 1)'
     """
-    if name not in BOXED:
-        raise unknown("attack", name, BOXED)
-    if epsilon is not None and name not in ("pgd", "fgsm"):
-        raise UsageError(f"epsilon must go with pgd or fgsm; got {name}, which minimises the change: leave it out")
+    row = entry(name, names("minimal", "budget", "decision"))
+    if epsilon is not None and row.kind != "budget":
+        budget = " or ".join(names("budget"))
+        raise UsageError(f"epsilon must go with {budget}; got {name}, which minimises the change: leave it out")
     if epsilon is not None and not 0 < epsilon < math.inf:
         raise UsageError(f"epsilon must be a finite number above 0; got {epsilon:g}: 0.1 is the default")
-    if norm is not None and name not in ("pgd", "deepfool"):
-        raise UsageError(f"norm must go with pgd or deepfool; got {name}: leave it out")
+    if norm is not None and not row.takes("norm"):
+        able = " or ".join(one for one in names("minimal", "budget", "decision") if entry(one).takes("norm"))
+        raise UsageError(f"norm must go with {able}; got {name}: leave it out")
     title, chosen = name, dict[str, object]()
-    if name in ("pgd", "fgsm"):
-        norm = math.inf if norm is None else norm
+    if row.kind == "budget":
+        norm = row.norm if norm is None else norm
         if norm not in RADII:
             raise UsageError(f"norm must be 2 or inf with pgd; got {norm:g}: leave it out for inf")
         epsilon = RADII[norm] if epsilon is None else epsilon

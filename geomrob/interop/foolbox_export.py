@@ -1,7 +1,7 @@
 """Our attacks as foolbox attacks: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -10,39 +10,39 @@ import torch
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
-from geomrob.attacks import ATTACKS
-from geomrob.attacks.decision_based.boundary import boundary
-from geomrob.attacks.fixed_budget.fgsm import fgsm
-from geomrob.attacks.fixed_budget.noise import noise
-from geomrob.attacks.fixed_budget.pgd import pgd
-from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.table import AttackEntry, entry, names, variants
 from geomrob.errors import UsageError, unknown
 from geomrob.interop.foolbox_import import library
 from geomrob.results import AttackResult
 
 
 @dataclass(frozen=True)
-class OurEntry:
-    """One attack of ours: the function, the norm that foolbox measures it in, and fixed options.
+class ExportEntry:
+    """One attack for foolbox: its row, the norm that foolbox measures it in, what is set of its options.
 
     Those with a `strength` are run once for each epsilon of foolbox, the others once for all.
     """
 
-    attack: Callable[..., AttackResult]
+    row: AttackEntry
     norm: float
     strength: bool = False
-    options: dict[str, object] = field(default_factory=dict[str, object])
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-OURS: dict[str, OurEntry] = {
-    **{name: OurEntry(entry.attack, 2) for name, entry in ATTACKS.items() if 2 in entry.norms},
-    "sparsefool": OurEntry(sparsefool, 1),
-    "boundary": OurEntry(boundary, 2),
-    "fgsm": OurEntry(fgsm, float("inf"), strength=True),
-    "pgd": OurEntry(pgd, float("inf"), strength=True),
-    "pgd-l2": OurEntry(pgd, 2, strength=True, options={"norm": 2}),
-    "uniform": OurEntry(noise, float("inf"), strength=True, options={"kind": "uniform"}),
-}
+def exported() -> dict[str, ExportEntry]:
+    """Return the attacks of `ATTACKS` that foolbox can run: all but those whose strength bounds no norm.
+
+    Example:
+        >>> list(exported())[-5:]
+        ['boundary', 'uniform', 'fgsm', 'pgd', 'pgd-l2']
+    """
+    minimal = {name: ExportEntry(entry(name), entry(name).norm) for name in names("minimal", "decision")}
+    strengths = {
+        name: ExportEntry(row, how.norm, strength=True, options=how.options)
+        for name, (row, how) in variants().items()
+        if how.norm is not None and not how.source
+    }
+    return minimal | strengths
 
 
 def as_foolbox(name: str, **options: object) -> Any:
@@ -53,7 +53,7 @@ def as_foolbox(name: str, **options: object) -> Any:
     `TargetedMisclassification` the targets; an input that is classified as its target already stays as it is.
 
     Args:
-        name: A row of `OURS`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
+        name: One of `exported`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
             strength (fgsm, pgd, pgd-l2, uniform) that foolbox runs for each epsilon.
         options: Of the function, such as `steps` or `seed`.
 
@@ -69,18 +69,21 @@ def as_foolbox(name: str, **options: object) -> Any:
         >>> success.shape
         torch.Size([2, 4])
     """
-    if name not in OURS:
-        raise unknown("attack", name, OURS)
-    entry = OURS[name]
-    known = [word for word in inspect.signature(entry.attack).parameters if word not in _OWN]
+    table = exported()
+    if name not in table:
+        raise unknown("attack", name, table)
+    chosen = table[name]
+    shared = (argument for argument in ("subspace", "memory") if chosen.row.takes(argument))
+    known = [option for option in (*chosen.row.options, *shared) if option not in _OWN]
     for option in options:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
-    kind = _classes()[entry.strength]
-    return kind(name, entry, {**entry.options, **options})
+    kind = _classes()[chosen.strength]
+    return kind(name, chosen, {**chosen.options, **options})
 
 
-_OWN = ("model", "inputs", "labels", "targets", "bounds", "epsilon", "indices", "starts")
+_OWN = ("indices", "starts")
+"""Options that foolbox gives by its own protocol."""
 
 
 @cache
@@ -91,10 +94,10 @@ def _classes() -> tuple[type, type]:
     base = foolbox.attacks.base
 
     class Ours:
-        def __init__(self, name: str, entry: OurEntry, options: dict[str, object]) -> None:
+        def __init__(self, name: str, chosen: ExportEntry, options: dict[str, object]) -> None:
             self.name, self.options = name, options
-            self._attack = entry.attack
-            self._distance = foolbox.distances.LpDistance(entry.norm)
+            self._attack = chosen.row.attack
+            self._distance = foolbox.distances.LpDistance(chosen.norm)
 
         @property
         def distance(self) -> Any:

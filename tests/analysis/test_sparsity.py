@@ -8,7 +8,7 @@ import torch
 
 from geomrob import data, models
 from geomrob.analysis.random_pixels import one_per_image
-from geomrob.analysis.sparsity import METHODS, random_pixels, sparsity, sparsity_sweep
+from geomrob.analysis.sparsity import random_pixels, sparse_attacks, sparsity, sparsity_sweep
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.quantization import eight_bit
@@ -196,7 +196,7 @@ def test_rounded_images_are_carried_with_what_they_do():
     assert (found.eight_bit, rounded.eight_bit) == (False, True)
 
 
-@pytest.mark.parametrize("attack", METHODS)
+@pytest.mark.parametrize("attack", sparse_attacks())
 def test_progress_and_memory_change_nothing(attack):
     model, inputs, told = net(classes=10), images(150), []
     # Two whole chunks for which the model has no answer still are entries, not a refusal.

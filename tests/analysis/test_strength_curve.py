@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from geomrob.analysis.strength_curve import CURVES, acceptance, strength_curve
+from geomrob.analysis.strength_curve import acceptance, strength_curve
 from geomrob.attacks.fixed_budget.fgsm import fgsm
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.table import variants
 from geomrob.errors import UsageError
 from geomrob.results import Acceptance, AttackResult, Status, StrengthCurve, equal, load, save
 from geomrob.results.accuracy import mean_squares, score
@@ -30,11 +31,11 @@ def right(model, perturbed):
     return model(perturbed).argmax(1) == LABELS
 
 
-@pytest.mark.parametrize("attack", CURVES)
+@pytest.mark.parametrize("attack", variants())
 def test_every_accuracy_is_what_a_plain_loop_counts(attack):
     models = {"one": [net(), net(seed=3)], "other": [net(seed=4), net(seed=5)]}
-    repeats = 3 if CURVES[attack].draws else 1
-    source = net(seed=9) if CURVES[attack].source else None
+    repeats = 3 if variants()[attack][0].takes("seed") else 1
+    source = net(seed=9) if variants()[attack][1].source else None
     found = curve(models, attack=attack, repeats=repeats, source=source, seed=7)
     assert found.correct.shape == (2, 2, repeats, 3, 20)
     assert found.strengths.tolist() == STRENGTHS

@@ -7,7 +7,7 @@ import typing
 import pytest
 import torch
 
-from geomrob.analysis.strength_curve import CURVES
+from geomrob.attacks.table import variants
 from geomrob.cli.commands.curve import curve as command
 from geomrob.data import load_data
 from geomrob.models import load_model
@@ -54,10 +54,10 @@ def test_json_is_one_object_and_nothing_else(run):
 
 def test_the_choices_are_the_rows_of_the_table():
     (choices,) = (typing.get_args(kind) for name, kind in typing.get_type_hints(command).items() if name == "attack")
-    assert set(choices) == set(CURVES)
+    assert set(choices) == set(variants())
 
 
-@pytest.mark.parametrize("attack", [name for name in CURVES if name != "gaussian"])
+@pytest.mark.parametrize("attack", [name for name in variants() if name != "gaussian"])
 def test_every_attack_lowers_the_accuracy(run, tmp_path, attack):
     more = ["--source", "fmnist-resnet8"] if attack == "fgsm-transfer" else []
     more += ["--steps", "3"] if attack.startswith("pgd") else []

@@ -8,7 +8,7 @@ import pytest
 from geomrob.cli.geometry import geometry as command
 
 from geomrob.analysis.geometry.geometry import METHODS
-from geomrob.attacks import ATTACKS
+from geomrob.attacks.table import names
 from geomrob.results import Geometry, load
 
 QUICK = ["geometry", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "2"]
@@ -65,7 +65,7 @@ def test_a_model_without_boundary_ends_with_3(run, tmp_path, monkeypatch):
 def test_the_choices_are_the_tables():
     kinds = {name: typing.get_args(kind) for name, kind in typing.get_type_hints(command).items()}
     assert kinds["method"] == METHODS
-    assert set(kinds["attack"]) == set(ATTACKS)
+    assert set(kinds["attack"]) == set(names(search=True))
 
 
 @pytest.mark.parametrize(

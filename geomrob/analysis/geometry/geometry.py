@@ -10,9 +10,9 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.curvature import Boundary
 from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, norms, per_sample
-from geomrob.attacks import ATTACKS
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.search import Search, SearchResult
+from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, chunks
 from geomrob.randomness import checked_indices, drawn
@@ -104,7 +104,7 @@ def geometry(
     inputs = inputs.detach()
     with Prepared(model, inputs, memory=memory) as ready:
         truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
-        found = to_boundary(ready, ATTACKS[attack].attack(ready, inputs))
+        found = to_boundary(ready, entry(attack).attack(ready, inputs))
         # A second derivative keeps the first one's graph as well.
         budget = ready.memory // (2 if method == "hessian" else 1)
         search = Search(Prepared(ready, inputs, memory=budget), inputs, reference=found.labels)
@@ -222,8 +222,7 @@ def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[
     check_images(inputs)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    if attack not in ATTACKS:
-        raise unknown("attack", attack, ATTACKS)
+    entry(attack, names(search=True))
     if not 0 < step < math.inf:
         raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
     directions, others, power = counts

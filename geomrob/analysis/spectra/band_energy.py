@@ -41,11 +41,11 @@ def band_energy(
         The figure does not say its unit: both share and energy are kept, all three percentiles are at hand.
 
     Example:
-        >>> from geomrob.attacks import ATTACKS
+        >>> from geomrob.attacks import deepfool
         >>> from geomrob.spectral.bases import basis
         >>> from geomrob.spectral.subspaces import rings
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-        >>> found = ATTACKS["deepfool"].attack(model, torch.rand(5, 1, 8, 8))
+        >>> found = deepfool(model, torch.rand(5, 1, 8, 8))
         >>> energy = band_energy(found, rings(basis("dct", (8, 8)), 3))
         >>> bool(torch.allclose(energy.shares.sum(0), torch.ones(5, dtype=torch.float64)))
         True

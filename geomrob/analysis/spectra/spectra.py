@@ -86,9 +86,9 @@ def perturbation_spectrum(
         mean perturbation, which is `order="modulus-of-mean"`, and its radial mean.
 
     Example:
-        >>> from geomrob.attacks import ATTACKS
+        >>> from geomrob.attacks import deepfool
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-        >>> found = ATTACKS["deepfool"].attack(model, torch.rand(5, 1, 8, 8))
+        >>> found = deepfool(model, torch.rand(5, 1, 8, 8))
         >>> perturbation_spectrum(found).values.shape
         torch.Size([8, 8])
     """

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, Images, Labels, Model, per_sample
+from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, per_sample
 from geomrob.attacks.engine.run import bounds_of, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around
@@ -99,6 +99,7 @@ def boundary(
         True
     """
     _check(budget, tries, spherical_step, adaptation)
+    check_images(inputs)
     check_starts(starts, pool, inputs)
     keys = checked_indices(indices, len(inputs))
     walks: list[BoundaryWalk] = []

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from cyclopts import Parameter
 
+from geomrob.analysis.named_attacks import Strength
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
@@ -27,7 +27,7 @@ class Options(Common):
 def curve(
     *,
     options: Options = Options(),
-    attack: Literal["gaussian", "uniform", "salt-pepper", "fgsm", "fgsm-transfer", "pgd", "pgd-l2"] = "gaussian",
+    attack: Strength = "gaussian",
     strengths: str | None = None,
     source: str | None = None,
     steps: int | None = None,
@@ -62,7 +62,7 @@ def curve(
     chosen = _numbers(strengths)
     kept = 0.9 if minimum is None else minimum
     session = Session.open("curve", options)
-    from geomrob.analysis.strength_curve import CURVES, acceptance, check_baseline, strength_curve
+    from geomrob.analysis.strength_curve import acceptance, check_baseline, strength_curve
     from geomrob.plot.strength_curve import plot_acceptance, plot_strength
 
     if baseline is not None:
@@ -75,8 +75,8 @@ def curve(
             session.images,
             samples.labels,
             attack=attack,
-            strengths=CURVES[attack].strengths if chosen is None else chosen,
-            repeats=CURVES[attack].repeats if repeats is None else repeats,
+            strengths=chosen,
+            repeats=repeats,
             source=None if source is None else session.load([source])[source],
             source_name=source or "",
             steps=40 if steps is None else steps,

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from geomrob.analysis.named_attacks import BandAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
@@ -12,7 +13,7 @@ def geometry(
     options: Common = Common(),
     method: Literal["difference", "hessian"] = "difference",
     step: float = 0.1,
-    attack: Literal["deepfool", "superdeepfool", "ddn", "tight"] = "tight",
+    attack: BandAttack = "tight",
     directions: int = 20,
     others: int = 5,
     power: int = 10,

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from geomrob.analysis.named_attacks import BandAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
@@ -20,7 +21,7 @@ def margin(
     size: int | None = None,
     step: int | None = None,
     count: int | None = None,
-    attack: Literal["deepfool", "superdeepfool", "ddn", "tight"] = "tight",
+    attack: BandAttack = "tight",
     budget: int | None = None,
     norm: float = 2,
 ) -> int:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
@@ -21,7 +22,7 @@ def spectrum(
     *,
     options: Common = Common(),
     of: Literal["perturbations", "kernels", "model", "corruption", "images"] = "perturbations",
-    attack: Literal["deepfool", "superdeepfool", "ddn", "tight", "sparsefool", "boundary"] = "deepfool",
+    attack: MinimumNormAttack = "deepfool",
     corruption: str = "gaussian",
     strength: float = 0.1,
     epsilon: float = 2.0,

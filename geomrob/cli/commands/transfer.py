@@ -1,7 +1,6 @@
 """`geomrob transfer`: do images that were made to fool one model fool another?"""
 
-from typing import Literal
-
+from geomrob.analysis.named_attacks import CraftingAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Settings
 from geomrob.cli.session import Session, trained_for
@@ -12,9 +11,7 @@ def transfer(
     *,
     model: tuple[str, ...] = (),
     options: Settings = Settings(),
-    attack: Literal[
-        "sparsefool", "deepfool", "superdeepfool", "tight", "ddn", "pgd", "fgsm", "boundary"
-    ] = "sparsefool",
+    attack: CraftingAttack = "sparsefool",
     epsilon: float | None = None,
     norm: float | None = None,
 ) -> int:
