@@ -75,7 +75,7 @@ def measure(size: tuple[int, int], _: argparse.Namespace) -> Page:
         for name, attack in ATTACKS.items():
             result = attack(network, data, queries)
             # Each image counts the same: else the few that need large changes would be all there is to see.
-            spectrum = perturbation_spectrum(result, name=model, data=data.name, method=name, unit_norm=True)
+            spectrum = perturbation_spectrum(result, name=model, data=data.name, attack=name, unit_norm=True)
             energy = band_energy(result, BLOCKS, name=model, data=data.name, attack=name)
             pixels = spectrum.values.numel()
             row = {

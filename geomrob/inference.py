@@ -311,7 +311,7 @@ def gradients(model: Model, images: Images, rows: Labels, objective: Objective) 
     Args:
         model: Images to logits.
         images: One block.
-        rows: What the objective is told about each image.
+        rows: What the objective is given for each image.
         objective: What is differentiated.
 
     Raises:
@@ -322,8 +322,8 @@ def gradients(model: Model, images: Images, rows: Labels, objective: Objective) 
         outputs = evaluate(model, points)
         values = objective(outputs, rows)
         sums = values.sum(0).unbind()
-    slopes = [gradient(total, points, again=r + 1 < len(sums)) for r, total in enumerate(sums)]
-    return outputs.detach(), values.detach(), slopes
+    results = [gradient(total, points, again=r + 1 < len(sums)) for r, total in enumerate(sums)]
+    return outputs.detach(), values.detach(), results
 
 
 def gradient(value: Tensor, images: Images, *, again: bool = False) -> Images:

@@ -240,7 +240,7 @@ def entry(name: str, known: tuple[str, ...] | None = None) -> AttackEntry:
 
 
 def markdown() -> str:
-    """Return the table of the docs: what each attack is, does, minimises and can be told."""
+    """Return the table of the docs: what each attack is, does, minimises and takes."""
     words = {1: "l1", 2: "l2", math.inf: "l-infinity"}
     lines = ["| attack | kind | norms | targets | bands | options | what it is |", "|" + " --- |" * 7]
     for name, row in ATTACKS.items():

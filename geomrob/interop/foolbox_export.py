@@ -88,7 +88,7 @@ _OWN = ("indices", "starts")
 
 @cache
 def _classes() -> tuple[type, type]:
-    """Return the class of minimum-norm and that of fixed-strength attacks; made when first asked for."""
+    """Return the class of minimum-norm and that of fixed-strength attacks; made when first used."""
     eagerpy = library("eagerpy")
     foolbox = library("foolbox")
     base = foolbox.attacks.base

@@ -29,7 +29,7 @@ def heat_map(
     seed: int = 0,
     name: str = "model",
     data: str = "images",
-    memory_bytes: int | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> HeatMap:
     r"""Return the accuracy of a model on x + epsilon s U, for the Fourier direction U of every frequency.
@@ -46,7 +46,7 @@ def heat_map(
         indices: Position of each image in its source: the signs of an image follow from seed and index alone.
         seed: Of the signs.
         name, data: How the result calls model and data.
-        memory_bytes: Budget for activations, 1 GiB by default.
+        memory: Budget for activations, 1 GiB by default.
         progress: Called with (directions done, directions in all).
 
     Raises:
@@ -79,7 +79,7 @@ def heat_map(
     steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
     signs = random_signs(indices if indices is not None else torch.arange(count), len(pairs), channels, seed)
     right = torch.zeros(len(pairs), dtype=torch.float64)
-    with Prepared(model, inputs, memory=memory_bytes) as ready:
+    with Prepared(model, inputs, memory=memory) as ready:
         clean = ready.predictions
         wanted = clean if labels is None else checked_classes("labels", labels, ready.clean)
         for pair in range(len(pairs)):

@@ -51,7 +51,7 @@ def attack_spectrum(
     transform(samples.images[:1], channels=scaling.get("channels", "average"))
     subspaces = bands("blocks", basis("dct", samples.images.shape[-2:]), size=size, step=step)
     result = named_attack(attack, seed=seed, indices=samples.indices)(model, images)
-    spectrum = perturbation_spectrum(result, name=name, data=samples.name, method=attack, **scaling)
+    spectrum = perturbation_spectrum(result, name=name, data=samples.name, attack=attack, **scaling)
     return spectrum, band_energy(result, subspaces, name=name, data=samples.name, attack=attack)
 
 

@@ -68,14 +68,14 @@ def perturbation_spectrum(
     *,
     name: str = "model",
     data: str = "images",
-    method: str = "attack",
+    attack: str = "attack",
     **how: Any,
 ) -> Spectrum:
     """Return the mean spectrum of what attacks added to images; failed attacks are left out and counted.
 
     Args:
         results: One result or several parts of one, of equal shape.
-        name, data, method: How the result calls model, data and attack.
+        name, data, attack: How the result calls model, data and attack.
         how: `kind`, `order`, `norm`, `window`, `channels`, `unit_norm` of `image_spectrum`.
 
     Raises:
@@ -96,7 +96,7 @@ def perturbation_spectrum(
     clock = Clock(seed=0, device=parts[0].inputs.device)
     found = perturbations(parts)
     how = {"unit_norm": False, **how}
-    about: dict[str, Any] = {"of": "perturbations", "name": name, "data": data, "method": method, "clock": clock}
+    about: dict[str, Any] = {"of": "perturbations", "name": name, "data": data, "method": attack, "clock": clock}
     failed = sum(len(part.success) for part in parts) - len(found)
     return mean_spectrum(found, **how, **about, left_out=failed, parts=parts)
 
