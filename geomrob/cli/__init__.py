@@ -16,7 +16,7 @@ COMMANDS = {
     "curve": "geomrob.cli.commands.curve:curve",
     "boundary": "geomrob.cli.commands.boundary:boundary",
     "transfer": "geomrob.cli.commands.transfer:transfer",
-    "audit": "geomrob.cli.audit:audit",
+    "audit": "geomrob.cli.commands.audit:audit",
     "models": "geomrob.cli.models:models",
     "corrupt": "geomrob.cli.corrupt:corrupt",
     "corruptions": "geomrob.cli.corruptions:corruptions",
