@@ -61,8 +61,8 @@ class Audit(Result):
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
     with the model's own gradients, `transferred` along the perturbations of other models, `decision` from the class
     alone. `robust[e, s]` is the share of images that PGD leaves unchanged at `epsilons[e]` (l-infinity) after
-    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i at
-    `t / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
+    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i at `t
+    / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
     """
 
     model: str
