@@ -243,26 +243,6 @@ def load_samples(options: Data, transform: str | None = None, *, split: str = "t
     return drawn
 
 
-def load_source(session: Session, name: str, *, measured: bool = True) -> "nn.Module":
-    """Return a further model that takes the images.
-
-    Args:
-        session: Of the measured models.
-        name: As in `--model`.
-        measured: Take the measured model of that name, with the weights given for it, if there is one.
-
-    Raises:
-        UsageError: It cannot be loaded, or does not take the images.
-    """
-    from geomrob.analysis.preparation import check_fit
-
-    if measured and name in session.networks:
-        return session.models[name]
-    (model,) = load_networks((name,), (), session.device)[name]
-    check_fit({name: model}, session.samples.images, session.samples.name)
-    return model
-
-
 def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
     """Return the models of the table with weights, trained for the data set or else for images of its shape.
 
