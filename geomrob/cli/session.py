@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,12 +124,12 @@ class Session:
         check_fit(loaded, self.samples.images, self.samples.name)
         return loaded
 
-    @property
+    @cached_property
     def images(self) -> "torch.Tensor":
-        """The drawn images on the device."""
+        """The drawn images on the device, the same tensor at each call: what is known of it is measured once."""
         return self.samples.images.to(self.device)
 
-    @property
+    @cached_property
     def labels(self) -> "torch.Tensor":
         """The labels on the device."""
         return self.samples.labels.to(self.device)
