@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,12 +124,12 @@ class Session:
         check_fit(loaded, self.samples.images, self.samples.name)
         return loaded
 
-    @property
+    @cached_property
     def images(self) -> "torch.Tensor":
-        """The drawn images on the device."""
+        """The drawn images on the device, the same tensor at each call: what is known of it is measured once."""
         return self.samples.images.to(self.device)
 
-    @property
+    @cached_property
     def labels(self) -> "torch.Tensor":
         """The labels on the device."""
         return self.samples.labels.to(self.device)
@@ -241,26 +242,6 @@ def load_samples(options: Data, transform: str | None = None, *, split: str = "t
             f"note: left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}\n"
         )
     return drawn
-
-
-def load_source(session: Session, name: str, *, measured: bool = True) -> "nn.Module":
-    """Return a further model that takes the images.
-
-    Args:
-        session: Of the measured models.
-        name: As in `--model`.
-        measured: Take the measured model of that name, with the weights given for it, if there is one.
-
-    Raises:
-        UsageError: It cannot be loaded, or does not take the images.
-    """
-    from geomrob.analysis.preparation import check_fit
-
-    if measured and name in session.networks:
-        return session.models[name]
-    (model,) = load_networks((name,), (), session.device)[name]
-    check_fit({name: model}, session.samples.images, session.samples.name)
-    return model
 
 
 def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:

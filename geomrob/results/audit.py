@@ -14,7 +14,7 @@ from geomrob.tables import Column, Record, Table
 
 @dataclass(frozen=True, repr=False)
 class Check(Result):
-    """One question of an audit, its answer, and what to do about it.
+    """One question of an audit, its verdict, and what to do about it.
 
     `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
     warning starts above `warn` and a failure above `fail`. `images` are the positions of the images concerned.
@@ -30,21 +30,28 @@ class Check(Result):
     meaning: str
     advice: str
 
-    @property
-    def number(self) -> str | None:
-        """The value as it is printed: a share in per cent."""
-        if math.isnan(self.value):
-            return None
-        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
+    def records(self) -> list[Record]:
+        """Return the check as one row, its images with spaces between."""
+        return [
+            {
+                "check": self.name,
+                "verdict": self.verdict,
+                "value": self.value,
+                "warn": self.warn,
+                "fail": self.fail,
+                "unit": self.unit,
+                "images": " ".join(map(str, self.images.tolist())),
+                "meaning": self.meaning,
+                "advice": self.advice,
+            }
+        ]
 
     @property
-    def first_images(self) -> str:
-        """The first images that the check concerns, in words; empty for none."""
-        if not len(self.images):
-            return ""
-        first = ", ".join(map(str, self.images[:8].tolist()))
-        more = f" and {len(self.images) - 8} more" if len(self.images) > 8 else ""
-        return f" Images: {first}{more}."
+    def number(self) -> str:
+        """The number that decided, as it is printed: shares in per cent."""
+        if math.isnan(self.value):
+            return "-"
+        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,8 +61,8 @@ class Audit(Result):
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
     with the model's own gradients, `transferred` along the perturbations of other models, `decision` from the class
     alone. `robust[e, s]` is the share of images that PGD leaves unchanged at `epsilons[e]` (l-infinity) after
-    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the seen class minus the best other) of image i at `t /
-    (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
+    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i at `t
+    / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
     """
 
     model: str
@@ -74,6 +81,45 @@ class Audit(Result):
     profile: Float[Tensor, "2 n t"]
     provenance: Provenance
 
+    COLUMNS = (
+        Column("check", ("check",)),
+        Column("verdict", ("verdict",), words=True),
+        Column("number", ("number",)),
+        Column("what the number counts", ("unit",), words=True),
+    )
+
+    def facts(self) -> Record:
+        """Return what was examined: model, data, images, clean accuracy."""
+        return {**super().facts(), "images": len(self.predictions), "accuracy": self.accuracy}
+
+    def summary(self) -> Record:
+        """Return the facts, the verdict, its causes, and how many checks came to each verdict."""
+        verdicts = [check.verdict for check in self.checks]
+        counts = {verdict: verdicts.count(verdict) for verdict in ("passed", "warned", "failed", "skipped")}
+        return {**self.facts(), "verdict": self.verdict, "causes": "; ".join(self.causes), **counts}
+
+    def records(self) -> list[Record]:
+        """Return one row a check."""
+        about: Record = {"model": self.model, "data": self.data}
+        return [{**about, **row} for check in self.checks for row in check.records()]
+
+    def headline(self) -> str:
+        """Return model, data, verdict and number of images in one line."""
+        return f"{self.model} on {self.data}: {self.verdict} ({len(self.predictions)} images)"
+
+    def tables(self) -> list[Table]:
+        """Return the checks, below the verdict and its causes."""
+        rows: list[Record] = [{**check.records()[0], "number": check.number} for check in self.checks]
+        return [Table((self.headline(), *(f"cause: {cause}" for cause in self.causes)), self.COLUMNS, rows)]
+
+    def notes(self) -> list[str]:
+        """Return what each check that warned or failed means and advises, with its first images."""
+        return [
+            f"{self.model}: {check.name} ({check.verdict}): {check.meaning} {check.advice}{_images(check)}"
+            for check in self.checks
+            if check.verdict in ("warned", "failed")
+        ]
+
     @property
     def verdict(self) -> str:
         """The worst verdict of all checks."""
@@ -85,53 +131,11 @@ class Audit(Result):
         """Share of the clean images that the model classifies as labelled."""
         return float((self.predictions == self.labels).double().mean())
 
-    COLUMNS = (
-        Column("check", ("check",)),
-        Column("verdict", ("verdict",), words=True),
-        Column("number", ("number",)),
-        Column("what the number counts", ("unit",), words=True),
-    )
 
-    def summary(self) -> Record:
-        """Return model, data, images, clean accuracy, the verdict and the causes."""
-        return {
-            **self.facts(),
-            "images": len(self.predictions),
-            "accuracy": self.accuracy,
-            "verdict": self.verdict,
-            "causes": "; ".join(self.causes),
-        }
-
-    def records(self) -> list[Record]:
-        """Return one row a check, the positions of its images joined by spaces."""
-        return [
-            {
-                "model": self.model,
-                "check": check.name,
-                **{name: value for name, value in check.facts().items() if name not in ("name", "meaning", "advice")},
-                "images": " ".join(map(str, check.images.tolist())),
-                "meaning": check.meaning,
-                "advice": check.advice,
-            }
-            for check in self.checks
-        ]
-
-    def tables(self) -> list[Table]:
-        """Return verdict, causes and checks."""
-        title = (
-            f"{self.headline()}: {self.verdict} ({len(self.predictions)} images)",
-            *(f"cause: {cause}" for cause in self.causes),
-        )
-        rows: list[Record] = [
-            {"check": check.name, "verdict": check.verdict, "number": check.number, "unit": check.unit}
-            for check in self.checks
-        ]
-        return [Table(title, self.COLUMNS, rows)]
-
-    def notes(self) -> list[str]:
-        """Return for each check that did not pass what it means and what to do."""
-        return [
-            f"{check.name} ({check.verdict}): {check.meaning} {check.advice}{check.first_images}"
-            for check in self.checks
-            if check.verdict in ("warned", "failed")
-        ]
+def _images(check: Check) -> str:
+    """Return the first images that a check is about."""
+    if not len(check.images):
+        return ""
+    first = ", ".join(map(str, check.images[:8].tolist()))
+    more = f" and {len(check.images) - 8} more" if len(check.images) > 8 else ""
+    return f" Images: {first}{more}."

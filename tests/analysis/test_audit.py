@@ -145,7 +145,8 @@ def test_the_worst_check_is_the_verdict(small):
         ({"epsilons": (0.1, 2.0)}, "epsilons must lie in"),
         ({"steps": (10, 10)}, "steps must rise"),
         ({"steps": (0, 10)}, "steps must be at least 1"),
-        ({"queries": -1}, "queries 0"),
+        ({"queries": -1}, "queries must be 0 or at least 20; got -1"),
+        ({"queries": 19}, "queries must be 0 or at least 20; got 19"),
     ],
 )
 def test_misuse_is_refused_in_a_sentence(options, words):

@@ -1,4 +1,4 @@
-"""Decision-based distances: repeats are the attack with the seeds after the first; costs; what is refused."""
+"""Decision-based distances: the repeats are the attack with the seeds after the first; cost; what is refused."""
 
 import pytest
 import torch

@@ -90,13 +90,14 @@ def gather(
     steps: Sequence[int],
     queries: int,
     seed: int,
+    memory: int | None,
     tell: Tell,
 ) -> Evidence:
     """Return the evidence about a model; arguments as in `audit`, `tell` is called after each of `stages(...)`."""
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
-    with Prepared(model, inputs) as ready:
+    with Prepared(model, inputs, memory=memory) as ready:
         clean = ready.clean
         at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
         at.clean = clean

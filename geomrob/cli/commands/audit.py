@@ -1,28 +1,21 @@
-"""`geomrob audit`: whether the robustness that attacks report of a model can be trusted."""
+"""`geomrob audit`: can the robustness that attacks report of a model be trusted?"""
 
 from pathlib import Path
 
 from geomrob.cli.answer import Answer, file_names
 from geomrob.cli.options import Settings
-from geomrob.cli.session import Session, load_source, trained_for
-from geomrob.errors import UsageError
-
-LEAST = 20
-"""Fewest queries that the decision-based attack can begin with."""
-
-SOURCES = 2
-"""How many other models of the table are the sources where none is named."""
+from geomrob.cli.session import Session, trained_for
 
 
 def audit(
     model: tuple[str, ...] = ("fmnist-lenet",),
     *,
     weights: tuple[Path, ...] = (),
-    options: Settings = Settings(),
     source: tuple[str, ...] = (),
+    options: Settings = Settings(),
     queries: int = 1000,
 ) -> int:
-    """Decide with evidence whether the robustness that attacks by gradient report of a model can be trusted.
+    """Decide with evidence whether the robustness that gradient attacks report of a model can be trusted.
 
     Writes audit.json with audit.npz (everything, for geomrob.load), audit.csv and audit.png; of several models, one
     JSON, npz and picture each, audit-MODEL, and one table. The exit status is 3 where a check failed.
@@ -34,33 +27,33 @@ def audit(
             table for that data set, its first.
         queries: Queries of the decision-based attack per image; 0 leaves it out.
     """
-    if queries != 0 and queries < LEAST:
-        raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")
     session = Session.open("audit", options, models=model, weights=weights)
+    from geomrob.analysis.audit import SOURCES, check_queries, default_sources
     from geomrob.analysis.audit import audit as examine
     from geomrob.plot.audit import plot_audit
 
+    check_queries(queries)
     samples = session.samples
-    names = source or trained_for(samples)[: SOURCES + 1]
-    others = {name: load_source(session, name, measured=False) for name in names}
-    results = [
+    others = session.load(source or trained_for(samples)[: SOURCES + 1])
+    audits = [
         examine(
             network,
             session.images,
             labels=samples.labels,
             indices=samples.indices,
-            sources=others if source else dict([pair for pair in others.items() if pair[0] != name][:SOURCES]),
+            sources=others if source else default_sources(others, name),
             queries=queries,
             name=name,
             data=samples.name,
             seed=options.seed,
+            memory=session.memory,
             progress=progress,
         )
         for name, network, progress in session.each("audit")
     ]
-    answer = Answer("audit", session.out, results, as_json=session.json)
+    answer = Answer("audit", session.out, audits, as_json=session.json)
     answer.save()
     answer.csv()
-    for result, part in zip(results, file_names(results), strict=True):
-        answer.picture(plot_audit(result), session.figure.with_stem(f"{session.figure.stem}{part}"))
-    return answer.finish(complete=all(result.verdict != "failed" for result in results))
+    for result, end in zip(audits, file_names(audits), strict=True):
+        answer.picture(plot_audit(result), session.figure.with_stem(session.figure.stem + end))
+    return answer.finish(complete=all(result.verdict != "failed" for result in audits))
