@@ -10,7 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from geomrob.plot.style import FAINT, INK, axes_or_new, blank, look, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, blank, literal, look, tidy
 from geomrob.results import Audit
 
 # Words and marks as well as colours, for grey print: blue passed, orange warned, red-purple failed, grey skipped.
@@ -65,8 +65,8 @@ def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], 
             told = "" if math.isnan(value) else _number(value, unit)
             ink = "white" if verdict == "failed" else INK
             ax.text(column, row, f"{mark} {told}".strip(), ha="center", va="center", fontsize=9, color=ink)
-    ax.set_xticks(range(len(verdicts)), list(verdicts), fontsize=8.5)
-    ax.set_yticks(range(len(checks)), checks, fontsize=9)
+    ax.set_xticks(range(len(verdicts)), list(map(literal, verdicts)), fontsize=8.5)
+    ax.set_yticks(range(len(checks)), list(map(literal, checks)), fontsize=9)
     ax.xaxis.tick_top()
     ax.set_xticks([x - 0.5 for x in range(1, len(verdicts))], minor=True)
     ax.set_yticks([y - 0.5 for y in range(1, len(checks))], minor=True)
@@ -84,9 +84,9 @@ def _headline(figure: Figure, audit: Audit, height: float) -> None:
         "failed": "cannot be trusted as they stand",
         "skipped": "were not checked",
     }[audit.verdict]
-    told = "; ".join(audit.causes) if audit.causes else "no cause of hidden gradients found"
+    told = literal("; ".join(audit.causes)) if audit.causes else "no cause of hidden gradients found"
     at: dict[str, Any] = {"x": 0.008, "ha": "left", "va": "top"}
-    title = f"{audit.model} on {audit.data}: attacks by gradient {words}"
+    title = f"{literal(audit.model)} on {literal(audit.data)}: attacks by gradient {words}"
     figure.text(y=1 - 0.1 / height, s=title, fontsize=12, fontweight="bold", color=INK, **at)
     reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {told}."
     figure.text(y=1 - 0.38 / height, s=reading, fontsize=9, color=FAINT, **at)
@@ -101,7 +101,7 @@ def _checks(ax: Axes, audit: Audit) -> None:
         mark, colour = MARKS[check.verdict]
         place: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
         ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **place)
-        ax.text(0.07, y, check.name, fontsize=9, color=INK, **place)
+        ax.text(0.07, y, literal(check.name), fontsize=9, color=INK, **place)
         ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **place)
         ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **place)
 

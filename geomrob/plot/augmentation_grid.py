@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom
+from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom, literal
 from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
@@ -108,9 +108,9 @@ def plot_draws(
     """
     return plot_augment(
         pictures,
-        rows=classes,
+        rows=list(map(literal, classes)),
         columns=["original", *(f"draw {number + 1}" for number in range(pictures.shape[1] - 1))],
-        title=f"What training with {method} sees of an image",
+        title=f"What training with {literal(method)} sees of an image",
         reading="Each row is one image; every draw chooses operations, strengths and mixing weights anew.",
         figure=figure,
     )

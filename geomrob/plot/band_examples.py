@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.plot.margins import norm_name
-from geomrob.plot.style import DIVERGING, FAINT, INK, bare, blank, class_name, draw_image, figure_headline, headroom
+from geomrob.plot.style import (
+    DIVERGING,
+    FAINT,
+    INK,
+    bare,
+    blank,
+    class_name,
+    draw_image,
+    figure_headline,
+    headroom,
+    literal,
+)
 from geomrob.results import BandExamples
 
 # A change is magnified until its largest element reaches this share of the colour scale.
@@ -58,7 +69,7 @@ def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)
     for ax in grid.flat:
         bare(ax)
-    headings = ["image", *(heading for band in bands for heading in (f"change in\n{band}", "image + change"))]
+    headings = ["image", *(heading for band in bands for heading in (f"change in\n{literal(band)}", "image + change"))]
     for ax, heading in zip(grid[0], headings, strict=True):
         ax.annotate(heading, (0.5, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", **HEADING)
     return grid

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom, literal
 
 # Of one tile and of the room beside and above all, in inches; the gap between tiles as a share of a tile.
 TILE = 0.74
@@ -45,7 +45,7 @@ def plot_corruption_sheet(
     """
     if not corrupted:
         raise UsageError("corrupted must hold a corruption; got none: choose at least one")
-    severities = max(len(images) for images in corrupted.values())
+    told, severities = literal(told), max(len(images) for images in corrupted.values())
     columns = [image[None], *corrupted.values()]
     height, width = image.shape[-2:]
     reading = (
@@ -80,7 +80,7 @@ def _tile(ax: Axes, image: Float[Tensor, "c h w"], column: int, row: int, tall: 
 def _labels(ax: Axes, names: list[str], severities: int, tall: float) -> None:
     """Write the names above the columns, in one line a word, and the severities beside the rows."""
     ax.set_xticks([place + (1 - GAP) / 2 for place in range(len(names))])
-    words = [name.replace("_", "\n") for name in names]
+    words = [literal(name.replace("_", "\n")) for name in names]
     ax.set_xticklabels([f"\n{word}" if "\n" not in word else word for word in words], fontsize=7.5, color=INK)
     ax.xaxis.tick_top()
     ax.set_yticks([(row + 0.5) * tall for row in range(severities)])
@@ -99,7 +99,7 @@ def _brackets(ax: Axes, kinds: list[str]) -> None:
         if kinds[start]:
             left, right = start + 1, end + 1 - GAP
             words: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": FAINT}
-            ax.text((left + right) / 2, 1, kinds[start], transform=_lifted(ax, 27), **words)
+            ax.text((left + right) / 2, 1, literal(kinds[start]), transform=_lifted(ax, 27), **words)
             ax.plot([left, right], [1.0, 1.0], color=FAINT, linewidth=0.8, clip_on=False, transform=_lifted(ax, 25))
         start = end
 

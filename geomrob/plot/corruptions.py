@@ -21,6 +21,7 @@ from geomrob.plot.style import (
     figure_headline,
     headline,
     headroom,
+    literal,
     look,
     tidy,
 )
@@ -60,7 +61,7 @@ def plot_corruptions(
     fitted = "" if table.adapt == "none" else f" Batch-norm statistics fitted to the images ({table.adapt})."
     what = "error" if table.measure == "error" else table.measure
     reading = (
-        f"Numbers: {what} in per cent on {table.images} images of {table.data}{networks}. Rows: severity. "
+        f"Numbers: {what} in per cent on {table.images} images of {literal(table.data)}{networks}. Rows: severity. "
         f"Corruptions {_made(table)}.{fitted}"
     )
     wide = max(wide, 6.0)
@@ -69,7 +70,7 @@ def plot_corruptions(
     figure_headline(figure, "Which corruptions make the model err?", reading)
     panels = figure.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     image = None
-    for place, (ax, name) in enumerate(zip(panels, table.models, strict=True)):
+    for place, (ax, name) in enumerate(zip(panels, map(literal, table.models), strict=True)):
         values = 100 * table.errors[place].mean(0).T.cpu()
         image = _map(ax, torch.cat((values, values.mean(1, keepdim=True)), 1).numpy())
         ax.set_yticks(range(rows), [str(level) for level in table.severities], fontsize=8)
@@ -105,7 +106,7 @@ def _names(ax: Axes, table: CorruptionTable) -> None:
     """Write the names of the corruptions below the columns."""
     mark = table.source == "mixed"
     names = [
-        name.replace("_", " ") + ("*" if mark and source == "ready-made" else "")
+        literal(name.replace("_", " ")) + ("*" if mark and source == "ready-made" else "")
         for name, source in zip(table.corruptions, table.sources, strict=True)
     ]
     ax.set_xticks(range(len(names) + 1), [*names, "mean"], fontsize=8, rotation=40, ha="right", rotation_mode="anchor")
@@ -121,7 +122,7 @@ def _kinds(ax: Axes, kinds: list[str]) -> None:
             across = ax.get_xaxis_transform()
             ax.plot([start - 0.4, end - 0.6], [1.04, 1.04], color=FAINT, linewidth=0.8, clip_on=False, transform=across)
             words: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": FAINT}
-            ax.text((start + end - 1) / 2, 1.06, kinds[start], transform=across, **words)
+            ax.text((start + end - 1) / 2, 1.06, literal(kinds[start]), transform=across, **words)
         start = end
     ax.set_xlim(-0.5, len(kinds) + 0.5)
 
@@ -162,7 +163,7 @@ def plot_trade_off(
         raise UsageError(f"baseline must make errors; got none by {baseline}: measure more images")
     weight = base_mce / base if beta is None else beta
     ax = axes_or_new(ax, 7.0, 5.2)
-    for place, name in enumerate(table.models):
+    for place, name in enumerate(map(literal, table.models)):
         style, (x, dx), (y, dy) = look(place), _spread(clean[place]), _spread(mce[place])
         filled: dict[str, Any] = {"markersize": 8, "fillstyle": FILLS[place // len(LOOKS) % len(FILLS)]}
         ax.errorbar(x, y, xerr=dx, yerr=dy, fmt=style.marker, color=style.colour, label=name, zorder=3, **filled)
@@ -181,8 +182,9 @@ def plot_trade_off(
     headline(
         ax,
         "Does robustness pay for the clean errors that it costs?",
-        f"{table.images} images of {table.data}, corruptions {_made(table)}. Lower left is better. Along a grey line "
-        f"the net reduction of errors against {baseline}, R_net, is equal; below the black lines it is above 0.",
+        f"{table.images} images of {literal(table.data)}, corruptions {_made(table)}. Lower left is better. Along a "
+        f"grey line the net reduction of errors against {literal(baseline)}, R_net, is equal; below the black lines "
+        "it is above 0.",
     )
     return ax
 

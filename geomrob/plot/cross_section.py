@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, axes_or_new, headline, look, tidy
+from geomrob.plot.style import INK, axes_or_new, class_name, headline, literal, look, tidy
 from geomrob.results import CrossSection
 
 # How much of white is mixed into the colour of a class for its region: neighbours differ in grey print too.
@@ -58,9 +58,11 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
             edgecolors="white" if filled else style.colour,
             linewidths=0.6 if filled else 1.3,
             zorder=3,
-            label=f"points of class {section.classes[label]}",
+            label=f"points of class {class_name(label, section.classes)}",
         )
-        handles.append(Patch(facecolor=tints[order], edgecolor=INK, label=f"decided as {section.classes[label]}"))
+        handles.append(
+            Patch(facecolor=tints[order], edgecolor=INK, label=f"decided as {class_name(label, section.classes)}")
+        )
     tidy(ax)
     ax.grid(visible=False)
     ax.set_xlim(float(x[0]), float(x[-1]))
@@ -74,8 +76,8 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     headline(
         ax,
         title or "Where does the model change its decision on this plane?",
-        f"{section.model} on {section.data}: a plane through the input space. Dark lines: the decision boundary. "
-        f"The axes are scaled differently.{told}",
+        f"{literal(section.model)} on {literal(section.data)}: a plane through the input space. Dark lines: the "
+        f"decision boundary. The axes are scaled differently.{told}",
         width=92,
     )
     return ax

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from geomrob.arrays import Distances
 from geomrob.errors import UsageError
-from geomrob.plot.style import axes_or_new, headline, look, plain_numbers, tidy
+from geomrob.plot.style import axes_or_new, headline, literal, look, plain_numbers, tidy
 from geomrob.results import DecisionDistances
 
 
@@ -26,7 +26,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     Raises:
         UsageError: No finite distance; results of different data, attacks or budgets.
     """
-    distances = [(result.model, result.distances) for result in results]
+    distances = [(literal(result.model), result.distances) for result in results]
     finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):
         raise UsageError("results must hold a finite distance; got none: no image was fooled, see their status")
@@ -60,8 +60,8 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     headline(
         ax,
         "How near is the boundary for an attack that sees decisions alone?",
-        f"{images} images of {results[0].data}{again}; {results[0].title}. Mark: the median image. Further right = "
-        "harder to fool. A curve that ends below 100 %: the other images were not fooled.",
+        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median image. "
+        "Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
 from geomrob.plot.spectra import plot_spectra
-from geomrob.plot.style import INK, axes_or_new, headline, look, tidy
+from geomrob.plot.style import INK, axes_or_new, headline, literal, look, tidy
 from geomrob.results import FilterBank
 
 BINS = 16
@@ -56,7 +56,7 @@ def plot_inhibition(banks: FilterBank | Sequence[FilterBank], *, ax: Axes | None
     ax.set_ylabel("share of the filters of the layer")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
     without = [bank.model for bank in banks if not len(bank.inhibition)]
-    told = f" No inhibition, a plain convolution: {', '.join(without)}." if without else ""
+    told = f" No inhibition, a plain convolution: {literal(', '.join(without))}." if without else ""
     headline(
         ax,
         "How strongly are the filters inhibited?",
@@ -92,12 +92,12 @@ def _listed(banks: FilterBank | Sequence[FilterBank]) -> list[FilterBank]:
 def _label(bank: FilterBank, banks: Sequence[FilterBank]) -> str:
     """Return the words of the legend: which layer of which model, how many filters, how many of them negative."""
     several = sum(other.model == bank.model for other in banks) > 1
-    layer = f", {bank.layer}" if several else ""
+    name = literal(f"{bank.model}, {bank.layer}" if several else bank.model)
     if not bank.trained:
-        return f"{bank.model}{layer}: fixed at {float(bank.inhibition.double().mean()):g}"
+        return f"{name}: fixed at {float(bank.inhibition.double().mean()):g}"
     facts = bank.summary()
     spread = f"mean {facts['mean']:.2f}, sd {facts['deviation']:.2f}, {facts['negative']:.0%} negative"
-    return f"{bank.model}{layer}: {len(bank.inhibition)} filters, {spread}"
+    return f"{name}: {len(bank.inhibition)} filters, {spread}"
 
 
 def _edges(banks: Sequence[FilterBank]) -> torch.Tensor:

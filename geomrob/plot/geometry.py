@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, look, tidy
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, look, tidy
 from geomrob.results import Geometry
 
 KINDS = {
@@ -50,8 +50,9 @@ def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure |
     figure_headline(
         figure,
         "How does the decision boundary bend where the smallest perturbations meet it?",
-        f"{len(first.indices)} images of {first.data}, [0, 1] pixel units; {how}. Curvature: 0 is flat, positive bends "
-        "around the image's region, negative away from it; box: half of the values, whiskers: 90 %, line: median.",
+        f"{len(first.indices)} images of {literal(first.data)}, [0, 1] pixel units; {how}. Curvature: 0 is flat, "
+        "positive bends around the image's region, negative away from it; box: half of the values, whiskers: 90 %, "
+        "line: median.",
     )
     return figure
 
@@ -65,7 +66,7 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
         values = [found.curvatures(kind).tolist() or [float("nan")] for kind in kinds]
         places = [at + (index - (len(models) - 1) / 2) * width for at in range(len(kinds))]
         if not kinds:
-            ax.scatter([], [], marker="s", color=style.colour, label=f"{found.model}: no boundary found")
+            ax.scatter([], [], marker="s", color=style.colour, label=f"{literal(found.model)}: no boundary found")
             continue
         boxes = ax.boxplot(
             values,
@@ -83,7 +84,7 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
             box.set(facecolor=style.colour, alpha=0.45, edgecolor=style.colour, hatch="//" if index % 2 else "")
         missing = int((~found.measured).sum())
         told = f", no boundary for {missing}" if missing else ""
-        ax.scatter([], [], marker="s", s=60, color=style.colour, alpha=0.6, label=f"{found.model}{told}")
+        ax.scatter([], [], marker="s", s=60, color=style.colour, alpha=0.6, label=f"{literal(found.model)}{told}")
     ax.axhline(0, color=FAINT, linewidth=0.8)
     tidy(ax)
     ax.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds], fontsize=8.5)
@@ -98,7 +99,13 @@ def _angles(ax: Axes, models: Sequence[Geometry]) -> None:
         style, angles = look(index), found.angle[torch.isfinite(found.angle)].sort().values
         shares = torch.arange(1, len(angles) + 1) / max(1, len(angles))
         ax.step(
-            angles, shares, where="post", color=style.colour, linestyle=style.line, linewidth=1.8, label=found.model
+            angles,
+            shares,
+            where="post",
+            color=style.colour,
+            linestyle=style.line,
+            linewidth=1.8,
+            label=literal(found.model),
         )
     tidy(ax)
     ax.set_xlim(left=0)
@@ -113,7 +120,7 @@ def _spectra(ax: Axes, models: Sequence[Geometry]) -> None:
     """Draw the share of the normals' energy that the first singular directions hold."""
     for index, found in enumerate(models):
         style = look(index)
-        name = f"{found.model}: {found.directions()} for 90 %"
+        name = f"{literal(found.model)}: {found.directions()} for 90 %"
         _share(ax, found.singular, color=style.colour, linestyle=style.line, linewidth=1.8, label=name)
     _share(
         ax,

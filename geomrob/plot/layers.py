@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import blank, figure_headline, look, tidy
+from geomrob.plot.style import blank, figure_headline, literal, look, tidy
 from geomrob.results import Layers
 
 AVERAGES = {
@@ -45,7 +45,7 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
     figure = blank(11.5, 5.2) if figure is None else figure
     left, right = figure.subplots(1, 2)
     for index, found in enumerate(models):
-        name = f"{found.model} ({found.accuracy:.1%} correct)"
+        name = f"{literal(found.model)} ({found.accuracy:.1%} correct)"
         _line(left, found.hoyer, index, name)
         _line(right, found.snr_db(how), index, name)
     left.set_ylim(0, 1.02)
@@ -62,8 +62,9 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
     figure_headline(
         figure,
         "Which layers are sparse, and which ones see the noise?",
-        f"{len(first.indices)} images of {first.data}, {first.at} of each layer. Left: lower is sparser. Right: higher "
-        f"is less disturbed; {AVERAGES.get(how, how)}, noisy images {'cut to [0, 1]' if first.clamped else 'not cut'}.",
+        f"{len(first.indices)} images of {literal(first.data)}, {first.at} of each layer. Left: lower is sparser. "
+        f"Right: higher is less disturbed; {AVERAGES.get(how, how)}, noisy images "
+        f"{'cut to [0, 1]' if first.clamped else 'not cut'}.",
     )
     return figure
 
@@ -93,9 +94,13 @@ def _layer_axis(ax: Axes, models: Sequence[Layers]) -> None:
         ax.set_xticks(range(1, most + 1))
         ax.set_xlabel("layer, in the order of the forward pass")
         return
-    names = models[0].names
+    names = [literal(name) for name in models[0].names]
     aslant = most > 4 or max(map(len, names)) > 8
     ax.set_xticks(
-        range(1, most + 1), names, rotation=40 if aslant else 0, ha="right" if aslant else "center", fontsize=8
+        range(1, most + 1),
+        names,
+        rotation=40 if aslant else 0,
+        ha="right" if aslant else "center",
+        fontsize=8,
     )
     ax.set_xlabel("layer")

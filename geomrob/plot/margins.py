@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, blank, headline, look, plain_numbers, tidy
+from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, blank, headline, literal, look, plain_numbers, tidy
 from geomrob.results import MarginCurve
 
 # The points of a band are spread over this share of the distance to the next band, so as not to hide each other.
@@ -94,8 +94,9 @@ def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "How far is the decision boundary at each frequency?",
-        f"{curve.model} on {curve.data}: median of {curve.distances.shape[1]} images, each moved only along the "
-        f"{curve.basis} patterns of one block. Dark = a small change there is enough to change the decision.",
+        f"{literal(curve.model)} on {literal(curve.data)}: median of {curve.distances.shape[1]} images, each moved "
+        f"only along the {literal(curve.basis)} patterns of one block. Dark = a small change there is enough to change "
+        "the decision.",
         width=92,
     )
     return ax
@@ -132,10 +133,8 @@ def _names(curves: Sequence[MarginCurve]) -> list[str]:
     """Return what tells the curves apart, and each one's clean accuracy."""
     told = [(curve.model, curve.data, f"{curve.basis} basis", curve.attack, curve.band_kind) for curve in curves]
     varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
-    return [
-        f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown)} ({curve.accuracy:.1%} correct)"
-        for words, curve in zip(told, curves, strict=True)
-    ]
+    names = [", ".join(word for word, shown in zip(words, varies, strict=True) if shown) for words in told]
+    return [f"{literal(name)} ({curve.accuracy:.1%} correct)" for name, curve in zip(names, curves, strict=True)]
 
 
 def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
@@ -152,7 +151,7 @@ def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
         return [torch.arange(len(curve.bands), dtype=torch.float64) for curve in curves], "band of the basis"
     without = ", ".join(sorted({curve.basis for curve in curves if bool(curve.frequency.isnan().any())}))
     at = [torch.tensor([place[name] for name in curve.bands], dtype=torch.float64) for curve in curves]
-    return at, f"{label}\n({without} basis: band at the same place in the basis)"
+    return at, f"{label}\n({literal(without)} basis: band at the same place in the basis)"
 
 
 def _limits(curves: Sequence[MarginCurve], scale: str, *, points: bool) -> tuple[float, float]:
@@ -216,7 +215,7 @@ def _draw_missing(ax: Axes, place: Tensor, distances: Tensor, how: Look, high: f
 def _caption(curves: Sequence[MarginCurve], *, points: bool) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({curve.distances.shape[1] for curve in curves}))
-    data = " and ".join(sorted({curve.data for curve in curves}))
+    data = literal(" and ".join(sorted({curve.data for curve in curves})))
     dot = "Dot: one image. " if points else ""
     low = "" if bool(curves[0].frequency.isnan().any()) else " (left: coarse, right: fine)"
     return (

@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, look, tidy
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, look, tidy
 from geomrob.results import Norms
 
 UNITS = {
@@ -41,8 +41,8 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
     figure_headline(
         figure,
         "How much must an image change before the model decides otherwise?",
-        f"Smallest perturbations found of {images} images of {norms.data}, inside [0, 1], leaving the {norms.left} "
-        f"class{zero}. Bar: mean over the images where one was found; white mark: median over all.",
+        f"Smallest perturbations found of {images} images of {literal(norms.data)}, inside [0, 1], leaving the "
+        f"{norms.left} class{zero}. Bar: mean over the images where one was found; white mark: median over all.",
     )
     return figure
 
@@ -63,7 +63,14 @@ def _bars(ax: Axes, norms: Norms, column: int) -> None:
         )
         told = f"{value:.3g}" + (f"\n{missing} not found" if missing else "")
         ax.annotate(told, (index, value), (0, 3), textcoords="offset points", ha="center", fontsize=8, color=INK)
-    ax.set_xticks(range(len(failures)), norms.models, rotation=30, ha="right", rotation_mode="anchor", fontsize=8.5)
+    ax.set_xticks(
+        range(len(failures)),
+        list(map(literal, norms.models)),
+        rotation=30,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8.5,
+    )
     ax.set_ylim(0, high)
     tidy(ax)
     ax.grid(visible=False, axis="x")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.plot.sparsity import told_options
-from geomrob.plot.style import INK, bare, blank, class_name, draw_image, figure_headline, headroom
+from geomrob.plot.style import INK, bare, blank, class_name, draw_image, figure_headline, headroom, literal
 from geomrob.results import Sparsity
 
 # Apart in grey print, too: the brighter pixel has the brighter mark.
@@ -133,9 +133,9 @@ def _caption(sparsity: Sparsity, shown: int) -> str:
     )
     larger = f" Marks are {_mark(example):.2g} times as wide as a pixel." if _mark(example) > 1 else ""
     failed = f" ({count - fooled} failed and are not shown)" if fooled < count else ""
-    attack = f"{sparsity.attack}{told_options(sparsity.options)}"
+    attack = f"{literal(sparsity.attack)}{told_options(sparsity.options)}"
     return (
-        f"{attack} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
+        f"{attack} fools {literal(sparsity.model)} on {fooled} of {count} images of {literal(sparsity.data)}{failed}. "
         f"Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. Below each image the "
         f"class that the model sees. Right: {marks}{larger}"
     )

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, Look, blank, figure_headline, look, plain_numbers, tidy
+from geomrob.plot.style import FAINT, Look, blank, figure_headline, literal, look, plain_numbers, tidy
 from geomrob.results import Sparsity
 
 
@@ -171,7 +171,7 @@ def _draw_rates(ax: Axes, series: Sequence[Series]) -> None:
     """Draw the fooling rates, those that lie below others with larger marks, and those of random pixels."""
     for index, curve in enumerate(series):
         rates = curve.each(lambda point: 100 * point.fooling_rate)
-        _line(ax, curve, rates, label=curve.name, markersize=MARKER + 2.2 * (len(series) - 1 - index))
+        _line(ax, curve, rates, label=literal(curve.name), markersize=MARKER + 2.2 * (len(series) - 1 - index))
     for index, curve in enumerate(series):
         label = "as many random pixels set to 0 or 1, in spite of any radius (thin lines)" if index == 0 else None
         random = curve.each(lambda point: 100 * float(point.random.mean()))
@@ -277,8 +277,8 @@ def _parameter_axis(ax: Axes, parameter: str, places: Sequence[float]) -> None:
 def _caption(points: Sequence[Sparsity], parameter: str) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
-    data = " and ".join(sorted({point.data for point in points}))
-    attacks = " and ".join(sorted({point.attack for point in points}))
+    data = literal(" and ".join(sorted({point.data for point in points})))
+    attacks = literal(" and ".join(sorted({point.attack for point in points})))
     attacks += told_options(shared_options(points, parameter))
     lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)
     return (

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, look, tidy
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, literal, look, tidy
 from geomrob.results import BandEnergy, HeatMap, Spectrum
 
 Scale = Literal["log", "log1p", "linear"]
@@ -82,8 +82,10 @@ def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None =
     if len(sizes) != 1:
         raise UsageError(f"maps must have one epsilon to share a scale; got {sizes}: draw them apart")
     norm = Normalize(min(float(m.accuracy.min()) for m in maps), max(float(m.accuracy.max()) for m in maps))
-    panels = [(f"{one.model}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps]
-    data = " and ".join(sorted({one.data for one in maps}))
+    panels = [
+        (f"{literal(one.model)}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps
+    ]
+    data = literal(" and ".join(sorted({one.data for one in maps})))
     clipped = "clipped to [0, 1]" if maps[0].bounded else "not clipped"
     reading = (
         f"{maps[0].images} images of {data}, each moved by a wave of that frequency, either sign by chance, of l2 "
@@ -195,14 +197,14 @@ def plot_band_energy(
         lower, median, upper = one.quantiles(0.05, 0.5, 0.95, of=of).clamp(min=floor)[order].T
         ax.fill_between(place[order], lower, upper, color=how.colour, alpha=0.16, linewidth=0)
         left = f", {one.left_out} left out" if one.left_out else ""
-        label = f"{one.attack} on {one.model} ({len(one.energy)} images{left})"
+        label = f"{literal(one.attack)} on {literal(one.model)} ({len(one.energy)} images{left})"
         ax.plot(place[order], median, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=label)
     tidy(ax)
-    basis = energies[0].basis
+    basis = literal(energies[0].basis)
     ax.set_xlabel("frequency of the band (cycles per image)" if known else f"band of the {basis} basis")
     ax.set_ylabel("share of the perturbation's energy" if of == "share" else "energy ($\\ell_2^2$, [0, 1] pixel units)")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    bands = f"{energies[0].bands[0]} to {energies[0].bands[-1]}"
+    bands = literal(f"{energies[0].bands[0]} to {energies[0].bands[-1]}")
     headline(
         ax,
         "In which frequency bands do perturbations have their energy?",
@@ -297,7 +299,7 @@ def _panel_name(spectrum: Spectrum, spectra: Sequence[Spectrum]) -> str:
     facts: list[Callable[[Spectrum], str]] = [lambda one: one.name, lambda one: one.method]
     words = [fact(spectrum) for fact in facts if len({fact(one) for one in spectra}) > 1] or [spectrum.name]
     left = f"\n{spectrum.left_out} failures left out" if spectrum.left_out else ""
-    return "\n".join(word for word in words if word) + left
+    return literal("\n".join(word for word in words if word)) + left
 
 
 def _name(spectrum: Spectrum) -> str:
@@ -306,14 +308,14 @@ def _name(spectrum: Spectrum) -> str:
     about = f"{spectrum.method} on {spectrum.name}" if spectrum.of == "perturbations" else spectrum.name
     if spectrum.of == "kernels" and spectrum.method:
         about = f"{spectrum.name}: {spectrum.method}"
-    return about + left
+    return literal(about) + left
 
 
 def _count(spectra: Sequence[Spectrum]) -> str:
     """Return how many of what the spectra are means of."""
     counts = sorted({len(one.rings) for one in spectra})
     many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    data = " and ".join(sorted({one.data for one in spectra if one.data}))
+    data = literal(" and ".join(sorted({one.data for one in spectra if one.data})))
     one = spectra[0]
     mean = "Mean over" if one.order == "mean-of-modulus" else "Spectrum of the mean of"
     return f"{mean} {many} {NOUN.get(one.of, one.of)}" + (f" ({data})" if data else "")

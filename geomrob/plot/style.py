@@ -126,6 +126,18 @@ def draw_image(ax: Axes, image: Float[Tensor, "c h w"], told: str, *, bold: bool
     ax.set_xlabel(told, fontsize=8.5, color=INK, fontweight="bold" if bold else "normal")
 
 
+def literal(name: str) -> str:
+    r"""Return a name from outside (model, data, class, layer, file) so that matplotlib draws it letter by letter.
+
+    Two dollar signs in one text would enclose mathematics; what fails to parse is raised when the figure is rendered.
+
+    Example:
+        >>> literal("a$b$c")
+        'a\\$b\\$c'
+    """
+    return name.replace("$", r"\$")
+
+
 def class_name(label: int, classes: Sequence[str]) -> str:
-    """Return what a class is called."""
-    return classes[label] if label < len(classes) else f"class {label}"
+    """Return the name of a class as drawn."""
+    return literal(classes[label]) if label < len(classes) else f"class {label}"
