@@ -58,7 +58,7 @@ def move(model: nn.Module, device: str | torch.device) -> nn.Module:
     """Return the model on `device`.
 
     Raises:
-        UsageError: PyTorch knows no such device here.
+        UsageError: PyTorch has no such device here.
     """
     try:
         return model.to(device)

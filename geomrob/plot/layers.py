@@ -33,7 +33,7 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
         UsageError: Nothing to draw, or models that were measured differently.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2 and 3.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Figs. 2 and 3.
     """
     models = [layers] if isinstance(layers, Layers) else list(layers)
     if len({(found.data, found.at, found.sigma, found.clamped, len(found.indices)) for found in models}) != 1:

@@ -28,7 +28,7 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
         figure: Where to draw; a new figure by default.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Fig. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Fig. 5.
     """
     count = len(norms.norms)
     figure = blank(max(7.0, 2.6 * count), 4.6) if figure is None else figure

@@ -10,8 +10,8 @@ def order_statistic(rows: Tensor, rank: int) -> Tensor:
     """Return the `rank`-th smallest value (from 1) of each row of the last axis, without gradient.
 
     One way for all devices, data types and numbers of threads. On one CPU thread a row of 64 values takes 0.9 us and a
-    row of 6,272 takes 70 us: three fifths to nine tenths of the time of `torch.kthvalue`, which on CUDA is slower than a
-    full sort of long rows. NumPy's partition, on the CPU alone, needs a sixth to two fifths of it; a pass forward and
+    row of 6,272 takes 70 us: three fifths to nine tenths of the time of `torch.kthvalue`, which on CUDA is slower than
+    a full sort of long rows. NumPy's partition, on the CPU alone, needs a sixth to two fifths of it; a pass forward and
     backward through a whole HaH network would become 3 % (VGG-16) to 8 % (`fmnist-hah`) faster.
 
     Example:
