@@ -22,8 +22,8 @@ MOST = 20
 FEW = 10
 WORDS = {
     "label": "their true class",
-    "left": "the class that the model saw before",
-    "found": "the class that the model sees now",
+    "left": "the class predicted before",
+    "found": "the class predicted now",
 }
 
 
@@ -67,7 +67,7 @@ def plot_locations(
         ax.set_xlabel(f"{int(counts[index])} images", fontsize=8, color=FAINT)
         if counts[index] == 0:
             ax.text(0.5, 0.5, "no fooled\nimage", ha="center", va="center", color=FAINT, transform=ax.transAxes)
-            # As large as the maps beside it.
+            # As large as the other maps.
             ax.set_box_aspect(maps.shape[1] / maps.shape[2])
             continue
         ax.imshow(100 * maps[index].numpy(), cmap=scale.cmap, norm=scale.norm)

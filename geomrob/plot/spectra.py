@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, literal, look, tidy
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, literal, style_of, tidy
 from geomrob.results import BandEnergy, HeatMap, Spectrum
 
 Scale = Literal["log", "log1p", "linear"]
@@ -88,7 +88,7 @@ def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None =
     data = literal(" and ".join(sorted({one.data for one in maps})))
     clipped = "clipped to [0, 1]" if maps[0].bounded else "not clipped"
     reading = (
-        f"{maps[0].images} images of {data}, each moved by a wave of that frequency, either sign by chance, of l2 "
+        f"{maps[0].images} images of {data}, each moved by a wave of that frequency, with a random sign, of l2 "
         f"length {sizes[0]:g} ([0, 1] pixel units, {clipped}). Middle: coarse waves. Borders: fine. Dark = fragile."
     )
     values = [one.accuracy for one in maps]
@@ -115,14 +115,14 @@ def plot_radial(
     ax.set_yscale(scale)
     low = min(float(one.radial[one.radial > 0].min()) for one in spectra if bool((one.radial > 0).any()))
     for index, one in enumerate(spectra):
-        how = look(index)
+        style = style_of(index)
         factor = one.counts / (one.radial * one.counts).sum() if share else torch.ones_like(one.radial)
         middle, spread = one.radial * factor, 1.96 * one.error.nan_to_num() * factor
         rings = torch.arange(len(middle))
         floor = low * 1e-2 if scale == "log" else -torch.inf
         below = (middle - spread).clamp(min=floor)
-        ax.fill_between(rings, below, middle + spread, color=how.colour, alpha=0.2, linewidth=0)
-        ax.plot(rings, middle, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=_name(one))
+        ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
+        ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
     tidy(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
@@ -191,14 +191,16 @@ def plot_band_energy(
     ax.set_yscale("log")
     known = not any(bool(one.frequency.isnan().any()) for one in energies)
     for index, one in enumerate(energies):
-        how = look(index)
-        place = one.frequency if known else torch.arange(len(one.bands), dtype=torch.float64)
-        order = place.argsort(stable=True)
+        style = style_of(index)
+        position = one.frequency if known else torch.arange(len(one.bands), dtype=torch.float64)
+        order = position.argsort(stable=True)
         lower, median, upper = one.quantiles(0.05, 0.5, 0.95, of=of).clamp(min=floor)[order].T
-        ax.fill_between(place[order], lower, upper, color=how.colour, alpha=0.16, linewidth=0)
+        ax.fill_between(position[order], lower, upper, color=style.colour, alpha=0.16, linewidth=0)
         left = f", {one.left_out} left out" if one.left_out else ""
         label = f"{literal(one.attack)} on {literal(one.model)} ({len(one.energy)} images{left})"
-        ax.plot(place[order], median, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=label)
+        ax.plot(
+            position[order], median, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=label
+        )
     tidy(ax)
     basis = literal(energies[0].basis)
     ax.set_xlabel("frequency of the band (cycles per image)" if known else f"band of the {basis} basis")
@@ -217,9 +219,9 @@ def plot_band_energy(
 def checked(spectra: Spectrum | Sequence[Spectrum]) -> list[Spectrum]:
     """Return the spectra as a list, refused where they cannot share one scale."""
     spectra = [spectra] if isinstance(spectra, Spectrum) else list(spectra)
-    told = sorted({(one.kind, one.norm, one.unit) for one in spectra})
-    if len(told) != 1:
-        raise UsageError(f"spectra must have one kind, norm and unit to share a scale; got {told}: draw them apart")
+    kinds = sorted({(one.kind, one.norm, one.unit) for one in spectra})
+    if len(kinds) != 1:
+        raise UsageError(f"spectra must have one kind, norm and unit to share a scale; got {kinds}: draw them apart")
     return spectra
 
 
@@ -324,10 +326,10 @@ def _count(spectra: Sequence[Spectrum]) -> str:
 def _recipe(one: Spectrum) -> str:
     """Return how the spectrum was made, for the reading below the title."""
     channels = {"average": "mean over channels", "sum": "sum over channels", "grey": "mean of the channels"}
-    told = channels.get(one.channels, f"channel {one.channels}")
+    channel = channels.get(one.channels, f"channel {one.channels}")
     window = "no window" if one.window == "none" else f"{one.window} window"
     scaled = "each scaled to l2 norm 1, " if one.unit_norm else ""
-    return f"{scaled}{one.kind}, {told}, {window}, {_factor(one)}".capitalize()
+    return f"{scaled}{one.kind}, {channel}, {window}, {_factor(one)}".capitalize()
 
 
 def _factor(one: Spectrum) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, axes_or_new, headline, literal, look, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, headline, literal, style_of, tidy
 from geomrob.results import Acceptance, StrengthCurve
 
 STRENGTHS = {
@@ -50,16 +50,21 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax)
     mean, error = curve.mean.cpu(), curve.error.cpu().nan_to_num(0)
     for index, name in enumerate(curve.models):
-        how = look(index)
+        style = style_of(index)
         ax.fill_between(
-            curve.strengths, mean[index] - error[index], mean[index] + error[index], color=how.colour, alpha=0.18, lw=0
+            curve.strengths,
+            mean[index] - error[index],
+            mean[index] + error[index],
+            color=style.colour,
+            alpha=0.18,
+            lw=0,
         )
         ax.plot(
             curve.strengths,
             mean[index],
-            color=how.colour,
-            linestyle=how.line,
-            marker=how.marker,
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
             linewidth=2,
             markersize=5,
             markeredgecolor="white",
@@ -99,12 +104,18 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.axhline(1, color=FAINT, lw=0.8)
     ax.axvline(first.minimum, color=FAINT, lw=0.8)
     for index, plane in enumerate(planes):
-        how, off = look(index), ~torch.isfinite(plane.distorted)
+        style, off = style_of(index), ~torch.isfinite(plane.distorted)
         y = torch.where(off, high, plane.distorted)
         name = f"{TITLES.get(plane.attack, literal(plane.attack))}, strength {plane.strength:g}"
-        ax.scatter(plane.clean[~off], y[~off], s=46, color=how.colour, marker=how.marker, zorder=3, label=name)
+        ax.scatter(plane.clean[~off], y[~off], s=46, color=style.colour, marker=style.marker, zorder=3, label=name)
         ax.scatter(
-            plane.clean[off], y[off], s=46, facecolors="none", edgecolors=how.colour, marker=how.marker, clip_on=False
+            plane.clean[off],
+            y[off],
+            s=46,
+            facecolors="none",
+            edgecolors=style.colour,
+            marker=style.marker,
+            clip_on=False,
         )
     for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
         _names(ax, plane)
@@ -147,7 +158,7 @@ def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
 
 
 def _names(ax: Axes, plane: Acceptance) -> None:
-    """Write each model's name beside its mark."""
+    """Write each model's name next to its mark."""
     for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
         if math.isfinite(y):
             ax.annotate(literal(name), (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)

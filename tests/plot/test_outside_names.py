@@ -111,7 +111,7 @@ def examples():
 
 def sheet():
     images = {name: torch.rand(2, 1, 4, 4) for name in NAMES}
-    return plot_corruption_sheet(images[WORST][0], images, categories=dict.fromkeys(NAMES, WORST), told=WORST)
+    return plot_corruption_sheet(images[WORST][0], images, categories=dict.fromkeys(NAMES, WORST), caption=WORST)
 
 
 CURVE = renamed(synthetic.margin_curve(bands=4, images=5), bands=NAMES[:4])

@@ -106,7 +106,7 @@ def corrupt(
         transform of small images is affine only at severity 1; fog begins with a noise of 100^2; results are truncated
         to 8 bits, not rounded.
 
-        Departs from it: the random numbers are keyed, theirs were not: the distributed sets cannot be made again; motion
+        Departs from it: the randomness is keyed, theirs was not, so the distributed sets cannot be made again; motion
         blur, also of snow, is the formula of ImageMagick and not ImageMagick; the affine map of elastic transform reads
         between pixels exactly and not in steps of 1/32; two large pictures of frost are stored as JPEG of quality 75;
         spatter without a drop leaves the image as it is and does not blacken it; nothing is stored as JPEG afterwards,
