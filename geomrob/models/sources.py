@@ -32,7 +32,7 @@ def from_factory(name: str) -> nn.Module:
         raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
-    # The factory is the user's own code: whatever it raises is told as the reason.
+    # The factory is the user's own code: whatever it raises is reported as the reason.
     try:
         model = getattr(importlib.import_module(module_name), factory_name)()
     except Exception as error:

@@ -169,7 +169,7 @@ def test_draws_where_told_and_opens_no_window():
     assert plt.get_fignums() == []
 
 
-@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("kind", ["pdf", "svg"])
 def test_renders(kind):
     buffer = io.BytesIO()
     plot_sparsity_sweep([*sweep(), point((-1, -1, 3), lam=2.0)]).savefig(buffer, format=kind)
