@@ -211,8 +211,8 @@ def layers(
             pass does not call, `at` that is neither, a strength that is none, labels or indices of another number.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2, 3, eq. 6; Hoyer, Non-negative
-        matrix factorization with sparseness constraints, JMLR 2004.
+        Cekic et al., Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Figs. 2, 3, eq. 6; Hoyer,
+        Non-negative matrix factorization with sparseness constraints, JMLR 2004.
 
     Differences:
         Hoyer's measure is (sqrt(C) - l1/l2) / (sqrt(C) - 1), one minus this one. Places where all channels are zero

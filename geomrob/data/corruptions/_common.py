@@ -1,4 +1,4 @@
-"""What all corruptions share: 8-bit images to numbers in [0, 1] and back, grey from colour, chance that is keyed."""
+"""What all corruptions share: 8-bit images to numbers in [0, 1] and back, grey from colour, keyed random numbers."""
 
 import hashlib
 from typing import TypeAlias
@@ -42,7 +42,7 @@ def colour(rgb: tuple[int, int, int], channels: int) -> Field:
 
 
 def generator(seed: int, index: int, corruption: str, severity: int) -> Generator:
-    """Return the chance that belongs to one image, one corruption and one severity.
+    """Return the random generator of one image, one corruption and one severity.
 
     Example:
         >>> one, same = (generator(0, 7, "snow", 3).random() for _ in range(2))
