@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from geomrob.cli.load import corruptions as _names
 from PIL import Image
 
 from geomrob.cli import main
-from geomrob.cli.load import corruptions as _names
 
 
 @pytest.fixture
