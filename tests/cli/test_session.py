@@ -133,7 +133,7 @@ def test_a_picture_ends_as_pictures_do(tmp_path):
 
 
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
-    own = {"audit": {"model", "weights"}, "models": {"data", "json"}}
+    own = {"audit": {"model", "weights"}, "transfer": {"model"}, "models": {"data", "json"}}
     bare = {"corrupt", "train"}
     for command in COMMANDS:
         assert set(signature(command)) & SHARED == own.get(command, set()) or command in bare, command
