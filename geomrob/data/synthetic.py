@@ -10,12 +10,13 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float64
-from numpy.random import Generator, Philox
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.data.entry import Arrays, Samples
 from geomrob.errors import UsageError
+from geomrob.randomness import image_generator
 from geomrob.spectral.bases import Basis, from_matrix
 from geomrob.spectral.bases_dense import random_matrix
 
@@ -151,7 +152,8 @@ def t2(
 def rotation(dimension: int, seed: int) -> Float64[Tensor, "d d"]:
     """Return a matrix drawn uniformly (by Haar's measure) from the rotations SO(D), one direction a row."""
     # Not the seed itself, because the random basis of that seed would then hold these very directions.
-    generator = torch.Generator().manual_seed(int.from_bytes(_digest(f"rotation {seed}")[:4], "little"))
+    digest = hashlib.sha256(f"synthetic rotation {seed}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
     matrix = random_matrix(dimension, generator)
     # Half of the orthogonal matrices mirror; turning one row around maps them onto the others and keeps the measure.
     if torch.linalg.det(matrix) < 0:
@@ -194,7 +196,7 @@ def _samples(fill: Fill, name: str, split: str, count: int, matrix: Tensor, seed
     turn = matrix.numpy()
     images, labels = np.zeros((count, len(turn)), np.float32), np.zeros(count, np.int64)
     for index in range(count):
-        generator = Generator(Philox(key=np.frombuffer(_digest(f"{split} {seed} {index}"), np.uint64, 2)))
+        generator = image_generator(f"synthetic {split}", seed, index)
         labels[index] = generator.integers(2)
         features = np.zeros(len(turn))
         fill(features, 2 * int(labels[index]) - 1, generator)
@@ -202,8 +204,3 @@ def _samples(fill: Fill, name: str, split: str, count: int, matrix: Tensor, seed
         images[index] = features @ turn
     shaped = torch.from_numpy(images).reshape(count, 1, 1, -1)
     return Samples(shaped, torch.from_numpy(labels), CLASSES, torch.arange(count), name)
-
-
-def _digest(words: str) -> bytes:
-    """Return 32 bytes that belong to these words, that seed a generator."""
-    return hashlib.sha256(f"synthetic {words}".encode()).digest()
