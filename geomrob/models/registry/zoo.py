@@ -210,7 +210,7 @@ ZOO: dict[str, ModelEntry] = {
     "fmnist-prime-no-jsd-released": _clothes(
         "fmnist-prime-no-jsd-released",
         SMALL_RESNET,
-        "as fmnist-prime-no-jsd, with the released numbers of PRIME",
+        "as fmnist-prime-no-jsd, with the released numbers of PRIME, cuts capped",
         PRIME,
         "a0d786df89e503586ae465eac53e1916bd51dd890c05c4ba933893e692d2cf7f",
         0.9023,
@@ -219,7 +219,7 @@ ZOO: dict[str, ModelEntry] = {
     "fmnist-prime-released": _clothes(
         "fmnist-prime-released",
         SMALL_RESNET,
-        "as fmnist-prime, with the released numbers of PRIME",
+        "as fmnist-prime, with the released numbers of PRIME, cuts capped",
         PRIME,
         "463d3cf82a669ab9bfbacd896c7cfb71f349be623d79501d9485e353932f25c4",
         0.8923,
