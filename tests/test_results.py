@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -16,22 +17,27 @@ from geomrob.results import (
     Acceptance,
     AttackResult,
     Audit,
+    AugmentationGrid,
     BandExamples,
     BoundaryResult,
     Check,
+    CorruptionScores,
     DecisionDistances,
     Locations,
     MarginCurve,
+    ModelCard,
     Overlap,
     Provenance,
     Sparsity,
     Status,
     StrengthCurve,
+    TrainingReport,
     TransferMatrix,
     equal,
     load,
     save,
 )
+from geomrob.tables import to_html
 from tests.synthetic import (
     attack_result,
     band_energy,
@@ -186,15 +192,65 @@ def examples() -> BandExamples:
     return BandExamples(("block 0:8",), 2.0, images, images[None] + 0.125, classes, classes.flip(0)[None], distances)
 
 
+def scores():
+    table = corruption_table()
+    values = {"clean": table.clean, "severity 1": table.errors[..., 0].mean(2), "mCE": table.mce(table.over)}
+    return CorruptionScores(
+        table.models, table.data, "error", "none", "made", "base", "mean CE", values, table.provenance
+    )
+
+
+def card():
+    accuracies = {"fashion-mnist": 0.91, "fashion-mnist-1k": 0.92}
+    return ModelCard(
+        "net", "a net", "1x28x28", 10, 1234, "fashion-mnist", accuracies, "", "", "geomrob train net", "us"
+    )
+
+
+def trained():
+    return TrainingReport("smoke", "net", 3, 2, 0.5, math.nan, 1.5, "run/model.safetensors", "ab", ("a remark",))
+
+
+def grid():
+    pictures = torch.rand(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    return AugmentationGrid("color", (2, 10), (0.1, 0.3), pictures)
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
+EVERY += [scores(), card(), trained(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
 def test_every_result_round_trips(result, tmp_path):
     assert equal(load(save(result, tmp_path / "x"), type(result)), result)
+
+
+@pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
+def test_every_result_is_flat_rows_a_summary_a_short_repr_and_a_table(result):
+    rows, plain = result.records(), (str, int, float, type(None))
+    assert rows
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    assert all(isinstance(value, plain) for row in [*rows, result.summary(), result.facts()] for value in row.values())
+    assert 1 <= len(repr(result).splitlines()) <= 10
+    assert repr(result).startswith(f"{type(result).__name__}: ")
+    assert max(map(len, repr(result).splitlines())) <= 240
+    for table in result.tables():
+        page = ET.fromstring(f"<div>{to_html(table)}</div>")
+        assert len(page.findall("./table/thead/tr/th")) == len(table.columns)
+        shown = page.findall("./table/tbody/tr")
+        assert len(shown) == min(len(table.rows), 40)
+        assert all(len(row.findall("td")) == len(table.columns) for row in shown)
+    assert "".join(map(to_html, result.tables())) == result._repr_html_()
+    assert all(isinstance(note, str) and note for note in result.notes())
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_status_carries_its_sentence(status):
+    assert status.sentence.endswith(".")
+    assert status.words == status.name.lower().replace("_", " ")
 
 
 def test_there_is_an_example_of_every_result():

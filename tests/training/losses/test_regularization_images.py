@@ -9,7 +9,7 @@ from geomrob.cli import main
 from geomrob.data import load_data
 from geomrob.errors import UsageError
 from geomrob.models.architectures.resnet import resnet
-from geomrob.training import Options, Recipe, Similarity, fit, regularization_images
+from geomrob.training import Options, Recipe, Similarity, fit, layer_weights, regularization_images
 
 CLOTHES = load_data("fashion-mnist-1k", samples=30)
 
