@@ -110,7 +110,7 @@ def test_everything_is_measured_once():
     with Prepared(model, inputs) as ready:
         ready.check_deterministic()
         ready.predictions.sum()
-        curve = margin_curve(ready, inputs, subspaces=blocks(basis("dct", (8, 8)), 4, 2), method="deepfool")
+        curve = margin_curve(ready, inputs, subspaces=blocks(basis("dct", (8, 8)), 4, 2), attack="deepfool")
         deepfool(ready, inputs, memory=1 << 29)
         is_adversarial(ready, inputs[:3], curve.predictions[:3])
     probes = [inputs for inputs, gradients, _ in model.calls[:2] if gradients]

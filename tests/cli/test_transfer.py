@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.analysis.transfer import BOXED
-from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.decision_based import boundary as walk
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.cli.commands.transfer import transfer as command
 from geomrob.data import load_data
@@ -70,7 +69,7 @@ def test_json_is_one_object_and_nothing_else(run):
 
 @pytest.mark.parametrize("attack", typing.get_args(typing.get_type_hints(command)["attack"]))
 def test_every_attack(run, tmp_path, monkeypatch, attack):
-    monkeypatch.setitem(BOXED, "boundary", partial(boundary, budget=60))
+    monkeypatch.setattr(walk, "boundary", partial(walk.boundary, budget=60))
     status, _, err = run("transfer", *SMALL, "--samples", "2", "--attack", attack)
     found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
     assert err == ""
@@ -126,8 +125,8 @@ def tiny(folder):
         (["--epsilon", "0", "--attack", "pgd"], "epsilon must be a finite number above 0; got 0"),
         (["--epsilon", "-1", "--attack", "fgsm"], "epsilon must be a finite number above 0"),
         (["--epsilon", "nan", "--attack", "pgd"], "epsilon must be a finite number above 0"),
-        (["--epsilon", "0.1"], "epsilon must go with pgd or fgsm"),
-        (["--norm", "2", "--attack", "ddn"], "norm must go with pgd or deepfool"),
+        (["--epsilon", "0.1"], "epsilon must go with fgsm or pgd"),
+        (["--norm", "2", "--attack", "ddn"], "norm must go with deepfool or pgd"),
         (["--norm", "1", "--attack", "pgd"], "norm must be 2 or inf with pgd"),
         (["--norm", "3", "--attack", "deepfool"], "norm must be 1, 2 or inf"),
         (["--samples", "0"], "samples must lie in 1 ... 1000"),
