@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 import geomrob
 from experiments.harness import Experiment, Page, Row, run
 from experiments.measures import audit_page, audits, draw_audits
-from geomrob.models.obfuscated import WRONG
+from geomrob.models.obfuscated import OBFUSCATED
 from geomrob.plot.audit import plot_audit
 
 SOUND = ("fmnist-lenet", "fmnist-resnet8")
@@ -43,7 +43,7 @@ SHOWN = "shattered"
 def measure(images: int, _: argparse.Namespace) -> Page:
     data = geomrob.load_data("fashion-mnist-1k", samples=images, seed=SEED)
     sound = {name: geomrob.load_model(name) for name in SOUND}
-    planted = {name: wrap(sound["fmnist-lenet"]).eval() for name, wrap in WRONG.items()}
+    planted = {name: wrap(sound["fmnist-lenet"]).eval() for name, wrap in OBFUSCATED.items()}
     results = audits(sound | planted, data, sound, SEED)
     shown = next(result for result in results if result.model == SHOWN)
     return {**audit_page(results), "shown": {f"audit_{SHOWN}": shown}}

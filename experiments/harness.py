@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 import geomrob
 from geomrob.files import write_atomic
-from geomrob.plot.style import look
+from geomrob.plot.style import style_of
 from geomrob.results import RESULTS
 from geomrob.runs import Clock, device_name, versions
 
@@ -165,7 +165,7 @@ def read(path: Path) -> Page:
 
 def stroke(index: int) -> dict[str, Any]:
     """Return how the curve of that index is drawn, as `Axes.plot` has it."""
-    how = look(index)
+    how = style_of(index)
     return {"color": how.colour, "linestyle": how.line, "marker": how.marker}
 
 

@@ -30,7 +30,7 @@ from geomrob.analysis.corruptions.scores import BENCHMARK, SPLITS
 from geomrob.data import Samples
 from geomrob.data.corruptions.precomputed import find_corrupted, load_corrupted
 from geomrob.models import build
-from geomrob.plot.style import blank, figure_headline, look, tidy
+from geomrob.plot.style import blank, figure_headline, style_of, tidy
 from geomrob.results import CorruptionTable
 from geomrob.results.corruptions import mean_and_error
 from geomrob.training import fit, read_recipe
@@ -181,7 +181,7 @@ def draw(page: Page) -> Figure:
 
 def points(ax: Axes, values: list[Summary], index: int, label: str) -> None:
     """Draw one column of dots with their standard errors, a little next to the other series."""
-    style = look(index)
+    style = style_of(index)
     x = [at + 0.12 * (index % 2 * 2 - 1) for at in range(len(values))]
     errors = None if any(pair[1] is None for pair in values) else [pair[1] for pair in values]
     ax.errorbar(x, [pair[0] for pair in values], errors, fmt=style.marker, color=style.colour, label=label, capsize=2)

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import geomrob
 from experiments.harness import DATA_DIR_OR_ENV, Experiment, Page, Row, facts, run
 from geomrob.data import Samples
-from geomrob.plot.style import FAINT, blank, figure_headline, look, tidy
+from geomrob.plot.style import FAINT, blank, figure_headline, style_of, tidy
 
 MODELS = {
     "fmnist-lenet": "fashion-mnist-1k",
@@ -117,7 +117,7 @@ def draw(page: Page) -> Figure:
     )
     left, right = figure.subplots(1, 2)
     for index, (name, hatch) in enumerate(zip(shown, hatches, strict=True)):
-        style = {"width": 0.15, "color": look(index).colour, "hatch": hatch, "edgecolor": "white"}
+        style = {"width": 0.15, "color": style_of(index).colour, "hatch": hatch, "edgecolor": "white"}
         for column, methods in enumerate(table.values()):
             x, one = column + (index - 2) * 0.16, methods[name]
             left.bar(x, 100 * one["fooling_rate"], label=name if not column else None, **style)

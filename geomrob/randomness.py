@@ -1,14 +1,20 @@
-"""Random numbers that belong to an image: whole batches at once, the same whatever batch an image comes in.
+"""Random numbers that belong to an image: the same whatever batch an image comes in, and in whatever order.
 
-Every image has a key of 64 bits. Number j of a key is the j-th output of the SplitMix64 generator started at the key,
+A draw follows from its use (a word), a seed and the position of the image in its source. Two front ends:
+
+`image_keys` gives whole batches of keys of 64 bits for torch; different images of one use and seed have different keys.
+Number j of a key is the j-th output of the SplitMix64 generator started at the key,
 
     z = key + j * g;  z = (z ^ z >> 30) * a;  z = (z ^ z >> 27) * b;  z ^ z >> 31        (modulo 2^64)
 
 which is a function of (key, j) alone: no state, no order, no loop over images, and integers are exact on any device.
-`fork` makes keys for other uses of the same image.
+`fork` makes further keys of the same images; `uniform`, `normal`, ... draw, `sample` draws in the shape of images.
+
+`image_generator` gives a numpy generator with a key of 128 bits for one image: for laws that torch does not have.
 
 References:
-    Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014.
+    Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014; Salmon, Moraes, Dror, Shaw,
+    Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox).
 """
 
 import hashlib
@@ -16,8 +22,10 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float32, Int64
+from numpy.random import Generator, Philox
 from scipy.special import betaincinv
 from torch import Tensor
 
@@ -30,14 +38,15 @@ WORD = 1 << 64
 STEP, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0) -> Keys:
-    """Return the key of each image for one pass over the data.
+def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0, use: str = "") -> Keys:
+    """Return the key of each image for one pass over the data, on the CPU.
 
     Args:
         seed: The caller's.
         indices: Position of each image in its source, (N,) int64.
         epoch: Which pass over the images, or which of several draws.
         view: Which of several draws of one pass, as the consistency loss needs them.
+        use: What is drawn, so that two attacks on one image draw differently; augmentations name none.
 
     Raises:
         UsageError: Indices that are not one whole number an image.
@@ -47,10 +56,54 @@ def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0) -> 
         >>> bool((image_keys(0, torch.tensor([4])) == keys[1:]).all())
         True
     """
-    if indices.ndim != 1 or indices.dtype != torch.int64:
-        found = f"{tuple(indices.shape)} of {indices.dtype}"
-        raise UsageError(f"indices must be shaped (N,) of torch.int64; got {found}: give one for each image")
-    return fork(indices, _mixed_number(seed), epoch, view)
+    keys = fork(checked_indices(indices, indices.numel()), _mixed_number(seed), epoch, view)
+    return fork(keys, int.from_bytes(hashlib.sha256(use.encode()).digest()[:8], "little")) if use else keys
+
+
+def image_generator(use: str, seed: int, index: int) -> Generator:
+    """Return the numpy generator that belongs to one image, one seed and one use.
+
+    Args:
+        use: What is drawn.
+        seed: The caller's.
+        index: Position of the image in its source.
+
+    Example:
+        >>> one, same = (image_generator("snow 3", 0, 7).random() for _ in range(2))
+        >>> one == same, one == image_generator("snow 3", 0, 8).random()
+        (True, False)
+    """
+    digest = hashlib.sha256(f"{use} {seed} {index}".encode()).digest()
+    return Generator(Philox(key=np.frombuffer(digest, np.uint64, 2)))
+
+
+def sample(draw: Callable[[Keys, int], Tensor], use: str, seed: int, indices: Labels, like: Images) -> Tensor:
+    """Return one draw an image, in the shape and type and on the device of `like`; drawn on the CPU, the same on all.
+
+    Args:
+        draw: Such as `normal`: from keys and a count to (N, count) numbers.
+        use, seed, indices: As in `image_keys`.
+        like: One image for each index.
+
+    Example:
+        >>> sample(normal, "noise", 0, torch.arange(2), torch.zeros(2, 3, 4, 4)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    return draw(image_keys(seed, indices, use=use), like[0].numel()).reshape(like.shape).to(like)
+
+
+def checked_indices(indices: Tensor | None, count: int) -> Labels:
+    """Return the position of each image in its source, on the CPU; 0, 1, ... by default.
+
+    Raises:
+        UsageError: Not one whole number an image.
+    """
+    if indices is None:
+        return torch.arange(count)
+    if tuple(indices.shape) != (count,) or indices.dtype != torch.int64:
+        shape = f"{tuple(indices.shape)} of {indices.dtype}"
+        raise UsageError(f"indices must be shaped ({count},) of torch.int64; got {shape}: give one for each image")
+    return indices.cpu()
 
 
 def fork(keys: Keys, *words: int) -> Keys:
@@ -145,46 +198,3 @@ def _signed(value: int) -> int:
     """Return 64 bits as the signed number that torch means by them."""
     value %= WORD
     return value - WORD if value >= WORD // 2 else value
-
-
-def generator(word: str, seed: int, index: int) -> torch.Generator:
-    """Return a CPU generator that belongs to one image, one seed and one use.
-
-    Args:
-        word: What is drawn, so that two attacks on one image draw differently.
-        seed: The caller's seed.
-        index: Position of the image in its source.
-
-    Example:
-        >>> bool((torch.rand(3, generator=generator("a", 0, 7)) == torch.rand(3, generator=generator("a", 0, 7))).all())
-        True
-    """
-    digest = hashlib.sha256(f"{word} {seed} {index}".encode()).digest()
-    # The CPU generator takes 32 bits of its seed: the first of the digest are as good as any.
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
-
-
-def drawn(draw: Callable[[torch.Generator], Tensor], word: str, seed: int, indices: Labels, like: Images) -> Tensor:
-    """Return one draw an image, stacked, in the type and on the device of `like`; drawn on the CPU, so the same on all.
-
-    Args:
-        draw: Draws for one image from its generator.
-        word, seed: As in `generator`.
-        indices: Position of each image in its source.
-        like: Says type and device.
-    """
-    return torch.stack([draw(generator(word, seed, index)) for index in indices.tolist()]).to(like)
-
-
-def checked_indices(indices: Labels | None, count: int) -> Labels:
-    """Return the position of each image in its source, 0, 1, ... by default.
-
-    Raises:
-        UsageError: Not one whole number an image.
-    """
-    if indices is None:
-        return torch.arange(count)
-    if tuple(indices.shape) != (count,) or indices.dtype != torch.int64:
-        found = f"{tuple(indices.shape)} of {indices.dtype}"
-        raise UsageError(f"indices must be shaped ({count},) of torch.int64; got {found}: give one for each image")
-    return indices.cpu()

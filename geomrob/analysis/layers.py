@@ -14,7 +14,7 @@ from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.attacks.engine.run import check_strength
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, evaluate, out_of_memory, plain
-from geomrob.randomness import checked_indices, drawn
+from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
 from geomrob.runs import Clock
 
@@ -211,8 +211,8 @@ def layers(
             pass does not call, `at` that is neither, a strength that is none, labels or indices of another number.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2, 3, eq. 6; Hoyer, Non-negative
-        matrix factorization with sparseness constraints, JMLR 2004.
+        Cekic et al., Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Figs. 2, 3, eq. 6; Hoyer,
+        Non-negative matrix factorization with sparseness constraints, JMLR 2004.
 
     Differences:
         Hoyer's measure is (sqrt(C) - l1/l2) / (sqrt(C) - 1), one minus this one. Places where all channels are zero
@@ -273,15 +273,12 @@ def _pass(
     watch.rows, watch.batch, watch.now = len(images), 2 * block, {}
     shape, short = tuple(images.shape[1:]), block - len(images)
 
-    def draw(generator: torch.Generator) -> Tensor:
-        return sigma * torch.randn(shape, generator=generator, dtype=torch.float64)
-
     def padded(batch: Tensor) -> Tensor:
         return torch.cat((batch, batch[-1:].expand(short, *shape)))
 
     logits = images.new_empty(0, 0)
     for repeat in range(repeats):
-        noisy = images + drawn(draw, "noise gaussian", seed + repeat, keys, images)
+        noisy = images + sigma * sample(normal, "noise gaussian", seed + repeat, keys, images)
         noisy = noisy.clamp(0, 1) if clamp else noisy
         watch.repeat, watch.called = repeat, []
         logits = evaluate(model, torch.cat((padded(images), padded(noisy))))[: len(images)]

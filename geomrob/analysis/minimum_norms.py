@@ -81,7 +81,7 @@ def minimum_norms(
             another number or that the model has no class for, and what a search refuses.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Fig. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Fig. 5.
 
     Differences:
         The paper takes foolbox's FMN in each norm, which returns the clean image where it fails (a norm of 0).

@@ -10,6 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Images, Labels, Model, check_images
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared, is_adversarial
+from geomrob.randomness import checked_indices, image_generator
 from geomrob.results import AttackResult
 
 PIECE = 1024
@@ -38,7 +39,7 @@ def random_pixels(
         inputs: Images in [0, 1].
         counts: How many elements of each channel; an element may be drawn that has its new value already.
         labels: The classes that the model sees in the clean images.
-        seed: Of the draws, 0 or more.
+        seed: Of the draws.
         indices: Position of each image in its source.
         repeats: How many independent draws for each image.
         memory: Bytes for activations; 1 GiB by default.
@@ -47,7 +48,7 @@ def random_pixels(
         For each repeat, the share of the images in which the model sees another class than `labels`.
 
     Raises:
-        UsageError: Counts that are not one a channel or more than it has elements, a seed below 0, fewer than 1 repeat.
+        UsageError: Counts that are not one a channel or more than it has elements, fewer than 1 repeat.
 
     References:
         Modas, thesis, 2022, sec. 3.3.1.
@@ -63,16 +64,18 @@ def random_pixels(
     channels, size = inputs.shape[1], inputs.shape[2] * inputs.shape[3]
     if len(drawn) != channels or not all(0 <= number <= size for number in drawn):
         raise UsageError(f"counts must be {channels} numbers from 0 to {size}; got {drawn}: give one for each channel")
-    if seed < 0 or repeats < 1:
-        raise UsageError(f"seed must be at least 0 and repeats at least 1; got {seed} and {repeats}: 0 and 5 are usual")
-    one_per_image("labels", labels, inputs)
-    keys = torch.arange(len(inputs)) if indices is None else one_per_image("indices", indices, inputs)
+    if repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
+    if tuple(labels.shape) != (len(inputs),):
+        raise UsageError(f"labels must be shaped ({len(inputs)},); got {tuple(labels.shape)}: give one for each image")
+    keys = checked_indices(indices, len(inputs))
     fooled: list[float] = []
     ready = Prepared(model, inputs, memory=memory)
     for repeat in range(repeats):
         hits = 0
         for rows in torch.arange(len(inputs)).split(PIECE):
-            noise = np.stack([_noise((seed, repeat, int(key)), drawn, size) for key in keys[rows]])
+            generators = [image_generator(f"random pixels {repeat}", seed, key) for key in keys[rows].tolist()]
+            noise = np.stack([_noise(generator, drawn, size) for generator in generators])
             values = torch.from_numpy(noise).to(inputs).view(len(rows), *inputs.shape[1:])
             noisy = torch.where(values < 0, inputs[rows], values)
             hits += int(is_adversarial(ready, noisy, labels[rows]).sum())
@@ -86,16 +89,8 @@ def median_elements(attack: AttackResult) -> Int64[Tensor, " c"]:
     return changed.quantile(0.5, dim=0).ceil().long().cpu()
 
 
-def one_per_image(name: str, values: Tensor, images: Images) -> Tensor:
-    """Return the values, refusing what is not one whole number an image."""
-    if tuple(values.shape) != (len(images),):
-        raise UsageError(f"{name} must be shaped ({len(images)},); got {tuple(values.shape)}: give one for each image")
-    return values
-
-
-def _noise(key: tuple[int, int, int], counts: Sequence[int], size: int) -> np.ndarray:
+def _noise(generator: np.random.Generator, counts: Sequence[int], size: int) -> np.ndarray:
     """Return the new values (C, D) of one image, -1 where it keeps its own."""
-    generator = np.random.default_rng([key[0], key[1], key[2]])
     noise = np.full((len(counts), size), -1.0)
     for channel, count in zip(noise, counts, strict=True):
         channel[generator.permutation(size)[:count]] = generator.integers(0, 2, count)

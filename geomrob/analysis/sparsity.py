@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from geomrob.analysis.named_attacks import BOX
-from geomrob.analysis.random_pixels import median_elements, one_per_image, random_pixels
+from geomrob.analysis.random_pixels import median_elements, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.attacks.quantization import eight_bit
 from geomrob.attacks.table import AttackEntry, entry, names
@@ -25,6 +25,7 @@ from geomrob.inference import (
     checked_targets,
     is_adversarial,
 )
+from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
@@ -101,7 +102,7 @@ def sparsity(
     settings = settings_of(attack, options)
     clock = Clock(seed=seed, device=inputs.device)
     inputs, total = inputs.detach(), len(inputs)
-    indices = torch.arange(total) if indices is None else one_per_image("indices", indices, inputs)
+    indices = checked_indices(indices, total)
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)

@@ -13,9 +13,12 @@ from geomrob.arrays import Images
 from geomrob.errors import UsageError, unknown
 from geomrob.randomness import Keys
 
-LAWS = ("thesis", "released")
+LAWS = ("thesis", "released", "capped")
 MARGIN = 0.9
 """Share of the strength at which a map would begin to fold that is kept."""
+
+AT_ONCE = 1 << 24
+"""Most modes of all images that are drawn together."""
 
 
 def random_diffeomorphism(
@@ -30,16 +33,17 @@ def random_diffeomorphism(
 ) -> Images:
     """Return each image deformed, x(r + tau(r)), by a random displacement of largest entropy (eqs. 5.4 and 5.5).
 
-    The cut frequency is drawn from {least ... min(cut, largest_cut)}, sigma from [sqrt(T1), sqrt(T2)] of that
-    cut (`variances`): at least half a pixel, at most what keeps a typical map bijective.
+    The cut frequency is drawn from {least ... cut}, sigma from [sqrt(T1), sqrt(T2)] of that cut (`variances`): at least
+    half a pixel, at most what keeps a typical map bijective.
 
     Args:
         images: (N, C, H, W) in [0, 1], at least 4 x 4.
         keys: Of the draws (`randomness.image_keys`).
-        cut: The highest cut frequency, as far as the size of the images allows it.
-        least: The lowest, at least 2; equal to `cut` it fixes the cut.
+        cut: K_tau, the highest cut frequency; but for `released` at most `largest_cut`.
+        least: The lowest, at least 2; equal to `cut` it fixes K_tau.
         strength: Factor of sigma.
-        law: `thesis` draws cut and sigma uniformly; `released` draws the cut and sigma^2 by arcsine laws.
+        law: `thesis` draws cut and sigma uniformly; `released` draws them as the released code does, see Differences;
+            `capped` is that with cuts of at most `largest_cut` and modes within c.
         bijective: Whether a map that would fold is weakened until it does not (`displacements`).
 
     Raises:
@@ -50,34 +54,56 @@ def random_diffeomorphism(
         NeurIPS 2021; Modas, thesis, 2022, eqs. 5.4-5.5 and appendix B.2.2.
 
     Differences:
-        The released code draws one map for a whole batch and cuts up to 100 whatever the image: above 2n/pi its range
-        T1 ... T2 is empty, and above n the sines alias to pixel noise (a third of its draws on 32 pixels). Here the
-        cut is at most 2n/pi. It sums modes with i^2 + j^2 < (c + 1/2)^2, here <= c^2 as in eq. 5.5. It never checks
-        that a map is bijective, which the range alone does not ensure.
+        The thesis fixes K_tau: 100 for images of 32 pixels. There the range T1 ... T2 is empty above 2n/pi = 20, and
+        above n the sines alias to pixel noise; so K_tau is the upper end here, at most 2n/pi, and drawn below it.
+        `least=cut` fixes it. The text does not check that a map is bijective, which the range alone does not ensure.
+
+        The released code draws its highest cut m ~ U{least + 1 ... cut}, c = floor(least + (m + 1 - least) b) and
+        sigma^2 = T1 + (max(T1, T2) - T1) b' with b, b' ~ Beta(1/2, 1/2), cuts up to 100 whatever the image, and sums
+        modes with i^2 + j^2 < (c + 1/2)^2: `released`. It draws one map for a whole batch, here every image has its
+        own. `capped` moves images of 32 pixels 1.6 times as far in the median: high cuts are weak.
     """
     height, width = images.shape[-2:]
     side = min(height, width)
-    highest = min(cut, largest_cut(side))
     if law not in LAWS:
         raise unknown("law", law, LAWS)
     if not 2 <= least <= cut or not strength >= 0:
         found = f"least {least}, cut {cut}, strength {strength}"
-        raise UsageError(f"least must lie in 2 ... cut, strength be at least 0; got {found}: correct them")
-    least = min(least, highest)
-    if law == "thesis":
+        raise UsageError(
+            f"least must lie in 2 ... cut, strength be at least 0; got {found}: the presets have 2 and 100"
+        )
+    highest = cut if law == "released" else min(cut, largest_cut(side))
+    cuts, sigma = drawn_strengths(keys, side, min(least, highest), highest, uniform=law == "thesis")
+    shape, beyond = (height, width), law == "released"
+    fields, sigma = randomness.fork(keys, 3), strength * sigma
+    moves = [
+        displacements(fields[part], cuts[part], sigma[part], shape, bijective=bijective, beyond=beyond)
+        for part in torch.arange(len(keys), device=keys.device).split(max(1, AT_ONCE // highest**2))
+    ]
+    return remapped(images, torch.cat(moves)).clamp_(0, 1)
+
+
+def drawn_strengths(
+    keys: Keys, side: int, least: int, highest: int, *, uniform: bool
+) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return a cut frequency and a sigma for each image.
+
+    Args:
+        keys: Of the draws.
+        side: n, pixels of the shorter side.
+        least, highest: The range of the cuts.
+        uniform: Whether cut and sigma are uniform (thesis) or follow the arcsine laws of the released code.
+    """
+    if uniform:
         cuts = randomness.whole(randomness.fork(keys, 0), least, highest)
         share = randomness.uniform(randomness.fork(keys, 1), 1)[:, 0]
         low, high = (bound.sqrt() for bound in variances(side, cuts))
-        sigma = low + (high - low) * share
-    else:
-        top = randomness.whole(randomness.fork(keys, 2), min(least + 1, highest), highest)
-        cuts = (
-            (least + (top + 1 - least) * randomness.beta(randomness.fork(keys, 0), 0.5, 0.5)).long().clamp_max(highest)
-        )
-        low, high = variances(side, cuts)
-        sigma = (low + (high - low) * randomness.beta(randomness.fork(keys, 1), 0.5, 0.5)).sqrt()
-    moves = displacements(randomness.fork(keys, 3), cuts, strength * sigma, (height, width), bijective=bijective)
-    return remapped(images, moves).clamp_(0, 1)
+        return cuts, low + (high - low) * share
+    top = randomness.whole(randomness.fork(keys, 2), min(least + 1, highest), highest)
+    share = randomness.beta(randomness.fork(keys, 0), 0.5, 0.5)
+    cuts = (least + (top + 1 - least) * share).long().clamp_max(highest)
+    low, high = variances(side, cuts)
+    return cuts, (low + (high - low) * randomness.beta(randomness.fork(keys, 1), 0.5, 0.5)).sqrt()
 
 
 def largest_cut(side: int) -> int:
@@ -111,7 +137,13 @@ def variances(side: int, cut: Int64[Tensor, " n"]) -> tuple[Float[Tensor, " n"],
 
 
 def displacements(
-    keys: Keys, cut: Int64[Tensor, " n"], sigma: Float[Tensor, " n"], shape: tuple[int, int], *, bijective: bool = True
+    keys: Keys,
+    cut: Int64[Tensor, " n"],
+    sigma: Float[Tensor, " n"],
+    shape: tuple[int, int],
+    *,
+    bijective: bool = True,
+    beyond: bool = False,
 ) -> Float[Tensor, "n 2 h w"]:
     """Return the displacement fields (down, right) of images in pixels; zero at the border.
 
@@ -124,16 +156,17 @@ def displacements(
 
     Args:
         keys: Of the draws.
-        cut: c of each image, below the sides.
+        cut: c of each image, below the sides unless `beyond`.
         sigma: Of each image.
         shape: Height and width.
         bijective: Whether to weaken maps that fold.
+        beyond: Whether modes are summed as in the released code: i^2 + j^2 < (c + 1/2)^2, of any cut.
 
     Raises:
-        UsageError: A cut that the pixels cannot carry.
+        UsageError: A cut that the pixels cannot carry, unless `beyond`.
     """
     most = int(cut.max()) if len(cut) else 1
-    if most >= min(shape):
+    if most >= min(shape) and not beyond:
         raise UsageError(f"cut must be below the side of the images; got {most} for {shape}: its waves would alias")
     index = torch.arange(1, most + 1, device=keys.device)
     square = index[:, None] ** 2 + index**2
@@ -141,7 +174,8 @@ def displacements(
     shell = torch.maximum(index[:, None], index)
     number = (shell - 1) ** 2 + torch.where(index[:, None] == shell, index - 1, 2 * shell - 1 - index[:, None])
     drawn = randomness.normal_pairs(keys, most**2)[:, :, number.flatten()].unflatten(2, (most, most))
-    size = sigma[:, None, None] * (square <= (cut**2)[:, None, None]) / square.sqrt()
+    limit = cut**2 + cut if beyond else cut**2
+    size = sigma[:, None, None] * (square <= limit[:, None, None]) / square.sqrt()
     fields, jacobian = _fields((drawn * size).movedim(0, 1), shape)
     if bijective:
         weaker = (MARGIN * torch.minimum(_folding(jacobian), _folding_squares(fields))).clamp_max(1)

@@ -54,12 +54,8 @@ def solarize(images: Images, threshold: Float[Tensor, " n"]) -> Images:
 
 def rotate(images: Images, degrees: Float[Tensor, " n"]) -> Images:
     """Return images turned against the clock around their middle (`Image.rotate`), black where nothing comes in."""
-    angle = -degrees.double() * (math.pi / 180)
-    cosine, sine = _rounded(angle.cos()), _rounded(angle.sin())
-    height, width = images.shape[-2:]
-    right = width / 2 - cosine * width / 2 - sine * height / 2
-    down = height / 2 + sine * width / 2 - cosine * height / 2
-    return affine(images, torch.stack((cosine, sine, right, -sine, cosine, down), 1))
+    matrices = [_rotation(angle, *images.shape[-2:]) for angle in degrees.tolist()]
+    return affine(images, torch.tensor(matrices, dtype=torch.float64, device=images.device).reshape(-1, 6))
 
 
 def shear_x(images: Images, amount: Float[Tensor, " n"]) -> Images:
@@ -120,6 +116,9 @@ def _matrices(amount: Tensor, place: int) -> Tensor:
     return matrices
 
 
-def _rounded(values: Tensor) -> Tensor:
-    """Return numbers rounded to fifteen digits, as Pillow does it, so that a quarter turn is exact."""
-    return (values * 1e15).round() / 1e15
+def _rotation(degrees: float, height: int, width: int) -> tuple[float, ...]:
+    """Return the matrix of a turn, operation by operation as Pillow makes it: each of them rounds."""
+    angle = -math.radians(degrees % 360.0)
+    cosine, sine, minus = round(math.cos(angle), 15), round(math.sin(angle), 15), round(-math.sin(angle), 15)
+    x, y = width / 2, height / 2
+    return cosine, sine, cosine * -x + sine * -y + x, minus, cosine, minus * -x + cosine * -y + y

@@ -9,13 +9,12 @@ from torch import Tensor
 from geomrob import randomness
 from geomrob.arrays import Images, per_sample
 from geomrob.augment.color_jitter import random_colors
-from geomrob.augment.diffeomorphism import random_diffeomorphism
+from geomrob.augment.diffeomorphism import LAWS, random_diffeomorphism
 from geomrob.augment.random_filter import DELTAS, random_filter
 from geomrob.errors import UsageError, unknown
 from geomrob.randomness import Keys
 
 MIXINGS = ("thesis", "beta", "released", "none")
-LAWS = ("thesis", "released")
 PRIMITIVES = ("spectral", "spatial", "color")
 
 
@@ -32,12 +31,13 @@ class Prime:
         beta: alpha and beta of eq. 5.9, for `beta` and `released`.
         strength: alpha of section 5.4.3, a factor of every sigma.
         primitives: Which ones a chain is drawn from, of `PRIMITIVES`.
-        law: How strength and smoothness are drawn, `thesis` or `released` (see the primitives).
+        law: How strength and smoothness are drawn, `thesis` or `released` (see the primitives); `capped` is released
+            but for deformations, whose cuts are at most 2n/pi.
         spectral_size: K_omega, odd side of the filters.
         spectral_strength: Largest sigma_omega.
         delta: `centre`, or `released` for the displaced identity of the released filters.
-        spatial_cut: K_tau, the highest cut frequency, as far as the images allow it.
-        spatial_least: The lowest.
+        spatial_cut: K_tau, the highest cut frequency; but for the released law at most 2n/pi.
+        spatial_least: The lowest; equal to `spatial_cut` it fixes K_tau.
         bijective: Whether deformations that would fold are weakened.
         color_cut: K_gamma.
         color_strength: Largest sigma_gamma.
@@ -86,8 +86,10 @@ class Prime:
 
 PRESETS: dict[str, Prime] = {
     "cifar": Prime(),
+    "cifar-fixed": Prime(spatial_least=100),
     "imagenet": Prime(spatial_cut=500, color_cut=500, color_strength=0.05, color_band=20),
     "cifar-released": Prime(mixing="released", law="released", delta="released", bijective=False, color_cut=100),
+    "cifar-capped": Prime(mixing="released", law="capped", delta="released", bijective=False, color_cut=100),
     "imagenet-released": Prime(
         mixing="released",
         law="released",
@@ -99,6 +101,8 @@ PRESETS: dict[str, Prime] = {
         color_band=20,
     ),
 }
+"""The numbers of the thesis, with K_tau drawn or fixed, and of the released code; `cifar-capped` is what the recorded
+recipes at the released numbers were trained with."""
 
 
 @torch.no_grad()
@@ -172,8 +176,9 @@ def _primitive(name: str, images: Images, keys: Keys, how: Prime) -> Tensor:
             images, keys, cut=cut, least=least, strength=how.strength, law=how.law, bijective=how.bijective
         )
     # The released strength is a variance.
-    strength = how.color_strength * (how.strength if how.law == "thesis" else how.strength**2)
-    return random_colors(images, keys, cut=how.color_cut, strength=strength, band=how.color_band, law=how.law)
+    law = "thesis" if how.law == "thesis" else "released"
+    strength = how.color_strength * (how.strength if law == "thesis" else how.strength**2)
+    return random_colors(images, keys, cut=how.color_cut, strength=strength, band=how.color_band, law=law)
 
 
 def _mixed(images: Tensor, chains: Tensor, keys: Keys, how: Prime) -> Tensor:

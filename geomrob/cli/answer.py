@@ -36,7 +36,7 @@ class Answer:
         self.command, self.folder, self.results, self.as_json = command, folder or Path(), list(results), as_json
         self.files: list[Path] = []
         self.notes: list[str] = []
-        self.shown = [table for result in self.results for table in result.tables()]
+        self.shown: list[Table] | None = None
 
     def save(self, results: "Sequence[Result] | None" = None, name: str = "") -> None:
         """Write results for `geomrob.load`: NAME.json with .npz, or NAME-LABEL.json for each of several.
@@ -105,7 +105,8 @@ class Answer:
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
-        for table in merged(self.shown):
+        every = [table for result in self.results for table in result.tables()]
+        for table in merged(every if self.shown is None else self.shown):
             say(*table.title)
             if table.rows:
                 show_table(table)

@@ -10,12 +10,13 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float64
-from numpy.random import Generator, Philox
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.data.entry import Arrays, Samples
 from geomrob.errors import UsageError
+from geomrob.randomness import image_generator
 from geomrob.spectral.bases import Basis, from_matrix
 from geomrob.spectral.bases_dense import random_matrix
 
@@ -46,7 +47,7 @@ def t1(
     half: bool = True,
     seed: int = 0,
 ) -> World:
-    r"""Return T1(epsilon, sigma): one direction tells the classes apart, all others hold noise.
+    r"""Return T1(epsilon, sigma): one direction separates the classes, all others hold noise.
 
         x = (epsilon / 2) y u_1 + sum over k > 1 of z_k u_k,   z_k ~ N(0, sigma^2),   y uniform in {-1, +1}
 
@@ -86,9 +87,9 @@ def t1(
     _check(epsilon=epsilon, sigma=sigma)
     scale = epsilon / 2 if half else epsilon
 
-    def fill(row: NDArray[np.float64], sign: int, chance: Generator) -> None:
+    def fill(row: NDArray[np.float64], sign: int, generator: Generator) -> None:
         row[0] = scale * sign
-        row[1:] = sigma * chance.standard_normal(len(row) - 1)
+        row[1:] = sigma * generator.standard_normal(len(row) - 1)
 
     return _world(fill, f"T1({epsilon:g}, {sigma:g})", count, dimension, 2, seed)
 
@@ -114,7 +115,7 @@ def t2(
     Args:
         rho: Period of the pattern along u_2, at least 0.
         epsilon, sigma, count, half, seed: As in `t1`.
-        periods: K, half the number of places of each class, at least 1.
+        periods: K, half the number of positions of each class, at least 1.
         dimension: D, at least 3.
 
     Returns:
@@ -131,19 +132,19 @@ def t2(
 
     Example:
         >>> world = t2(epsilon=0, count=20, dimension=5)
-        >>> places = world.basis.forward(world.train.images)[world.train.labels == 1, 0, 0, 1]
-        >>> bool(((places / 20).round() * 20 - places).abs().max() < 1e-4)
+        >>> positions = world.basis.forward(world.train.images)[world.train.labels == 1, 0, 0, 1]
+        >>> bool(((positions / 20).round() * 20 - positions).abs().max() < 1e-4)
         True
     """
     _check(rho=rho, epsilon=epsilon, sigma=sigma)
     if periods < 1:
-        raise UsageError(f"periods must be at least 1; got {periods}: raise it")
+        raise UsageError(f"periods must be at least 1; got {periods}: 1 is the least, the thesis takes 3")
     scale = epsilon / 2 if half else epsilon
 
-    def fill(row: NDArray[np.float64], sign: int, chance: Generator) -> None:
+    def fill(row: NDArray[np.float64], sign: int, generator: Generator) -> None:
         row[0] = scale * sign
-        row[1] = rho * (chance.integers(-periods, periods) + (0.0 if sign > 0 else 0.5))
-        row[2:] = sigma * chance.standard_normal(len(row) - 2)
+        row[1] = rho * (generator.integers(-periods, periods) + (0.0 if sign > 0 else 0.5))
+        row[2:] = sigma * generator.standard_normal(len(row) - 2)
 
     return _world(fill, f"T2({rho:g}, {epsilon:g}, {sigma:g}, {periods})", count, dimension, 3, seed)
 
@@ -151,7 +152,8 @@ def t2(
 def rotation(dimension: int, seed: int) -> Float64[Tensor, "d d"]:
     """Return a matrix drawn uniformly (by Haar's measure) from the rotations SO(D), one direction a row."""
     # Not the seed itself, because the random basis of that seed would then hold these very directions.
-    generator = torch.Generator().manual_seed(int.from_bytes(_digest(f"rotation {seed}")[:4], "little"))
+    digest = hashlib.sha256(f"synthetic rotation {seed}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
     matrix = random_matrix(dimension, generator)
     # Half of the orthogonal matrices mirror; turning one row around maps them onto the others and keeps the measure.
     if torch.linalg.det(matrix) < 0:
@@ -181,7 +183,9 @@ def _world(fill: Fill, name: str, count: int, dimension: int, least: int, seed: 
     """Return both sets, their features made by `fill` and turned."""
     if count < 1 or dimension < least:
         found = f"{count} and {dimension}"
-        raise UsageError(f"count must be at least 1 and dimension at least {least}; got {found}: raise them")
+        raise UsageError(
+            f"count must be at least 1 and dimension at least {least}; got {found}: the thesis takes 10,000 and 100"
+        )
     matrix = rotation(dimension, seed)
     train, test = (_samples(fill, f"{name}, {split}", split, count, matrix, seed) for split in ("train", "test"))
     return World(train, test, from_matrix(matrix, (1, dimension), note=f"directions of {name}"))
@@ -192,16 +196,11 @@ def _samples(fill: Fill, name: str, split: str, count: int, matrix: Tensor, seed
     turn = matrix.numpy()
     images, labels = np.zeros((count, len(turn)), np.float32), np.zeros(count, np.int64)
     for index in range(count):
-        chance = Generator(Philox(key=np.frombuffer(_digest(f"{split} {seed} {index}"), np.uint64, 2)))
-        labels[index] = chance.integers(2)
+        generator = image_generator(f"synthetic {split}", seed, index)
+        labels[index] = generator.integers(2)
         features = np.zeros(len(turn))
-        fill(features, 2 * int(labels[index]) - 1, chance)
+        fill(features, 2 * int(labels[index]) - 1, generator)
         # One product a sample, because the rounding of a product of all depends on how many there are.
         images[index] = features @ turn
     shaped = torch.from_numpy(images).reshape(count, 1, 1, -1)
     return Samples(shaped, torch.from_numpy(labels), CLASSES, torch.arange(count), name)
-
-
-def _digest(words: str) -> bytes:
-    """Return 32 bytes that belong to these words, from which chance is drawn."""
-    return hashlib.sha256(f"synthetic {words}".encode()).digest()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom
+from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom, literal
 from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
@@ -27,8 +27,8 @@ def plot_augment(
 
     Args:
         pictures: In [0, 1].
-        rows: What is said beside each row.
-        columns: What is said above each column.
+        rows: The label next to each row.
+        columns: The label above each column.
         title: What is shown.
         reading: How to read it.
         below: A number under each picture but those of the first column: how much it was changed.
@@ -39,8 +39,8 @@ def plot_augment(
     """
     height, width = pictures.shape[:2]
     if (len(rows), len(columns)) != (height, width):
-        found = f"{len(rows)} and {len(columns)}"
-        raise UsageError(f"rows and columns must be {height} and {width} names; got {found}: name each")
+        given = f"{len(rows)} and {len(columns)}"
+        raise UsageError(f"rows and columns must be {height} and {width} names; got {given}: name each")
     inches = max(SIDE * width + 0.5, 5.5)
     if figure is None:
         figure = blank(
@@ -51,8 +51,8 @@ def plot_augment(
         for column in range(width):
             ax = axes[row, column]
             bare(ax)
-            told = "" if below is None or not column else f"{float(below[row, column]):.2f}"
-            draw_image(ax, pictures[row, column], told)
+            note = "" if below is None or not column else f"{float(below[row, column]):.2f}"
+            draw_image(ax, pictures[row, column], note)
             if not row:
                 ax.set_title(columns[column], fontsize=9, color=INK)
         axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
@@ -108,9 +108,9 @@ def plot_draws(
     """
     return plot_augment(
         pictures,
-        rows=classes,
+        rows=list(map(literal, classes)),
         columns=["original", *(f"draw {number + 1}" for number in range(pictures.shape[1] - 1))],
-        title=f"What training with {method} sees of an image",
+        title=f"Images as training with {literal(method)} gets them",
         reading="Each row is one image; every draw chooses operations, strengths and mixing weights anew.",
         figure=figure,
     )

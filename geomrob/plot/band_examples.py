@@ -12,14 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.plot.margins import norm_name
-from geomrob.plot.style import DIVERGING, FAINT, INK, bare, blank, class_name, draw_image, figure_headline, headroom
+from geomrob.plot.style import (
+    DIVERGING,
+    FAINT,
+    INK,
+    bare,
+    blank,
+    class_name,
+    draw_image,
+    figure_headline,
+    headroom,
+    literal,
+)
 from geomrob.results import BandExamples
 
 # A change is magnified until its largest element reaches this share of the colour scale.
 FILL = 1.0
 HEADLINE = "What is the smallest change that flips the decision?"
 READING = (
-    "Below each image, the class that the model sees in it. The change may use the patterns of one band only; it "
+    "Below each image, the class that the model predicts. The change may use the patterns of one band only; it "
     "is drawn magnified (red = brighter, blue = darker; for colour images grey = no change). Larger = harder to fool."
 )
 HEADING: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": INK, "annotation_clip": False}
@@ -45,10 +56,10 @@ def plot_band_examples(examples: BandExamples, *, classes: Sequence[str] = (), f
     for row in range(count):
         draw_image(grid[row, 0], images[row], _name(int(examples.before[row]), classes))
         for band in range(len(bands)):
-            told = _name(int(examples.after[band, row]), classes)
+            name = _name(int(examples.after[band, row]), classes)
             change = perturbed[band, row] - images[row]
             _change(grid[row, 1 + 2 * band], change, examples.norm, float(examples.distances[band, row]))
-            draw_image(grid[row, 2 + 2 * band], perturbed[band, row], told, bold=True)
+            draw_image(grid[row, 2 + 2 * band], perturbed[band, row], name, bold=True)
     return figure
 
 
@@ -58,7 +69,7 @@ def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)
     for ax in grid.flat:
         bare(ax)
-    headings = ["image", *(heading for band in bands for heading in (f"change in\n{band}", "image + change"))]
+    headings = ["image", *(heading for band in bands for heading in (f"change in\n{literal(band)}", "image + change"))]
     for ax, heading in zip(grid[0], headings, strict=True):
         ax.annotate(heading, (0.5, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", **HEADING)
     return grid
@@ -78,7 +89,7 @@ def _change(ax: Axes, change: Float[Tensor, "c h w"], norm: float, size: float) 
 
 
 def _round(factor: float) -> float:
-    """Return a magnification as people write it: one digit, never more than asked for."""
+    """Return a magnification as people write it: one digit, never above the exact one."""
     unit = 10.0 ** math.floor(math.log10(factor))
     return math.floor(factor / unit + 1e-9) * unit
 

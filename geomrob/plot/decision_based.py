@@ -1,4 +1,4 @@
-"""A picture of distances found from decisions alone: which share of the images has a boundary within a distance."""
+"""A picture of distances of decision-based attacks: which share of the images has a boundary within a distance."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from geomrob.arrays import Distances
 from geomrob.errors import UsageError
-from geomrob.plot.style import axes_or_new, headline, look, plain_numbers, tidy
+from geomrob.plot.style import axes_or_new, headline, literal, plain_numbers, style_of, tidy
 from geomrob.results import DecisionDistances
 
 
@@ -26,7 +26,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     Raises:
         UsageError: No finite distance; results of different data, attacks or budgets.
     """
-    distances = [(result.model, result.distances) for result in results]
+    distances = [(literal(result.model), result.distances) for result in results]
     finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):
         raise UsageError("results must hold a finite distance; got none: no image was fooled, see their status")
@@ -36,15 +36,15 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     ax = axes_or_new(ax)
     low, high = float(torch.cat(finite).min()) / 1.2, float(torch.cat(finite).max()) * 1.2
     for index, (name, values) in enumerate(distances):
-        how, ordered = look(index), values[torch.isfinite(values)].sort().values.tolist()
-        shares = [(place + 1) / len(values) for place in range(len(ordered))]
+        style, ordered = style_of(index), values[torch.isfinite(values)].sort().values.tolist()
+        shares = [(rank + 1) / len(values) for rank in range(len(ordered))]
         median = _median(values)
-        told = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
+        summary = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
         last = shares[-1] if shares else 0.0
         x, y = [low, *ordered, high], [0.0, *shares, last]
-        ax.step(x, y, where="post", color=how.colour, linestyle=how.line, linewidth=2, label=f"{name} ({told})")
+        ax.step(x, y, where="post", color=style.colour, linestyle=style.line, linewidth=2, label=f"{name} ({summary})")
         if math.isfinite(median):
-            ax.plot([median], [0.5], color=how.colour, marker=how.marker, markersize=8, markeredgecolor="white")
+            ax.plot([median], [0.5], color=style.colour, marker=style.marker, markersize=8, markeredgecolor="white")
     tidy(ax)
     ax.set_xscale("log")
     ax.set_xlim(low, high)
@@ -59,9 +59,9 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     again = f", {repeats} repeats each" if repeats > 1 else ""
     headline(
         ax,
-        "How near is the boundary for an attack that sees decisions alone?",
-        f"{images} images of {results[0].data}{again}; {results[0].title}. Mark: the median image. Further right = "
-        "harder to fool. A curve that ends below 100 %: the other images were not fooled.",
+        "How near is the boundary for a decision-based attack?",
+        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median image. "
+        "Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
 

@@ -52,6 +52,7 @@ class TrainingReport(Result):
     """A finished training: its accuracies and its weights file.
 
     `held_out_accuracy` and `test_accuracy` are NaN where there are no such images; the test set chooses nothing.
+    `remarks` are sentences on options that were not used as given.
     """
 
     recipe: str
@@ -63,6 +64,11 @@ class TrainingReport(Result):
     seconds: float
     weights: str
     sha256: str
+    remarks: tuple[str, ...] = ()
+
+    def notes(self) -> list[str]:
+        """Return what was not done as the recipe says."""
+        return list(self.remarks)
 
     def headline(self) -> str:
         """Return what was trained."""

@@ -84,4 +84,5 @@ def report(
         seconds=round(sum(epoch.seconds for epoch in fitted.history), 1),
         weights=str(path),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        remarks=fitted.notes,
     )

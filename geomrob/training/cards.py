@@ -17,7 +17,7 @@ def model_cards(data: str | None = None) -> list[ModelCard]:
 
     Example:
         >>> [card.model for card in model_cards("mnist")]
-        ['mnist-lenet']
+        ['mnist-lenet', ...]
     """
     chosen = {name: entry for name, entry in MODELS.items() if data is None or data in _sets(entry)}
     if not chosen:

@@ -1,6 +1,6 @@
-"""The folder of a training: everything needed to go on after a kill, in one file, and what others want to read.
+"""The folder of a training: everything needed to resume it after a kill, in one file, and what others want to read.
 
-state.safetensors      weights, what optimiser and objective keep, best weights so far, history: written last
+state.safetensors      weights, states of optimizer and objective, best weights so far, history: written last
 model.safetensors      the best weights so far
 last.safetensors       the weights after the last finished epoch
 objective.safetensors  what the objective trained or kept beside the model, if anything (layer weights of a regulariser)
@@ -22,7 +22,7 @@ from torch import Tensor
 from geomrob.errors import UsageError
 from geomrob.files import write_atomic
 
-GROUPS = ("weights", "slots", "objective", "average", "best")
+GROUPS = ("weights", "optimizer", "objective", "average", "best")
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class State:
-    """A training between two epochs. `run` says which training; only the same one may go on from here.
+    """A training between two epochs. `run` says which training; only the same one may be resumed from here.
 
-    `slots` is what the optimiser keeps of each parameter, `average` the running mean of the weights, if one is kept.
+    `optimizer` is what `optimizer_state` returns, `average` the running mean of the weights, if one is kept.
     """
 
     run: str
     weights: dict[str, Tensor]
-    slots: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
     objective: dict[str, Tensor]
     average: dict[str, Tensor]
     best: dict[str, Tensor]

@@ -60,8 +60,8 @@ def fine_tune(
         UsageError: More samples than there are, held-out images, and what `fit` raises.
 
     References:
-        Modas, A geometric perspective on adversarial robustness (thesis, 2022), section 4.4.2, Fig. 4.13: 100 DeepFool
-        samples.
+        Modas, Robustness and invariance properties of image classifiers (EPFL, 2022), section 4.4.2, Fig. 4.13: 100
+        DeepFool samples.
 
     Differences:
         The thesis does not say how long and at what rate it fine-tunes.

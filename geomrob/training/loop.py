@@ -13,15 +13,22 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from geomrob.augment.registry import crop_and_flip, views
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
-from geomrob.training import checkpoint, optimizer
+from geomrob.training import checkpoint
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
 from geomrob.training.losses.objective import Objective
-from geomrob.training.optimizer import Average
+from geomrob.training.optimizer import (
+    averaged_model,
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    set_rate,
+)
 from geomrob.training.recipe import Options
 
 Progress: TypeAlias = Callable[[int, int, int, float], None]
@@ -29,11 +36,15 @@ Progress: TypeAlias = Callable[[int, int, int, float], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1)."""
+    """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1).
+
+    `notes` are sentences on options that were not used as given.
+    """
 
     model: nn.Module
     best_epoch: int
     history: tuple[Epoch, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,14 +54,11 @@ class _Training:
     model: nn.Module
     objective: nn.Module
     optimizer: torch.optim.Optimizer
-    average: Average | None
+    average: AveragedModel | None
     options: Options
     device: torch.device
-
-    def named(self) -> list[tuple[str, Tensor]]:
-        """Return every trained tensor with a name of its own."""
-        named: list[tuple[str, Tensor]] = [(f"model.{key}", value) for key, value in self.model.named_parameters()]
-        return named + [(f"objective.{key}", value) for key, value in self.objective.named_parameters()]
+    channels_last: bool
+    notes: tuple[str, ...]
 
 
 def fit(
@@ -129,8 +137,8 @@ def fit(
             start = time.perf_counter()
             model.train()
             loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
-            with training.average or contextlib.nullcontext():
-                share = accuracy(model, held_out) if held_out else math.nan
+            measured = model if training.average is None else training.average.module
+            share = accuracy(measured, held_out) if held_out else math.nan
             line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
             state = _next_state(state, training, line)
             if out is not None:
@@ -139,7 +147,7 @@ def fit(
     finally:
         training.optimizer.zero_grad(set_to_none=True)
         model.eval()
-    return Fitted(model, state.best_epoch, state.history)
+    return Fitted(model, state.best_epoch, state.history, training.notes)
 
 
 def _check_alone(options: Options) -> None:
@@ -155,12 +163,31 @@ def _prepare(model: nn.Module, options: Options, pool: Tensor, own: nn.Module | 
     """Return a training before its first step."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError("model must have parameters with gradients on; got none: call model.requires_grad_(True)")
-    if options.channels_last:
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     device = next(model.parameters()).device
+    unsafe = _unsafe_channels_last(model) if device.type == "cpu" else None
+    channels_last = options.channels_last and unsafe is None
+    if channels_last or unsafe is not None:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+    notes = (f"channels_last is off: on a CPU it is unsafe for {unsafe}",) if options.channels_last and unsafe else ()
     objective = (own or Objective(model, options, pool)).to(device)
-    average = Average(model, options.ema) if options.ema else None
-    return _Training(model, objective, optimizer.make(model, objective, options), average, options, device)
+    average = averaged_model(model, options.ema) if options.ema else None
+    made = build_optimizer(model, objective, options)
+    return _Training(model, objective, made, average, options, device, channels_last, notes)
+
+
+def _unsafe_channels_last(model: nn.Module) -> str | None:
+    """Return the first convolution whose weight gradient corrupts memory on a CPU with the channels last, if any.
+
+    A strided 1 x 1 convolution is what oneDNN, as torch 2.13 has it, gathers by whole vectors of input channels: with
+    fewer channels than a vector has numbers it writes beyond its buffer.
+    """
+    lanes = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    for name, layer in convolutions:
+        if max(layer.kernel_size) == 1 < max(layer.stride) and layer.in_channels < lanes:
+            return f"{name} (1 x 1, stride {max(layer.stride)}, {layer.in_channels} input channels)"
+    return None
 
 
 def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples | None]:
@@ -189,10 +216,10 @@ def _one_epoch(
                 )
             if options.augment is not None:
                 images = views(images, trained.indices[positions], options.augment, seed=seed, epoch=epoch)
-            if options.channels_last:
+            if training.channels_last:
                 images = images.to(memory_format=torch.channels_last)
             place = (epoch - 1) * len(batches) + step
-            now = optimizer.set_rate(training.optimizer, place, options.epochs * len(batches), options)
+            now = set_rate(training.optimizer, place, options.epochs * len(batches), options)
             loss = _one_step(training, images, labels, generator)
             if not math.isfinite(loss):
                 raise UsageError(f"loss must stay finite; got {loss} in epoch {epoch}: lower max_rate or clip")
@@ -210,10 +237,11 @@ def _one_step(training: _Training, images: Tensor, labels: Tensor, generator: to
         loss = training.objective(training.model, images, labels, generator)
     loss.backward()
     if training.options.clip:
-        nn.utils.clip_grad_norm_([tensor for _, tensor in training.named()], training.options.clip)
+        parameters = [*training.model.parameters(), *training.objective.parameters()]
+        nn.utils.clip_grad_norm_(parameters, training.options.clip)
     training.optimizer.step()
     if training.average is not None:
-        training.average.update()
+        training.average.update_parameters(training.model)
     return float(loss.detach())
 
 
@@ -241,12 +269,12 @@ def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _next_state(before: State, training: _Training, line: Epoch) -> State:
     """Return the state after one more epoch; a tie on the held-out images goes to the later epoch."""
     weights, kept = _copy(training.model.state_dict()), _copy(training.objective.state_dict())
-    average = {} if training.average is None else training.average.state()
+    average = {} if training.average is None else _copy(training.average.module.state_dict())
     score = max((epoch.held_out for epoch in before.history), default=-math.inf)
     better = not line.held_out < score
     best, best_epoch = (average or weights, line.epoch) if better else (before.best, before.best_epoch)
-    slots = optimizer.slots(training.optimizer, training.named())
-    return State(before.run, weights, slots, kept, average, best, best_epoch, (*before.history, line))
+    optimizer = optimizer_state(training.optimizer)
+    return State(before.run, weights, optimizer, kept, average, best, best_epoch, (*before.history, line))
 
 
 def _restore(training: _Training, state: State, steps: int) -> None:
@@ -258,8 +286,9 @@ def _restore(training: _Training, state: State, steps: int) -> None:
         reason = " ".join(str(error).split())[:160]
         raise UsageError(f"out must hold a training of this model; got {reason}: choose another folder") from None
     if training.average is not None:
-        training.average.restore(state.average, steps)
-    optimizer.put_back(training.optimizer, training.named(), state.slots)
+        training.average.module.load_state_dict(state.average)
+        training.average.n_averaged.fill_(1 + steps)
+    load_optimizer_state(training.optimizer, state.optimizer)
 
 
 def _make(out: Path) -> None:

@@ -1,26 +1,28 @@
-"""The optimiser of a recipe: its parameter groups, its rate of a step, its state as named tensors."""
+"""The optimizer of a recipe: its parameter groups, its rate of a step, its state as named tensors, the mean weights."""
 
 import math
-from collections.abc import Iterable, Mapping
-from types import TracebackType
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from geomrob.training.recipe import Options
 
 
-def make(model: nn.Module, objective: nn.Module, options: Options) -> torch.optim.Optimizer:
-    """Return the optimiser of everything that requires gradients.
+def build_optimizer(model: nn.Module, objective: nn.Module, options: Options) -> torch.optim.Optimizer:
+    """Return the optimizer of everything that requires gradients; it knows parameters by name (`model.` ...).
 
     Weights of the objective never decay; with `options.decay` "weights" neither do vectors and numbers of the model
     (biases, batch normalisation, inhibition strengths).
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    free = [p for p in trained if options.decay == "weights" and p.ndim < 2]
+    trained = [(f"model.{name}", value) for name, value in model.named_parameters() if value.requires_grad]
+    spared = {name for name, value in trained if options.decay == "weights" and value.ndim < 2}
+    free = [pair for pair in trained if pair[0] in spared]
+    free += [(f"objective.{name}", value) for name, value in objective.named_parameters()]
     groups: list[dict[str, object]] = [
-        {"params": [p for p in trained if not any(p is other for other in free)], "weight_decay": options.weight_decay},
-        {"params": [*free, *objective.parameters()], "weight_decay": 0.0},
+        {"params": [pair for pair in trained if pair[0] not in spared], "weight_decay": options.weight_decay},
+        {"params": free, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     if options.optimizer == "adam":
@@ -29,7 +31,7 @@ def make(model: nn.Module, objective: nn.Module, options: Options) -> torch.opti
 
 
 def set_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, options: Options) -> float:
-    """Give the optimiser the rate (and the momentum) of one step; return the rate."""
+    """Give the optimizer the rate (and the momentum) of one step; return the rate."""
     now = rate(step, steps, options)
     for group in optimizer.param_groups:
         group["lr"] = now
@@ -38,25 +40,31 @@ def set_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, options: O
     return now
 
 
-def slots(optimizer: torch.optim.Optimizer, named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """Return what the optimiser keeps of each parameter as tensors named `slot:parameter`."""
-    kept: dict[str, Tensor] = {}
-    for key, parameter in named:
-        for slot, value in optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor):
-                kept[f"{slot}:{key}"] = value.detach().clone()
-    return kept
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return a copy of what the optimizer keeps of each parameter (momenta), as tensors named `slot:parameter`."""
+    return {
+        f"{slot}:{name}": value.detach().clone()
+        for name, parameter in _named(optimizer)
+        for slot, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
 
 
-def put_back(optimizer: torch.optim.Optimizer, named: Iterable[tuple[str, Tensor]], kept: Mapping[str, Tensor]) -> None:
-    """Give the optimiser what `slots` returned."""
-    parameters = dict(named)
-    for key, value in kept.items():
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Give the optimizer what `optimizer_state` returned."""
+    parameters = dict(_named(optimizer))
+    for key, value in state.items():
         slot, _, name = key.partition(":")
         parameter = parameters[name]
-        # Adam counts its steps in a number on the CPU; everything else has the layout and place of its parameter.
+        # Adam counts its steps in a number on the CPU; everything else has the layout and device of its parameter.
         like = value.clone() if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value)
         optimizer.state[parameter][slot] = like.detach()
+
+
+def _named(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters of an optimizer with their names."""
+    for group in optimizer.param_groups:
+        yield from zip(group["param_names"], group["params"], strict=True)
 
 
 def rate(step: int, steps: int, options: Options) -> float:
@@ -104,62 +112,36 @@ def _height(position: float, options: Options) -> float:
     return (1 - math.cos(math.pi * height)) / 2 if options.schedule == "one-cycle" else height
 
 
-class Average:
-    """Exponential moving average of a model's parameters and buffers; as a context the model has its values.
+def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy of a model that holds the exponential moving average of its parameters and buffers.
 
     After step t, mean <- d * mean + (1 - d) * value with d = min(decay, (1 + t) / (10 + t)), so that the first steps,
     which are far from the end, are soon forgotten. Integer buffers are copied.
 
     Args:
-        model: Never changed but inside the context.
+        model: Where the mean begins.
         decay: In (0, 1).
+
+    Returns:
+        `update_parameters(model)` takes a step in, `module` is the model of the means; `n_averaged` is 1 + t.
 
     References:
         Tarvainen, Valpola, Mean teachers are better role models, 2017.
 
     Example:
         >>> layer = nn.Linear(1, 1)
-        >>> mean = Average(layer, 0.5)
-        >>> with mean:
-        ...     bool((layer.weight == mean.state()["weight"]).all())
+        >>> mean = averaged_model(layer, 0.5)
+        >>> mean.update_parameters(layer)
+        >>> torch.equal(mean.module.weight, layer.weight)
         True
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = model
-        self.decay = decay
-        self.steps = 0
-        self.values = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        self._kept: dict[str, Tensor] = {}
+    def mix(means: Sequence[Tensor], values: Sequence[Tensor], averaged: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(averaged)) / (10 + int(averaged)))
+        for mean, value in zip(means, values, strict=True):
+            mean.lerp_(value, weight) if value.is_floating_point() else mean.copy_(value)
 
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take the model's present values in."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for key, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.values[key].lerp_(value, 1 - decay)
-            else:
-                self.values[key].copy_(value)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return a copy of the means, as the model's `state_dict`."""
-        return {key: value.clone() for key, value in self.values.items()}
-
-    def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
-        """Go on from what `state` returned after `steps` updates."""
-        self.steps = steps
-        for key, value in state.items():
-            self.values[key].copy_(value)
-
-    def __enter__(self) -> None:
-        """Give the model the means."""
-        self._kept = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.values)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the model its own values back."""
-        self.model.load_state_dict(self._kept)
+    mean = AveragedModel(model, multi_avg_fn=mix, use_buffers=True)
+    # torch takes its first update over as it is: here the given model was the first.
+    mean.n_averaged.fill_(1)
+    return mean

@@ -70,7 +70,7 @@ class Hebbian:
         UsageError: A value out of its range.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eqs. 4 and 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eqs. 4 and 5.
     """
 
     weights: tuple[float, ...] = (4.5e-3, 2.5e-3, 1.3e-3, 1e-3, 8e-4, 5e-4)
@@ -184,7 +184,9 @@ class Options:
         crop: Augmentation: pixels of black padding on each side before a random crop; 0 for none.
         padding: What the crop shifts in, `black` or the `reflect`ed image.
         flip: Augmentation: mirror each image left to right with probability 1/2.
-        channels_last: Memory layout; faster for convolutions with many channels.
+        channels_last: Memory layout; faster for convolutions with many channels. On a CPU it is left out, with a note,
+            where torch's kernels are not safe with it: for strided 1 x 1 convolutions of fewer than 8 channels (16
+            with AVX-512).
         mixed: Half precision (bfloat16) where it is safe; on a GPU only.
         ema: Decay of a running mean of the weights, in [0, 1); it is what is kept and measured. 0 keeps none.
         adversarial: The table `[adversarial]`, see there.

@@ -12,10 +12,10 @@ from geomrob.analysis.audit.checks import CHECKS
 from geomrob.attacks.engine.search import Search
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared
-from geomrob.models.obfuscated import WRONG as MODELS
+from geomrob.models.obfuscated import OBFUSCATED
 from geomrob.results import equal
 
-WRONG = {
+EXPECTED = {
     "quantised": ("quantisation", {"gradients", "small changes", "black-box attack"}),
     "quantised_straight_through": ("quantisation", {"small changes", "true slopes", "smooth"}),
     "stochastic": ("randomness", {"repeats itself"}),
@@ -45,13 +45,13 @@ def small(good, clothes):
     return audit(good["fmnist-lenet"], clothes.images[:3], **QUICK)
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_each_wrong_model_is_named(name, good, clothes, monkeypatch):
     # The verdicts do not need the long searches by gradient, only that there is a second one.
     monkeypatch.setattr(measurements, "LONGER", (80,))
-    model = MODELS[name](good["fmnist-lenet"]).eval()
+    model = OBFUSCATED[name](good["fmnist-lenet"]).eval()
     found = audit(model, clothes.images, sources={"itself": good["fmnist-lenet"]}, **QUICK)
-    cause, failed = WRONG[name]
+    cause, failed = EXPECTED[name]
     assert found.verdict == "failed"
     assert [told.split(":")[0] for told in found.causes] == [cause]
     assert failed <= {check.name for check in found.checks if check.verdict == "failed"}

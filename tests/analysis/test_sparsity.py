@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from geomrob import data, models
-from geomrob.analysis.random_pixels import one_per_image
 from geomrob.analysis.sparsity import random_pixels, sparse_attacks, sparsity, sparsity_sweep
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
@@ -314,7 +313,6 @@ class Noisy(torch.nn.Module):
         ({"steps": math.nan}, "steps must be a whole number; got nan"),
         ({"prune": 2}, "prune must be True or False; got 2: False is the default"),
         ({"repeats": 0}, "repeats must be at least 1; got 0"),
-        ({"seed": -1}, "seed must be at least 0 and repeats at least 1; got -1 and 5"),
         ({"labels": torch.full((9,), 4)}, "labels must be classes from 0 to 3; got 4"),
         ({"targets": torch.full((9,), 4)}, "targets must be classes from 0 to 3; got 4"),
         ({"targets": net()(images()).argmax(1)}, "targets must differ from the current class"),
@@ -338,11 +336,6 @@ def test_misuse_is_one_sentence(change, sentence):
 def test_counts_that_cannot_be_drawn_are_refused(counts, sentence):
     with pytest.raises(UsageError, match=sentence):
         random_pixels(net(), images(), counts, labels=torch.zeros(9, dtype=torch.int64))
-
-
-def test_what_is_not_one_an_image_is_refused():
-    with pytest.raises(UsageError, match=r"indices must be shaped \(9,\); got \(3,\): give one for each image"):
-        one_per_image("indices", torch.zeros(3, dtype=torch.int64), images())
 
 
 def test_a_sweep_refuses_before_it_starts():

@@ -1,11 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from geomrob import randomness
+from geomrob.augment import diffeomorphism as module
 from geomrob.augment.diffeomorphism import (
     displacements,
+    drawn_strengths,
     largest_cut,
     random_diffeomorphism,
     remapped,
@@ -107,7 +111,78 @@ def test_it_is_the_clamp_and_floor_remap():
                 torch.testing.assert_close(found[n, :, y, x], wanted)
 
 
-@pytest.mark.parametrize("law", ["thesis", "released"])
+def test_the_released_cuts_and_strengths():
+    """m ~ U{3 ... 100}, c = floor(2 + (m - 1) b), T = T1 + (max(T1, T2) - T1) b' with b, b' ~ Beta(1/2, 1/2)."""
+    cuts, sigma = drawn_strengths(MANY, 32, 2, 100, uniform=False)
+    arcsine, top = stats.beta(0.5, 0.5), np.arange(3, 101)
+    shares = np.array(
+        [np.diff(arcsine.cdf(np.array([c - 2, c - 1])[:, None] / (top - 1)), axis=0).mean() for c in range(2, 101)]
+    )
+    assert shares.sum() == pytest.approx(1)
+    assert stats.chisquare(np.bincount(cuts, minlength=101)[2:], 10_000 * shares).pvalue > 1e-3
+    low, high = variances(32, cuts)
+    place = ((sigma**2 - low) / (high - low))[cuts <= 15]
+    assert stats.kstest(place.numpy(), arcsine.cdf).pvalue > 1e-3
+    torch.testing.assert_close(sigma[cuts > 20], low[cuts > 20].sqrt())
+    assert float((cuts > 20).float().mean()) == pytest.approx(0.48, abs=0.02)
+
+
+def released_length(generator, side, cut):
+    """The root mean square of one released displacement in pixels, mode by mode in float64."""
+    bound = 1 / (math.pi * side**2 * math.log(cut))
+    variance = bound + (max(bound, 4 / (math.pi**3 * cut**2 * math.log(cut))) - bound) * generator.beta(0.5, 0.5)
+    index = np.arange(1, cut + 1)
+    radius = np.hypot(index[:, None], index)
+    coefficients = generator.standard_normal((cut, cut)) * (radius < cut + 0.5) / radius
+    waves = np.sin(math.pi * np.outer(np.linspace(0, 1, side), index))
+    return math.sqrt(variance) * side * np.sqrt(np.square(waves @ coefficients @ waves.T).mean())
+
+
+def test_the_released_law_deforms_as_far_as_the_released_code():
+    """A twin in numpy draws by the letter; half of the maps of the capped law go 1.6 times as far on 32 pixels."""
+    generator, lengths = np.random.default_rng(0), []
+    for _ in range(1500):
+        top = generator.integers(3, 101)
+        lengths.append(released_length(generator, 32, int(2 + (top - 1) * generator.beta(0.5, 0.5))))
+    found = {}
+    for law, highest in (("released", 100), ("capped", 20)):
+        cuts, sigma = drawn_strengths(MANY[:1500], 32, 2, highest, uniform=False)
+        moves = displacements(MANY[:1500], cuts, sigma, (32, 32), bijective=False, beyond=law == "released")
+        found[law] = moves[:, 0].square().mean((1, 2)).sqrt()
+    assert stats.ks_2samp(found["released"].numpy(), lengths).pvalue > 1e-3
+    assert stats.ks_2samp(found["capped"].numpy(), lengths).pvalue < 1e-9
+    assert float(found["capped"].median() / found["released"].median()) == pytest.approx(1.6, rel=0.1)
+
+
+def test_the_modes_of_the_released_law():
+    """Those with i^2 + j^2 < (c + 1/2)^2, also beyond the pixels."""
+    side, cut, sigma = 5, 7, 0.05
+    drawn = displacements(
+        MANY, torch.full_like(MANY, cut), torch.full((10_000,), sigma), (side, side), bijective=False, beyond=True
+    )
+    index = range(1, cut + 1)
+    kept = [(i, j) for i in index for j in index if math.hypot(i, j) < cut + 0.5]
+    assert len(kept) > len(modes(cut))
+    wave = {i: torch.sin(math.pi * i * torch.linspace(0, 1, side)) ** 2 for i in index}
+    wanted = (side * sigma) ** 2 * sum(torch.outer(wave[i], wave[j]) / (i * i + j * j) for i, j in kept)
+    inner = (slice(None), slice(1, -1), slice(1, -1))
+    assert (drawn.var(0)[inner] / wanted[1:-1, 1:-1] - 1).abs().max() < 0.1
+
+
+def test_the_cut_is_fixed_where_least_equals_it(monkeypatch):
+    """As the thesis fixes K_tau: 100, as far as the images carry it."""
+    seen = []
+    real = module.displacements
+    monkeypatch.setattr(
+        module, "displacements", lambda keys, cut, *args, **how: seen.append(cut) or real(keys, cut, *args, **how)
+    )
+    for least in (100, 2):
+        random_diffeomorphism(torch.rand(50, 1, 32, 32), MANY[:50], cut=100, least=least)
+    assert seen[0].unique().tolist() == [20]
+    assert len(seen[1].unique()) > 10
+
+
+@pytest.mark.parametrize("law", ["thesis", "released", "capped"])
 def test_draws_do_not_depend_on_the_batch_and_without_strength_nothing_moves(law):
     images = torch.rand(12, 3, 10, 12, generator=torch.Generator().manual_seed(1))
     drawn = random_diffeomorphism(images, MANY[:12], law=law)

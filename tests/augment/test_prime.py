@@ -27,9 +27,11 @@ def test_images_stay_in_range_and_are_the_same_in_any_batch(name):
     assert 0 <= drawn.min() < drawn.max() <= 1
     order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
     shuffled = prime(images[order], KEYS[order], how)
-    torch.testing.assert_close(shuffled, drawn[order], atol=2e-5, rtol=0)
+    # Waves of up to 500 half periods on 10 pixels: their sums round.
+    close = 2e-4 if name == "imagenet-released" else 2e-5
+    torch.testing.assert_close(shuffled, drawn[order], atol=close, rtol=0)
     split = [prime(images[part], KEYS[part], how) for part in torch.arange(24).split(5)]
-    torch.testing.assert_close(torch.cat(split), drawn, atol=2e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(split), drawn, atol=close, rtol=0)
     assert torch.equal(prime(images, KEYS[:24], how), drawn)
     assert not torch.allclose(prime(images, KEYS[24:48], how), drawn, atol=1e-3)
     assert torch.equal(images, pictures())

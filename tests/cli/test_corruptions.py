@@ -11,10 +11,13 @@ from safetensors.torch import save_file
 
 from geomrob.analysis.corruptions.errors import corruption_errors
 from geomrob.analysis.corruptions.scores import BENCHMARK
-from geomrob.analysis.corruptions.summary import corruption_scores
-from geomrob.cli import corruptions_report, corruptions_rows, main
+from geomrob.analysis.corruptions.summary import corruption_scores, score_table
+from geomrob.cli import main
+from geomrob.cli.answer import Answer
 from geomrob.data import DATASETS, load_data
+from geomrob.data.corruptions import CORRUPTIONS
 from geomrob.results import CorruptionTable, load
+from geomrob.results.corruptions import SHORT
 from tests.synthetic import corruption_table
 
 NETS = """
@@ -73,6 +76,8 @@ FILES = {
     "corruptions.npz",
     "corruptions.csv",
     "corruption-table.csv",
+    "corruption-scores.json",
+    "corruption-scores.npz",
     "corruption-scores.csv",
     "corruptions.png",
 }
@@ -138,10 +143,18 @@ def test_one_model_has_no_baseline_and_json_is_one_object(call, tmp_path):
     told = json.loads(out)
     assert (status, err) == (0, "")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
-    assert (told["baseline"], told["source"], told["over"]) == (None, "made", ["fog", "contrast"])
-    assert [row["score"] for row in told["scores"]] == ["clean", "mean CE", "severity 2", "severity 5"]
-    assert told["scores"][0]["standard_error"] is None
-    assert (told["adapt"], load(tmp_path / "out" / "corruptions.json", CorruptionTable).adapt) == ("full", "full")
+    table, scores = told["results"]
+    assert (scores["facts"]["baseline"], table["facts"]["source"], table["facts"]["over"]) == (
+        "",
+        "made",
+        "fog contrast",
+    )
+    assert [row["score"] for row in scores["rows"]] == ["clean", "mean CE", "severity 2", "severity 5"]
+    assert scores["rows"][0]["standard_error"] is None
+    assert (table["facts"]["adapt"], load(tmp_path / "out" / "corruptions.json", CorruptionTable).adapt) == (
+        "full",
+        "full",
+    )
 
 
 def test_accuracies_are_what_is_left_and_adaptation_is_told(call, tmp_path):
@@ -197,11 +210,11 @@ def distributed(tmp_path, monkeypatch):
     labels = torch.arange(20) % 10
     from geomrob.data.entry import Samples, order
 
-    def drawn(_data, _folder, samples, seed, _transform=None):
-        chosen = order(20, samples, seed)
+    def drawn(options, _transform=None):
+        chosen = order(20, options.samples, options.seed)
         return Samples(grey[chosen], labels[chosen], known.classes, chosen, "cifar10")
 
-    monkeypatch.setattr("geomrob.cli.load.images", drawn)
+    monkeypatch.setattr("geomrob.cli.session.load_samples", drawn)
     root = tmp_path / "data" / "CIFAR-10-C"
     root.mkdir(parents=True)
     np.save(root / "fog.npy", np.zeros((100, 32, 32, 3), np.uint8))
@@ -244,8 +257,8 @@ def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(call, tmp_
             Image.fromarray(np.full((28, 28), 40 * i, np.uint8)).save(tmp_path / at / f"{i}.png")
     words = ["--model", "few_nets:one", "--data", "val", "--data-dir", "data", "--samples", "2", "--corruptions", "fog"]
     status, out, err = call(*words, "--baseline", "alexnet")
-    assert status == 0
-    assert err == "note: AlexNet's errors are of 1000 classes, those of val 1\n"
+    assert (status, err) == (0, "")
+    assert "AlexNet's errors are of 1000 classes, those of val 1\n" in out
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
     assert f"{found.errors.mean().item() / 0.819324:.3f}" in out
 
@@ -293,38 +306,40 @@ def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(call, tmp
     assert not list(tmp_path.glob("out/*"))
 
 
+def shown(table, baseline, capsys, folder):
+    scores = score_table(table, baseline=baseline)
+    Answer("corruptions", folder, [table, scores], as_json=False).finish()
+    return scores.scores, capsys.readouterr().out
+
+
 def test_defaults_are_the_fifteen_at_all_severities():
-    assert corruptions_rows.over((*BENCHMARK, "saturate")) == BENCHMARK
-    assert corruptions_rows.over(("snow", "fog")) == ("snow", "fog")
+    assert corruption_table(corruptions=("snow", "fog")).over == ("snow", "fog")
     others = (*BENCHMARK[:-1], "spatter")
-    named = [corruptions_rows.mean_name(corruption_table(corruptions=names)) for names in (BENCHMARK, others)]
+    named = [corruption_table(corruptions=names).mean_name for names in (BENCHMARK, others)]
     assert named == ["mCE", "mean CE"]
-    assert set(corruptions_report.SHORT) > set(BENCHMARK)
+    assert corruption_table(corruptions=(*BENCHMARK, "saturate")).over == BENCHMARK
+    assert tuple(SHORT) == tuple(CORRUPTIONS)
+    assert tuple(name for name, entry in CORRUPTIONS.items() if entry.benchmark) == BENCHMARK
     papers = ["Ga", "Sh", "Im", "De", "Gl", "Mo", "Zo", "Sn", "Fr", "Fo", "Br", "Co", "El", "Pi", "Jp"]
-    assert [corruptions_report.SHORT[name] for name in BENCHMARK] == papers
+    assert [SHORT[name] for name in BENCHMARK] == papers
 
 
-def test_columns_of_a_mixed_table_are_marked(capsys):
-    found = corruption_table(sources=("ready-made", "made"))
-    corruptions_report.tell(found, corruptions_rows.scored(found, None, None), None, [], as_json=False)
-    out = capsys.readouterr().out
+def test_columns_of_a_mixed_table_are_marked(capsys, tmp_path):
+    table = corruption_table(sources=("ready-made", "made"))
+    _, out = shown(table, "", capsys, tmp_path)
     assert "columns with * (and in part their means) from a distributed set" in out
     head = next(line for line in out.splitlines() if "clean" in line).split()
     assert head == ["model", "clean", "mean*", "Fo*", "Sn"]
-    rows = corruptions_rows.rows(found)
-    assert [row["source"] for row in rows[:5]] == ["", "ready-made", "ready-made", "made", "made"]
+    assert [row["source"] for row in table.records()[:5]] == ["", "ready-made", "ready-made", "made", "made"]
 
 
-def test_groups_and_ratios_of_all_fifteen_are_told(capsys):
+def test_groups_and_ratios_of_all_fifteen_are_shown(capsys, tmp_path):
     errors = torch.rand(2, 3, 15, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    how = {"corruptions": BENCHMARK, "severities": (1, 2, 3, 4, 5), "sources": ("made",) * 15}
-    found = corruption_table(errors=errors, clean=errors[:, :, 0, 0], **how)
-    scores = corruptions_rows.scored(found, "base", None)
-    corruptions_report.tell(found, scores, "base", [], as_json=False)
-    out = capsys.readouterr().out
+    facts = {"corruptions": BENCHMARK, "severities": (1, 2, 3, 4, 5), "sources": ("made",) * 15}
+    scores, out = shown(corruption_table(errors=errors, clean=errors[:, :, 0, 0], **facts), "base", capsys, tmp_path)
     mid = scores["push_pull:mid"][1]
-    told = f"{100 * mid.mean():.1f} ± {100 * mid.std() / 3**0.5:.1f}"
-    assert any("mid frequencies (PushPull)" in line and told in line for line in out.splitlines())
+    cell = f"{100 * mid.mean():.1f} ± {100 * mid.std() / 3**0.5:.1f}"
+    assert any("mid frequencies (PushPull)" in line and cell in line for line in out.splitlines())
     low = scores["mrCE pixel_similarity:low"][1]
-    told = f"{low.mean():.3f} ± {low.std() / 3**0.5:.3f}"
-    assert any("mrCE, low frequencies (pixel sim.)" in line and told in line for line in out.splitlines())
+    cell = f"{low.mean():.3f} ± {low.std() / 3**0.5:.3f}"
+    assert any("mrCE, low frequencies (pixel sim.)" in line and cell in line for line in out.splitlines())

@@ -5,10 +5,10 @@ import json
 import typing
 
 import pytest
-from geomrob.cli.geometry import geometry as command
 
 from geomrob.analysis.geometry.geometry import METHODS
 from geomrob.attacks.table import names
+from geomrob.cli.commands.geometry import geometry as command
 from geomrob.results import Geometry, load
 
 QUICK = ["geometry", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "2"]
@@ -39,13 +39,13 @@ def test_default_measures_the_lenet_and_writes_everything(run, tmp_path):
 def test_several_models_in_one_object_of_json(run, tmp_path):
     words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8", "--method", "hessian", "--power", "0", "--json"]
     status, out, _ = run(*QUICK[:-2], *words, "--samples", "2")
-    told = json.loads(out)["models"]
+    told = json.loads(out)["results"]
     assert status == 0
-    assert [model["model"] for model in told] == ["fmnist-lenet", "fmnist-resnet8"]
-    assert told[0]["step"] is None
-    largest = next(row for row in told[0]["curvature"] if row["along"] == "largest")
+    assert [result["facts"]["model"] for result in told] == ["fmnist-lenet", "fmnist-resnet8"]
+    assert told[0]["facts"]["step"] is None
+    largest = next(row for row in told[0]["rows"] if row["along"] == "largest")
     assert (largest["count"], largest["median"]) == (0, None)
-    random = next(row for row in told[0]["curvature"] if row["along"] == "random")
+    random = next(row for row in told[0]["rows"] if row["along"] == "random")
     # Networks of ReLUs are piecewise linear: their second derivative is zero wherever it exists.
     assert (random["low"], random["high"]) == (0, 0)
     assert (tmp_path / "out" / "geometry-fmnist-resnet8.json").exists()

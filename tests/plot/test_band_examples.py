@@ -72,7 +72,7 @@ def test_newcomer_is_told_how_to_read_it():
 def test_a_change_of_nothing_is_drawn():
     images = torch.rand(1, 1, 4, 4)
     figure = plot_band_examples(examples(images, images[None], torch.tensor([[-1]])))
-    assert [ax.get_xlabel() for ax in figure.axes] == ["0", "$\\ell_2$ size 0.00", "no boundary found"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["class 0", "$\\ell_2$ size 0.00", "no boundary found"]
 
 
 def test_the_size_is_the_measured_one():

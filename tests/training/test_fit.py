@@ -2,6 +2,8 @@ import copy
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -212,3 +214,37 @@ def test_misuse_is_one_sentence(tmp_path, clothes):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="folder to write to"):
         fit(dropping(), clothes, FEW, out=tmp_path / "file")
+
+
+NARROW = """
+import torch
+from geomrob.data import load_data
+from geomrob.models.architectures.resnet import resnet
+from geomrob.training import Options, fit
+
+model = resnet(shape=(1, 28, 28), mean=[0.3], std=[0.3], widths=(4, 8), depths=(1, 1), stem_pool=2)
+if {beforehand}:
+    model.to(memory_format=torch.channels_last)
+clothes = load_data("fashion-mnist-1k", samples=80)
+options = Options(epochs=3, batch=20, max_rate=0.01, channels_last={option})
+print(*fit(model, clothes, options).notes)
+"""
+"""The gradient of the weights of the 1 x 1 convolution of this network corrupts the heap if channels are last."""
+
+
+@pytest.mark.parametrize(("beforehand", "option"), [(False, True), (True, False)])
+def test_a_training_survives_channels_last_on_a_cpu(beforehand, option):
+    code = NARROW.format(beforehand=beforehand, option=option)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("channels_last is off" in done.stdout) == option
+
+
+def test_channels_stay_last_where_that_is_safe(clothes):
+    layouts = []
+    model = build("fmnist-resnet8", seed=0)
+    model.stages[0].register_forward_pre_hook(
+        lambda _module, inputs: layouts.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    assert fit(model, clothes, Options(epochs=1, batch=50, channels_last=True)).notes == ()
+    assert layouts == [True, True]

@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from geomrob.training import Options, optimizer
+from geomrob.training import Options
+from geomrob.training.optimizer import build_optimizer, load_optimizer_state, optimizer_state, set_rate
 
 
 def net() -> nn.Module:
@@ -15,7 +16,7 @@ class Extra(nn.Module):
 
 
 def decays(model: nn.Module, extra: nn.Module, options: Options) -> list[float]:
-    groups = optimizer.make(model, extra, options).param_groups
+    groups = build_optimizer(model, extra, options).param_groups
     wanted = [*model.parameters(), *extra.parameters()]
     return [next(g["weight_decay"] for g in groups if any(p is q for q in g["params"])) for p in wanted]
 
@@ -23,7 +24,7 @@ def decays(model: nn.Module, extra: nn.Module, options: Options) -> list[float]:
 def test_what_decays():
     model, extra = net(), Extra()
     model[1].bias.requires_grad_(False)
-    groups = optimizer.make(model, extra, Options(weight_decay=0.1)).param_groups
+    groups = build_optimizer(model, extra, Options(weight_decay=0.1)).param_groups
     assert sum(len(group["params"]) for group in groups) == 4
     model[1].bias.requires_grad_(True)
     assert decays(model, extra, Options(weight_decay=0.1)) == [0.1, 0.1, 0.1, 0.1, 0.0]
@@ -32,10 +33,10 @@ def test_what_decays():
 
 def test_the_momentum_goes_down_while_the_rate_goes_up():
     options = Options(schedule="one-cycle", peak=0.5, momentum=0.95, low_momentum=0.85, max_rate=1.0)
-    made = optimizer.make(net(), nn.Module(), options)
+    made = build_optimizer(net(), nn.Module(), options)
     rates, momenta = [], []
     for step in range(10):
-        rates.append(optimizer.set_rate(made, step, 10, options))
+        rates.append(set_rate(made, step, 10, options))
         momenta.append(made.param_groups[0]["momentum"])
     torch.testing.assert_close(torch.tensor(momenta), 0.95 - 0.1 * torch.tensor(rates))
 
@@ -44,14 +45,14 @@ def test_the_state_of_any_optimizer_goes_round():
     for options in (Options(), Options(optimizer="adam"), Options(nesterov=True, momentum=0.8)):
         models = [net(), net()]
         models[1].load_state_dict(models[0].state_dict())
-        made = [optimizer.make(model, nn.Module(), options) for model in models]
+        made = [build_optimizer(model, nn.Module(), options) for model in models]
         for model in models[:1]:
             model(torch.rand(5, 3)).square().sum().backward()
             made[0].step()
-        kept = optimizer.slots(made[0], models[0].named_parameters())
-        assert kept
+        kept = optimizer_state(made[0])
+        assert any(key.endswith(":model.0.weight") for key in kept)
         models[1].load_state_dict(models[0].state_dict())
-        optimizer.put_back(made[1], models[1].named_parameters(), kept)
+        load_optimizer_state(made[1], kept)
         inputs = torch.rand(5, 3)
         for model, one in zip(models, made, strict=True):
             one.zero_grad()

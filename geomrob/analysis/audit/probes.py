@@ -12,7 +12,7 @@ from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError
 from geomrob.inference import evaluate, gradient
-from geomrob.randomness import drawn
+from geomrob.randomness import normal, sample
 from geomrob.results import Status
 
 POINTS = 41
@@ -123,8 +123,7 @@ def transferred(search: Search, perturbations: Images) -> Distances:
 
 def directions(like: Images, *, indices: Labels, seed: int) -> Images:
     """Return one random unit direction an image, drawn by (seed, position of the image in its source)."""
-    shape = like.shape[1:]
-    random = drawn(lambda g: torch.randn(shape, generator=g, dtype=torch.float64), "audit", seed, indices, like)
+    random = sample(normal, "audit", seed, indices, like)
     return random / per_sample(norms(random), random)
 
 

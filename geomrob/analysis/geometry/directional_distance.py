@@ -35,7 +35,7 @@ def distance_along(
             none.
 
     References:
-        Modas, A geometric perspective on adversarial robustness (thesis, 2022), section 4.4.2, Fig. 4.13.
+        Modas, Robustness and invariance properties of image classifiers (EPFL, 2022), section 4.4.2, Fig. 4.13.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))

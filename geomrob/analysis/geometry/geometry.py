@@ -15,7 +15,7 @@ from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, chunks
-from geomrob.randomness import checked_indices, drawn
+from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import AttackResult, Geometry, Status
 from geomrob.runs import Clock
 
@@ -208,8 +208,7 @@ def _spectra(normals: Images, keys: Labels, seed: int) -> tuple[Float[Tensor, " 
 
 def _gaussian(word: str, seed: int, keys: Labels, like: Images) -> Images:
     """Return one random direction an image."""
-    shape = tuple(like.shape[1:])
-    return drawn(lambda g: torch.randn(shape, generator=g, dtype=torch.float64), f"geometry {word}", seed, keys, like)
+    return sample(normal, f"geometry {word}", seed, keys, like)
 
 
 def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
@@ -10,6 +9,7 @@ from torch import Tensor
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared, check_finite, checked_classes
+from geomrob.randomness import bits, checked_indices, image_keys
 from geomrob.results import HeatMap
 from geomrob.runs import Clock
 from geomrob.spectral.fourier_directions import fourier_directions, half_plane
@@ -71,13 +71,12 @@ def heat_map(
         raise UsageError(f"epsilon must be a length of at least 0; got {epsilon}: choose the step in [0, 1] units")
     inputs = inputs.detach()
     count, channels = inputs.shape[:2]
-    if indices is not None and tuple(indices.shape) != (count,):
-        raise UsageError(f"indices must be shaped ({count},); got {tuple(indices.shape)}: give one for each image")
+    keys = checked_indices(indices, count)
     clock = Clock(seed=seed, device=inputs.device)
     shape = inputs.shape[-2:]
     pairs, index = half_plane(shape)
     steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
-    signs = random_signs(indices if indices is not None else torch.arange(count), len(pairs), channels, seed)
+    signs = random_signs(keys, len(pairs), channels, seed)
     right = torch.zeros(len(pairs), dtype=torch.float64)
     with Prepared(model, inputs, memory=memory) as ready:
         clean = ready.predictions
@@ -110,9 +109,5 @@ def heat_map(
 
 def random_signs(indices: Labels, directions: int, channels: int, seed: int) -> Float64[Tensor, "n b c"]:
     """Return -1 or 1 for each image, direction and channel; those of an image follow from seed and index alone."""
-    drawn: list[Tensor] = []
-    for index in indices.tolist():
-        words = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-        drawn.append(torch.randint(2, (directions, channels), generator=generator))
-    return torch.stack(drawn).double() * 2 - 1
+    words = bits(image_keys(seed, indices, use="heat map"), directions * channels)
+    return (1.0 - 2 * (words < 0)).double().unflatten(1, (directions, channels))

@@ -13,7 +13,7 @@ from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around
 from geomrob.attacks.engine.starting_points import DecisionOracle, check_starts, find_starts, lengths
 from geomrob.errors import UsageError
-from geomrob.randomness import checked_indices, generator
+from geomrob.randomness import checked_indices, fork, image_keys, normal
 from geomrob.results import BoundaryResult, Status
 from geomrob.spectral.bases import basis
 
@@ -158,7 +158,7 @@ class BoundaryWalk:
         self.adapted = torch.zeros_like(away, dtype=torch.bool)
         self.steps = torch.zeros_like(oracle.search.image)
         self.mean = torch.zeros_like(points)
-        self.chance = [generator("boundary walk", seed, index) for index in keys.tolist()]
+        self.keys = image_keys(seed, keys, use="boundary walk")
         self.basis = basis("dct", (points.shape[2], points.shape[3]))
         frequency = torch.linalg.vector_norm(self.basis.frequencies, dim=0)
         self.weight = (1 + frequency / CORNER) ** -smoothness
@@ -175,15 +175,16 @@ class BoundaryWalk:
             live = live[kept]
             if not len(live):
                 break
-            draws = self._draw(live) if turn % self.chunk == 0 else draws[kept]
+            draws = self._draw(live, turn) if turn % self.chunk == 0 else draws[kept]
             self._step(draws[:, turn % self.chunk], live, adaptation)
         return SearchResult(self.points, status, self.steps)
 
-    def _draw(self, live: Labels) -> Draws:
-        """Return the next random directions of each pair; drawn pair by pair, so that none depends on the others."""
+    def _draw(self, live: Labels, turn: int) -> Draws:
+        """Return the next random directions of each pair."""
         shape = (self.chunk, *self.points.shape[1:])
-        drawn = [torch.randn(shape, generator=self.chance[pair]) * self.weight.float() for pair in live.tolist()]
-        return torch.stack([self.basis.inverse(plane) for plane in drawn]).to(self.points)
+        planes = normal(fork(self.keys[live.cpu()], turn), math.prod(shape)).unflatten(1, shape) * self.weight.float()
+        # Pair by pair: the rounding of a product would depend on the batch.
+        return torch.stack([self.basis.inverse(plane) for plane in planes]).to(self.points)
 
     def _step(self, draws: Images, live: Labels, adaptation: float) -> None:
         """Propose one point for each pair and keep those that are adversarial and nearer."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Images, Labels, check_images, per_sample
 from geomrob.attacks.engine.search import Search
 from geomrob.errors import UsageError
-from geomrob.randomness import drawn
+from geomrob.randomness import Keys, normal, sample, uniform
 from geomrob.spectral.bases import basis
 
 ROUNDS = 8
@@ -147,14 +147,15 @@ def _noise(attempt: int, box: tuple[Images, Images], images: Images, seed: int, 
     if kind in (5, 6, 7) and attempt < ALWAYS:
         shade = {5: low + high - images, 6: low, 7: high}[kind]
         return shade - images
-    shape = tuple(images.shape[1:])
+    shape = images.shape[1:]
     cosines = basis("dct", (shape[1], shape[2]))
     band = torch.linalg.vector_norm(cosines.frequencies, dim=0) < 1 + kind
 
-    def draw(generator: torch.Generator) -> Tensor:
+    def draw(keys: Keys, count: int) -> Tensor:
         if kind % 4 == 0:
-            return torch.rand(shape, generator=generator, dtype=torch.float64)
-        smooth = cosines.inverse(torch.randn(shape, generator=generator, dtype=torch.float64) * band)
-        return (0.5 + CONTRAST * smooth / smooth.std().clamp_min(1e-9)).clamp(0, 1)
+            return uniform(keys, count)
+        # One by one: the rounding of a product would depend on the batch.
+        fields = [cosines.inverse(row.reshape(shape) * band) for row in normal(keys, count).double()]
+        return torch.stack([(0.5 + CONTRAST * field / field.std().clamp_min(1e-9)).clamp(0, 1) for field in fields])
 
-    return low + (high - low) * drawn(draw, f"boundary start {attempt}", seed, keys, images) - images
+    return low + (high - low) * sample(draw, f"boundary start {attempt}", seed, keys, images) - images

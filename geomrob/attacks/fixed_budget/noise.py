@@ -9,18 +9,10 @@ from geomrob.arrays import Bounds, Images, Labels, Model, check_images
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError, unknown
-from geomrob.randomness import checked_indices, drawn
+from geomrob.randomness import Keys, checked_indices, normal, sample, uniform
 from geomrob.results import AttackResult, Status
 
-Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]
-
-
-def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
+Draw = Callable[[Keys, int], Tensor]
 
 
 def _gaussian(draws: Tensor, epsilon: float) -> Tensor:
@@ -36,9 +28,9 @@ def _salt_pepper(draws: Tensor, epsilon: float) -> Tensor:
 
 
 KINDS: dict[str, tuple[Draw, Callable[[Tensor, float], Tensor]]] = {
-    "gaussian": (_normal, _gaussian),
-    "uniform": (_uniform, _within),
-    "salt-pepper": (_uniform, _salt_pepper),
+    "gaussian": (normal, _gaussian),
+    "uniform": (uniform, _within),
+    "salt-pepper": (uniform, _salt_pepper),
 }
 """How each kind is drawn at unit strength, and what a strength makes of the draw."""
 
@@ -144,8 +136,7 @@ def _check(inputs: Images, kind: str, epsilon: float, clamp: str) -> None:
 def _added(inputs: Images, kind: str, epsilon: float, seed: int, keys: Labels) -> Images:
     """Return what is added before the clamp."""
     draw, scale = KINDS[kind]
-    shape = tuple(inputs.shape[1:])
-    return drawn(lambda generator: scale(draw(shape, generator), epsilon), f"noise {kind}", seed, keys, inputs)
+    return scale(sample(draw, f"noise {kind}", seed, keys, inputs), epsilon)
 
 
 def _box(inputs: Images, clamp: str) -> Bounds:

@@ -13,7 +13,7 @@ from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.fixed_budget.fgsm import cross_entropy
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Objective
-from geomrob.randomness import checked_indices, drawn
+from geomrob.randomness import Keys, checked_indices, fork, normal, sample, uniform
 from geomrob.results import AttackResult, Status
 
 LOSSES = ("cross-entropy", "margin")
@@ -150,17 +150,15 @@ class PGDState:
 
 def _start(images: Images, norm: float, epsilon: float, seed: int, keys: Labels, restart: int) -> Images:
     """Return points drawn uniformly from the ball, by (seed, index, restart)."""
-    shape = tuple(images.shape[1:])
-    dimension = images[0].numel()
 
-    def draw(generator: torch.Generator) -> Tensor:
+    def draw(keys: Keys, count: int) -> Tensor:
         if math.isinf(norm):
-            return epsilon * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
-        direction = torch.randn(shape, generator=generator, dtype=torch.float64)
-        radius = epsilon * torch.rand((), generator=generator, dtype=torch.float64) ** (1 / dimension)
-        return radius * direction / direction.norm()
+            return epsilon * (2 * uniform(keys, count).double() - 1)
+        radius = epsilon * uniform(fork(keys, 0), 1).double() ** (1 / count)
+        # Each length by itself: how a sum is split over threads would depend on the batch.
+        return radius * torch.stack([row / row.norm() for row in normal(fork(keys, 1), count).double()])
 
-    return drawn(draw, f"pgd {restart}", seed, keys, images)
+    return sample(draw, f"pgd {restart}", seed, keys, images)
 
 
 def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | None) -> None:

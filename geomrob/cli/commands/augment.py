@@ -42,7 +42,9 @@ def augment(
     smoothness: tuple[int, ...] = (),
     strength: tuple[float, ...] = (),
     draws: int = 7,
-    preset: Literal["cifar", "imagenet", "cifar-released", "imagenet-released"] = "cifar",
+    preset: Literal[
+        "cifar", "cifar-fixed", "imagenet", "cifar-released", "cifar-capped", "imagenet-released"
+    ] = "cifar",
     alpha: float = 1.0,
     copies: int = 0,
 ) -> int:
@@ -58,7 +60,7 @@ def augment(
         smoothness: Rows of a primitive, K; repeat it.
         strength: Columns of a primitive, sigma; repeat it.
         draws: Columns of a method.
-        preset: Numbers of prime: cifar, imagenet, cifar-released, imagenet-released.
+        preset: Numbers of prime: cifar, cifar-fixed, imagenet, cifar-released, cifar-capped, imagenet-released.
         alpha: Factor of every strength of prime.
         copies: How many augmented versions of each image to write, 0 for none.
     """

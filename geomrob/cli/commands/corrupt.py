@@ -63,7 +63,7 @@ def corrupt(
         left_out = write_corrupted(data, out, names=names, table=table, form=images, progress=progress, **options)
     sheet, kinds, caption = _sheet(drawn, show, names, seed, table)
     answer = Answer("corrupt", folder, [], as_json=json)
-    answer.picture(plot_corruption_sheet(drawn.images[show], sheet, categories=kinds, told=caption), picture)
+    answer.picture(plot_corruption_sheet(drawn.images[show], sheet, categories=kinds, caption=caption), picture)
     answer.notes.append(f"{len(names)} corruptions at 5 severities in {out}: {', '.join(names)}")
     if left_out:
         answer.notes.append(f"left out {len(left_out)} unreadable images; the first: {left_out[0]}")

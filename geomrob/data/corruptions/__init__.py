@@ -12,9 +12,10 @@ from torch import Tensor
 
 from geomrob.arrays import check_images
 from geomrob.data.corruptions import blur, digital, elastic, glass, motion, noise, spatter, weather
-from geomrob.data.corruptions._common import Pixels, generator
+from geomrob.data.corruptions._common import Pixels
 from geomrob.data.corruptions.severities import LARGE, NAMES, SMALL, TABLES, Constants, Table
 from geomrob.errors import UsageError, unknown
+from geomrob.randomness import checked_indices, image_generator
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt"]
 
@@ -102,13 +103,14 @@ def corrupt(
 
     Differences:
         Follows that program where it departs from the paper: glass blur copies pixels instead of swapping them and
-        never moves one by +d; defocus of small images is mostly a Gaussian blur; frost knows four pictures; elastic
+        never moves one by +d; defocus of small images is mostly a Gaussian blur; frost has four pictures; elastic
         transform of small images is affine only at severity 1; fog begins with a noise of 100^2; results are truncated
         to 8 bits, not rounded.
 
-        Departs from it: the chance is keyed, theirs was not, so that the distributed sets cannot be made again; motion
-        blur, also of snow, is the formula of ImageMagick and not ImageMagick; the affine map of elastic transform reads
-        between pixels exactly and not in steps of 1/32; two large pictures of frost are stored as JPEG of quality 75;
+        Departs from it: draws belong to an image, theirs did not, so that the distributed sets cannot be made again;
+        motion blur, also of snow, is the formula of ImageMagick and not ImageMagick; the affine map of elastic
+        transform reads between pixels exactly and not in steps of 1/32; two large pictures of frost are stored as JPEG
+        of quality 75;
         spatter without a drop leaves the image as it is and does not blacken it; nothing is stored as JPEG afterwards,
         as ImageNet-C is; a grey image gets one draw an element and the luma of what is coloured, where the program
         would make it a colour image first.
@@ -127,12 +129,12 @@ def corrupt(
         raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
     pixels = _to_pixels(images)
     constants = TABLES[chosen_table(table, *pixels.shape[-2:])][name][severity - 1]
-    keys = _checked(indices, len(pixels))
+    keys = checked_indices(indices, len(pixels)).tolist()
     function = CORRUPTIONS[name].function
     step = max(1, AT_ONCE // pixels[0].size)
     changed = np.empty_like(pixels)
     for start in range(0, len(pixels), step):
-        draws = [generator(seed, index, name, severity) for index in keys[start : start + step]]
+        draws = [image_generator(f"{name} {severity}", seed, index) for index in keys[start : start + step]]
         changed[start : start + step] = function(pixels[start : start + step], constants, draws)
     found = torch.from_numpy(changed).to(images.device)
     return found if images.dtype == torch.uint8 else found.to(images.dtype) / 255
@@ -173,14 +175,5 @@ def _to_pixels(images: Tensor) -> Pixels:
     elif images.ndim != 4 or not len(images):
         raise UsageError(f"images must be shaped (N, C, H, W) with N > 0; got {tuple(images.shape)}: reshape them")
     if images.shape[1] not in (1, 3):
-        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[1]}: choose channels")
+        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[1]}: keep one or three of them")
     return images.detach().cpu().contiguous().numpy()
-
-
-def _checked(indices: Tensor | None, count: int) -> list[int]:
-    """Return the position of each image in its source."""
-    if indices is None:
-        return list(range(count))
-    if tuple(indices.shape) != (count,):
-        raise UsageError(f"indices must be shaped ({count},); got {tuple(indices.shape)}: give one for each image")
-    return indices.tolist()

@@ -1,10 +1,8 @@
-"""What all corruptions share: 8-bit images to numbers in [0, 1] and back, grey from colour, chance that is keyed."""
+"""What all corruptions share: 8-bit images to numbers in [0, 1] and back, grey from colour."""
 
-import hashlib
 from typing import TypeAlias
 
 import numpy as np
-from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 # 8-bit images (N, C, H, W); the same as numbers, in [0, 1] unless a name says otherwise.
@@ -39,15 +37,3 @@ def colour(rgb: tuple[int, int, int], channels: int) -> Field:
     """Return an 8-bit colour as (C, 1, 1) numbers in [0, 1]: itself for three channels, its luma for one."""
     values = np.array(rgb) / 255
     return (values if channels == 3 else values[None] @ LUMA).reshape(channels, 1, 1)
-
-
-def generator(seed: int, index: int, corruption: str, severity: int) -> Generator:
-    """Return the chance that belongs to one image, one corruption and one severity.
-
-    Example:
-        >>> one, same = (generator(0, 7, "snow", 3).random() for _ in range(2))
-        >>> one == same, one == generator(0, 8, "snow", 3).random()
-        (True, False)
-    """
-    digest = hashlib.sha256(f"{corruption} {severity} {seed} {index}".encode()).digest()
-    return Generator(Philox(key=np.frombuffer(digest, np.uint64, 2)))

@@ -13,7 +13,7 @@ from geomrob.models.push_pull_stem import with_push_pull
 from geomrob.models.registry.entry import Claim, ModelEntry
 
 PUSH_PULL = "Bennabhaktula et al., PushPull-Net: inhibition-driven ResNet robust to image corruptions, 2024, eq. 5."
-HAH = "Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) learning in deep networks, 2022."
+HAH = "Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022."
 SIMILARITY = "Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, eqs. 2-5."
 AUGMIX = "Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, 2020."
 PRIME = "Modas, Rade, Ortiz-Jimenez, Moosavi-Dezfooli, Frossard, PRIME, 2022; Modas, thesis, 2022, chapter 5."
@@ -210,7 +210,7 @@ ZOO: dict[str, ModelEntry] = {
     "fmnist-prime-no-jsd-released": _clothes(
         "fmnist-prime-no-jsd-released",
         SMALL_RESNET,
-        "as fmnist-prime-no-jsd, with the released numbers of PRIME",
+        "as fmnist-prime-no-jsd, with the released numbers of PRIME, cuts capped",
         PRIME,
         "a0d786df89e503586ae465eac53e1916bd51dd890c05c4ba933893e692d2cf7f",
         0.9023,
@@ -219,7 +219,7 @@ ZOO: dict[str, ModelEntry] = {
     "fmnist-prime-released": _clothes(
         "fmnist-prime-released",
         SMALL_RESNET,
-        "as fmnist-prime, with the released numbers of PRIME",
+        "as fmnist-prime, with the released numbers of PRIME, cuts capped",
         PRIME,
         "463d3cf82a669ab9bfbacd896c7cfb71f349be623d79501d9485e353932f25c4",
         0.8923,

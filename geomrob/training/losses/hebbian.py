@@ -34,7 +34,7 @@ class HebbianTerm:
         UsageError: Another number of weights than of HaH blocks, a negative weight, or unknown `gradients`.
 
     References:
-        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian learning in deep networks, 2022, eq. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 5.
 
     Differences:
         The released `local` training passes each clean batch twice, once for the costs, once for the cross-entropy, so

@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 
 from geomrob.data.corruptions import blur, canny, digital, elastic, glass, motion, weather
-from geomrob.data.corruptions._common import generator
 from geomrob.data.corruptions.severities import CIFAR, IMAGENET
+from geomrob.randomness import image_generator
 from tests.data.corruptions import twins
 
 TABLES = {"cifar": CIFAR, "imagenet": IMAGENET}
@@ -21,9 +21,9 @@ def images(*shape, seed=0):
 def test_glass_blur_copies_pixels_as_the_loops_do(reach, channels):
     first = images(2, channels, 20, 24)
     # A sigma of zero leaves the shuffle alone; the division by 255 and back does not change 8 bits.
-    found = glass.glass_blur(first, (0.0, reach, 2), [generator(0, i, "glass_blur", 1) for i in range(2)])
+    found = glass.glass_blur(first, (0.0, reach, 2), [image_generator("glass_blur 1", 0, i) for i in range(2)])
     for index in range(2):
-        draw = generator(0, index, "glass_blur", 1)
+        draw = image_generator("glass_blur 1", 0, index)
         wanted = first[index].transpose(1, 2, 0)
         for _ in range(2):
             wanted = twins.shuffled(wanted, glass.offsets_of(draw, 20, 24, reach), reach)
@@ -31,7 +31,7 @@ def test_glass_blur_copies_pixels_as_the_loops_do(reach, channels):
 
 
 def test_glass_blur_never_moves_by_the_whole_reach():
-    offsets = glass.offsets_of(generator(0, 0, "glass_blur", 1), 224, 224, 2)
+    offsets = glass.offsets_of(image_generator("glass_blur 1", 0, 0), 224, 224, 2)
     assert set(np.unique(offsets).tolist()) == {-2, -1, 0, 1}
 
 
@@ -74,8 +74,8 @@ def test_pixelate_is_box_averages_and_back(factor, channels):
 
 @pytest.mark.parametrize(("side", "decay"), [(2, 3), (16, 1.75), (32, 3)])
 def test_plasma_is_the_loops(side, decay):
-    noise = generator(0, 5, "fog", 1).uniform(-1, 1, side * side - 1)
-    found = weather.plasma(side, decay, [generator(0, 5, "fog", 1)])
+    noise = image_generator("fog 1", 0, 5).uniform(-1, 1, side * side - 1)
+    found = weather.plasma(side, decay, [image_generator("fog 1", 0, 5)])
     np.testing.assert_allclose(found[0], twins.plasma(side, decay, noise), atol=1e-9)
 
 
@@ -157,7 +157,8 @@ def test_reading_between_pixels_is_scipy(edge):
 def test_elastic_severity_one_of_small_images_is_affine_only():
     assert CIFAR["elastic_transform"][0][0] == 0
     ramp = np.broadcast_to(np.arange(32, dtype=np.uint8) * 4 + 60, (1, 1, 32, 32)).copy()
-    found = elastic.elastic_transform(ramp, CIFAR["elastic_transform"][0], [generator(0, 1, "elastic_transform", 1)])
+    generator = image_generator("elastic_transform 1", 0, 1)
+    found = elastic.elastic_transform(ramp, CIFAR["elastic_transform"][0], [generator])
     inner = found[0, 0, 8:24, 8:24].astype(int)
     # An affine map of a plane is a plane: second differences vanish but for rounding.
     assert np.abs(np.diff(inner, 2, axis=0)).max() <= 1

@@ -102,5 +102,6 @@ def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(tmp_path, clo
     for key, value in straight.model.state_dict().items():
         torch.testing.assert_close(resumed.model.state_dict()[key], value, rtol=0, atol=1e-6)
     assert [one.loss for one in resumed.history] == pytest.approx([one.loss for one in straight.history], abs=1e-6)
+    assert len(resumed.notes) == options.channels_last
     last = [path / "objective.safetensors" for path in (tmp_path / "straight", tmp_path / "killed")]
     assert last[0].is_file() == last[1].is_file() == (options.similarity is not None)
