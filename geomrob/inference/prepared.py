@@ -1,24 +1,18 @@
-"""How a model is evaluated: prepared once (eval mode, block size, determinism, clean logits), in fixed padded blocks.
-
-Every call of the model has the same batch shape (`Prepared.block` rows, the last one repeated as padding), because the
-rounding of a matrix product depends on the shape of the batch and a search can amplify it. So the output for an image
-does not depend on its neighbours, on their order or on how many images are left. The block follows from the model, the
-image shape and the memory budget: another budget may give other last bits.
-"""
+"""A model prepared once: held in eval mode, measured lazily, evaluated in fixed padded blocks, counted."""
 
 import contextlib
 import math
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from geomrob.arrays import Distances, Images, Labels, Logits, Model
+from geomrob.arrays import Images, Labels, Logits, Model
 from geomrob.errors import UsageError
+from geomrob.inference.calls import evaluate, evaluating, kept_bytes, out_of_memory
+from geomrob.inference.classes import check_finite
 
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""
@@ -31,9 +25,6 @@ CPU_FORWARD_BLOCK = 16
 
 PROBED = 8
 """How many images the determinism probe evaluates again."""
-
-Objective = Callable[[Logits, Labels], Float[Tensor, "n r"]]
-"""Maps logits and the rows that they belong to onto r scalars a row, whose gradients are wanted."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,8 @@ class Prepared:
         measured: What has been measured so far.
 
     Example:
-        >>> net, images = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), torch.rand(4, 1, 4, 4)
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> images = torch.rand(4, 1, 4, 4)
         >>> with Prepared(net, images) as ready:
         ...     ready.clean.shape, ready.block, net.training
         (torch.Size([4, 3]), 64, False)
@@ -229,7 +221,7 @@ class Prepared:
             with self:
                 first = self.images[:1]
                 # What the second image adds belongs to an image; the rest are the weights.
-                added = _kept(self.model, first.repeat(2, 1, 1, 1)) - _kept(self.model, first)
+                added = kept_bytes(self.model, first.repeat(2, 1, 1, 1)) - kept_bytes(self.model, first)
             self.measured.bytes[self._kind] = 2 * max(0, added) + 8 * one
         fit = max(1.0, self.memory / 2 / self.measured.bytes[self._kind])
         return min(CPU_BLOCK if cpu else GPU_BLOCK, 1 << max(0, int(math.log2(fit))))
@@ -266,198 +258,11 @@ def plain(model: Model) -> Model:
     return model.model if isinstance(model, Prepared) else model
 
 
-@contextlib.contextmanager
-def evaluating(model: Model) -> Generator[None]:
-    """Hold a module in eval mode with parameter gradients off; restore everything afterwards, also after an error."""
-    module = plain(model)
-    if not isinstance(module, nn.Module):
-        yield
-        return
-    modes = [(part, part.training) for part in module.modules()]
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    module.eval()
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-        for parameter in trained:
-            parameter.requires_grad_(True)
-
-
-def evaluate(model: Model, images: Images) -> Logits:
-    """Return the model's logits in one call.
-
-    Raises:
-        UsageError: It is not one float a class for each image.
-    """
-    output = cast("object", model(images))
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(f"model must return a tensor of float logits; got {kind}: wrap it in a function that does")
-    if output.ndim != 2 or len(output) != len(images) or output.shape[1] < 2:
-        raise UsageError(
-            f"model must return logits shaped (N, K) with K >= 2; got {tuple(output.shape)} for {len(images)} images: "
-            "return one score per class"
-        )
-    return output
-
-
-def gradients(model: Model, images: Images, rows: Labels, objective: Objective) -> tuple[Logits, Tensor, list[Images]]:
-    """Return logits, r objectives and the gradient of each in the images, in one call: r vector-Jacobian products.
-
-    Args:
-        model: Images to logits.
-        images: One block.
-        rows: What the objective is given for each image.
-        objective: What is differentiated.
-
-    Raises:
-        UsageError: The logits have no gradient in the images.
-    """
-    points = images.detach().requires_grad_()
-    with torch.enable_grad():
-        outputs = evaluate(model, points)
-        values = objective(outputs, rows)
-        sums = values.sum(0).unbind()
-    results = [gradient(total, points, again=r + 1 < len(sums)) for r, total in enumerate(sums)]
-    return outputs.detach(), values.detach(), results
-
-
-def gradient(value: Tensor, images: Images, *, again: bool = False) -> Images:
-    """Return the gradient of a scalar in the images; `again` keeps the graph for another one.
-
-    Raises:
-        UsageError: The scalar has none.
-    """
-    if value.requires_grad:
-        (result,) = cast(
-            "tuple[Tensor | None]", torch.autograd.grad(value, images, retain_graph=again, allow_unused=True)
-        )
-        if result is not None:
-            return result
-    raise UsageError(
-        "model must be differentiable in its inputs; got logits without a gradient: remove no_grad, detach or numpy"
-    )
-
-
-def logit_gap(outputs: Logits, labels: Labels, targets: Labels | None = None) -> Distances:
-    """Return f_c - max_{k != c} f_k for the classes c of `labels`, or its negative for those of `targets`.
-
-    It is negative exactly where the output is adversarial: another class than the label, or the target, is on top.
-    """
-    held = labels if targets is None else targets
-    own = outputs.gather(1, held[:, None]).squeeze(1)
-    best = outputs.scatter(1, held[:, None], -math.inf).amax(1)
-    return own - best if targets is None else best - own
-
-
-def is_adversarial(
-    model: Model, images: Images, labels: Labels, targets: Labels | None = None, *, memory: int | None = None
-) -> Bool[Tensor, " n"]:
-    """Return where the model classifies the images as another class than `labels` (as that of `targets`, where given).
-
-    One forward evaluation an image, in calls of the same shape as those of the attacks: what they call a success is
-    one here. Ties and NaN logits count as not adversarial.
-
-    Args:
-        model: Images (N, C, H, W) to logits (N, K).
-        images: Any number of images, also none.
-        labels: The class that each should not be classified as.
-        targets: The class that each should be classified as; None if any other will do.
-        memory: Bytes for activations; 1 GiB by default.
-
-    Raises:
-        UsageError: Labels or targets that are no classes of the model.
-    """
-    if not len(images):
-        return torch.zeros(0, dtype=torch.bool, device=images.device)
-    outputs = Prepared(model, images, memory=memory).logits(images)
-    checked_classes("labels", labels, outputs)
-    if targets is not None:
-        checked_classes("targets", targets, outputs)
-    return logit_gap(outputs, labels, targets) < 0
-
-
-def accuracy(model: Model, images: Images, labels: Labels, *, block: int | None = None) -> float:
-    """Return the share of images that the model classifies as labelled, in eval mode; its modes are restored.
-
-    Args:
-        model: Images to logits.
-        images, labels: At least one, on the CPU or on the model's device, to which they are moved call by call.
-        block: Images a call; by default as many as attacks use that need no gradients.
-    """
-    tensors = cast("dict[str, Tensor]", model.state_dict()) if isinstance(model, nn.Module) else {}
-    device = next((tensor.device for tensor in tensors.values()), images.device)
-    size = None if block is None else min(block, len(images))
-    with Prepared(model, images[:1].to(device), forward_only=True, block=size) as ready, torch.no_grad():
-        predicted = [ready.logits(part.to(device)).argmax(1).cpu() for part in images.split(ready.block)]
-    return int((torch.cat(predicted) == labels.cpu()).sum()) / len(images)
-
-
-def check_finite(outputs: Logits) -> None:
-    """Refuse a model of which no logit is finite.
-
-    Raises:
-        UsageError: Not one is.
-    """
-    if not bool(torch.isfinite(outputs).any()):
-        raise UsageError("model must return finite logits; got NaN or infinity for every image: check its weights")
-
-
-def checked_classes(name: str, classes: Labels, outputs: Logits) -> Labels:
-    """Return the classes, one an image, on the device of the logits; refuse what the logits have no column for."""
-    count = outputs.shape[1]
-    if classes.shape != outputs.shape[:1] or classes.dtype != torch.int64:
-        kind = f"{tuple(classes.shape)} of {classes.dtype}"
-        raise UsageError(f"{name} must be shaped ({len(outputs)},) of torch.int64; got {kind}: give one class an image")
-    if bool(((classes < 0) | (classes >= count)).any()):
-        kind = f"{int(classes.min())} to {int(classes.max())}"
-        raise UsageError(f"{name} must be classes from 0 to {count - 1}; got {kind}: the model has {count} outputs")
-    return classes.to(outputs.device)
-
-
-def checked_targets(targets: Labels, outputs: Logits) -> Labels:
-    """Return the targets, refusing those that are the current class already."""
-    targets = checked_classes("targets", targets, outputs)
-    same = (targets == outputs.argmax(1)).nonzero().flatten()
-    if len(same):
-        raise UsageError(
-            f"targets must differ from the current class; got class {int(targets[same[0]])} for image "
-            f"{int(same[0])}, which has it already: choose another target"
-        )
-    return targets
-
-
 def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
     """Yield slices that cover `count` items of `each` bytes so that one slice takes at most half the budget."""
     size = max(1, memory // 2 // max(1, each))
     for start in range(0, count, size):
         yield slice(start, min(count, start + size))
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Return whether this is how torch reports that memory ran out, on a GPU or on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
-
-
-def _kept(model: Model, images: Images) -> int:
-    """Return the bytes that autograd keeps of one call for its backward pass."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    def give(tensor: Tensor) -> Tensor:
-        return tensor
-
-    points = images.clone().requires_grad_()
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, give):
-        evaluate(model, points)
-    return sum(kept.values())
 
 
 def _version(images: Tensor) -> int:
