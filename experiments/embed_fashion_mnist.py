@@ -1,6 +1,6 @@
 """Write the embedded images: the first 100 of each class of the Fashion-MNIST test set, in test order, class by class.
 
-    python experiments/embed_fashion_mnist.py --data-dir DATA [--out geomrob/assets]
+    python -m experiments.embed_fashion_mnist --data-dir DATA [--out geomrob/assets]
 
 DATA holds FashionMNIST/raw/t10k-*-ubyte.gz. Writes fashion-mnist-1k.png (a mosaic, 50 images a row, two rows a class)
 and fashion-mnist-1k.json (rule, licence, labels, positions in the test set, SHA-256 of the pixels). The pixels and the

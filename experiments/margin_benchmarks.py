@@ -1,16 +1,15 @@
 """Claims of docs/benchmarks.md: speed against a per-image loop, tightness against the best known, peers in the box.
 
-    python experiments/margin_benchmarks.py [speed|tight|box|all] [--model NAME] [--weights FILE] [--data-dir DATA]
-                                            [--scale smoke|cpu]
+    python -m experiments.margin_benchmarks [speed|tight|box|all] [--model NAME] [--weights FILE] [--data-dir DATA]
+                                            [--scale smoke|cpu] [--tag TAG]
 
 Defaults to the embedded LeNet and images. With --data-dir, images are the first of the Fashion-MNIST test set that the
-model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Writes
-figures/margin_benchmarks[-TAG].json and, for `tight`, the quality-cost curve beside it (.png).
-Two cores: speed 3 minutes, tight 20, box 3.
+model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Parts that are not
+measured are kept as they are in the file. The picture is the quality-cost curve of `tight`. Two cores: speed 3 minutes,
+tight 20, box 3.
 """
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -21,35 +20,44 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
+from experiments.harness import DATA_DIR, Experiment, Page, Row, read, run, stroke
+from experiments.measures import evaluation_cost, first_correct
+from experiments.peers import PEERS, run_peer
 from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.linearize import linearise
+from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.minimal.deepfool import deepfool_search
+from geomrob.data import Samples
 from geomrob.errors import UsageError
-from geomrob.inference import block_size, evaluating
-from geomrob.interop.peers import PEERS, run_peer
+from geomrob.inference import Prepared
+from geomrob.plot.style import blank, figure_headline, tidy
 from geomrob.spectral.frames import Frame
 
-FIGURES = Path("figures")
-SIZES = {
+SCALES = {
     "smoke": {"speed": 8, "loop": 1, "tight": 4, "box": 16, "long": 60},
     "cpu": {"speed": 200, "loop": 10, "tight": 64, "box": 1000, "long": 1000},
 }
+FAMILIES = ("tight", "ddn", "superdeepfool", "deepfool")
+# Goals of the project: how many times the loop's speed, and the median excess in the worst band, with so many rounds.
+PUBLISHED = {"speed": 15, "tight, 60": 1.03, "tight, 200": 1.01}
+FLAGS = {
+    "part": {"nargs": "?", "choices": ("speed", "tight", "box", "all"), "default": "all"},
+    "--model": {"default": "fmnist-lenet"},
+    "--weights": {"type": Path, "metavar": "FILE"},
+    "--data-dir": DATA_DIR,
+}
 
 
-def correct(model: nn.Module, data_dir: Path | None, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` images that the model classifies as labelled."""
-    data = geomrob.load_data("fashion-mnist" if data_dir else "fashion-mnist-1k", data_dir=data_dir)
-    order = (
-        torch.arange(len(data.labels))
-        if data_dir
-        else torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
-    )
-    images, labels = data.images[order], data.labels[order]
-    with torch.no_grad():
-        right = torch.cat([model(part).argmax(1) for part in images.split(500)]) == labels
-    chosen = right.nonzero().flatten()[:count]
-    return images[chosen], labels[chosen]
+def measure(size: dict[str, int], flags: argparse.Namespace) -> Page:
+    model = geomrob.load_model(flags.model, weights=flags.weights)
+    data = geomrob.load_data("fashion-mnist" if flags.data_dir else "fashion-mnist-1k", data_dir=flags.data_dir)
+    order = None if flags.data_dir else torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    page = read(flags.path) if flags.path.is_file() else {}
+    for name, part in {"speed": speed, "tight": tight, "box": box}.items():
+        if flags.part in (name, "all"):
+            print(name, flush=True)
+            page[name] = part(model, first_correct(model, data, size[name], order=order), size)
+    return page
 
 
 def blocks(images: Tensor) -> list[Any]:
@@ -57,19 +65,19 @@ def blocks(images: Tensor) -> list[Any]:
 
 
 def loop(model: nn.Module, image: Tensor, basis: Tensor, steps: int = 50, overshoot: float = 0.02) -> Tensor:
-    """The norm that DeepFool finds for one image in one subspace, class after class, as the released code does."""
+    """The norm of DeepFool's perturbation of one image in one subspace, class by class, as in the released code."""
     r = torch.zeros_like(image)
     with torch.no_grad():
         order = model(image)[0].argsort(descending=True).tolist()[:10]
     for _ in range(steps):
-        where = (image + (1 + overshoot) * r).requires_grad_()
-        logits = model(where)[0]
+        at = (image + (1 + overshoot) * r).requires_grad_()
+        logits = model(at)[0]
         if int(logits.argmax()) != order[0]:
             break
         best, move = math.inf, r
         for k in order[1:]:
-            (slope,) = torch.autograd.grad(logits[k] - logits[order[0]], where, retain_graph=True)
-            inside = basis @ (basis.T @ slope.flatten())
+            (gradient,) = torch.autograd.grad(logits[k] - logits[order[0]], at, retain_graph=True)
+            inside = basis @ (basis.T @ gradient.flatten())
             length = float(inside.norm())
             distance = abs(float((logits[k] - logits[order[0]]).detach())) / length
             if distance < best:
@@ -78,9 +86,9 @@ def loop(model: nn.Module, image: Tensor, basis: Tensor, steps: int = 50, oversh
     return (1 + overshoot) * r.norm()
 
 
-def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict[str, Any]:
+def speed(model: nn.Module, data: Samples, size: dict[str, int]) -> Page:
     """CPU seconds for all pairs: ours, the loop (timed on some images), the bare model for the evaluations spent."""
-    images, _ = correct(model, data_dir, size["speed"])
+    images = data.images
     bands = blocks(images)
     units = torch.eye(images[0].numel()).reshape(-1, *images.shape[1:])
     dense = [torch.linalg.svd(band.project(units).flatten(1)).U[:, : band.dimension(images.shape[1])] for band in bands]
@@ -89,24 +97,23 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     twin = torch.stack([torch.stack([loop(model, image[None], basis) for image in few]) for basis in dense])
     theirs = (time.process_time() - start) / len(few) * len(images)
     image, band = (torch.arange(n) for n in (len(images), len(bands)))
-    forward, backward = bare(model, images)
-    result: dict[str, Any] = {"pairs": len(images) * len(bands), "loop_s": theirs, "loop_images": len(few)}
+    forward, backward = evaluation_cost(model, images)
+    result: Page = {"pairs": len(images) * len(bands), "loop_s": theirs, "loop_images": len(few)}
     for name, nearest in (("default", 2), ("nine rivals", 9)):
         start = time.process_time()
-        with evaluating(model):
+        with Prepared(model, images) as ready:
             search = Search(
-                model,
+                ready,
                 images,
                 Frame(bands, images.shape[1]),
                 image=image.repeat_interleave(len(bands)),
                 band=band.repeat(len(images)),
-                reference=model(images).argmax(1).repeat_interleave(len(bands)),
-                block=block_size(model, images),
+                reference=ready.predictions.repeat_interleave(len(bands)),
             )
-            found = deepfool_search(search, linearise(search), nearest=nearest)
+            outcome = deepfool_search(search, linearize(search), nearest=nearest)
         ours = time.process_time() - start
-        spent = [float(count.sum()) for count in (search.forwards, search.backwards)]
-        lengths = found.coefficients.flatten(1).norm(dim=1).reshape(len(images), -1).T
+        spent = [float(count.sum()) for count in (search.spent.forwards, search.spent.backwards)]
+        lengths = outcome.coefficients.flatten(1).norm(dim=1).reshape(len(images), -1).T
         medians = lengths[:, : len(few)].median(1).values / twin.median(1).values - 1
         result[name] = {
             "forwards": spent[0] / len(search),
@@ -117,7 +124,7 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
             "largest_difference_of_band_medians": float(medians.abs().max()),
         }
     start = time.process_time()
-    whole = geomrob.margin_curve(model, images, subspaces=bands, method="deepfool")
+    whole = geomrob.margin_curve(model, images, subspaces=bands, attack="deepfool")
     result["with refinement and verification"] = {
         "ours_s": time.process_time() - start,
         "forwards": float(whole.forwards.mean()),
@@ -126,36 +133,10 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     return result
 
 
-def bare(model: nn.Module, images: Tensor) -> tuple[float, float]:
-    """CPU seconds of one forward evaluation, and of one backward, in batches of 64."""
-    batch = images.repeat(math.ceil(64 / len(images)), 1, 1, 1)[:64]
-    rounds = 30
-
-    def forward() -> None:
-        with torch.no_grad():
-            model(batch)
-
-    def both() -> None:
-        where = batch.clone().requires_grad_()
-        logits = model(where)
-        for k in range(3):
-            torch.autograd.grad(logits[:, k].sum(), where, retain_graph=k < 2)
-
-    times = []
-    for call in (forward, both):
-        call()
-        start = time.process_time()
-        for _ in range(rounds):
-            call()
-        times.append((time.process_time() - start) / rounds / len(batch))
-    return times[0], (times[1] - times[0]) / 3
-
-
-def tight(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict[str, Any]:
+def tight(model: nn.Module, data: Samples, size: dict[str, int]) -> Page:
     """Ratio to the best margin known of each pair: the minimum over all methods, long runs and restarts included."""
-    images, _ = correct(model, data_dir, size["tight"])
+    images, long = data.images, size["long"]
     bands = blocks(images)
-    long = size["long"]
     methods: list[tuple[str, str, dict[str, float]]] = [
         ("deepfool", "deepfool", {"nearest": 3}),
         ("superdeepfool", "superdeepfool", {"nearest": 3}),
@@ -168,7 +149,7 @@ def tight(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     ]
     curves = {}
     for name, method, options in methods:
-        curves[name] = geomrob.margin_curve(model, images, subspaces=bands, method=method, **options)
+        curves[name] = geomrob.margin_curve(model, images, subspaces=bands, attack=method, **options)
         print(f"  {name}: {curves[name].provenance.seconds:.0f} s", flush=True)
     best = torch.stack([curve.distances for curve in curves.values()]).amin(0)
     rows = {}
@@ -188,14 +169,18 @@ def tight(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict
     return {"images": len(images), "median_best": best.median(dim=1).values.tolist(), "methods": rows}
 
 
-def draw_tight(result: dict[str, Any]) -> Figure:
+def draw(page: Page) -> Figure | dict[str, Figure]:
     """The quality-cost curve: what each search leaves on the table in its worst band, over its price."""
-    figure = Figure(figsize=(7, 4.6), dpi=150)
+    if "tight" not in page:
+        return {}
+    result = page["tight"]
+    figure = blank(7, 4.8)
+    figure_headline(
+        figure, "What does a tight margin cost?", f"{result['images']} images x 21 DCT bands, lower is better."
+    )
     ax = figure.add_subplot()
-    looks = {"deepfool": "X", "superdeepfool": "D", "ddn": "o", "tight": "s"}
-    colours = {"deepfool": "#555555", "superdeepfool": "#009E73", "ddn": "#D55E00", "tight": "#0072B2"}
     longest = max(row["backwards"] for row in result["methods"].values())
-    for family, mark in looks.items():
+    for index, family in enumerate(FAMILIES):
         points = sorted(
             (row["backwards"], 100 * (row["worst_band"] - 1))
             for name, row in result["methods"].items()
@@ -204,7 +189,7 @@ def draw_tight(result: dict[str, Any]) -> Figure:
             and row["backwards"] < longest
             and math.isfinite(row["worst_band"])
         )
-        ax.plot(*zip(*points, strict=True), marker=mark, color=colours[family], label=family, lw=1.6)
+        ax.plot(*zip(*points, strict=True), label=family, lw=1.6, **stroke(index))
     ax.set(
         xscale="log",
         yscale="log",
@@ -213,21 +198,16 @@ def draw_tight(result: dict[str, Any]) -> Figure:
     )
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.grid(color="#dddddd", lw=0.7, which="both")
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    tidy(ax)
+    ax.grid(visible=True, which="both", color="#dddddd", lw=0.6)
     ax.legend(title="search")
-    ax.set_title(
-        f"What a tight margin costs: {result['images']} images x 21 DCT bands, lower is better", loc="left", fontsize=10
-    )
-    figure.tight_layout()
     return figure
 
 
-def box(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict[str, Any]:
-    """Whole space, inside [0, 1]: ours beside the peers that are installed, success re-verified."""
-    images, labels = correct(model, data_dir, size["box"])
-    rows: dict[str, Any] = {}
+def box(model: nn.Module, data: Samples, _: dict[str, int]) -> Page:
+    """Whole space, inside [0, 1]: ours next to the peers that are installed, success re-verified."""
+    images, labels = data.images, data.labels
+    rows: Page = {}
 
     def note(name: str, result: geomrob.AttackResult, seconds: float) -> None:
         distances = result.distances()
@@ -256,29 +236,29 @@ def box(model: nn.Module, data_dir: Path | None, size: dict[str, int]) -> dict[s
     return {"images": len(images), "methods": rows}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=("speed", "tight", "box", "all"), default="all")
-    parser.add_argument("--model", default="fmnist-lenet")
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--tag", default="", help="added to the names of the files written")
-    parser.add_argument("--scale", choices=SIZES, default="cpu")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    model = geomrob.load_model(given.model, weights=given.weights)
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / f"margin_benchmarks{given.tag and '-' + given.tag}.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    for name, measure in {"speed": speed, "tight": tight, "box": box}.items():
-        if given.part in (name, "all"):
-            print(name, flush=True)
-            results[name] = measure(model, given.data_dir, SIZES[given.scale])
-            path.write_text(json.dumps(results, indent=1) + "\n")
-            print(json.dumps({key: value for key, value in results[name].items() if key != "methods"})[:400])
-    if given.part in ("tight", "all"):
-        draw_tight(results["tight"]).savefig(path.with_suffix(".png"))
+def compare(page: Page) -> list[Row]:
+    """The goals of the project, and the rows of the tables of docs/benchmarks.md."""
+    rows = []
+    for name in ("default", "nine rivals"):
+        if "speed" in page:
+            row = page["speed"][name]
+            here = f"{row['loop_over_ours']:.1f} times, {row['ours_over_bare_model']:.2f} of the bare model"
+            goal = f">= {PUBLISHED['speed']}" if name == "default" else ""
+            verdict = row["loop_over_ours"] >= PUBLISHED["speed"] if goal else ""
+            rows.append(Row(f"speed against the loop, {name}", here, goal, verdict))
+    for name, row in page.get("tight", {}).get("methods", {}).items():
+        here = f"worst band {row['worst_band']:.3f}, {row['backwards']:.1f} bwd"
+        goal = PUBLISHED.get(name)
+        rows.append(
+            Row(name, here, "" if goal is None else f"<= {goal}", "" if goal is None else row["worst_band"] <= goal)
+        )
+    for name, row in page.get("box", {}).get("methods", {}).items():
+        here = f"median l2 {row['median_l2']:.4f}, {row['success']:.0%}, {row['forwards']:.0f} + {row['backwards']:.0f}"
+        rows.append(Row(f"box: {name}", here))
+    return rows
 
+
+EXPERIMENT = Experiment("margin_benchmarks", __doc__, SCALES, measure, draw, compare, FLAGS)
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT)

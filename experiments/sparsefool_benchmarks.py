@@ -1,19 +1,17 @@
 """Claims of docs/benchmarks.md on sparse perturbations: peers, what pruning costs, speed against per-image loops.
 
-    python experiments/sparsefool_benchmarks.py [peers|curve|speed|all] [--model NAME] [--weights FILE]
+    python -m experiments.sparsefool_benchmarks [peers|curve|speed|all] [--model NAME] [--weights FILE]
                                                 [--data-dir DATA] [--tag TAG] [--released DIR] [--scale smoke|cpu]
 
 Defaults to the embedded LeNet and images. With --data-dir, images are the first of the Fashion-MNIST test set that the
-model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Writes
-figures/sparsefool_benchmarks[-TAG].json and, for `curve`, the picture of it beside it (.png).
---released adds the authors' code to `speed`: a folder with sparsefool.py, deepfool.py, linear_solver.py and utils.py of
-github.com/LTS4/SparseFool, which is run as it is.
-One core: speed 1 minute, peers 2, curve 4.
+model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Parts that are not
+measured are kept as they are in the file. The picture is that of `curve`. --released adds the authors' code to `speed`:
+a folder with sparsefool.py, deepfool.py, linear_solver.py and utils.py of github.com/LTS4/SparseFool, which is run as
+it is. One core: speed 1 minute, peers 2, curve 4.
 """
 
 import argparse
 import importlib
-import json
 import math
 import sys
 import time
@@ -26,15 +24,18 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import geomrob
+from experiments.harness import DATA_DIR, Experiment, Page, Row, read, run, stroke
+from experiments.measures import evaluation_cost, first_correct
+from experiments.peers import SPARSE_PEERS, run_peer
 from geomrob.attacks.engine.sparse_projection import to_hyperplane
 from geomrob.attacks.minimal.sparsefool import BLOCK, sparsefool
+from geomrob.data import Samples
 from geomrob.errors import UsageError
-from geomrob.interop.peers import SPARSE_PEERS, Counted, run_peer
+from geomrob.interop.counted import Counted
+from geomrob.plot.style import INK, blank, figure_headline, tidy
 
-ROOT = Path(__file__).parents[1]
-FIGURES = Path("figures")
 SETS = 3
-SIZES = {
+SCALES = {
     "smoke": {"set": 8, "loop": 2, "rounds": 1, "budgets": 3},
     "cpu": {"set": 256, "loop": 32, "rounds": 5, "budgets": 9},
 }
@@ -45,41 +46,28 @@ ON_CURVE = (
     "adv-lib VFGA",
     "adv-lib FMN-l0, 100 steps",
 )
-GOALS = {150: 6.5, 400: 5.5}
+# Goals of the project: pixels at a budget, and how many times the loop's speed.
+PUBLISHED = {150: 6.5, 400: 5.5, "speed": 15}
+GOALS = {budget: PUBLISHED[budget] for budget in (150, 400)}
+FLAGS = {
+    "part": {"nargs": "?", "choices": ("peers", "curve", "speed", "all"), "default": "all"},
+    "--model": {"default": "fmnist-lenet"},
+    "--weights": {"type": Path, "metavar": "FILE"},
+    "--data-dir": DATA_DIR,
+    "--released": {"type": Path, "metavar": "DIR", "help": "folder with the authors' code, for `speed`"},
+}
 
 
-def correct(model: nn.Module, data_dir: Path | None, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` images that the model classifies as labelled."""
-    data = geomrob.load_data("fashion-mnist" if data_dir else "fashion-mnist-1k", data_dir=data_dir)
-    with torch.no_grad():
-        right = torch.cat([model(part).argmax(1) for part in data.images.split(500)]) == data.labels
-    chosen = right.nonzero().flatten()[:count]
-    return data.images[chosen], data.labels[chosen]
-
-
-def bare(model: nn.Module, images: Tensor, size: int = 64) -> tuple[float, float]:
-    """CPU seconds of one forward evaluation, and of one backward, in calls of `size`."""
-    batch = images.repeat(math.ceil(size / len(images)), 1, 1, 1)[:size]
-    rounds = math.ceil(1024 / size)
-
-    def forward() -> None:
-        with torch.no_grad():
-            model(batch)
-
-    def both() -> None:
-        where = batch.clone().requires_grad_()
-        logits = model(where)
-        for k in range(3):
-            torch.autograd.grad(logits[:, k].sum(), where, retain_graph=k < 2)
-
-    times = []
-    for call in (forward, both):
-        call()
-        start = time.process_time()
-        for _ in range(rounds):
-            call()
-        times.append((time.process_time() - start) / rounds / size)
-    return times[0], max(0.0, times[1] - times[0]) / 3
+def measure(size: dict[str, int], flags: argparse.Namespace) -> Page:
+    model = geomrob.load_model(flags.model, weights=flags.weights)
+    data = geomrob.load_data("fashion-mnist" if flags.data_dir else "fashion-mnist-1k", data_dir=flags.data_dir)
+    data = first_correct(model, data, SETS * size["set"])
+    page = read(flags.path) if flags.path.is_file() else {}
+    for name, part in {"speed": speed, "peers": peers, "curve": curve}.items():
+        if flags.part in (name, "all"):
+            print(name, flush=True)
+            page[name] = part(model, data, size, flags.released)
+    return page
 
 
 Find = Callable[[nn.Module, Tensor, Tensor], geomrob.AttackResult]
@@ -93,12 +81,12 @@ def peer(name: str) -> Find:
     return lambda model, images, labels: run_peer(name, model, images, labels)
 
 
-def measured(find: Find, model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Any]:
-    """What an attack finds and costs; failures are infinite, so that a median over half of them is infinite too."""
+def measured(find: Find, model: nn.Module, images: Tensor, labels: Tensor) -> Page:
+    """Results and cost of an attack; failures are infinite, so that a median over half of them is infinite too."""
     start = time.process_time()
     result = find(model, images, labels)
     seconds = time.process_time() - start
-    forward, backward = bare(model, images)
+    forward, backward = evaluation_cost(model, images, rounds=16)
     fwd, bwd = (float(spent.double().mean()) for spent in (result.forwards, result.backwards))
     return {
         "images": len(images),
@@ -120,14 +108,14 @@ def middle(values: Tensor) -> float:
     return (low + high) / 2
 
 
-def peers(model: nn.Module, data_dir: Path | None, size: dict[str, int], _: Path | None) -> dict[str, Any]:
-    """Every peer that is installed beside ours, on the same images."""
-    images, labels = correct(model, data_dir, SETS * size["set"])
+def peers(model: nn.Module, data: Samples, size: dict[str, int], _: Path | None) -> Page:
+    """Every peer that is installed next to ours, on the same images."""
+    images, labels = data.images, data.labels
     attacks: dict[str, Find] = {f"sparsefool, lam {lam}": ours(lam=float(lam)) for lam in (1, 2, 3)}
     attacks |= {f"sparsefool, pruned at {budget}": ours(prune=True, budget=budget) for budget in GOALS}
     attacks |= {name: peer(name) for name in SPARSE_PEERS}
     sparsefool(model, images[:64])
-    rows: dict[str, Any] = {}
+    rows: Page = {}
     for name, find in attacks.items():
         most = SPARSE_PEERS[name].most if name in SPARSE_PEERS else None
         count = min(size["set"], most or size["set"])
@@ -139,21 +127,21 @@ def peers(model: nn.Module, data_dir: Path | None, size: dict[str, int], _: Path
         if "pruned" in name:
             parts = zip(images.split(size["set"]), labels.split(size["set"]), strict=True)
             rows[name]["by_set"] = [middle(find(model, *part).pixels) for part in parts]
-        print(f"  {name:31}", {key: tidy(value) for key, value in rows[name].items()}, flush=True)
+        print(f"  {name:31}", {key: rounded(value) for key, value in rows[name].items()}, flush=True)
     return {"methods": rows}
 
 
-def tidy(value: float | list[float]) -> float | list[float]:
+def rounded(value: float | list[float]) -> float | list[float]:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def curve(model: nn.Module, data_dir: Path | None, size: dict[str, int], _: Path | None) -> dict[str, Any]:
+def curve(model: nn.Module, data: Samples, size: dict[str, int], _: Path | None) -> Page:
     """Mean over three disjoint sets of the median pixel count, over what it costs."""
-    images, labels = correct(model, data_dir, SETS * size["set"])
+    images, labels = data.images, data.labels
     attacks: dict[str, Find] = {"sparsefool": ours()}
     attacks |= {f"pruned, {budget}": ours(prune=True, budget=budget) for budget in BUDGETS[-size["budgets"] :]}
     attacks |= {name: peer(name) for name in ON_CURVE}
-    rows: dict[str, Any] = {}
+    rows: Page = {}
     for name, find in attacks.items():
         try:
             results = [
@@ -164,12 +152,11 @@ def curve(model: nn.Module, data_dir: Path | None, size: dict[str, int], _: Path
             continue
         medians = [middle(result.pixels) for result in results]
         every = torch.cat([result.pixels for result in results]).double()
-        found = torch.isfinite(every)
         rows[name] = {
             "medians": medians,
             "pixels": sum(medians) / len(medians),
             "mean_pixels": float(every.mean()),
-            "success": float(found.double().mean()),
+            "success": float(torch.isfinite(every).double().mean()),
             "evaluations": float(torch.cat([r.forwards + r.backwards for r in results]).double().mean()),
             "most_evaluations": int(torch.cat([r.forwards + r.backwards for r in results]).max()),
         }
@@ -177,38 +164,33 @@ def curve(model: nn.Module, data_dir: Path | None, size: dict[str, int], _: Path
     return {"images": len(images), "methods": rows}
 
 
-def draw_curve(result: dict[str, Any]) -> Figure:
-    """The quality-cost curve of pruning, with the goals, beside the peers."""
-    figure = Figure(figsize=(7, 4.6), dpi=150)
+def draw(page: Page) -> Figure | dict[str, Figure]:
+    """The quality-cost curve of pruning, with the goals, next to the peers."""
+    if "curve" not in page:
+        return {}
+    rows = page["curve"]["methods"]
+    figure = blank(7, 4.8)
+    fooled = min(row["success"] for row in rows.values())
+    reading = f"{page['curve']['images']:,} images, {100 * fooled:.4g} % fooled, lower is better."
+    figure_headline(figure, "What do few pixels cost?", reading)
     ax = figure.add_subplot()
-    rows = result["methods"]
 
-    def place(name: str) -> tuple[float, float]:
-        return rows[name]["evaluations"], rows[name]["pixels"]
+    def points(start: str) -> list[tuple[float, float]]:
+        return sorted((row["evaluations"], row["pixels"]) for name, row in rows.items() if name.startswith(start))
 
-    line = sorted(place(name) for name in rows if name.startswith("pruned"))
-    ax.plot(*zip(*line, strict=True), marker="s", color="#0072B2", lw=1.6, label="SparseFool, pruned")
-    ax.plot(*place("sparsefool"), marker="X", ms=9, ls="", color="#0072B2", label="SparseFool, λ = 3")
-    looks = {
-        "adv-lib sigma-zero": ("o", "#D55E00", "sigma-zero, 100 and 1,000 steps"),
-        "adv-lib FMN-l0": ("D", "#555555", "FMN-l0, 100 steps"),
-        "adv-lib VFGA": ("^", "#009E73", "VFGA"),
+    ax.plot(*zip(*points("pruned"), strict=True), lw=1.6, label="SparseFool, pruned", **stroke(0))
+    alone = {**stroke(0), "linestyle": "", "marker": "X"}
+    ax.plot(*zip(*points("sparsefool"), strict=True), ms=9, label="SparseFool, λ = 3", **alone)
+    labels = {
+        "adv-lib sigma-zero": "sigma-zero, 100 and 1,000 steps",
+        "adv-lib VFGA": "VFGA",
+        "adv-lib FMN-l0": "FMN-l0, 100 steps",
     }
-    for start, (mark, colour, label) in looks.items():
-        points = sorted(place(name) for name in rows if name.startswith(start))
-        if points:
-            style = "--" if len(points) > 1 else ""
-            ax.plot(*zip(*points, strict=True), marker=mark, ms=8, ls=style, lw=1.2, color=colour, label=label)
-    ax.plot(
-        list(GOALS),
-        list(GOALS.values()),
-        marker="_",
-        ms=16,
-        mew=2,
-        ls="",
-        color="#111111",
-        label="goals of the project",
-    )
+    for index, (start, label) in enumerate(labels.items(), 1):
+        if curve_points := points(start):
+            ax.plot(*zip(*curve_points, strict=True), ms=8, lw=1.2, label=label, **stroke(index))
+    goal = {"marker": "_", "ms": 16, "mew": 2, "ls": "", "color": INK, "label": "goals of the project"}
+    ax.plot(list(GOALS), list(GOALS.values()), **goal)
     ax.set(
         xscale="log",
         ylim=(0, None),
@@ -218,17 +200,8 @@ def draw_curve(result: dict[str, Any]) -> Figure:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xticks([20, 50, 100, 200, 500, 1000, 2000])
     ax.xaxis.set_minor_formatter("")
-    ax.grid(color="#dddddd", lw=0.7)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    tidy(ax)
     ax.legend(frameon=False)
-    fooled = min(row["success"] for row in rows.values())
-    ax.set_title(
-        f"What few pixels cost: {result['images']:,} images, {100 * fooled:.4g} % fooled, lower is better",
-        loc="left",
-        fontsize=10,
-    )
-    figure.tight_layout()
     return figure
 
 
@@ -237,7 +210,6 @@ Loop = Callable[[nn.Module, Tensor, Tensor, Tensor], tuple[Tensor, bool]]
 
 def loops(released: Path | None) -> dict[str, tuple[Loop, bool]]:
     """Per-image loops, and whether the model's weights keep gradients (torch's default) as they run."""
-    sys.path.insert(0, str(ROOT))
     twin = importlib.import_module("tests.attacks.sparse_twin")
 
     def closed(*parts: Tensor) -> tuple[Tensor, bool]:
@@ -262,13 +234,13 @@ def loops(released: Path | None) -> dict[str, tuple[Loop, bool]]:
     theirs = importlib.import_module("sparsefool").sparsefool
 
     def authors(model: nn.Module, image: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, bool]:
-        found, _, before, after, _ = theirs(image[None], model, low[None], high[None], lambda_=3.0)
-        return found[0], before != after
+        perturbed, _, before, after, _ = theirs(image[None], model, low[None], high[None], lambda_=3.0)
+        return perturbed[0], before != after
 
     return {
         **rows,
-        "released code, slopes of images alone": (authors, False),
-        "released code, slopes of weights too": (authors, True),
+        "released code, gradients of images alone": (authors, False),
+        "released code, gradients of weights too": (authors, True),
     }
 
 
@@ -277,23 +249,23 @@ def forget(images: Tensor) -> None:
         images.grad.zero_()
 
 
-def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int], released: Path | None) -> dict[str, Any]:
+def speed(model: nn.Module, data: Samples, size: dict[str, int], released: Path | None) -> Page:
     """CPU time per image at one batch against per-image loops, in turns; and against the bare model."""
-    images, _ = correct(model, data_dir, size["set"])
+    images = data.images[: size["set"]]
     few = images[: size["loop"]]
     chosen = loops(released)
     sparsefool(model, few)
     batched: list[float] = []
     single: dict[str, list[float]] = {name: [] for name in chosen}
     ideal: dict[int, list[float]] = {64: [], BLOCK: []}
-    rows: dict[str, Any] = {}
+    rows: Page = {}
     for _ in range(size["rounds"]):
         start = time.process_time()
         result = sparsefool(model, images)
         batched.append((time.process_time() - start) / len(images))
         fwd, bwd = (float(spent.double().mean()) for spent in (result.forwards, result.backwards))
         for block, times in ideal.items():
-            forward, backward = bare(model, images, block)
+            forward, backward = evaluation_cost(model, images, block, math.ceil(1024 / block))
             times.append(fwd * forward + bwd * backward)
         for name, (loop, weights) in chosen.items():
             rows[name], seconds = timed(loop, model, few, weights)
@@ -305,7 +277,7 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int], release
             "ratio": ratios[len(ratios) // 2],
             "cpu_ms": 1000 * sorted(times)[len(times) // 2],
         }
-        print(f"  {name:42}", {key: tidy(value) for key, value in rows[name].items()}, flush=True)
+        print(f"  {name:42}", {key: rounded(value) for key, value in rows[name].items()}, flush=True)
     ours_on_few = sparsefool(model, few)
     return {
         "images": len(images),
@@ -324,73 +296,45 @@ def speed(model: nn.Module, data_dir: Path | None, size: dict[str, int], release
     }
 
 
-def timed(loop: Loop, model: nn.Module, images: Tensor, weights: bool) -> tuple[dict[str, Any], float]:
-    """What a loop finds and the evaluations it spends, and its CPU seconds per image."""
+def timed(loop: Loop, model: nn.Module, images: Tensor, weights: bool) -> tuple[Page, float]:
+    """The results of a loop and the evaluations it spends, and its CPU seconds per image."""
     counted = Counted(model)
     for parameter in model.parameters():
         parameter.requires_grad_(weights)
     start = time.process_time()
-    found = [loop(counted, image, torch.zeros_like(image), torch.ones_like(image)) for image in images]
+    results = [loop(counted, image, torch.zeros_like(image), torch.ones_like(image)) for image in images]
     seconds = (time.process_time() - start) / len(images)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
         parameter.grad = None
-    pixels = torch.stack([(point != image).any(0).sum() for (point, _), image in zip(found, images, strict=True)])
+    pixels = torch.stack([(point != image).any(0).sum() for (point, _), image in zip(results, images, strict=True)])
     return {
-        "success": sum(bool(crossed) for _, crossed in found) / len(found),
+        "success": sum(bool(adversarial) for _, adversarial in results) / len(results),
         "pixels": middle(pixels.double()),
-        "forwards": counted.forwards / len(found),
-        "backwards": counted.backwards / len(found),
+        "forwards": counted.forwards / len(results),
+        "backwards": counted.backwards / len(results),
     }, seconds
 
 
-def strict(value: Any) -> Any:
-    """The results with null for a median that failures make infinite, which JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: strict(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [strict(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def compare(page: Page) -> list[Row]:
+    """The goals of the project, and the rows of the tables of docs/benchmarks.md."""
+    rows = []
+    for name, row in page.get("speed", {}).get("methods", {}).items():
+        here, goal = row["ratios"], PUBLISHED["speed"]
+        times = f"{row['ratio']:.1f} times our CPU time ({here[0]:.1f} to {here[-1]:.1f})"
+        rows.append(Row(name, times, f">= {goal}", row["ratio"] >= goal))
+    for name, row in page.get("peers", {}).get("methods", {}).items():
+        here = f"{row['pixels']:g} pixels, {row['success']:.1%}, {row['forwards']:.0f} + {row['backwards']:.0f}"
+        rows.append(Row(f"peers: {name}", here, "", f"x {row['x_ideal']:.1f} ideal"))
+    for name, row in page.get("curve", {}).get("methods", {}).items():
+        here = f"{row['pixels']:.2f} pixels at {row['evaluations']:.0f}, at most {row['most_evaluations']} evaluations"
+        goal = GOALS.get(int(name.split(", ")[1])) if name.startswith("pruned") else None
+        verdict = "" if goal is None else row["pixels"] <= goal
+        rows.append(Row(f"curve: {name}", here, "" if goal is None else f"<= {goal}", verdict))
+    return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=("peers", "curve", "speed", "all"), default="all")
-    parser.add_argument("--model", default="fmnist-lenet")
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--tag", default="", help="added to the names of the files written")
-    parser.add_argument("--released", type=Path, help="folder with the authors' code, for `speed`")
-    parser.add_argument("--draw-only", action="store_true", help="draw the curve from the JSON file")
-    parser.add_argument("--scale", choices=SIZES, default="cpu")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / f"sparsefool_benchmarks{given.tag and '-' + given.tag}.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    if not given.draw_only:
-        model = geomrob.load_model(given.model, weights=given.weights)
-        for name, measure in {"speed": speed, "peers": peers, "curve": curve}.items():
-            if given.part in (name, "all"):
-                print(name, flush=True)
-                results[name] = measure(model, given.data_dir, SIZES[given.scale], given.released)
-                path.write_text(json.dumps(strict(results), indent=1, allow_nan=False) + "\n")
-    if given.part in ("curve", "all"):
-        draw_curve(results["curve"]).savefig(path.with_suffix(".png"))
-    compare(results)
-
-
-def compare(results: dict[str, Any]) -> None:
-    """The goals of the project beside what was measured."""
-    for budget, goal in GOALS.items():
-        row = results.get("curve", {}).get("methods", {}).get(f"pruned, {budget}")
-        if row:
-            print(
-                f"pruned at {budget}: {row['pixels']:.2f} pixels, goal {goal}; at most {row['most_evaluations']} spent"
-            )
-    for name, row in results.get("speed", {}).get("methods", {}).items():
-        print(f"{name}: {row['ratios'][0]:.1f} to {row['ratios'][-1]:.1f} times our CPU time, goal 15")
-
+EXPERIMENT = Experiment("sparsefool_benchmarks", __doc__, SCALES, measure, draw, compare, FLAGS)
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT)

@@ -7,25 +7,24 @@ before and 13 % after clipping to the range of an image (VGG-16, ImageNet).
 
 Here lam is that of the first 25 of 50 steps; after them it grows by a tenth a step (see `sparsefool`).
 
-    python experiments/sparsefool_table.py [--data-dir DATA] [--scale smoke|cpu|paper]
+    python -m experiments.sparsefool_table [--data-dir DATA] [--scale smoke|cpu|paper]
 
-Writes figures/sparsefool_table.json, figures/sparsefool_table.png from the JSON alone, and galleries of examples,
-figures/sparsefool_gallery_{fmnist,mnist,cifar10}.png. Without --data-dir (or GEOMROB_DATA) MNIST and CIFAR-10 are left
-out. One core: smoke half a minute, cpu (200 images a model) 5 minutes, paper (5,000, of the embedded set all 1,000)
-about two hours.
+Also draws galleries of examples while it measures, figures/sparsefool_gallery_{fmnist,mnist,cifar10}.png. Without
+--data-dir (or GEOMROB_DATA) MNIST and CIFAR-10 are left out. One core: smoke half a minute, cpu (200 images a model) 5
+minutes, paper (5,000, of the embedded set all 1,000) about two hours.
 """
 
 import argparse
-import json
 import math
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
 import geomrob
+from experiments.harness import DATA_DIR_OR_ENV, Experiment, Page, Row, facts, run
+from geomrob.data import Samples
+from geomrob.plot.style import FAINT, blank, figure_headline, style_of, tidy
 
 MODELS = {
     "fmnist-lenet": "fashion-mnist-1k",
@@ -37,9 +36,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "SparseFool, lam 1": {"lam": 1.0},
     "SparseFool, lam 3": {"lam": 3.0},
     "SparseFool, pruned": {"lam": 3.0, "prune": True},
-    "l1-DeepFool": {"method": "l1-deepfool"},
-    "l1-DeepFool, clipped": {"method": "l1-deepfool-clipped"},
-    "l1-DeepFool in the box": {"method": "l1-deepfool-box"},
+    "l1-DeepFool": {"attack": "l1-deepfool"},
+    "l1-DeepFool, clipped": {"attack": "l1-deepfool-clipped"},
+    "l1-DeepFool in the box": {"attack": "l1-deepfool-box"},
 }
 GALLERIES = {"fmnist-lenet": "fmnist", "mnist-lenet": "mnist", "cifar10-resnet20": "cifar10"}
 PUBLISHED = {
@@ -49,127 +48,106 @@ PUBLISHED = {
     ("cifar10-resnet20", "l1-DeepFool, clipped"): "13 % (VGG-16, ImageNet)",
 }
 TARGETS = 3
-IMAGES = {"smoke": 8, "cpu": 200, "paper": 5000}
+SCALES = {"smoke": 8, "cpu": 200, "paper": 5000}
 EMBEDDED = 1000
 SEED = 0
-FIGURES = Path("figures")
-NAME = "sparsefool_table"
 
 
-def numbers(found: geomrob.Sparsity) -> dict[str, Any]:
-    middle = {of: float(found.quantiles(0.5, of=of)) for of in ("pixels", "percent", "elements", "l1", "l2", "linf")}
+def numbers(result: geomrob.Sparsity) -> Page:
     return {
-        "images": len(found.labels),
-        "accuracy": found.accuracy,
-        "fooling_rate": found.fooling_rate,
-        **{name: value if math.isfinite(value) else None for name, value in middle.items()},
-        "survive_8_bits": float(found.survived.double().mean()),
-        "random": float(found.random.mean()) if found.fooling_rate else None,
-        "forwards": float(found.attack.forwards.double().mean()),
-        "backwards": float(found.attack.backwards.double().mean()),
-        "seconds": found.provenance.seconds / len(found.labels),
-        "provenance": {key: value for key, value in vars(found.provenance).items() if key != "command"},
+        "images": len(result.labels),
+        "accuracy": result.accuracy,
+        "fooling_rate": result.fooling_rate,
+        **{of: float(result.quantiles(0.5, of=of)) for of in ("pixels", "percent", "elements", "l1", "l2", "linf")},
+        "survive_8_bits": float(result.survived.double().mean()),
+        "random": float(result.random.mean()) if result.fooling_rate else None,
+        "forwards": float(result.result.forwards.double().mean()),
+        "backwards": float(result.result.backwards.double().mean()),
+        "seconds": result.provenance.seconds / len(result.labels),
+        "provenance": facts(result),
     }
 
 
-def measure(images: int, data_dir: Path | None) -> dict[str, dict[str, Any]]:
-    table: dict[str, dict[str, Any]] = {}
-    for model, data in MODELS.items():
-        if data_dir is None and data != "fashion-mnist-1k":
+def measure(images: int, flags: argparse.Namespace) -> Page:
+    table: dict[str, Page] = {}
+    pictures = {}
+    for model, name in MODELS.items():
+        if flags.data_dir is None and name != "fashion-mnist-1k":
             print(f"{model}: left out, it needs --data-dir")
             continue
         network = geomrob.load_model(model)
-        count = min(images, EMBEDDED) if data == "fashion-mnist-1k" else images
-        drawn = geomrob.load_data(data, data_dir=data_dir, samples=count)
-        about = {"labels": drawn.labels, "indices": drawn.indices, "classes": drawn.classes, "seed": SEED}
+        count = min(images, EMBEDDED) if name == "fashion-mnist-1k" else images
+        data = geomrob.load_data(name, data_dir=flags.data_dir, samples=count)
+        about = {"labels": data.labels, "indices": data.indices, "classes": data.classes, "seed": SEED}
         table[model] = {}
-        for name, options in METHODS.items():
-            found = geomrob.sparsity(network, drawn.images, name=model, data=drawn.name, **about, **options)
-            table[model][name] = numbers(found)
-            print(f"{model:17} {name:23} {found.fooling_rate:6.1%} {float(found.quantiles(0.5)):g} pixels", flush=True)
-            if name == "SparseFool, lam 3" and model in GALLERIES:
-                geomrob.plot_gallery(found, rows=5).savefig(FIGURES / f"sparsefool_gallery_{GALLERIES[model]}.png")
-        table[model]["targeted, lam 3"] = targeted(network, drawn, model, about)
-    return table
+        for method, options in METHODS.items():
+            result = geomrob.sparsity(network, data.images, name=model, data=data.name, **about, **options)
+            table[model][method] = numbers(result)
+            print(
+                f"{model:17} {method:23} {result.fooling_rate:6.1%} {float(result.quantiles(0.5)):g} pixels", flush=True
+            )
+            if method == "SparseFool, lam 3" and model in GALLERIES:
+                pictures[f"sparsefool_gallery_{GALLERIES[model]}"] = geomrob.plot_gallery(result, rows=5)
+        table[model]["targeted, lam 3"] = numbers(targeted(network, data.subset(torch.arange(min(100, count))), model))
+    return {"table": table, "pictures": pictures}
 
 
-def targeted(network: torch.nn.Module, drawn: Any, model: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Towards the three classes after the one seen, one after the other, all images together."""
+def targeted(network: torch.nn.Module, data: Samples, model: str) -> geomrob.Sparsity:
+    """Towards the three classes after the predicted one, one after the other, all images together."""
     with torch.no_grad():
-        seen = torch.cat([network(part).argmax(1) for part in drawn.images[:100].split(64)])
-    images = drawn.images[:100].repeat(TARGETS, 1, 1, 1)
-    goals = torch.cat([(seen + 1 + step) % 10 for step in range(TARGETS)])
-    how = {key: torch.cat([about[key][:100]] * TARGETS) for key in ("labels", "indices")}
-    found = geomrob.sparsity(network, images, targets=goals, name=model, data=drawn.name, repeats=1, **how)
-    return numbers(found)
+        predicted = torch.cat([network(part).argmax(1) for part in data.images.split(64)])
+    goals = torch.cat([(predicted + 1 + step) % 10 for step in range(TARGETS)])
+    thrice = {"labels": data.labels.repeat(TARGETS), "indices": data.indices.repeat(TARGETS)}
+    images = data.images.repeat(TARGETS, 1, 1, 1)
+    return geomrob.sparsity(network, images, targets=goals, name=model, data=data.name, repeats=1, **thrice)
 
 
-def draw(path: Path) -> Figure:
-    """Two panels from the JSON: share fooled and median per cent of the pixels, a bar a method, a group a model."""
-    table = json.loads(path.read_text())["table"]
+def draw(page: Page) -> Figure:
+    """Two panels: share fooled and median per cent of the pixels, a bar a method, a group a model."""
+    table = page["table"]
     shown = [name for name in METHODS if name != "SparseFool, lam 1"]
-    colours = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#555555")
     hatches = ("", "//", "", "xx", "..")
-    figure = Figure(figsize=(11, 4.4), dpi=150, layout="constrained")
+    figure = blank(11, 4.8)
+    count = max(methods[shown[0]]["images"] for methods in table.values())
+    figure_headline(
+        figure,
+        "How many images are fooled, and by how few pixels?",
+        f"SparseFool next to DeepFool in the l1 norm, up to {count} images a model. l1-DeepFool changes fewest "
+        "pixels but leaves the range of an image: clipped, it no longer fools. 'none': fewer than half are fooled.",
+    )
     left, right = figure.subplots(1, 2)
-    for row, (name, colour, hatch) in enumerate(zip(shown, colours, hatches, strict=True)):
+    for index, (name, hatch) in enumerate(zip(shown, hatches, strict=True)):
+        style = {"width": 0.15, "color": style_of(index).colour, "hatch": hatch, "edgecolor": "white"}
         for column, methods in enumerate(table.values()):
-            x, one = column + (row - 2) * 0.16, methods[name]
-            look = {"width": 0.15, "color": colour, "hatch": hatch, "edgecolor": "white"}
-            left.bar(x, 100 * one["fooling_rate"], label=name if not column else None, **look)
-            if one["percent"] is not None:
-                right.bar(x, one["percent"], **look)
+            x, one = column + (index - 2) * 0.16, methods[name]
+            left.bar(x, 100 * one["fooling_rate"], label=name if not column else None, **style)
+            if math.isfinite(one["percent"]):
+                right.bar(x, one["percent"], **style)
                 right.text(x, one["percent"], f"{one['pixels']:g}", ha="center", va="bottom", fontsize=7.5)
             else:
-                right.text(x, 0.02, "none", ha="center", va="bottom", fontsize=7, rotation=90, color="#666666")
+                right.text(x, 0.02, "none", ha="center", va="bottom", fontsize=7, rotation=90, color=FAINT)
     for ax in (left, right):
+        tidy(ax)
+        ax.grid(visible=False, axis="x")
         ax.set_xticks(range(len(table)), [name.replace("-", "\n", 1) for name in table])
-        ax.spines[["top", "right"]].set_visible(False)
-    left.set(ylabel="images fooled (%)", title="How many are fooled?")
-    left.set_ylim(0, 135)
-    left.set_yticks(range(0, 101, 20))
+    left.set(ylabel="images fooled (%)", title="How many are fooled?", ylim=(0, 135), yticks=range(0, 101, 20))
     left.legend(fontsize=8, ncols=2, loc="upper left", frameon=False)
     right.set(ylabel="median of changed pixels (% of the image)", title="By how few pixels? (number above: pixels)")
-    count = max(methods[shown[0]]["images"] for methods in table.values())
-    figure.suptitle(
-        f"SparseFool beside DeepFool in the l1 norm, up to {count} images a model. l1-DeepFool changes fewest pixels "
-        "but leaves the range of an\nimage: clipped, it no longer fools. 'none': fewer than half of the images fooled.",
-        x=0.01,
-        ha="left",
-        fontsize=10,
-    )
     return figure
 
 
-def compare(path: Path) -> None:
-    """Print every row, and what is published beside it."""
-    for model, methods in json.loads(path.read_text())["table"].items():
+def compare(page: Page) -> list[Row]:
+    """Every row, and what is published."""
+    rows = []
+    for model, methods in page["table"].items():
         for name, one in methods.items():
-            percent = "inf" if one["percent"] is None else f"{one['percent']:.2f}"
-            said = PUBLISHED.get((model, name))
-            print(
-                f"{model:17} {name:23} {one['fooling_rate']:6.1%} fooled {percent:>5} % of pixels "
-                f"{one['forwards']:6.1f} + {one['backwards']:5.1f} evaluations"
-                + (f"; published: {said}" if said else "")
-            )
+            here = f"{one['fooling_rate']:6.1%} fooled, {one['percent']:.2f} % of the pixels"
+            cost = f"{one['forwards']:.1f} + {one['backwards']:.1f} evaluations"
+            rows.append(Row(f"{model} {name}", here, PUBLISHED.get((model, name), ""), cost))
+    return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("GEOMROB_DATA"))
-    parser.add_argument("--scale", choices=IMAGES, default="cpu")
-    parser.add_argument("--draw-only", action="store_true", help="draw the picture from the JSON that is there")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / f"{NAME}.json"
-    if not given.draw_only:
-        table = measure(IMAGES[given.scale], given.data_dir)
-        page = {"command": f"python experiments/{NAME}.py", "table": table}
-        path.write_text(json.dumps(page, indent=1, allow_nan=False) + "\n")
-    draw(path).savefig(FIGURES / f"{NAME}.png")
-    compare(path)
-
+EXPERIMENT = Experiment("sparsefool_table", __doc__, SCALES, measure, draw, compare, {"--data-dir": DATA_DIR_OR_ENV})
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT)

@@ -1,9 +1,9 @@
 """Train the zoo on Fashion-MNIST: every model of experiments/zoo_table.py and zoo_corruptions.py by its recipe.
 
-    python experiments/train_zoo.py --data-dir DATA [--out trained/zoo] [--only NAME ...]
+    python -m experiments.train_zoo --data-dir DATA [--out trained/zoo] [--only NAME ...]
 
-Each training is `geomrob train NAME --seed SEED --out OUT/NAME-SEED`; a killed run goes on where it stopped when the
-command is given again. Hours on one CPU core; `--only` splits the work. Prints the accuracies at the end.
+Each training is `geomrob train NAME --seed SEED --out OUT/NAME-SEED`; a killed run is resumed when the command is
+given again. Hours on one CPU core; `--only` splits the work. Prints the accuracies at the end.
 """
 
 import argparse

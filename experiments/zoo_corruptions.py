@@ -8,37 +8,36 @@ Fashion-MNIST):
   with it; PRIME 68.8 and 71.6.
 - Table 5.4 (ImageNet-100): standard 49.7, single 53.8, partial 62.0, full 63.9; PRIME 71.6, 73.5, 75.3, 76.6.
 
-    python experiments/train_zoo.py --data-dir DATA --out trained/zoo
-    python experiments/zoo_corruptions.py --data-dir DATA --trained trained/zoo [--scale smoke|cpu|paper] [--draw-only]
+    python -m experiments.train_zoo --data-dir DATA --out trained/zoo
+    python -m experiments.zoo_corruptions --data-dir DATA --trained trained/zoo [--scale smoke|cpu|paper]
                                           [--only NAME ...]
 
 --only measures these models and keeps the lines of the others. Without --trained the embedded weights are measured (one
-seed each). Writes figures/zoo_corruptions.json, then the picture and the tables of docs/corruption-scores.md from the
-JSON alone. One core: smoke a minute, cpu about 20 minutes, paper two hours.
+seed each). Ends with the tables of docs/corruption-scores.md. One core: smoke a minute, cpu about 20 minutes, paper two
+hours.
 """
 
 import argparse
-import json
-import math
 import statistics
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
+from experiments.harness import DATA_DIR, SMOKE, TRAINED, Experiment, Page, Row, read, run, stroke
+from experiments.zoo import cell, markdown, mean_and_error, members, ordering, short, trainings
 from geomrob.analysis.corruptions.errors import corruption_errors
 from geomrob.analysis.corruptions.scores import BENCHMARK, SPLITS
 from geomrob.data.corruptions import corrupt
 from geomrob.data.corruptions.precomputed import Corrupted
 from geomrob.models.layers.preprocess import Preprocess
+from geomrob.plot.style import blank, figure_headline, tidy
 
-FIGURES = Path("figures")
-NAME = "zoo_corruptions"
 FILTER = "lowpass:14"
 FILTERED = "fmnist-low-pass, filtered"
 # Standard, then what is compared with it.
@@ -60,11 +59,11 @@ FAMILIES = {
 }
 ADAPTED = ("fmnist-standard", "fmnist-low-pass", "fmnist-augmix", "fmnist-prime", "fmnist-prime-released")
 HOWS = ("none", "single", "partial", "full")
-SEEDS = (0, 1, 2)
+WORDS = ("none", "single: n = 1, N = 16", "partial: n = 8, N = 16", "full: n = 400, N = 0")
 # Images of the test set.
 SCALES = {"smoke": 20, "cpu": 1000, "paper": 10000}
-# What the thesis found (left: the better), to be held against what is measured here.
-ORDERINGS = (
+# What the thesis reports (left: the better).
+PUBLISHED = (
     ("mean", "fmnist-low-pass", "fmnist-standard", "Table 5.1"),
     ("blur", "fmnist-low-pass", "fmnist-standard", "Table 5.1"),
     ("glass_blur", "fmnist-low-pass", "fmnist-augmix-no-jsd", "Table 5.1"),
@@ -80,37 +79,53 @@ ORDERINGS = (
     ("noise", "fmnist-prime-no-jsd", "fmnist-augmix-no-jsd", "Table 5.3"),
     ("mean", "fmnist-pushpull-avg3", "fmnist-standard", "PushPull Table 1"),
 )
+FLAGS: dict[str, dict[str, Any]] = {
+    "--data-dir": DATA_DIR,
+    "--trained": TRAINED,
+    "--only": {"nargs": "+", "choices": members(FAMILIES), "default": members(FAMILIES), "metavar": "NAME"},
+}
 
 
-def networks(name: str, trained: Path | None) -> list[nn.Module]:
+def networks(name: str, flags: argparse.Namespace) -> list[nn.Module]:
     """The networks of one line of the table: its trainings, or the embedded one."""
-    plain = "fmnist-low-pass" if name == FILTERED else name
-    if trained is None:
-        found = [geomrob.load_model(plain)]
-    else:
-        files = [trained / f"{plain}-{seed}" / "model.safetensors" for seed in SEEDS]
-        found = [geomrob.load_model(plain, weights=file) for file in files if file.is_file()]
-    return [nn.Sequential(Preprocess(FILTER), model).eval() for model in found] if name == FILTERED else found
+    if name != FILTERED:
+        return list(trainings(name, flags.trained).values())
+    plain = trainings("fmnist-low-pass", flags.trained).values()
+    return [nn.Sequential(Preprocess(FILTER), model).eval() for model in plain]
 
 
-def measure(scale: str, data_dir: Path | None, trained: Path | None, only: list[str]) -> dict[str, Any]:
-    full = data_dir is not None and scale != "smoke"
-    test = geomrob.load_data("fashion-mnist" if full else "fashion-mnist-1k", data_dir=data_dir)
-    test = test.subset(torch.arange(SCALES[scale]))
-    listed = {name: networks(name, trained) for name in only}
-    rows: list[dict[str, Any]] = []
+def kept(images: int, flags: argparse.Namespace) -> list[Page]:
+    """The lines of the models that are not measured again."""
+    if set(flags.only) == set(members(FAMILIES)):
+        return []
+    page = read(flags.path) if flags.path.is_file() else {"rows": [], "images": images}
+    if page["images"] != images:
+        raise SystemExit(f"--only must go with the scale of {flags.path}, {page['images']} images; got {flags.scale}")
+    measured = {*flags.only, *(row["model"] for row in page["rows"])}
+    missing = {first for first, others in FAMILIES.items() if {first, *others} & measured} - measured
+    if missing:
+        raise SystemExit(f"--only must leave no model without its standard; add {', '.join(sorted(missing))}")
+    return [row for row in page["rows"] if row["model"] not in flags.only]
+
+
+def measure(images: int, flags: argparse.Namespace) -> Page:
+    others = kept(images, flags)
+    full = flags.data_dir is not None and flags.scale != SMOKE
+    test = geomrob.load_data("fashion-mnist" if full else "fashion-mnist-1k", data_dir=flags.data_dir)
+    test = test.subset(torch.arange(images))
+    listed = {name: networks(name, flags) for name in flags.only}
+    rows: list[Page] = []
 
     @cache
     def made(name: str, severity: int) -> Corrupted:
-        images = corrupt(test.images, name, severity, indices=test.indices)
-        return Corrupted(replace(test, images=images), name, severity, "made")
+        corrupted = corrupt(test.images, name, severity, indices=test.indices)
+        return Corrupted(replace(test, images=corrupted), name, severity, "made")
 
     for how in HOWS:
         chosen = {name: nets for name, nets in listed.items() if nets and (how == "none" or name in ADAPTED)}
         for count in sorted({len(nets) for nets in chosen.values()}):
-            alike = {name: nets for name, nets in chosen.items() if len(nets) == count}
             table = corruption_errors(
-                alike,
+                {name: nets for name, nets in chosen.items() if len(nets) == count},
                 test.images,
                 test.labels,
                 adapt=how,
@@ -118,168 +133,110 @@ def measure(scale: str, data_dir: Path | None, trained: Path | None, only: list[
                 indices=test.indices,
                 progress=partial(print, how, flush=True),
             )
-            for place, name in enumerate(table.models):
-                clean, errors = table.clean[place].tolist(), table.corruption_errors[place].tolist()
-                rows.append({"model": name, "adapt": how, "clean": clean, "errors": errors})
-    return {"images": len(test), "corruptions": BENCHMARK, "rows": rows}
+            errors = zip(table.models, table.clean.tolist(), table.corruption_errors.tolist(), strict=True)
+            rows += [{"model": name, "adapt": how, "clean": clean, "errors": each} for name, clean, each in errors]
+    return {"images": len(test), "corruptions": BENCHMARK, "rows": rows + others}
 
 
-def accuracies(page: dict[str, Any], name: str, column: str, how: str = "none") -> list[float]:
+def accuracies(page: Page, name: str, column: str, how: str = "none") -> list[float]:
     """One number a training in per cent: of a corruption, of a category, the mean or clean."""
     for row in page["rows"]:
         if (row["model"], row["adapt"]) == (name, how):
             if column == "clean":
                 return [100 - 100 * error for error in row["clean"]]
             members = SPLITS["category"].get(column, BENCHMARK if column == "mean" else (column,))
-            places = [page["corruptions"].index(member) for member in members]
-            return [100 - 100 * statistics.fmean(errors[place] for place in places) for errors in row["errors"]]
+            indices = [page["corruptions"].index(member) for member in members]
+            return [100 - 100 * statistics.fmean(errors[index] for index in indices) for errors in row["errors"]]
     return []
 
 
-def summary(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error (0 of one training)."""
-    return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+def mean(page: Page, name: str, column: str) -> float:
+    return mean_and_error(accuracies(page, name, column))[0]
 
 
-def cell(values: list[float]) -> str:
-    if not values:
-        return "-"
-    mean, error = summary(values)
-    return f"{mean:.1f}" + (f" ± {error:.1f}" if len(values) > 1 else "")
-
-
-def models() -> list[str]:
-    return [name for standard, others in FAMILIES.items() for name in (standard, *others)]
-
-
-def shown(page: dict[str, Any]) -> list[str]:
+def shown(page: Page) -> list[str]:
     measured = {row["model"] for row in page["rows"]}
-    return [name for name in models() if name in measured]
+    return [name for name in members(FAMILIES) if name in measured]
 
 
-def tables(page: dict[str, Any]) -> str:
+def tables(page: Page) -> str:
     """The tables of the docs: by category (as Table 5.3), by corruption (as Table 5.1), and adapted (as Table 5.4)."""
-    columns = ("clean", "mean", *SPLITS["category"])
-    lines = ["| accuracy (%) | seeds | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
-    for name in shown(page):
-        cells = [cell(accuracies(page, name, column)) for column in columns]
-        lines.append(f"| {short(name)} | {len(accuracies(page, name, 'clean'))} | " + " | ".join(cells) + " |")
-    lines += ["", "| mean accuracy (%) | " + " | ".join(short(name) for name in shown(page)) + " |"]
-    lines.append("|---" * (len(shown(page)) + 1) + "|")
-    for column in page["corruptions"]:
-        cells = [f"{summary(accuracies(page, name, column))[0]:.1f}" for name in shown(page)]
-        lines.append(f"| {column.replace('_', ' ')} | " + " | ".join(cells) + " |")
-    lines += ["", "| accuracy under corruptions (%) | " + " | ".join(HOWS) + " | clean, single |", "|---" * 6 + "|"]
+    columns, names = ("clean", "mean", *SPLITS["category"]), shown(page)
+    category = [["accuracy (%)", "seeds", *columns]]
+    for name in names:
+        seeds = str(len(accuracies(page, name, "clean")))
+        category.append([short(name), seeds, *(cell(accuracies(page, name, column)) for column in columns)])
+    corruption = [["mean accuracy (%)", *map(short, names)]]
+    corruption += [
+        [column.replace("_", " "), *(f"{mean(page, name, column):.1f}" for name in names)]
+        for column in page["corruptions"]
+    ]
+    adapted = [["accuracy under corruptions (%)", *HOWS, "clean, single"]]
     for name in ADAPTED:
         cells = [cell(accuracies(page, name, "mean", how)) for how in HOWS]
-        cells.append(cell(accuracies(page, name, "clean", "single")))
-        lines.append(f"| {short(name)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        adapted.append([short(name), *cells, cell(accuracies(page, name, "clean", "single"))])
+    return "\n\n".join(map(markdown, (category, corruption, adapted)))
 
 
-def short(name: str) -> str:
-    return name.removeprefix("fmnist-")
-
-
-def draw(path: Path) -> Figure:
+def draw(page: Page) -> Figure:
     """Above: accuracy less the standard's, by corruption. Below: accuracy by how the statistics are adapted."""
-    page = json.loads(path.read_text())
-    names = shown(page)
-    columns = ("clean", "mean", *page["corruptions"])
-    figure = Figure(figsize=(12, 8.6), dpi=150)
-    upper, lower = figure.subplots(2, 1, height_ratios=(1.5, 1))
-    standard = {one: first for first, others in FAMILIES.items() for one in (first, *others)}
-    values = [[summary(accuracies(page, name, column))[0] for column in columns] for name in names]
-    gains = [
-        [
-            value - summary(accuracies(page, standard[name], column))[0]
-            for value, column in zip(row, columns, strict=True)
-        ]
-        for name, row in zip(names, values, strict=True)
-    ]
-    image = upper.imshow(gains, cmap="PuOr", vmin=-30, vmax=30, aspect="auto")
-    for row, cells in enumerate(values):
-        for column, value in enumerate(cells):
-            ink = "white" if abs(gains[row][column]) > 22 else "black"
-            upper.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color=ink)
-    upper.axvline(1.5, color="white", lw=3)
-    upper.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8.5)
-    words = [column.replace("_", " ") for column in columns]
-    upper.set_xticks(range(len(columns)), words, rotation=35, ha="right", rotation_mode="anchor", fontsize=8.5)
-    upper.tick_params(length=0)
-    upper.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=upper, pad=0.01, fraction=0.03, extend="both")
-    bar.set_label("points above the standard", fontsize=8.5)
-    upper.set_title(
-        f"Accuracy (%, numbers) under each corruption, mean of five severities, on {page['images']:,} images of "
-        "Fashion-MNIST.\nColour: the difference from the standard (that of hah: vgg). Purple is better.",
-        loc="left", fontsize=9.5,
-    )  # fmt: skip
-    marks = ("o", "s", "^", "D", "v")
-    for mark, colour, name in zip(marks, ("#000000", "#56B4E9", "#E69F00", "#0072B2", "#CC79A7"), ADAPTED, strict=True):
-        found = [accuracies(page, name, "mean", how) for how in HOWS]
-        if not all(found):
-            continue
-        means, errors = zip(*(summary(one) for one in found), strict=True)
-        lower.errorbar(range(4), means, yerr=errors, marker=mark, color=colour, capsize=3, lw=1.4, label=short(name))
-    words = ("none", "single: n = 1, N = 16", "partial: n = 8, N = 16", "full: n = 400, N = 0")
-    lower.set_xticks(range(4), words, fontsize=8.5)
-    lower.set_ylabel("accuracy under corruptions (%)", fontsize=8.5)
-    lower.set_title(
-        "With batch-norm statistics fitted to the corrupted images (bars: standard error)", loc="left", fontsize=9.5
+    figure = blank(12, 9)
+    figure_headline(
+        figure,
+        "Which models of the zoo withstand common corruptions?",
+        f"Above: accuracy (%, numbers) under each corruption, mean of five severities, on {page['images']:,} images of "
+        "Fashion-MNIST. Colour: the difference from the standard (that of hah: vgg). Purple is better. Below: with "
+        "batch-norm statistics fitted to the corrupted images (bars: standard error).",
     )
-    lower.grid(axis="y", color="#dddddd", lw=0.7)
-    lower.spines[["top", "right"]].set_visible(False)
+    upper, lower = figure.subplots(2, 1, height_ratios=(1.5, 1))
+    draw_gains(upper, page)
+    for index, name in enumerate(ADAPTED):
+        values = [accuracies(page, name, "mean", how) for how in HOWS]
+        if all(values):
+            means, errors = zip(*map(mean_and_error, values), strict=True)
+            lower.errorbar(range(len(HOWS)), means, yerr=errors, capsize=3, lw=1.4, label=short(name), **stroke(index))
+    tidy(lower)
+    lower.grid(visible=False, axis="x")
+    lower.set_xticks(range(len(HOWS)), WORDS, fontsize=8.5)
+    lower.set_ylabel("accuracy under corruptions (%)", fontsize=8.5)
     lower.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    figure.tight_layout()
     return figure
 
 
-def compare(path: Path) -> None:
-    """Print the tables, then each published ordering beside what was measured."""
-    page = json.loads(path.read_text())
+def draw_gains(ax: Axes, page: Page) -> None:
+    """Numbers: accuracies; colours: the difference from the standard of the family."""
+    names, columns = shown(page), ("clean", "mean", *page["corruptions"])
+    standard = {one: first for first, others in FAMILIES.items() for one in (first, *others)}
+    values = torch.tensor([[mean(page, name, column) for column in columns] for name in names])
+    gains = values - torch.tensor([[mean(page, standard[name], column) for column in columns] for name in names])
+    image = ax.imshow(gains.numpy(), cmap="PuOr", vmin=-30, vmax=30, aspect="auto")
+    for row, column in torch.cartesian_prod(torch.arange(len(names)), torch.arange(len(columns))).tolist():
+        ink = "white" if abs(gains[row, column]) > 22 else "black"
+        ax.text(column, row, f"{values[row, column]:.0f}", ha="center", va="center", fontsize=8, color=ink)
+    ax.axvline(1.5, color="white", lw=3)
+    ax.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8.5)
+    words = [column.replace("_", " ") for column in columns]
+    ax.set_xticks(range(len(columns)), words, rotation=35, ha="right", rotation_mode="anchor", fontsize=8.5)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.01, fraction=0.03, extend="both")
+    bar.set_label("points above the standard", fontsize=8.5)
+
+
+def compare(page: Page) -> list[Row]:
+    """Print the tables, then hold each published ordering against what was measured."""
     print(tables(page))
-    for column, better, worse, source in ORDERINGS:
+    rows = []
+    for column, better, worse, source in PUBLISHED:
         one, other = accuracies(page, better, column), accuracies(page, worse, column)
-        if not one or not other:
-            continue
-        (mean, error), (base, spread) = summary(one), summary(other)
-        room = math.hypot(error, spread)
-        word = "holds" if mean > base + room else "DIFFERS" if mean < base - room else "within the standard error"
-        print(f"{source:18} {column:10} {short(better)} {mean:.1f} against {short(worse)} {base:.1f}: {word}")
+        if one and other:
+            here = f"{mean_and_error(one)[0]:.1f} against {mean_and_error(other)[0]:.1f}"
+            name = f"{column}: {short(better)}, {short(worse)}"
+            rows.append(Row(name, here, f"first is better ({source})", ordering(one, other)))
+    return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", choices=SCALES, default="cpu")
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--trained", type=Path, help="folder with MODEL-SEED/model.safetensors")
-    parser.add_argument("--only", nargs="+", choices=models(), default=models(), metavar="NAME")
-    parser.add_argument("--draw-only", action="store_true", help="draw the picture from the JSON that is there")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / f"{NAME}.json"
-    if not given.draw_only:
-        kept: dict[str, Any] = {"rows": [], "images": SCALES[given.scale]}
-        if path.is_file() and set(given.only) < set(models()):
-            kept = json.loads(path.read_text())
-        if kept["images"] != SCALES[given.scale]:
-            parser.error(
-                f"--only must go with the scale of {path}, {kept['images']} images; got {given.scale}: change it"
-            )
-        there = {*given.only, *(row["model"] for row in kept["rows"])}
-        needed = {first for first, others in FAMILIES.items() if {first, *others} & there} - there
-        if needed:
-            parser.error(f"--only must leave no model without its standard; got no {', '.join(sorted(needed))}: add it")
-        page = measure(given.scale, given.data_dir, given.trained, given.only)
-        page["rows"] += [row for row in kept["rows"] if row["model"] not in given.only]
-        words = (" --data-dir DATA" if given.data_dir else "") + (" --trained trained/zoo" if given.trained else "")
-        page = {"command": f"python experiments/{NAME}.py --scale {given.scale}{words}", **page}
-        path.write_text(json.dumps(page, indent=1, allow_nan=False) + "\n")
-    draw(path).savefig(FIGURES / f"{NAME}.png")
-    compare(path)
-
+EXPERIMENT = Experiment("zoo_corruptions", __doc__, SCALES, measure, draw, compare, FLAGS)
 
 if __name__ == "__main__":
-    main()
+    run(EXPERIMENT)

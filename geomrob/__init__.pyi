@@ -1,7 +1,8 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
 from .analysis.corruptions.errors import corruption_errors
-from .analysis.corruptions.summary import corruption_scores
+from .analysis.corruptions.summary import corruption_scores, score_table
+from .analysis.decision_based import decision_distances
 from .analysis.geometry.cross_section import cross_section
 from .analysis.geometry.geometry import geometry
 from .analysis.layers import layers
@@ -38,6 +39,7 @@ from .plot.band_examples import plot_band_examples
 from .plot.corruption_sheet import plot_corruption_sheet
 from .plot.corruptions import plot_corruptions, plot_trade_off
 from .plot.cross_section import plot_cross_section
+from .plot.decision_based import plot_decision_distances
 from .plot.filter_banks import plot_inhibition, plot_kernels
 from .plot.geometry import plot_geometry
 from .plot.layers import plot_layers
@@ -53,17 +55,22 @@ from .results import (
     Acceptance,
     AttackResult,
     Audit,
+    AugmentationGrid,
     BandEnergy,
+    BandExamples,
     BoundaryResult,
     Check,
+    CorruptionScores,
     CorruptionTable,
     CrossSection,
+    DecisionDistances,
     FilterBank,
     Geometry,
     HeatMap,
     Layers,
     Locations,
     MarginCurve,
+    ModelCard,
     Norms,
     Overlap,
     Provenance,
@@ -71,6 +78,7 @@ from .results import (
     Spectrum,
     Status,
     StrengthCurve,
+    TrainingReport,
     TransferMatrix,
     equal,
     load,
@@ -86,17 +94,22 @@ __all__ = [
     "Acceptance",
     "AttackResult",
     "Audit",
+    "AugmentationGrid",
     "BandEnergy",
+    "BandExamples",
     "BoundaryResult",
     "Check",
+    "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DecisionDistances",
     "FilterBank",
     "Geometry",
     "HeatMap",
     "Layers",
     "Locations",
     "MarginCurve",
+    "ModelCard",
     "Norms",
     "Overlap",
     "Provenance",
@@ -105,6 +118,7 @@ __all__ = [
     "Spectrum",
     "Status",
     "StrengthCurve",
+    "TrainingReport",
     "TransferMatrix",
     "UsageError",
     "__version__",
@@ -121,6 +135,7 @@ __all__ = [
     "corruption_spectrum",
     "cross_section",
     "ddn",
+    "decision_distances",
     "deepfool",
     "eight_bit",
     "equal",
@@ -149,6 +164,7 @@ __all__ = [
     "plot_corruption_sheet",
     "plot_corruptions",
     "plot_cross_section",
+    "plot_decision_distances",
     "plot_gallery",
     "plot_geometry",
     "plot_heat_maps",
@@ -169,6 +185,7 @@ __all__ = [
     "replace_first_conv",
     "save",
     "score",
+    "score_table",
     "sparsefool",
     "sparsity",
     "sparsity_sweep",

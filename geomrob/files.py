@@ -23,7 +23,9 @@ def write_atomic(path: Path, content: bytes) -> None:
     try:
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise UsageError(f"{path.parent} must be a folder to write to; got {error.strerror}: choose another") from error
+        raise UsageError(
+            f"{path.parent} must be a folder to write to; got {error.strerror}: name a folder you may write to"
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -27,7 +27,7 @@ from geomrob.results import Provenance
 
 
 class Clock:
-    """Started where a computation starts; asked for its provenance where it ends."""
+    """Started where a computation starts; gives its provenance where it ends."""
 
     def __init__(self, *, seed: int, device: torch.device | str = "cpu") -> None:
         self.seed = seed
@@ -156,7 +156,7 @@ def writable(folder: Path) -> Path:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"out must be a folder to write to; got {folder} ({error.strerror}): choose another"
+            f"out must be a folder to write to; got {folder} ({error.strerror}): name a folder you may write to"
         ) from error
     return folder
 
@@ -173,11 +173,12 @@ def _check_settings(page: Path, wanted: Mapping[str, object]) -> None:
         digest, settings = found["digest"], dict(found["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{page} must be the page of a run; got none or a damaged one: choose another --out"
+            f"{page} must be the page of a run; got none or a damaged one: remove it or name a new --out"
         ) from error
     if digest != _digest(wanted):
         names = sorted(key for key in {*settings, *wanted} if settings.get(key) != wanted.get(key))
-        told = "; ".join(f"{key}: {settings.get(key)!r} there, {wanted.get(key)!r} here" for key in names[:3])
+        differences = "; ".join(f"{key}: {settings.get(key)!r} there, {wanted.get(key)!r} here" for key in names[:3])
         raise UsageError(
-            f"out must hold a run of the same settings; {page.parent} differs ({told}): choose another --out"
+            f"out must hold a run of the same settings; {page.parent} differs ({differences}): name another "
+            "--out, or repeat those settings"
         )

@@ -75,7 +75,7 @@ def margin_curve(*, bands=21, images=50, missing=0, seed=0, model="fmnist-lenet"
         "basis": "dct",
         "bands": names,
         "band_kind": kind,
-        "method": "tight",
+        "attack": "tight",
         "norm": 2.0,
         "frequency": frequency,
         "frequencies": frequencies,
@@ -108,26 +108,29 @@ def sparsity_result(pixels=(1, 2, 3, 4, 5), *, shape=(1, 8, 8), steps=2, random=
         image[0].view(-1)[:changed] = torch.arange(1, changed + 1) % 2.0
     success = torch.tensor(pixels) >= 0
     labels = torch.arange(count) % 3
+    result = AttackResult(
+        inputs=inputs,
+        labels=labels,
+        perturbed=perturbed,
+        success=success,
+        status=torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT)),
+        steps=torch.arange(count) + steps,
+        forwards=torch.full((count,), 10),
+        backwards=torch.arange(count) + 20,
+    )
+    found = torch.where(success, (labels + 1) % 3, -1)
     given = {
         "model": "fmnist-lenet",
         "data": "fashion-mnist-1k",
-        "method": "sparsefool",
+        "attack": "sparsefool",
         "options": {"lam": 3.0, "radius": math.inf, "prune": 0.0},
-        "attack": AttackResult(
-            inputs=inputs,
-            labels=labels,
-            perturbed=perturbed,
-            success=success,
-            status=torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT)),
-            steps=torch.arange(count) + steps,
-            forwards=torch.full((count,), 10),
-            backwards=torch.arange(count) + 20,
-        ),
-        "found": torch.where(success, (labels + 1) % 3, -1),
+        "result": result,
+        "found": found,
+        "stored": result,
+        "stored_found": found,
         "labels": labels,
         "indices": torch.arange(count),
         "classes": ("shirt", "dress", "coat"),
-        "survived": success,
         "random": torch.tensor([random - 0.05, random + 0.05], dtype=torch.float64),
         "provenance": provenance(),
     }
@@ -144,7 +147,7 @@ def spectrum(seed=0, side=8, **facts):
         "method": "deepfool",
         "kind": "power",
         "order": "mean-of-modulus",
-        "factor": "ortho",
+        "norm": "ortho",
         "window": "none",
         "channels": "average",
         "unit_norm": False,
@@ -194,7 +197,7 @@ def band_energy(**facts):
     given = {
         "model": "fmnist-lenet",
         "data": "fashion-mnist-1k",
-        "method": "deepfool",
+        "attack": "deepfool",
         "basis": "dct",
         "bands": ("block 0:8", "block 10:18", "block 20:28"),
         "frequency": torch.tensor([1.75, 6.75, 11.75], dtype=torch.float64),

@@ -27,8 +27,8 @@ def test_import_is_light():
 def test_every_command_module_is_light():
     import geomrob.cli
 
-    names = [f"geomrob.cli.{module.name}" for module in pkgutil.iter_modules(geomrob.cli.__path__)]
-    assert "geomrob.cli.margin" in names
+    names = [module.name for module in pkgutil.walk_packages(geomrob.cli.__path__, "geomrob.cli.")]
+    assert "geomrob.cli.commands.margin" in names
     assert loaded_by(f"import {', '.join(names)}") == set()
 
 

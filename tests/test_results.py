@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -16,20 +17,27 @@ from geomrob.results import (
     Acceptance,
     AttackResult,
     Audit,
+    AugmentationGrid,
+    BandExamples,
     BoundaryResult,
     Check,
+    CorruptionScores,
+    DecisionDistances,
     Locations,
     MarginCurve,
+    ModelCard,
     Overlap,
     Provenance,
     Sparsity,
     Status,
     StrengthCurve,
+    TrainingReport,
     TransferMatrix,
     equal,
     load,
     save,
 )
+from geomrob.tables import to_html
 from tests.synthetic import (
     attack_result,
     band_energy,
@@ -83,7 +91,7 @@ def sparsity() -> Sparsity:
     perturbed[2, :, 0, 0], perturbed[2, 0, 0, 0], perturbed[2, 0, 3, 4] = 0.5, 0.0, -1.0
     perturbed[3] = 1.0
     fooled, counts = torch.tensor([True, True, True, False]), torch.tensor([9, 9, 9, 50])
-    attack = AttackResult(
+    result = AttackResult(
         inputs=inputs,
         labels=torch.tensor([0, 1, 1, 2]),
         perturbed=perturbed,
@@ -96,14 +104,15 @@ def sparsity() -> Sparsity:
     return Sparsity(
         model="net",
         data="dark",
-        method="sparsefool",
+        attack="sparsefool",
         options={"lam": 3.0, "radius": math.inf},
-        attack=attack,
+        result=result,
         found=torch.tensor([1, 0, 2, -1]),
+        stored=dataclasses.replace(result, success=torch.tensor([True, False, True, False])),
+        stored_found=torch.tensor([1, -1, 2, -1]),
         labels=torch.tensor([0, 1, 2, 2]),
         indices=torch.arange(4),
         classes=("cat", "dog", "bird"),
-        survived=torch.tensor([True, False, True, False]),
         random=torch.tensor([0.25, 0.0], dtype=torch.float64),
         provenance=provenance(),
     )
@@ -172,15 +181,76 @@ def plane() -> Acceptance:
     return Acceptance(("net", "other", "third"), "net", "dark", "gaussian", 0.1, 0.9, ratio, ratio)
 
 
+def decisions() -> DecisionDistances:
+    repeats, images = (walked(), attack_result()), torch.arange(2)
+    return DecisionDistances("net", "dark", "boundary", 500, 3, repeats, images, images + 7, provenance())
+
+
+def examples() -> BandExamples:
+    images = torch.zeros(2, 1, 4, 4)
+    classes, distances = torch.tensor([0, 1]), torch.tensor([[0.5, torch.inf]])
+    return BandExamples(("block 0:8",), 2.0, images, images[None] + 0.125, classes, classes.flip(0)[None], distances)
+
+
+def scores():
+    table = corruption_table()
+    values = {"clean": table.clean, "severity 1": table.errors[..., 0].mean(2), "mCE": table.mce(table.over)}
+    return CorruptionScores(
+        table.models, table.data, "error", "none", "made", "base", "mean CE", values, table.provenance
+    )
+
+
+def card():
+    accuracies = {"fashion-mnist": 0.91, "fashion-mnist-1k": 0.92}
+    return ModelCard(
+        "net", "a net", "1x28x28", 10, 1234, "fashion-mnist", accuracies, "", "", "geomrob train net", "us"
+    )
+
+
+def trained():
+    return TrainingReport("smoke", "net", 3, 2, 0.5, math.nan, 1.5, "run/model.safetensors", "ab", ("a remark",))
+
+
+def grid():
+    pictures = torch.rand(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    return AugmentationGrid("color", (2, 10), (0.1, 0.3), pictures)
+
+
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
-EVERY += [walked(), strengths(), plane()]
+EVERY += [walked(), strengths(), plane(), examples(), decisions()]
+EVERY += [scores(), card(), trained(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
 def test_every_result_round_trips(result, tmp_path):
     assert equal(load(save(result, tmp_path / "x"), type(result)), result)
+
+
+@pytest.mark.parametrize("result", EVERY, ids=lambda r: type(r).__name__)
+def test_every_result_is_flat_rows_a_summary_a_short_repr_and_a_table(result):
+    rows, plain = result.records(), (str, int, float, type(None))
+    assert rows
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    assert all(isinstance(value, plain) for row in [*rows, result.summary(), result.facts()] for value in row.values())
+    assert 1 <= len(repr(result).splitlines()) <= 10
+    assert repr(result).startswith(f"{type(result).__name__}: ")
+    assert max(map(len, repr(result).splitlines())) <= 240
+    for table in result.tables():
+        page = ET.fromstring(f"<div>{to_html(table)}</div>")
+        assert len(page.findall("./table/thead/tr/th")) == len(table.columns)
+        shown = page.findall("./table/tbody/tr")
+        assert len(shown) == min(len(table.rows), 40)
+        assert all(len(row.findall("td")) == len(table.columns) for row in shown)
+    assert "".join(map(to_html, result.tables())) == result._repr_html_()
+    assert all(isinstance(note, str) and note for note in result.notes())
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_status_carries_its_sentence(status):
+    assert status.sentence.endswith(".")
+    assert status.words == status.name.lower().replace("_", " ")
 
 
 def test_there_is_an_example_of_every_result():
@@ -277,7 +347,7 @@ def test_provenance_and_status_are_plain():
 
 def test_sparsity_derives_from_the_attack():
     found = sparsity()
-    assert found.attack.changed.flatten(1).sum(1).tolist() == [1, 3, 2, 20]
+    assert found.result.changed.flatten(1).sum(1).tolist() == [1, 3, 2, 20]
     assert found.values("pixels").tolist() == [1, 3, 2, math.inf]
     assert found.values("elements").tolist() == [1, 4, 2, math.inf]
     assert found.values("percent").tolist() == [5, 15, 10, math.inf]
@@ -299,3 +369,61 @@ def test_a_failure_is_infinitely_many_pixels_in_every_quantile():
 
 def test_a_transfer_matrix_counts_the_fooled_images():
     torch.testing.assert_close(transfer().rates, torch.tensor([[2 / 3, 1 / 3], [0, 1]], dtype=torch.float64))
+
+
+def test_every_result_has_flat_rows_a_short_repr_and_tables():
+    for result in EVERY:
+        for row in [*result.records(), result.summary()]:
+            assert all(isinstance(value, (str, int, float, type(None))) for value in row.values()), type(result)
+        assert len({tuple(row) for row in result.records()}) == 1
+        assert len(repr(result).splitlines()) <= 10
+        assert all(len(cells) == len(table.columns) for table in result.tables() for cells in table.cells())
+
+
+def test_rows_of_a_sparsity_are_its_images():
+    rows, told = sparsity().records(), sparsity().summary()
+    assert [row["pixels"] for row in rows] == [1, 3, 2, math.inf]
+    assert [(row["class_before"], row["class_after"]) for row in rows] == [
+        ("cat", "dog"), ("dog", "cat"), ("dog", "bird"), ("bird", ""),
+    ]  # fmt: skip
+    assert [row["status"] for row in rows] == ["found"] * 3 + ["infeasible"]
+    assert [row["survives_8_bits"] for row in rows] == [1, 0, 1, 0]
+    assert (told["pixels_median"], told["survive_8_bits"], told["failures"]) == (2.5, 0.5, "1 infeasible")
+    assert sparsity().notes() == [
+        "net: 1 of the fooled images are not adversarial any more as 8 bits; they have no PNG",
+        f"net: not fooled, counted as infinite: 1 infeasible: {Status.INFEASIBLE.sentence}",
+    ]
+    rounded = sparsity().exported()
+    assert (rounded.fooling_rate, rounded.eight_bit) == (0.5, True)
+    assert [row["class_after"] for row in rounded.records()] == ["dog", "", "bird", ""]
+
+
+def test_the_matrix_of_a_transfer_is_a_table():
+    (table,) = transfer().tables()
+    assert table.cells() == [["net", "2 of 3", "66.7%", "33.3%"], ["other", "3 of 3", "0.0%", "100.0%"]]
+    assert [row["fooled_target"] for row in transfer().records()] == [2, 1, 0, 3]
+    assert transfer().notes() == ["clean accuracy: net 90.0%, other -"]
+    assert transfer().summary()["rate_others"] == pytest.approx(1 / 6)
+
+
+def test_a_curve_without_repeats_has_no_error():
+    (table,) = strengths().tables()
+    assert table.cells() == [["0", "100.0%"], ["0.1", "50.0%"]]
+    assert math.isnan(strengths().records()[0]["standard_error"])
+    assert "one run, no standard error" in table.title[0]
+
+
+def test_what_neither_model_gets_right_has_no_ratio():
+    (table,) = plane().tables()
+    assert [cells[2] for cells in table.cells()] == ["1.000", "inf", "-"]
+    assert [cells[3] for cells in table.cells()] == ["no", "yes", "no"]
+
+
+def test_decision_distances_count_failures_as_infinite_over_all_repeats():
+    result = decisions()
+    told, rows = result.summary(), result.records()
+    assert (told["found"], told["l2_25"], told["l2_50"], told["score"]) == (0.5, 2, math.inf, math.inf)
+    assert (told["converged"], told["failures"]) == (0.5, "2 step limit")
+    assert [(row["seed"], row["index"]) for row in rows] == [(3, 7), (3, 8), (4, 7), (4, 8)]
+    assert [row["converged"] for row in rows] == [False, True, None, None]
+    assert result.notes() == ["net: not fooled, counted as infinite: 2 step limit"]

@@ -27,7 +27,7 @@ def test_parts_come_back_exactly(tmp_path):
 
 def test_other_settings_are_refused_by_name(tmp_path):
     Run(tmp_path, SETTINGS)
-    with pytest.raises(UsageError, match=r"seed: 0 there, 1 here\): choose another --out"):
+    with pytest.raises(UsageError, match=r"seed: 0 there, 1 here\): name another --out"):
         Run(tmp_path, SETTINGS | {"seed": 1})
     with pytest.raises(UsageError, match=r"norm: None there, 2 here"):
         Run(tmp_path, SETTINGS | {"norm": 2})

@@ -1,7 +1,6 @@
 """One image under one primitive of PRIME, by smoothness and strength; one image in several draws of a method."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,29 +13,7 @@ from geomrob.augment.random_filter import filtered, taps
 from geomrob.augment.registry import Augment, augmentation
 from geomrob.errors import UsageError, unknown
 from geomrob.randomness import Keys
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Pictures of one image: smoothness by strength, the image itself in the first column.
-
-    Attributes:
-        primitive: `spectral`, `spatial` or `color`.
-        smoothness: K of each row.
-        strength: sigma of each column behind the first, for `spatial` in units of the largest of its cut.
-        pictures: (K, 1 + sigma, C, H, W) in [0, 1]. One row is one draw, only stronger from left to right.
-    """
-
-    primitive: str
-    smoothness: tuple[int, ...]
-    strength: tuple[float, ...]
-    pictures: Float[Tensor, "k s c h w"]
-
-    @property
-    def change(self) -> Float[Tensor, "k s"]:
-        """Root mean square difference of each picture to the image."""
-        return (self.pictures - self.pictures[:, :1]).square().mean((2, 3, 4)).sqrt()
-
+from geomrob.results import AugmentationGrid
 
 GRIDS: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {
     "spectral": ((3, 5, 9, 15), (0.1, 0.3, 1.0, 4.0)),
@@ -47,14 +24,14 @@ GRIDS: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {
 
 
 @torch.no_grad()
-def strip(
+def augmentation_grid(
     image: Float[Tensor, "c h w"],
     primitive: str,
     *,
     smoothness: tuple[int, ...] = (),
     strength: tuple[float, ...] = (),
     seed: int = 0,
-) -> Strip:
+) -> AugmentationGrid:
     """Return one image under a primitive, by smoothness (rows) and strength (columns).
 
     Args:
@@ -71,7 +48,7 @@ def strip(
         Modas, thesis, 2022, Figs. 5.6-5.8 and B.1-B.3.
 
     Example:
-        >>> strip(torch.rand(3, 32, 32), "spatial").smoothness
+        >>> augmentation_grid(torch.rand(3, 32, 32), "spatial").smoothness
         (2, 5, 10, 20)
     """
     if primitive not in GRIDS:
@@ -87,7 +64,7 @@ def strip(
     if primitive == "spatial" and not 2 <= min(smoothness) <= max(smoothness) <= largest_cut(side):
         raise UsageError(f"smoothness must lie in 2 ... {largest_cut(side)} here; got {smoothness}: change it")
     grid = [torch.cat((image[None], _row(image, primitive, size, strength, seed))) for size in smoothness]
-    return Strip(primitive, smoothness, strength, torch.stack(grid))
+    return AugmentationGrid(primitive, smoothness, strength, torch.stack(grid))
 
 
 @torch.no_grad()

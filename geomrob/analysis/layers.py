@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import call_size, check_strength, checked_classes
+from geomrob.attacks.engine.run import check_strength
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating, out_of_memory, scores
+from geomrob.inference import Prepared, checked_classes, evaluate, out_of_memory, plain
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
 from geomrob.runs import Clock
@@ -211,8 +211,8 @@ def layers(
             pass does not call, `at` that is neither, a strength that is none, labels or indices of another number.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2, 3, eq. 6; Hoyer, Non-negative
-        matrix factorization with sparseness constraints, JMLR 2004.
+        Cekic et al., Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Figs. 2, 3, eq. 6; Hoyer,
+        Non-negative matrix factorization with sparseness constraints, JMLR 2004.
 
     Differences:
         Hoyer's measure is (sqrt(C) - l1/l2) / (sqrt(C) - 1), one minus this one. Places where all channels are zero
@@ -225,13 +225,14 @@ def layers(
         >>> found.names, found.channels.tolist(), found.snr_db().shape
         (('0', '3'), [1, 144], torch.Size([2]))
     """
-    network = _checked(model, inputs, at, sigma, repeats)
+    network = _checked(plain(model), inputs, at, sigma, repeats)
     chosen = chosen_modules(network, names)
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     watch, predictions = Watch(at), list[Tensor]()
-    budget, inputs = MEMORY if memory is None else memory, inputs.detach()
-    with evaluating(network), torch.no_grad(), watching(chosen, watch):
-        block, start = call_size(model, inputs, budget, blind=True), 0
+    inputs = inputs.detach()
+    ready = Prepared(network, inputs, memory=memory, forward_only=True)
+    with ready, torch.no_grad(), watching(chosen, watch):
+        block, start = ready.block, 0
         while start < len(inputs):
             piece = slice(start, start + block)
             try:
@@ -280,7 +281,7 @@ def _pass(
         noisy = images + sigma * sample(normal, "noise gaussian", seed + repeat, keys, images)
         noisy = noisy.clamp(0, 1) if clamp else noisy
         watch.repeat, watch.called = repeat, []
-        logits = scores(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
+        logits = evaluate(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
     return logits
 
 

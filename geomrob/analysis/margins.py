@@ -4,25 +4,32 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images, check_norm, norms
-from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.boundary_search import HAIR, refine, verified
-from geomrob.attacks.engine.linearize import linearise
-from geomrob.attacks.engine.run import clean_logits
+from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
+from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
+from geomrob.attacks.table import entry, names
+from geomrob.data import load_data
+from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating, scores
-from geomrob.results import MarginCurve, Status
+from geomrob.inference import Prepared
+from geomrob.results import BandExamples, MarginCurve, Status
 from geomrob.runs import Clock, Run
+from geomrob.spectral.bases import BASES
+from geomrob.spectral.bases import basis as make_basis
 from geomrob.spectral.frames import Frame
 from geomrob.spectral.subspaces import Subspace
+from geomrob.spectral.subspaces import bands as make_bands
 
 Progress = Callable[[int, int], object]
+
+BASIS_FILES = (".npz", ".npy", ".safetensors")
 
 _OWN = ("search", "linear", "norm", "live", "start")
 
@@ -32,7 +39,7 @@ def margin_curve(
     inputs: Images,
     *,
     subspaces: Sequence[Subspace],
-    method: str = "tight",
+    attack: str = "tight",
     norm: float = 2,
     tolerance: float = 1e-5,
     allowed: Bounds | None = (0.0, 1.0),
@@ -42,7 +49,8 @@ def margin_curve(
     data: str = "images",
     band_kind: str = "custom",
     seed: int = 0,
-    memory_bytes: int | None = None,
+    examples: int = 0,
+    memory: int | None = None,
     progress: Progress | None = None,
     run: Run | None = None,
     **options: float,
@@ -57,7 +65,7 @@ def margin_curve(
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
         inputs: Images in `allowed`, on the model's device.
         subspaces: The bands, all of one basis.
-        method: deepfool, superdeepfool, ddn or tight.
+        attack: deepfool, superdeepfool, ddn or tight.
         norm: Norm of the distance; other than 2 only with deepfool.
         tolerance: Relative width to which the boundary is bracketed.
         allowed: What the images must lie in, so that normalised ones are noticed; None for edited images, which may
@@ -66,17 +74,18 @@ def margin_curve(
         indices: Position of each image in its source.
         name, data, band_kind: How the result calls model, data and bands.
         seed: Of the bootstrap.
-        memory_bytes: Budget for activations and search state, 1 GiB by default. It bounds the pairs held at once,
+        examples: Of how many images to keep the perturbations in the lowest, the middle and the highest band.
+        memory: Budget for activations and search state, 1 GiB by default. It bounds the pairs held at once,
             whatever the number of bands or images.
         progress: Called with (pairs done, pairs in all).
         run: Folder that keeps finished parts, to resume from; the answer is the same.
-        options: Options of the method's search, such as `budget` for tight or `nearest` for deepfool.
+        options: Options of the attack's search, such as `budget` for tight or `nearest` for deepfool.
 
     Returns:
         Distances bands x images, infinity where no boundary was found, with the reason in `status`.
 
     Raises:
-        UsageError: Images outside `allowed`, unknown method or option, a norm that the method does not minimise,
+        UsageError: Images outside `allowed`, unknown attack or option, a norm that the attack does not minimise,
             subspaces of another size than the images, labels or indices of another number, a model that is not
             deterministic or returns no finite (N, K) logits or no gradient.
 
@@ -96,20 +105,19 @@ def margin_curve(
         torch.Size([3, 5])
     """
     check_images(inputs, allowed)
-    _check_method(method, norm, options)
+    _check_attack(attack, norm, options)
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))
     inputs = inputs.detach()
     frame = _frame(subspaces, inputs)
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
-    budget = MEMORY if memory_bytes is None else memory_bytes
     parts: list[dict[str, Tensor]] = []
-    with evaluating(model):
-        _check_deterministic(model, inputs)
-        clean, block = clean_logits(model, inputs, block_size(model, inputs, budget))
-        predicted = clean.argmax(1)
-        tile = tile_size(frame, inputs, budget, norm)
+    with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
+        predicted = ready.predictions
+        tile = tile_size(frame, inputs, ready.memory, norm)
+        shown = sorted({0, bands // 2, bands - 1})
         for start in range(0, count, tile.images):
             stop = min(count, start + tile.images)
             key = f"images-{start}-{stop}"
@@ -117,22 +125,21 @@ def margin_curve(
                 part = run.load_part(key)
             else:
                 part = measure(
-                    model,
-                    inputs[start:stop],
-                    predicted[start:stop],
+                    ready.rows(slice(start, stop)),
                     frame,
-                    method=method,
+                    attack=attack,
                     norm=norm,
                     tolerance=tolerance,
-                    block=block,
                     width=tile.bands,
                     options=options,
+                    kept=(max(0, min(examples, stop) - start), shown),
                 )
                 if run is not None:
                     run.save_part(key, part)
             parts.append(part)
             if progress is not None:
                 progress(stop * bands, count * bands)
+    perturbed = torch.cat([part.pop("perturbed") for part in parts], 1)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
     predicted = predicted.cpu()
     return MarginCurve(
@@ -141,7 +148,7 @@ def margin_curve(
         basis=subspaces[0].basis.name,
         bands=tuple(subspace.name for subspace in subspaces),
         band_kind=band_kind,
-        method=method,
+        attack=attack,
         norm=float(norm),
         frequency=torch.tensor([float(subspace.frequency) for subspace in subspaces], dtype=torch.float64),
         frequencies=torch.tensor(
@@ -156,7 +163,59 @@ def margin_curve(
         provenance=clock.provenance(
             forwards=round(float(whole["forwards"].sum())), backwards=round(float(whole["backwards"].sum()))
         ),
+        examples=None
+        if examples < 1
+        else BandExamples(
+            bands=tuple(_called(subspaces[band]) for band in shown),
+            norm=float(norm),
+            images=inputs[:examples].cpu(),
+            perturbed=perturbed,
+            before=predicted[:examples],
+            after=whole["targets"][shown, :examples],
+            distances=whole["distances"][shown, :examples],
+        ),
     )
+
+
+def margin_bands(
+    samples: Samples,
+    basis: str = "dct",
+    bands: str = "blocks",
+    *,
+    size: int | None = None,
+    step: int | None = None,
+    count: int | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+) -> list[Subspace]:
+    """Return the bands of a basis for images of a data set.
+
+    Args:
+        samples: Images of the size that the bands are made for; `pca` is fitted on all images of their data set.
+        basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis, .npz, .npy or .safetensors.
+        bands, size, step, count: As in `geomrob.bands`.
+        data_dir: Folder of the full data sets.
+        seed: Of the random basis.
+
+    Raises:
+        UsageError: As `geomrob.basis` and `geomrob.bands`.
+
+    Example:
+        >>> from geomrob.data import load_data
+        >>> len(margin_bands(load_data("fashion-mnist-1k", samples=1)))
+        21
+    """
+    shape = samples.images.shape[-2:]
+    if basis not in BASES and Path(basis).suffix in BASIS_FILES:
+        return make_bands(bands, make_basis("custom", shape, file=Path(basis)), size=size, step=step, count=count)
+    fitted_on = load_data(samples.name, data_dir=data_dir).images if basis == "pca" else None
+    vectors = make_basis(basis, shape, seed=seed, images=fitted_on)
+    return make_bands(bands, vectors, size=size, step=step, count=count)
+
+
+def _called(band: Subspace) -> str:
+    """Return what a band is called in a picture: its frequency where it has one."""
+    return band.name if math.isnan(band.frequency) else f"{band.frequency:.3g} cycles/image"
 
 
 def median_interval(
@@ -194,33 +253,21 @@ def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
     return Frame(subspaces, inputs.shape[1])
 
 
-def _check_method(method: str, norm: float, options: Mapping[str, float]) -> None:
-    """Refuse a method that there is not, a norm that it does not minimise, an option that its search has not."""
-    if method not in ATTACKS:
-        raise unknown("method", method, ATTACKS)
-    if check_norm(norm) not in ATTACKS[method].norms:
-        raise UsageError(f"norm must be 2 for method {method}; got {norm:g}: use --method deepfool for other norms")
-    known = [name for name in inspect.signature(ATTACKS[method].search).parameters if name not in _OWN]
+def _check_attack(attack: str, norm: float, options: Mapping[str, float]) -> None:
+    """Refuse an attack that there is not, a norm that it does not minimise, an option that its search has not."""
+    row = entry(attack, names(search=True))
+    if check_norm(norm) not in row.norms:
+        raise UsageError(f"norm must be 2 for {attack}; got {norm:g}: use the attack deepfool for other norms")
+    known = [name for name in inspect.signature(row.search).parameters if name not in _OWN]
     for name in options:
         if name not in known:
-            raise unknown(f"option of {method}", name, known)
+            raise unknown(f"option of {attack}", name, known)
 
 
 def _check_count(name: str, values: Tensor | None, count: int) -> None:
     """Refuse what is not one value an image."""
     if values is not None and tuple(values.shape) != (count,):
         raise UsageError(f"{name} must be shaped ({count},); got {tuple(values.shape)}: give one for each image")
-
-
-def _check_deterministic(model: Model, inputs: Images) -> None:
-    """Refuse a model that answers twice differently to the first eight images."""
-    few = inputs[:8]
-    with torch.no_grad():
-        once, twice = scores(model, few), scores(model, few)
-    if not torch.equal(once.nan_to_num(), twice.nan_to_num()):
-        raise UsageError(
-            "model must be deterministic; got two different answers to the same images: switch its random layers off"
-        )
 
 
 CANDIDATES = 10
@@ -246,44 +293,46 @@ def tile_size(frame: Frame, inputs: Images, memory: int, norm: float = 2) -> Til
 
 
 def measure(
-    model: Model,
-    inputs: Images,
-    predicted: Labels,
+    ready: Prepared,
     frame: Frame,
     *,
-    method: str,
+    attack: str,
     norm: float,
     tolerance: float,
-    block: int,
     width: int,
     options: dict[str, float],
+    kept: tuple[int, Sequence[int]] = (0, ()),
 ) -> dict[str, Tensor]:
     """Return what `MarginCurve` keeps of every (band, image) pair of some images, on the CPU.
 
     Args:
-        model, inputs, method, norm, tolerance, options: As in `margin_curve`.
-        predicted: The class of each image; its forward evaluation is counted here.
+        ready: The model, prepared for these images; the forward evaluation of each clean image is counted here.
         frame: Coordinates of all bands.
-        block: Samples per call of the model.
+        attack, norm, tolerance, options: As in `margin_curve`.
         width: How many bands are searched at a time.
+        kept: Of how many images, in which bands, the perturbed images are kept.
     """
+    inputs, predicted = ready.images, ready.predictions
+    perturbed = inputs.new_zeros(len(kept[1]), kept[0], *inputs.shape[1:])
     columns: list[tuple[Tensor, ...]] = []
     arguments = options if norm == 2 else {**options, "norm": norm}
     for first in range(0, len(frame), width):
         bands = torch.arange(first, min(len(frame), first + width), device=inputs.device)
         image = torch.arange(len(inputs), device=inputs.device).repeat_interleave(len(bands))
-        search = Search(
-            model, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image], block=block
-        )
-        search.forwards += 1 / len(frame)
-        found = ATTACKS[method].search(search, linearise(search, CANDIDATES), **arguments)
-        found = refine(search, found, tolerance=tolerance)
-        coefficients, crossed, logits = verified(search, found, (0.0, HAIR))
+        search = Search(ready, inputs, frame, image=image, band=bands.repeat(len(inputs)), reference=predicted[image])
+        search.spent.add(search.pairs, forwards=1 / len(frame))
+        result = entry(attack).search(search, linearize(search, CANDIDATES), **arguments)
+        result = refine(search, result, tolerance=tolerance)
+        coefficients, success, logits = verified(search, result, (0.0, OVERSTEP))
         moved = coefficients if norm == 2 else search.points(coefficients, search.pairs) - inputs[image]
-        distance = torch.where(crossed, norms(moved, norm), math.inf)
-        status = torch.where(found.success & ~crossed, int(Status.STEP_LIMIT), found.status)
-        target = torch.where(crossed, logits.argmax(1), -1)
-        rows = (distance, status, target, search.forwards, search.backwards)
+        distance = torch.where(success, norms(moved, norm), math.inf)
+        status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+        target = torch.where(success, logits.argmax(1), -1)
+        for row, band in enumerate(kept[1]):
+            chosen = search.pairs[(search.band == band) & (image < kept[0])]
+            perturbed[row, image[chosen]] = search.points(coefficients[chosen], chosen)
+        rows = (distance, status, target, search.spent.forwards, search.spent.backwards)
         columns.append(tuple(row.cpu().reshape(len(inputs), len(bands)).T for row in rows))
     joined = [torch.cat(part) for part in zip(*columns, strict=True)]
-    return dict(zip(("distances", "status", "targets", "forwards", "backwards"), joined, strict=True))
+    names = ("distances", "status", "targets", "forwards", "backwards")
+    return {**dict(zip(names, joined, strict=True)), "perturbed": perturbed.cpu()}

@@ -1,20 +1,16 @@
 """The smallest perturbations of images in several norms, by the best of several searches, for several models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
+from geomrob.analysis.named_attacks import BOX, named_attack
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
-from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.minimal.tight import tight
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Norms
 from geomrob.runs import Clock
@@ -22,16 +18,14 @@ from geomrob.runs import Clock
 Attack = Callable[..., AttackResult]
 Progress = Callable[[int, int], object]
 
-BOX = (0.0, 1.0)
-
 SEARCHES: dict[str, Attack] = {
-    "sparsefool": partial(sparsefool, bounds=BOX),
-    "sparsefool-pruned": partial(sparsefool, bounds=BOX, prune=True),
-    "deepfool-l1": partial(deepfool, bounds=BOX, norm=1),
-    "tight": partial(tight, bounds=BOX),
-    "deepfool-linf": partial(deepfool, bounds=BOX, norm=torch.inf),
+    "sparsefool": named_attack("sparsefool", bounds=BOX),
+    "sparsefool-pruned": named_attack("sparsefool", bounds=BOX, prune=True),
+    "deepfool-l1": named_attack("deepfool", bounds=BOX, norm=1),
+    "tight": named_attack("tight", bounds=BOX),
+    "deepfool-linf": named_attack("deepfool", bounds=BOX, norm=torch.inf),
 }
-"""The searches whose best answer counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
+"""The searches whose best result counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
 
 NORMS: dict[str, Callable[[AttackResult], Tensor]] = {
     "pixels": lambda found: found.pixels,
@@ -87,7 +81,7 @@ def minimum_norms(
             another number or that the model has no class for, and what a search refuses.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Fig. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Fig. 5.
 
     Differences:
         The paper takes foolbox's FMN in each norm, which returns the clean image where it fails (a norm of 0).
@@ -105,13 +99,15 @@ def minimum_norms(
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
     best, which = list[Tensor](), list[Tensor]()
     for number, model in enumerate(models.values()):
-        predicted, truth = _seen(model, inputs, labels, memory)
+        ready = Prepared(model, inputs, memory=memory)
+        predicted = ready.predictions
+        truth = predicted if labels is None else checked_classes("labels", labels, ready.clean)
         if labels is not None:
             accuracy[number] = (predicted == truth).double().mean()
         results = list[AttackResult]()
         for turn, attack in enumerate(table.values()):
             found = attack(model, inputs, truth if leave == "true" else predicted)
-            results.append(to_boundary(model, found, bounds=BOX, memory=memory))
+            results.append(to_boundary(ready, found, bounds=BOX))
             spent[0] += int(results[-1].forwards.sum())
             spent[1] += int(results[-1].backwards.sum())
             if progress is not None:
@@ -140,14 +136,6 @@ def _smallest(
     values = torch.stack([torch.stack([NORMS[norm](found).double() for found in results]) for norm in norms])
     smallest, by = values.min(1)
     return smallest.cpu(), torch.where(torch.isfinite(smallest), by, -1).cpu()
-
-
-def _seen(model: Model, inputs: Images, labels: Labels | None, memory: int | None) -> tuple[Labels, Labels]:
-    """Return the class that the model sees in each image, and the true one (the same where none is known)."""
-    with evaluating(model):
-        logits, _ = clean_logits(model, inputs, block_size(model, inputs, MEMORY if memory is None else memory))
-    predicted = logits.argmax(1)
-    return predicted, predicted if labels is None else checked_classes("labels", labels, logits)
 
 
 def _check(

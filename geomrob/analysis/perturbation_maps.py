@@ -36,7 +36,7 @@ def locations(sparsity: Sparsity, *, by: str = "label") -> Locations:
         >>> locations(sparsity(model, torch.rand(5, 1, 8, 8)), by="left").maps.shape[1:]
         torch.Size([8, 8])
     """
-    attack = sparsity.attack
+    attack = sparsity.result
     groups = {"label": sparsity.labels, "left": attack.labels, "found": sparsity.found}
     if by not in groups:
         raise unknown("by", by, groups)
@@ -50,7 +50,7 @@ def locations(sparsity: Sparsity, *, by: str = "label") -> Locations:
     return Locations(
         model=sparsity.model,
         data=sparsity.data,
-        method=sparsity.method,
+        attack=sparsity.attack,
         by=by,
         classes=names,
         # 0 / 0 is NaN: of a class without fooled images nothing is known.
@@ -81,7 +81,7 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
     References:
         Modas, thesis, 2022, sec. 3.4.1, Fig. 3.8.
     """
-    before, after = one.attack.inputs, other.attack.inputs
+    before, after = one.result.inputs, other.result.inputs
     if before.shape != after.shape or not torch.equal(before, after):
         raise UsageError(
             f"other must be about the same images; got {len(after)} of {other.data} and {len(before)} of {one.data}"
@@ -95,7 +95,7 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
     return Overlap(
         models=(one.model, other.model),
         data=one.data,
-        method=one.method if one.method == other.method else f"{one.method} and {other.method}",
+        attack=one.attack if one.attack == other.attack else f"{one.attack} and {other.attack}",
         union=valid * shared / (mine + theirs - shared),
         smaller=valid * shared / torch.minimum(mine, theirs),
         chance=valid * torch.maximum(mine, theirs) / first.shape[1],
@@ -105,7 +105,7 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
 
 def _pixels(sparsity: Sparsity) -> Float[Tensor, "n d"]:
     """Return 1 where a pixel is changed and 0 elsewhere; failures change none."""
-    found = sparsity.attack
+    found = sparsity.result
     return (found.changed & found.success[:, None, None]).flatten(1).double()
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.quantization import fools
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared, is_adversarial
 from geomrob.randomness import checked_indices, image_generator
 from geomrob.results import AttackResult
 
@@ -70,6 +70,7 @@ def random_pixels(
         raise UsageError(f"labels must be shaped ({len(inputs)},); got {tuple(labels.shape)}: give one for each image")
     keys = checked_indices(indices, len(inputs))
     fooled: list[float] = []
+    ready = Prepared(model, inputs, memory=memory)
     for repeat in range(repeats):
         hits = 0
         for rows in torch.arange(len(inputs)).split(PIECE):
@@ -77,7 +78,7 @@ def random_pixels(
             noise = np.stack([_noise(generator, drawn, size) for generator in generators])
             values = torch.from_numpy(noise).to(inputs).view(len(rows), *inputs.shape[1:])
             noisy = torch.where(values < 0, inputs[rows], values)
-            hits += int(fools(model, noisy, labels[rows], memory=memory).sum())
+            hits += int(is_adversarial(ready, noisy, labels[rows]).sum())
         fooled.append(hits / len(inputs))
     return torch.tensor(fooled, dtype=torch.float64)
 

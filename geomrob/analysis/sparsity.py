@@ -1,28 +1,35 @@
-"""Sparsity: how few pixels change the decision, at what cost, and how many random pixels would have done it."""
+"""Sparsity: how few pixels change the prediction, at what cost, and how many random pixels would have done it."""
 
-import inspect
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor, nn
+from jaxtyping import Bool, Int64
+from torch import Tensor
 
+from geomrob.analysis.named_attacks import BOX
 from geomrob.analysis.random_pixels import median_elements, random_pixels
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, checked_targets, clean_logits
-from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import eight_bit, fools
+from geomrob.attacks.quantization import eight_bit
+from geomrob.attacks.table import AttackEntry, entry, names
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import CPU_BLOCK, GPU_BLOCK, MEMORY, block_size, evaluating
+from geomrob.inference import (
+    CPU_BLOCK,
+    GPU_BLOCK,
+    PROBED,
+    Prepared,
+    check_finite,
+    checked_classes,
+    checked_targets,
+    is_adversarial,
+)
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Sparsity, Status
 from geomrob.runs import Clock
 
-__all__ = ["METHODS", "exported", "random_pixels", "sparsity", "sparsity_sweep"]
+__all__ = ["random_pixels", "sparse_attacks", "sparsity", "sparsity_sweep"]
 
 Progress = Callable[[int, int], object]
 
@@ -31,8 +38,9 @@ def sparsity(
     model: Model,
     inputs: Images,
     *,
-    method: str = "sparsefool",
+    attack: str = "sparsefool",
     labels: Labels | None = None,
+    target: str | None = None,
     targets: Labels | None = None,
     indices: Labels | None = None,
     classes: Sequence[str] = (),
@@ -40,41 +48,42 @@ def sparsity(
     data: str = "images",
     seed: int = 0,
     repeats: int = 5,
-    memory_bytes: int | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
     **options: float | None,
 ) -> Sparsity:
-    r"""Return how few pixels of each image had to change for another decision, and what finding them cost.
+    r"""Return how few pixels of each image had to change for another prediction, and what finding them cost.
 
-    The fooling rate is |{x : F(x + delta_x) != F(x)}| / |D| over all images, whatever their true class. Beside it
-    stands that of random pixels: `random_pixels` with as many elements of each channel as the attack changes in the
-    median fooled image. The images are exported to 8 bits and asked again (`eight_bit`).
+    The fooling rate is |{x : F(x + delta_x) != F(x)}| / |D| over all images, whatever their true class. Next to
+    it stands that of random pixels: `random_pixels` with as many elements of each channel as the attack changes in the
+    median fooled image. The images are rounded to 8 bits and re-verified (`eight_bit`).
 
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
         inputs: Images in [0, 1], on the model's device.
-        method: One of `METHODS`.
+        attack: One of `sparse_attacks`: sparsefool, l1-deepfool, l1-deepfool-clipped or l1-deepfool-box.
         labels: True classes, for the accuracy and the locations only; the predicted ones by default.
+        target: Class to reach, by name or number; images that are classified as it already are left out and counted.
         targets: Classes to reach, one an image; None if any other class will do.
         indices: Position of each image in its source; what is random about an image depends on it alone.
         classes: Names of the classes.
         name, data: How the result calls model and data.
         seed: Of the random pixels.
         repeats: How often the random pixels are drawn.
-        memory_bytes: Budget for activations and search state, 1 GiB by default.
-        progress: Called with (images done, images in all) now and then; the answer is the same.
-        options: Options of the method's attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
+        memory: Budget in bytes for activations and search state, 1 GiB by default.
+        progress: Called with (images done, images in all) now and then; the result is the same.
+        options: Options of the attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
             or infinity is none.
 
     Returns:
-        One entry an image on the CPU, infinity pixels where no other decision was found, with the reason in
-        `attack.status`. `random` is NaN if no image was fooled. What each image cost is in `attack`; the provenance
-        also counts clean images, answers to perturbed and exported images, and the random pixels.
+        One entry an image on the CPU, infinity pixels where no other prediction was found, with the reason in
+        `result.status`. `random` is NaN if no image was fooled. What each image cost is in `result`; the provenance
+        also counts clean images, perturbed and rounded images, and the random pixels.
 
     Raises:
-        UsageError: Images outside [0, 1], unknown method or option, an option that its attack refuses, labels, targets
-            or indices of another number or out of range, a model that is not deterministic or returns no finite
-            (N, K) logits or no gradient.
+        UsageError: Images outside [0, 1], unknown attack or option, an option that it refuses, labels, targets or
+            indices of another number or out of range, a target that all images are classified as, a model that is not
+            deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
         Modas, thesis, 2022, sec. 3.3 and eq. 3.7; Modas, Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019.
@@ -82,77 +91,70 @@ def sparsity(
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
         >>> found = sparsity(model, torch.rand(5, 1, 8, 8), lam=2)
-        >>> found.options["lam"], found.attack.pixels.shape
+        >>> found.options["lam"], found.result.pixels.shape
         (2.0, torch.Size([5]))
     """
     check_images(inputs)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
-    settings = settings_of(method, options)
+    if target is not None and targets is not None:
+        raise UsageError(f"target must be given without targets; got {target} and {len(targets)} targets: drop one")
+    settings = settings_of(attack, options)
     clock = Clock(seed=seed, device=inputs.device)
-    inputs, count = inputs.detach(), len(inputs)
-    indices = checked_indices(indices, count)
-    clean = _asked(model, inputs, memory_bytes)
-    usable = torch.isfinite(clean).any(1)
-    few = usable.nonzero().squeeze(1)[:8]
-    _check_deterministic(clean[few], _asked(model, inputs[few], memory_bytes))
-    truth = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
-    goal = None if targets is None else checked_targets(targets, clean)
-    parts: list[AttackResult] = []
-    for piece in _pieces(usable, progress is not None):
-        target = None if goal is None else goal[piece]
-        parts.append(run(model, inputs[piece], method, settings, targets=target, memory=memory_bytes))
-        if progress is not None:
-            progress(piece.stop, count)
-    attack = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
-    stored = eight_bit(model, attack, targets=goal, radius=settings.get("radius", math.inf), memory=memory_bytes)
-    found, random = torch.full_like(truth, -1), torch.full((repeats,), torch.nan, dtype=torch.float64)
-    fooled = int(attack.success.sum())
-    if fooled:
-        found[attack.success] = _asked(model, attack.perturbed[attack.success], memory_bytes).argmax(1)
-        random = random_pixels(
-            model,
-            inputs,
-            median_elements(attack),
-            labels=attack.labels,
-            seed=seed,
-            indices=indices,
-            repeats=repeats,
-            memory=memory_bytes,
-        )
-    asked = count + len(few) + fooled + (repeats * count if fooled else 0)
+    inputs, total = inputs.detach(), len(inputs)
+    indices = checked_indices(indices, total)
+    with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
+        truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        chosen = ready
+        if target is not None:
+            kept, number = elsewhere(ready.clean, target, classes, name)
+            inputs, truth, indices = inputs[kept], truth[kept], indices[kept.cpu()]
+            chosen, targets = ready.rows(kept), torch.full_like(kept, number)
+        goal = None if targets is None else checked_targets(targets, chosen.clean)
+        count, parts = len(inputs), list[AttackResult]()
+        for piece in _pieces(torch.isfinite(chosen.clean).any(1), progress is not None):
+            some = None if goal is None else goal[piece]
+            parts.append(run(chosen.rows(piece), inputs[piece], attack, settings, targets=some))
+            if progress is not None:
+                progress(piece.stop, count)
+        result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+        stored = eight_bit(chosen, result, targets=goal, radius=settings.get("radius", math.inf))
+        found, stored_found = _reached(chosen, result), _reached(chosen, stored)
+        random = torch.full((repeats,), torch.nan, dtype=torch.float64)
+        fooled = int(result.success.sum())
+        if fooled:
+            random = random_pixels(
+                chosen,
+                inputs,
+                median_elements(result),
+                labels=result.labels,
+                seed=seed,
+                indices=indices,
+                repeats=repeats,
+            )
+    # The clean images are counted by the attack, whose logits they are, but for those that were left out.
+    others = min(PROBED, total) + total - count + (repeats * count if fooled else 0)
+    others += fooled + int(stored.success.sum())
     return Sparsity(
         model=name,
         data=data,
-        method=method,
+        attack=attack,
         options={option: float(value) for option, value in settings.items()},
-        attack=AttackResult(*(part.cpu() for part in _tensors(attack))),
+        result=AttackResult(*(part.cpu() for part in _tensors(result))),
         found=found.cpu(),
+        stored=AttackResult(*(part.cpu() for part in _tensors(stored))),
+        stored_found=stored_found.cpu(),
         labels=truth.cpu(),
         indices=indices.cpu(),
         classes=tuple(classes),
-        survived=stored.success.cpu(),
         random=random,
-        provenance=clock.provenance(forwards=asked + int(stored.forwards.sum()), backwards=int(attack.backwards.sum())),
+        provenance=clock.provenance(
+            forwards=others + int(stored.forwards.sum()), backwards=int(result.backwards.sum())
+        ),
+        target=target or "",
+        left_out=total - count,
     )
-
-
-def exported(model: Model, found: Sparsity, *, targets: Labels | None = None) -> Sparsity:
-    """Return the result with the images as 8 bits a channel hold them, asked again, in place of the exact ones.
-
-    Args:
-        model: The model that was attacked, on any device.
-        found: What `sparsity` returned.
-        targets: The targets it was given.
-    """
-    device = next(model.parameters(), found.attack.inputs).device if isinstance(model, nn.Module) else "cpu"
-    exact = AttackResult(*(part.to(device) for part in _tensors(found.attack)))
-    stored = eight_bit(model, exact, targets=targets, radius=found.options.get("radius", math.inf))
-    seen = torch.full_like(exact.labels, -1)
-    if bool(stored.success.any()):
-        seen[stored.success] = _asked(model, stored.perturbed[stored.success], None).argmax(1)
-    kept = AttackResult(*(part.cpu() for part in _tensors(stored)))
-    return replace(found, attack=kept, found=seen.cpu(), survived=kept.success)
 
 
 def sparsity_sweep(
@@ -164,7 +166,7 @@ def sparsity_sweep(
         model, inputs: As in `sparsity`.
         parameter: The option that varies.
         values: What it is set to, in turn.
-        how: Everything else, as in `sparsity`; progress is told over all values together.
+        how: Everything else, as in `sparsity`; progress counts over all values together.
 
     Raises:
         UsageError: As `sparsity`; no values, or a parameter that is also set in `how`.
@@ -174,7 +176,7 @@ def sparsity_sweep(
     if parameter in how:
         raise UsageError(f"{parameter} must be set in one place; got values and {how[parameter]!r}: leave one out")
     for value in values:
-        settings_of(how.get("method", "sparsefool"), {parameter: value})
+        settings_of(how.get("attack", "sparsefool"), {parameter: value})
     told: Progress | None = how.pop("progress", None)
     found: list[Sparsity] = []
     for number, value in enumerate(values):
@@ -186,10 +188,50 @@ def sparsity_sweep(
     return found
 
 
-def _asked(model: Model, images: Images, memory: int | None) -> Logits:
-    """Return the logits of images, in calls of the shape that the attacks use."""
-    with evaluating(model):
-        return clean_logits(model, images, block_size(model, images, MEMORY if memory is None else memory))[0]
+def elsewhere(
+    clean: Logits, target: str, classes: Sequence[str], name: str = "model"
+) -> tuple[Int64[Tensor, " m"], int]:
+    """Return the positions of the images that are not classified as the target yet, and the number of that class.
+
+    Args:
+        clean: Logits of the clean images.
+        target: Name of the class, or its number.
+        classes: Names of the classes.
+        name: What errors call the model.
+
+    Raises:
+        UsageError: No such class, or all images are classified as it already.
+    """
+    number = _class_number(target, classes, clean.shape[1])
+    kept = (clean.argmax(1) != number).nonzero().squeeze(1)
+    if not len(kept):
+        raise UsageError(
+            f"target must differ from the current class; {name} classifies all images as {target}: name another"
+        )
+    return kept, number
+
+
+def _class_number(target: str, classes: Sequence[str], count: int) -> int:
+    """Return the class of that name or number."""
+    if target in classes:
+        number = classes.index(target)
+    elif target.isascii() and target.isdigit():
+        number = int(target)
+    else:
+        raise unknown("target", target, classes)
+    if number >= count:
+        raise UsageError(f"target must be a class from 0 to {count - 1}; got {target}: the model has no more")
+    return number
+
+
+def _reached(model: Model, result: AttackResult) -> Labels:
+    """Return the class of each adversarial image, -1 where there is none."""
+    reached = torch.full_like(result.labels, -1)
+    if bool(result.success.any()):
+        logits = Prepared(model, result.perturbed).logits(result.perturbed[result.success])
+        check_finite(logits)
+        reached[result.success] = logits.argmax(1)
+    return reached
 
 
 def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
@@ -203,59 +245,69 @@ def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
     yield slice(start, len(usable))
 
 
-def _check_deterministic(once: Logits, again: Logits) -> None:
-    """Refuse a model that answers differently when it is asked again."""
-    if not torch.equal(once.nan_to_num(), again.nan_to_num()):
-        raise UsageError(
-            "model must be deterministic; got two different answers to the same images: switch its random layers off"
-        )
-
-
 def _tensors(result: AttackResult) -> list[Tensor]:
     """Return the fields of a result."""
-    return [cast("Tensor", getattr(result, field.name)) for field in fields(result)]
+    return [cast("Tensor", getattr(result, one.name)) for one in fields(result)]
 
 
 @dataclass(frozen=True)
-class SparseMethod:
-    """One way to change few pixels: the attack, what the method sets of its options, what follows, what it is."""
+class SparseAttack:
+    """One way to change few pixels: an attack, what is set of its options, whether it is clipped to [0, 1] after it."""
 
-    attack: Callable[..., AttackResult]
-    fixed: Mapping[str, object]
-    clipped: bool
-    summary: str
+    row: AttackEntry
+    fixed: Mapping[str, object] = field(default_factory=dict[str, object])
+    clipped: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
         """Options that are left to choose, with their defaults; for `radius`, infinity is no limit."""
-        given = inspect.signature(self.attack).parameters.values()
-        taken = {"targets", "subspace", "bounds", "norm", "memory"}
-        free = (option for option in given if option.kind is option.KEYWORD_ONLY and option.name not in taken)
-        return {option.name: math.inf if option.default is None else option.default for option in free}
+        free = {name: default for name, default in self.row.options.items() if name not in self.fixed}
+        return {name: math.inf if default is None else default for name, default in free.items()}
 
 
-METHODS: dict[str, SparseMethod] = {
-    "sparsefool": SparseMethod(sparsefool, {}, False, "SparseFool: the box is part of the problem"),
-    "l1-deepfool": SparseMethod(deepfool, {"norm": 1}, False, "DeepFool in the l1 norm, free to leave [0, 1]"),
-    "l1-deepfool-clipped": SparseMethod(deepfool, {"norm": 1}, True, "the same, clipped to [0, 1] at the end"),
-    "l1-deepfool-box": SparseMethod(
-        deepfool, {"norm": 1, "bounds": (0.0, 1.0)}, False, "DeepFool in the l1 norm, each step inside [0, 1]"
-    ),
-}
+def sparse_attacks() -> dict[str, SparseAttack]:
+    """Return the attacks of `ATTACKS` that minimise the l1 norm; what has a box as an option comes in three ways.
+
+    l1-NAME is free to leave [0, 1], l1-NAME-clipped is clipped at the end, l1-NAME-box keeps each step inside.
+
+    Example:
+        >>> list(sparse_attacks())
+        ['l1-deepfool', 'l1-deepfool-clipped', 'l1-deepfool-box', 'sparsefool']
+    """
+    known: dict[str, SparseAttack] = {}
+    for name in names("minimal"):
+        row = entry(name)
+        if row.takes("norm") and 1 in row.norms:
+            known[f"l1-{name}"] = SparseAttack(row, {"norm": 1})
+            known[f"l1-{name}-clipped"] = SparseAttack(row, {"norm": 1}, clipped=True)
+            known[f"l1-{name}-box"] = SparseAttack(row, {"norm": 1, "bounds": BOX})
+        elif 1 in row.norms:
+            known[name] = SparseAttack(row)
+    return known
 
 
-def settings_of(method: str, options: Mapping[str, float | None]) -> dict[str, Any]:
-    """Return all options of a method, those that are not given at their defaults, each in the type it has.
+def sparse_attack(name: str) -> SparseAttack:
+    """Return the one of that name.
 
     Raises:
-        UsageError: A method or an option that there is not; a fraction where a whole number is needed.
+        UsageError: None of them.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    settings = METHODS[method].options
+    known = sparse_attacks()
+    if name not in known:
+        raise unknown("attack", name, known)
+    return known[name]
+
+
+def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return all options of an attack, those that are not given at their defaults, each in the type it has.
+
+    Raises:
+        UsageError: An attack or an option that there is not; a fraction where a whole number is needed.
+    """
+    settings = sparse_attack(attack).options
     for name, value in options.items():
         if name not in settings:
-            raise unknown(f"option of {method}", name, settings)
+            raise unknown(f"option of {attack}", name, settings)
         default = settings[name]
         if value is None and default != math.inf:
             raise UsageError(f"{name} must be a number; got None: leave it out for {default}")
@@ -268,21 +320,15 @@ def settings_of(method: str, options: Mapping[str, float | None]) -> dict[str, A
 
 
 def run(
-    model: Model,
-    inputs: Images,
-    method: str,
-    settings: Mapping[str, Any],
-    *,
-    targets: Labels | None = None,
-    memory: int | None = None,
+    model: Model, inputs: Images, attack: str, settings: Mapping[str, Any], *, targets: Labels | None = None
 ) -> AttackResult:
-    """Return the attack of a method on images; where it is clipped afterwards, with the model asked again."""
-    chosen = METHODS[method]
-    told = {name: None if value == chosen.options[name] == math.inf else value for name, value in settings.items()}
-    found = chosen.attack(model, inputs, targets=targets, memory=memory, **chosen.fixed, **told)
+    """Return the result of an attack on images; where it is clipped afterwards, evaluated again."""
+    chosen = sparse_attack(attack)
+    options = {name: None if value == chosen.options[name] == math.inf else value for name, value in settings.items()}
+    result = chosen.row.attack(model, inputs, targets=targets, **chosen.fixed, **options)
     if not chosen.clipped:
-        return found
-    perturbed = found.perturbed.clamp(0, 1)
-    success = found.success & fools(model, perturbed, found.labels, targets, memory=memory)
-    status = torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status)
-    return replace(found, perturbed=perturbed, success=success, status=status, forwards=found.forwards + 1)
+        return result
+    perturbed = result.perturbed.clamp(*BOX)
+    success = result.success & is_adversarial(model, perturbed, result.labels, targets)
+    status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+    return replace(result, perturbed=perturbed, success=success, status=status, forwards=result.forwards + 1)

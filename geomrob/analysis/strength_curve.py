@@ -1,44 +1,27 @@
 """Accuracy against strength: noise, transferred FGSM and PGD, over several models, networks and repeats."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import call_size, check_strength, checked_classes, clean_logits
-from geomrob.attacks.fixed_budget.fgsm import sign_direction
-from geomrob.attacks.fixed_budget.noise import noisy
-from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.engine.run import check_strength
+from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
+from geomrob.attacks.fixed_budget.noise import noise, noisy
+from geomrob.attacks.table import AttackEntry, Variant, variant
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
 from geomrob.runs import Clock
 
 Progress = Callable[[int, int], object]
 
-
-@dataclass(frozen=True)
-class CurveEntry:
-    """One way to perturb at a given strength: what it is, whether it draws, whether it needs a source model."""
-
-    summary: str
-    draws: bool = False
-    source: bool = False
-
-
-CURVES: dict[str, CurveEntry] = {
-    "gaussian": CurveEntry("Gaussian noise of that standard deviation", draws=True),
-    "uniform": CurveEntry("noise drawn evenly from -strength to strength", draws=True),
-    "salt-pepper": CurveEntry("that share of the elements one lighter or darker", draws=True),
-    "fgsm": CurveEntry("one step along the sign of the model's own slope"),
-    "fgsm-transfer": CurveEntry("one step along the sign of another model's slope", source=True),
-    "pgd": CurveEntry("the best of many steps in an l_inf ball", draws=True),
-    "pgd-l2": CurveEntry("the best of many steps in an l2 ball", draws=True),
-}
+NOISE_REPEATS = 5
+"""How often noise is drawn anew by default, for the standard error."""
 
 
 def strength_curve(
@@ -47,8 +30,8 @@ def strength_curve(
     labels: Labels,
     *,
     attack: str = "gaussian",
-    strengths: Sequence[float],
-    repeats: int = 1,
+    strengths: Sequence[float] | None = None,
+    repeats: int | None = None,
     source: Model | None = None,
     source_name: str = "",
     clamp: str = "global",
@@ -70,9 +53,10 @@ def strength_curve(
         models: Name to model, or to several networks of it (trainings with different seeds), as many for each name.
         inputs: Images in [0, 1].
         labels: Their true classes.
-        attack: A row of `CURVES`.
-        strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing.
+        attack: gaussian, uniform or salt-pepper noise, fgsm, fgsm-transfer, pgd, pgd-l2: a variant in `ATTACKS`.
+        strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing. Default: the row's.
         repeats: How often draws are repeated, with seeds `seed`, `seed` + 1, ...; 1 for FGSM, which draws nothing.
+            Default: 5 for noise, otherwise 1.
         source, source_name: The model that fgsm-transfer crafts on, and how it is called.
         clamp: As in `noisy`; for noise alone.
         steps, restarts, loss: As in `pgd`; for PGD alone.
@@ -101,17 +85,21 @@ def strength_curve(
     """
     check_images(inputs)
     networks = networks_of(models)
-    scale = _checked(attack, strengths, repeats, source, labels, len(inputs))
+    row, how = variant(attack)
+    if repeats is None:
+        repeats = NOISE_REPEATS if row.kind == "noise" else 1
+    scale = _checked(row, how, how.strengths if strengths is None else strengths, repeats, source, labels, len(inputs))
     keys = checked_indices(indices, len(inputs))
     clock = Clock(seed=seed, device=inputs.device)
-    task = _Task(inputs.detach(), labels.to(inputs.device), keys, attack, clamp, (steps, restarts, loss), seed, memory)
+    options = {"clamp": clamp, "steps": steps, "restarts": restarts, "loss": loss, "indices": keys, "memory": memory}
+    task = _Task(inputs.detach(), labels.to(inputs.device), row, how, options, seed)
     if source is not None:
         task.direction = task.signs(source)
     count = sum(map(len, networks)) * repeats * len(scale)
     done, tables = 0, list[Tensor]()
     for group in networks:
         for model in group:
-            if attack == "fgsm":
+            if row.attack is fgsm and not how.source:
                 task.direction = task.signs(model)
             for repeat in range(repeats):
                 for strength in scale:
@@ -140,15 +128,14 @@ class _Task:
         self,
         inputs: Images,
         labels: Labels,
-        keys: Labels,
-        attack: str,
-        clamp: str,
-        options: tuple[int, int, str],
+        row: AttackEntry,
+        how: Variant,
+        options: Mapping[str, Any],
         seed: int,
-        memory: int | None,
     ) -> None:
-        self.inputs, self.labels, self.keys, self.attack = inputs, labels, keys, attack
-        self.clamp, self.options, self.seed, self.memory = clamp, options, seed, memory
+        self.inputs, self.labels, self.row, self.how, self.seed = inputs, labels, row, how, seed
+        self.options = {**options, **how.options}
+        self.memory: int | None = options["memory"]
         self.direction = inputs[:0]
         self.forwards, self.backwards = 0, 0
 
@@ -162,39 +149,26 @@ class _Task:
         """Return which images a network classifies as labelled at one strength."""
         if strength == 0:
             return self._right(model, self.inputs)
-        if self.attack.startswith("pgd"):
-            return self._withstood(model, strength, repeat)
-        if self.attack.startswith("fgsm"):
+        if self.row.attack is fgsm:
             return self._right(model, (self.inputs + strength * self.direction).clamp(0, 1))
-        seed = self.seed + repeat
-        images = noisy(self.inputs, kind=self.attack, epsilon=strength, seed=seed, indices=self.keys, clamp=self.clamp)
-        return self._right(model, images)
+        if self.row.attack is noise:
+            chosen: dict[str, Any] = {name: self.options[name] for name in ("kind", "indices", "clamp")}
+            return self._right(model, noisy(self.inputs, epsilon=strength, seed=self.seed + repeat, **chosen))
+        return self._withstood(model, strength, repeat)
 
     def _right(self, model: Model, images: Images) -> Bool[Tensor, " n"]:
         self.forwards += len(images)
-        with evaluating(model):
-            budget = MEMORY if self.memory is None else self.memory
-            logits, _ = clean_logits(model, images, call_size(model, images, budget, blind=True))
+        logits = Prepared(model, images, memory=self.memory, forward_only=True).logits(images)
+        check_finite(logits)
         return logits.argmax(1) == checked_classes("labels", self.labels, logits)
 
     def _withstood(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
-        steps, restarts, loss = self.options
-        found = pgd(
-            model,
-            self.inputs,
-            self.labels,
-            epsilon=strength,
-            norm=2 if self.attack == "pgd-l2" else torch.inf,
-            steps=steps,
-            restarts=restarts,
-            loss=loss,
-            seed=self.seed + repeat,
-            indices=self.keys,
-            memory=self.memory,
-        )
-        self.forwards += int(found.forwards.sum())
-        self.backwards += int(found.backwards.sum())
-        return ~found.success
+        options = {**self.options, "epsilon": strength, "seed": self.seed + repeat}
+        taken = {name: value for name, value in options.items() if self.row.takes(name)}
+        result = self.row.attack(model, self.inputs, self.labels, **taken)
+        self.forwards += int(result.forwards.sum())
+        self.backwards += int(result.backwards.sum())
+        return ~result.success
 
 
 def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Model]]:
@@ -212,16 +186,19 @@ def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Mode
 
 
 def _checked(
-    attack: str, strengths: Sequence[float], repeats: int, source: Model | None, labels: Labels, count: int
+    row: AttackEntry,
+    how: Variant,
+    strengths: Sequence[float],
+    repeats: int,
+    source: Model | None,
+    labels: Labels,
+    count: int,
 ) -> list[float]:
     """Return the strengths with 0 first; refuse what does not fit together."""
-    if attack not in CURVES:
-        raise unknown("attack", attack, CURVES)
-    entry = CURVES[attack]
-    if entry.source != (source is not None):
-        told, what = ("None", "give one") if entry.source else ("one", "leave it out")
-        raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {told}: {what}")
-    if repeats < 1 or (repeats > 1 and not entry.draws):
+    if how.source != (source is not None):
+        given, advice = ("None", "give one") if how.source else ("one", "leave it out")
+        raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {given}: {advice}")
+    if repeats < 1 or (repeats > 1 and not row.takes("seed")):
         raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
     for strength in strengths:
         check_strength(strength)
@@ -248,21 +225,21 @@ def acceptance(
         minimum: A0.
 
     Raises:
-        UsageError: No such model or strength, no other model.
+        UsageError: No such model or strength, no other model, a minimum outside (0, 1], a baseline that classifies no
+            clean image correctly.
 
     References:
         Attias et al., regularising with pixel similarities, 2024, section 5.2 and Figure 4.
     """
-    if baseline not in curve.models:
-        raise unknown("baseline", baseline, curve.models)
-    if len(curve.models) < 2:
-        raise UsageError("curve must hold another model than the baseline; got one model: measure them together")
+    check_baseline(baseline, curve.models, minimum)
     strength = float(curve.strengths[-1]) if strength is None else strength
     at = (curve.strengths - strength).abs().argmin()
     if abs(float(curve.strengths[at]) - strength) > 1e-9:
         known = ", ".join(f"{value:g}" for value in curve.strengths.tolist())
         raise UsageError(f"strength must be one of the curve's; got {strength:g}: choose among {known}")
     own = curve.models.index(baseline)
+    if not float(curve.mean[own, 0]) > 0:
+        raise UsageError(f"baseline must be right on some clean image; got {baseline}, never right: choose another")
     others = [index for index in range(len(curve.models)) if index != own]
     ratios = curve.mean[others] / curve.mean[own]
     return Acceptance(
@@ -275,3 +252,17 @@ def acceptance(
         clean=ratios[:, 0],
         distorted=ratios[:, at],
     )
+
+
+def check_baseline(baseline: str, models: Sequence[str], minimum: float = 0.9) -> None:
+    """Refuse a baseline that is not measured or has nothing to be compared with, and a minimum that is no share.
+
+    Raises:
+        UsageError: One of these.
+    """
+    if not 0 < minimum <= 1:
+        raise UsageError(f"minimum must lie in (0, 1]; got {minimum:g}: 0.9 is usual")
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+    if len(set(models)) < 2:
+        raise UsageError(f"models must hold another one than the baseline; got {baseline} alone: measure them together")

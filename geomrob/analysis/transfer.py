@@ -1,20 +1,24 @@
 """Transfer: which images that were perturbed for one model fool another one too."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
+from geomrob.analysis.named_attacks import BOX, named_attack
+from geomrob.arrays import Images, Labels, Logits, Model, check_images, check_norm
 from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import fools
+from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating, out_of_memory, scores
+from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory
 from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 
 Progress = Callable[[int, int], object]
+
+RADII = {2.0: 1.0, math.inf: 0.1}
+"""Strength of PGD and FGSM where none is given, for each norm: most images of a small network then change class."""
 
 
 def transfer_matrix(
@@ -22,24 +26,25 @@ def transfer_matrix(
     inputs: Images,
     *,
     attack: Callable[..., AttackResult] = sparsefool,
-    method: str = "sparsefool",
+    attack_name: str = "sparsefool",
     labels: Labels | None = None,
     data: str = "images",
     seed: int = 0,
     progress: Progress | None = None,
     **options: object,
 ) -> TransferMatrix:
-    r"""Return which images, perturbed on one model (row, source), change the decision of another (column, target).
+    r"""Return which images, perturbed on one model (row, source), change the prediction of another (column, target).
 
-    Target t is fooled by image i of source s if F_t(x_i + delta_i^s) != F_t(x_i): its own decisions are compared,
-    whatever the true class and whatever the source saw (thesis, eq. 3.7). An image for which the attack on the source
-    failed fools no target, so that the diagonal is the fooling rate of the attack. All targets get the same images.
+    Target t is fooled by image i of source s if F_t(x_i + delta_i^s) != F_t(x_i): its own predictions are compared,
+    whatever the true class and whatever the source predicts (thesis, eq. 3.7). An image for which the attack on the
+    source failed fools no target, so that the diagonal is the fooling rate of the attack. All targets get the same
+    images.
 
     Args:
         models: Name and model, all for images of the size of `inputs` and for the same classes.
         inputs: Images in [0, 1], on the device of all models.
         attack: Any function of the form of the attacks: `attack(model, inputs, labels, **options)`.
-        method: How the result calls the attack.
+        attack_name: How the result calls it.
         labels: True classes, for the accuracies only.
         data: How the result calls the images.
         seed: Written to the provenance; an attack that draws takes its own among `options`.
@@ -64,13 +69,14 @@ def transfer_matrix(
     check_images(inputs)
     if not models:
         raise UsageError("models must hold at least one model; got none: name some")
-    _check_options(attack, method, options)
+    _check_options(attack, attack_name, options)
     clock, count = Clock(seed=seed, device=inputs.device), len(inputs)
     inputs = inputs.detach()
-    clean = {name: _asked(name, model, inputs) for name, model in models.items()}
+    ready = {name: _prepared(name, model, inputs) for name, model in models.items()}
+    clean = {name: model.clean for name, model in ready.items()}
     _check_classes(clean)
     predicted = {name: logits.argmax(1) for name, logits in clean.items()}
-    # Scores that are no numbers are no decision, so that there is none to change.
+    # Logits that are no numbers are no prediction, so that there is none to change.
     decided = torch.stack([torch.isfinite(logits).all(1) for logits in clean.values()])
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
     if labels is not None:
@@ -80,7 +86,7 @@ def transfer_matrix(
     fooled, found, forwards, backwards = [], [], len(models) * count, 0
     for number, source in enumerate(models.values()):
         result = attack(source, inputs, **options)
-        shown = [fools(target, result.perturbed, predicted[name]) for name, target in models.items()]
+        shown = [is_adversarial(target, result.perturbed, predicted[name]) for name, target in ready.items()]
         fooled.append(torch.stack(shown) & decided & result.success)
         found.append(result.success)
         forwards += int(result.forwards.sum()) + len(models) * count
@@ -90,7 +96,7 @@ def transfer_matrix(
     return TransferMatrix(
         models=tuple(models),
         data=data,
-        method=method,
+        attack=attack_name,
         fooled=torch.stack(fooled).cpu(),
         found=torch.stack(found).cpu(),
         accuracy=accuracy,
@@ -98,24 +104,63 @@ def transfer_matrix(
     )
 
 
-def _check_options(attack: Callable[..., AttackResult], method: str, options: Mapping[str, object]) -> None:
+def boxed_attack(
+    name: str, *, epsilon: float | None = None, norm: float | None = None, **options: object
+) -> tuple[Callable[..., AttackResult], str]:
+    """Return the attack of that name whose images stay in [0, 1], set up, and what a result calls it.
+
+    Args:
+        name: A row of `BOXED`.
+        epsilon: Strength of pgd and fgsm; 0.1 (l-infinity) or 1 (l2) by default.
+        norm: Of pgd, 2 or infinity, the default; of deepfool, 1, 2, the default, or infinity.
+        options: Further options, such as `seed`; those that this attack does not have are left out.
+
+    Raises:
+        UsageError: No such attack; an epsilon or norm that it does not have or that is out of range.
+
+    Example:
+        >>> boxed_attack("pgd", norm=2)[1]
+        'pgd (l2, epsilon 1)'
+    """
+    row = entry(name, names("minimal", "budget", "decision"))
+    if epsilon is not None and row.kind != "budget":
+        budget = " or ".join(names("budget"))
+        raise UsageError(f"epsilon must go with {budget}; got {name}, which minimises the change: leave it out")
+    if epsilon is not None and not 0 < epsilon < math.inf:
+        raise UsageError(f"epsilon must be a finite number above 0; got {epsilon:g}: 0.1 is the default")
+    if norm is not None and not row.takes("norm"):
+        able = " or ".join(one for one in names("minimal", "budget", "decision") if entry(one).takes("norm"))
+        raise UsageError(f"norm must go with {able}; got {name}: leave it out")
+    title, chosen = name, dict[str, object]()
+    if row.kind == "budget":
+        norm = row.norm if norm is None else norm
+        if norm not in RADII:
+            raise UsageError(f"norm must be 2 or inf with pgd; got {norm:g}: leave it out for inf")
+        epsilon = RADII[norm] if epsilon is None else epsilon
+        title, chosen = f"{name} (l{norm:g}, epsilon {epsilon:g})", {"epsilon": epsilon, "norm": norm}
+    elif norm is not None:
+        title, chosen = f"{name} (l{norm:g})", {"norm": check_norm(norm)}
+    return named_attack(name, **{**options, **chosen, "bounds": BOX}), title
+
+
+def _check_options(attack: Callable[..., AttackResult], name: str, options: Mapping[str, object]) -> None:
     """Refuse an option that the attack does not know by name."""
     parameters = inspect.signature(attack).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters][3:]
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of {method}", name, known)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
 
 
-def _asked(name: str, model: Model, inputs: Images) -> Logits:
-    """Return the logits of the clean images, refusing a model that cannot take them."""
+def _prepared(name: str, model: Model, inputs: Images) -> Prepared:
+    """Return the model prepared for the clean images, refusing one that cannot take them."""
     shape = "x".join(map(str, inputs.shape[1:]))
-    with evaluating(model):
+    with Prepared(model, inputs) as ready:
         try:
             with torch.no_grad():
-                scores(model, inputs[:1])
+                evaluate(ready.model, inputs[:1])
         except RuntimeError as error:
             if out_of_memory(error):
                 raise
@@ -123,7 +168,7 @@ def _asked(name: str, model: Model, inputs: Images) -> Logits:
             raise UsageError(
                 f"models must take images of {shape}; got {name}, which does not ({reason}): choose models of one size"
             ) from error
-        return clean_logits(model, inputs, block_size(model, inputs, MEMORY))[0]
+    return ready
 
 
 def _check_classes(clean: Mapping[str, Logits]) -> None:

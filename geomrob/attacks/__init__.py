@@ -1,22 +1,24 @@
-"""Attacks: functions from a model and images to an `AttackResult`. The table is the help text and the test matrix.
+"""Attacks: functions from a model and images to an `AttackResult`, by name in `ATTACKS` and as attributes.
 
-To add one: write `attacks/NAME.py` (a search over pairs and its shell) and add its row here.
+An attack is imported when it is first used, so that its name costs nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from geomrob.attacks.decision_based.boundary import boundary
-from geomrob.attacks.engine.search import Found
-from geomrob.attacks.fixed_budget.fgsm import fgsm
-from geomrob.attacks.fixed_budget.noise import noise
-from geomrob.attacks.fixed_budget.pgd import pgd
-from geomrob.attacks.minimal.ddn import ddn, ddn_search
-from geomrob.attacks.minimal.deepfool import deepfool, deepfool_search
-from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.minimal.superdeepfool import superdeepfool, superdeepfool_search
-from geomrob.attacks.minimal.tight import tight, tight_search
-from geomrob.results import AttackResult
+from geomrob.attacks.table import ATTACKS, AttackEntry
+
+if TYPE_CHECKING:
+    from geomrob.attacks.decision_based.boundary import boundary
+    from geomrob.attacks.fixed_budget.fgsm import fgsm
+    from geomrob.attacks.fixed_budget.noise import noise
+    from geomrob.attacks.fixed_budget.pgd import pgd
+    from geomrob.attacks.minimal.ddn import ddn
+    from geomrob.attacks.minimal.deepfool import deepfool
+    from geomrob.attacks.minimal.sparsefool import sparsefool
+    from geomrob.attacks.minimal.superdeepfool import superdeepfool
+    from geomrob.attacks.minimal.tight import tight
+    from geomrob.results import AttackResult
 
 __all__ = [
     "ATTACKS",
@@ -33,23 +35,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class AttackEntry:
-    """One attack: the public function, its search over (image, band) pairs, the norms it minimises, what it is."""
-
-    attack: Callable[..., AttackResult]
-    search: Callable[..., Found]
-    norms: tuple[float, ...]
-    summary: str
-
-
-ATTACKS: dict[str, AttackEntry] = {
-    "deepfool": AttackEntry(
-        deepfool, deepfool_search, (1, 2, float("inf")), "steps to the nearest linearised boundary"
-    ),
-    "superdeepfool": AttackEntry(
-        superdeepfool, superdeepfool_search, (2,), "DeepFool, then along the boundary's normal"
-    ),
-    "ddn": AttackEntry(ddn, ddn_search, (2,), "unit steps on a sphere whose radius follows success"),
-    "tight": AttackEntry(tight, tight_search, (2,), "DDN from DeepFool's start, angle annealed, with restarts"),
-}
+def __getattr__(name: str) -> "Callable[..., AttackResult]":
+    """Return the attack of that name."""
+    if name in ATTACKS:
+        return ATTACKS[name].attack
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

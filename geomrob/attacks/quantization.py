@@ -1,24 +1,22 @@
-"""What is left of an attack when its images are stored with 8 bits a channel: rounded, asked again, counted."""
+"""Quantization: what is left of an attack when its images are stored with 8 bits a channel."""
 
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model
-from geomrob.attacks.engine.run import checked_classes
-from geomrob.attacks.engine.search import Search
 from geomrob.attacks.engine.sparse_projection import box_around
 from geomrob.errors import UsageError
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import is_adversarial
 from geomrob.results import AttackResult, Status
 
 LEVELS = 255
 """Steps from black to white."""
 
 SLACK = 1e-4
-"""Part of a level that counts as rounding: 10 / 255 above an image is ten levels, whatever the last bit says."""
+"""Part of a level that counts as rounding: 10 / 255 above an image is ten levels, whatever the rounding."""
 
 
 def eight_bit(
@@ -30,11 +28,11 @@ def eight_bit(
     radius: float | Tensor | None = None,
     memory: int | None = None,
 ) -> AttackResult:
-    """Return the result as a file of 8 bits a channel would hold it: rounded to multiples of 1/255 and asked again.
+    """Return the result as a file of 8 bits a channel would hold it: rounded to multiples of 1/255, evaluated again.
 
-    Each element goes to the nearest level k / 255. Where that loses the decision, the changed elements go to the next
-    level away from the original instead, and the model is asked once more. No level outside the box is used, so that
-    an element may go less far than the nearest level says.
+    Each element goes to the nearest level k / 255. Where that is no longer adversarial, the changed elements go to the
+    next level away from the original instead, and the model is evaluated once more. No level outside the box is used,
+    so that an element may go less far than the nearest level says.
 
     Args:
         model: Images (N, C, H, W) to logits (N, K).
@@ -44,9 +42,9 @@ def eight_bit(
         memory: Bytes for activations; 1 GiB by default.
 
     Returns:
-        Inputs and perturbed images on levels k / 255, equal to what is read back from the file. Where the decision is
-        lost, `success` is False and `status` STEP_LIMIT; what had failed before stays as it was. The evaluations that
-        this takes (one or two for each success) are added to `forwards`.
+        Inputs and perturbed images on levels k / 255, equal to what is read back from the file. Where they are no
+        longer adversarial, `success` is False and `status` STEP_LIMIT; what had failed before stays as it was. The
+        evaluations that this takes (one or two for each success) are added to `forwards`.
 
     Raises:
         UsageError: Bounds that are NaN, inverted or leave an image outside; a radius that is not above 0; targets that
@@ -78,47 +76,17 @@ def eight_bit(
 
     perturbed, kept, forwards = stored(nearest), result.success.clone(), result.forwards.clone()
     tried = kept.nonzero().squeeze(1)
-    kept[tried] = fools(model, perturbed[tried], result.labels[tried], _some(targets, tried, len(kept)), memory=memory)
+    kept[tried] = is_adversarial(
+        model, perturbed[tried], result.labels[tried], _some(targets, tried, len(kept)), memory=memory
+    )
     forwards[tried.to(forwards.device)] += 1
     lost = tried[~kept[tried]]
     second = stored(away[lost])
-    kept[lost] = fools(model, second, result.labels[lost], _some(targets, lost, len(kept)), memory=memory)
+    kept[lost] = is_adversarial(model, second, result.labels[lost], _some(targets, lost, len(kept)), memory=memory)
     forwards[lost.to(forwards.device)] += 1
     perturbed[lost] = torch.where(kept[lost, None, None, None], second, perturbed[lost])
     status = torch.where(result.success & ~kept, int(Status.STEP_LIMIT), result.status)
     return replace(result, inputs=stored(clean), perturbed=perturbed, success=kept, status=status, forwards=forwards)
-
-
-def fools(
-    model: Model, images: Images, labels: Labels, targets: Labels | None = None, *, memory: int | None = None
-) -> Bool[Tensor, " n"]:
-    """Return where the model sees another class than `labels` in the images (the class of `targets`, where given).
-
-    One forward evaluation an image, in calls of the same shape as those of the attacks: what they call a success is
-    one here. A tie, and an answer that is not a number, fools nobody.
-
-    Args:
-        model: Images (N, C, H, W) to logits (N, K).
-        images: Any number of images, also none.
-        labels: The class that each should not be seen as.
-        targets: The class that each should be seen as; None if any other will do.
-        memory: Bytes for activations; 1 GiB by default.
-    """
-    parts = [torch.zeros(0, dtype=torch.bool, device=images.device)]
-    with evaluating(model):
-        block = block_size(model, images, MEMORY if memory is None else memory) if len(images) else 1
-        for rows in torch.arange(len(images), device=images.device).split(16 * block):
-            if not len(rows):
-                break
-            goal = None if targets is None else targets[rows]
-            search = Search(model, images[rows], reference=labels[rows], target=goal, block=block)
-            logits = search.logits(search.zeros(), search.pairs)
-            checked_classes("labels", labels[rows], logits)
-            if goal is not None:
-                checked_classes("targets", goal, logits)
-            parts.append(search.gap(logits, search.pairs) < 0)
-            block = search.block
-    return torch.cat(parts)
 
 
 def _some(targets: Labels | None, rows: Int64[Tensor, " some"], count: int) -> Int64[Tensor, " some"] | None:

@@ -68,8 +68,10 @@ def random_diffeomorphism(
     if law not in LAWS:
         raise unknown("law", law, LAWS)
     if not 2 <= least <= cut or not strength >= 0:
-        values = f"least {least}, cut {cut}, strength {strength}"
-        raise UsageError(f"least must lie in 2 ... cut, strength be at least 0; got {values}: 2, 100 and 1 are usual")
+        found = f"least {least}, cut {cut}, strength {strength}"
+        raise UsageError(
+            f"least must lie in 2 ... cut, strength be at least 0; got {found}: the presets have 2 and 100"
+        )
     highest = cut if law == "released" else min(cut, largest_cut(side))
     cuts, sigma = drawn_strengths(keys, side, min(least, highest), highest, uniform=law == "thesis")
     shape, beyond = (height, width), law == "released"
@@ -193,12 +195,12 @@ def remapped(images: Images, moves: Float[Tensor, "n 2 h w"]) -> Images:
 def _fields(coefficients: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Return the fields (N, 2, H, W) in pixels and their derivatives by rows and columns (N, 2, 2, H, W)."""
     most = coefficients.shape[-1]
-    rows, row_gradients = _waves(shape[0], most, coefficients.device)
-    columns, column_gradients = _waves(shape[1], most, coefficients.device)
+    rows, row_slopes = _waves(shape[0], most, coefficients.device)
+    columns, column_slopes = _waves(shape[1], most, coefficients.device)
     side = min(shape)
     half = rows @ coefficients
-    by_rows = (row_gradients @ coefficients) @ columns.T * (side / (shape[0] - 1))
-    by_columns = half @ column_gradients.T * (side / (shape[1] - 1))
+    by_rows = (row_slopes @ coefficients) @ columns.T * (side / (shape[0] - 1))
+    by_columns = half @ column_slopes.T * (side / (shape[1] - 1))
     return half @ columns.T * side, torch.stack((by_rows, by_columns), 2)
 
 

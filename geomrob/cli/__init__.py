@@ -7,24 +7,26 @@ from importlib import import_module
 from cyclopts import App, CycloptsError, Parameter
 
 from geomrob import __version__
+from geomrob.errors import UsageError
 
-COMMANDS = {
-    "margin": "geomrob.cli.margin:margin",
-    "sparsefool": "geomrob.cli.sparsefool:sparsefool",
-    "spectrum": "geomrob.cli.spectrum:spectrum",
-    "kernels": "geomrob.cli.kernels:kernels",
-    "curve": "geomrob.cli.curve:curve",
-    "boundary": "geomrob.cli.boundary:boundary",
-    "transfer": "geomrob.cli.transfer:transfer",
-    "audit": "geomrob.cli.audit:audit",
-    "models": "geomrob.cli.models:models",
-    "corrupt": "geomrob.cli.corrupt:corrupt",
-    "corruptions": "geomrob.cli.corruptions:corruptions",
-    "layers": "geomrob.cli.layers:layers",
-    "geometry": "geomrob.cli.geometry:geometry",
-    "augment": "geomrob.cli.augment:augment",
-    "train": "geomrob.cli.train:train",
-}
+COMMANDS = (
+    "margin",
+    "sparsefool",
+    "spectrum",
+    "kernels",
+    "curve",
+    "boundary",
+    "transfer",
+    "audit",
+    "models",
+    "corrupt",
+    "corruptions",
+    "layers",
+    "geometry",
+    "augment",
+    "train",
+)
+"""The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
 OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 
@@ -46,9 +48,8 @@ def application() -> App:
         help_on_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for name, home in COMMANDS.items():
-        module, _, function = home.partition(":")
-        app.command(getattr(import_module(module), function), name=name)
+    for name in COMMANDS:
+        app.command(getattr(import_module(f"geomrob.cli.commands.{name}"), name), name=name)
     return app
 
 
@@ -60,14 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         status = application()(sys.argv[1:] if argv is None else list(argv))
-    except CycloptsError as error:
-        return _misuse(error)
-    except ValueError as error:
-        # The class is imported here because its module loads torch, which --help must not wait for.
-        from geomrob.errors import UsageError
-
-        if not isinstance(error, UsageError):
-            raise
+    except (CycloptsError, UsageError) as error:
         return _misuse(error)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -75,6 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _misuse(error: Exception) -> int:
-    """Tell a misuse in one line on stderr and return its exit status."""
+    """Report a misuse in one line on stderr and return its exit status."""
     sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
     return MISUSE

@@ -1,36 +1,37 @@
-"""How commands talk: answers on stdout, progress on stderr for people who watch, the device by name."""
+"""Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+
+    from geomrob.tables import Table
 
 Progress = Callable[[int, int], None]
 
 WIDE = 200
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> None:
-    """Write one table to stdout; the first `words` columns are aligned left, the others, numbers, right.
+def show_table(table: "Table") -> None:
+    """Write the columns of a table to stdout; words are aligned left, numbers right.
 
-    Where the terminal is narrow, words after the first column wrap; names and numbers stay on one line.
+    Where the terminal is narrow, words wrap; the first column and numbers stay on one line.
     """
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Grid
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < words else "right", no_wrap=not 0 < index < words)
-    for row in rows:
-        table.add_row(*row)
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, column in enumerate(table.columns):
+        left = index == 0 or column.words
+        grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
+    for cells in table.cells():
+        grid.add_row(*cells)
     # A pipe has no width of its own: there the table takes the room it needs, so that no number is cut.
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(grid)
 
 
 def say(*lines: str) -> None:
@@ -78,43 +79,3 @@ def resolve_device(name: str) -> "torch.device":
         reason = str(error).splitlines()[0]
         raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason})") from error
     return device
-
-
-def check_resources(threads: int | None, memory: float | None) -> int | None:
-    """Return the budget of a batch in bytes, None for the default, so that misuse is known before the work.
-
-    Raises:
-        UsageError: No thread, no memory.
-    """
-    from geomrob.errors import UsageError
-
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
-    if memory is not None and not 0 < memory < float("inf"):
-        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
-    return None if memory is None else int(memory * 2**30)
-
-
-def set_threads(threads: int | None, model: "nn.Module", images: "torch.Tensor") -> None:
-    """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
-
-    Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
-    """
-    import torch
-
-    from geomrob.inference import CPU_BLOCK, block_size, evaluating
-
-    every = _threads_at_start()
-    if threads is None:
-        with evaluating(model):
-            small = images.device.type == "cpu" and block_size(model, images) == CPU_BLOCK
-        threads = 1 if small else every
-    torch.set_num_threads(threads)
-
-
-@cache
-def _threads_at_start() -> int:
-    """Return how many threads torch had before a small model took all but one away."""
-    import torch
-
-    return torch.get_num_threads()

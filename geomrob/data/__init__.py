@@ -106,7 +106,7 @@ def load_data(
         seed: Of that draw, which is the same on every machine.
         transform: An edit of the images, such as `lowpass:16` or `flip`
             (`geomrob.spectral.frequency_filters.transform`). Edited images may leave [0, 1]; the name of the samples
-            tells the edit.
+            names the edit.
 
     Returns:
         The samples. Files of a folder that cannot be read are left out and named in `skipped`.
@@ -142,7 +142,7 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
 
 
 def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | Path | None) -> Samples:
-    """Return the samples of an image folder or an `.npz` file, whose place is in its name."""
+    """Return the samples of an image folder or an `.npz` file, whose path is in its name."""
     path = Path(name).expanduser()
     if path.is_dir():
         return folder.read_folder(path, split, samples, seed)

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 from the python batches of the official archives, without running what a pickle asks for."""
+"""CIFAR-10 and CIFAR-100 from the python batches of the official archives, without running what a pickle calls."""
 
 import pickle
 from pathlib import Path
@@ -52,7 +52,7 @@ def read_pickle(path: Path) -> Any:
     """Return what a pickle holds if it needs nothing but containers, text, bytes, numbers and numpy arrays.
 
     Raises:
-        UsageError: The file is damaged, or asks for any other function or class, which is never called.
+        UsageError: The file is damaged, or calls any other function or class, which is never run.
     """
     try:
         with path.open("rb") as file:
@@ -72,7 +72,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 class _Arrays(pickle.Unpickler):
     """An unpickler that rebuilds numpy arrays and scalars and refuses everything else."""
 
-    # The rebuilding functions are asked from numpy itself: their module has moved between its versions.
+    # The rebuilding functions are taken from numpy itself: their module has moved between its versions.
     allowed: ClassVar[dict[str, Any]] = {
         "ndarray": np.ndarray,
         "dtype": np.dtype,

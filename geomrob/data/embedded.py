@@ -1,4 +1,4 @@
-"""The images that come with the package: one grey PNG mosaic, and beside it a JSON file that says which they are."""
+"""The images that come with the package: one grey PNG mosaic, and next to it a JSON file that says which they are."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ SIDE = 28
 def read(folder: Path, split: str) -> Arrays:
     """Return the embedded images (1000, 1, 28, 28) uint8, labels and positions in the Fashion-MNIST test set.
 
-    `folder` and `split` are those of every reader and change nothing: there is one place and one split.
+    `folder` and `split` are those of every reader and change nothing: there is one folder and one split.
     """
     try:
         facts = json.loads((ASSETS / f"{NAME}.json").read_text())

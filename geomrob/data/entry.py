@@ -80,7 +80,7 @@ def order(available: int, samples: int | None, seed: int) -> Tensor:
     if samples is None:
         return torch.arange(available)
     if not 1 <= samples <= available:
-        raise UsageError(f"samples must lie in 1 ... {available}; got {samples}: ask for that many or leave it out")
+        raise UsageError(f"samples must lie in 1 ... {available}; got {samples}: lower it or leave it out")
     return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:samples]
 
 
@@ -93,7 +93,7 @@ def to_images(array: NDArray[np.generic]) -> Tensor:
 
 
 def edited(samples: Samples, name: str) -> Samples:
-    """Return samples whose images are edited as `name` says; the name of the data set tells it.
+    """Return samples whose images are edited as `name` says; the name of the data set says so.
 
     The edit is computed in float64, a few images at a time, and rounded once.
 

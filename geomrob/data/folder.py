@@ -16,7 +16,7 @@ from geomrob.errors import UsageError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLITS = {"test": ("test", "val", "validation"), "train": ("train", "training")}
 GREY = ("1", "L", "LA")
-# Pillow answers a damaged file with any of these, depending on where the damage is.
+# Pillow raises any of these on a damaged file, depending on where the damage is.
 BROKEN = (OSError, SyntaxError, EOFError, ValueError, zlib.error, Image.DecompressionBombError)
 
 

@@ -32,7 +32,9 @@ def as_shape(images: Images, shape: tuple[int, int, int]) -> Float[Tensor, "n c2
     channels, height, width = shape
     if min(shape) < 1 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
         found = f"{tuple(images.shape[1:])} for {shape}"
-        raise UsageError(f"shape must have pixels, and 1 or 3 channels where they change; got {found}: correct it")
+        raise UsageError(
+            f"shape must have pixels, and 1 or 3 channels where they change; got {found}: pass (C, H, W), C 1 or 3"
+        )
     rows, columns = images.shape[2:]
     kept_rows = min(rows, max(1, round(columns * height / width)))
     kept_columns = min(columns, max(1, round(rows * width / height)))

@@ -47,7 +47,7 @@ def t1(
     half: bool = True,
     seed: int = 0,
 ) -> World:
-    r"""Return T1(epsilon, sigma): one direction tells the classes apart, all others hold noise.
+    r"""Return T1(epsilon, sigma): one direction separates the classes, all others hold noise.
 
         x = (epsilon / 2) y u_1 + sum over k > 1 of z_k u_k,   z_k ~ N(0, sigma^2),   y uniform in {-1, +1}
 
@@ -115,7 +115,7 @@ def t2(
     Args:
         rho: Period of the pattern along u_2, at least 0.
         epsilon, sigma, count, half, seed: As in `t1`.
-        periods: K, half the number of places of each class, at least 1.
+        periods: K, half the number of positions of each class, at least 1.
         dimension: D, at least 3.
 
     Returns:
@@ -132,13 +132,13 @@ def t2(
 
     Example:
         >>> world = t2(epsilon=0, count=20, dimension=5)
-        >>> places = world.basis.forward(world.train.images)[world.train.labels == 1, 0, 0, 1]
-        >>> bool(((places / 20).round() * 20 - places).abs().max() < 1e-4)
+        >>> positions = world.basis.forward(world.train.images)[world.train.labels == 1, 0, 0, 1]
+        >>> bool(((positions / 20).round() * 20 - positions).abs().max() < 1e-4)
         True
     """
     _check(rho=rho, epsilon=epsilon, sigma=sigma)
     if periods < 1:
-        raise UsageError(f"periods must be at least 1; got {periods}: raise it")
+        raise UsageError(f"periods must be at least 1; got {periods}: 1 is the least, the thesis takes 3")
     scale = epsilon / 2 if half else epsilon
 
     def fill(row: NDArray[np.float64], sign: int, generator: Generator) -> None:
@@ -183,7 +183,9 @@ def _world(fill: Fill, name: str, count: int, dimension: int, least: int, seed: 
     """Return both sets, their features made by `fill` and turned."""
     if count < 1 or dimension < least:
         found = f"{count} and {dimension}"
-        raise UsageError(f"count must be at least 1 and dimension at least {least}; got {found}: raise them")
+        raise UsageError(
+            f"count must be at least 1 and dimension at least {least}; got {found}: the thesis takes 10,000 and 100"
+        )
     matrix = rotation(dimension, seed)
     train, test = (_samples(fill, f"{name}, {split}", split, count, matrix, seed) for split in ("train", "test"))
     return World(train, test, from_matrix(matrix, (1, dimension), note=f"directions of {name}"))

@@ -1,1 +1,1 @@
-"""Other libraries' attacks, beside ours: asked in one form, their evaluations counted, their results re-verified."""
+"""Other libraries' attacks called in the form of ours, counted and re-verified; ours as attacks of foolbox."""

@@ -6,18 +6,16 @@ import math
 import random
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
-from geomrob.arrays import Images, Labels, check_images, norms
-from geomrob.attacks.engine.run import checked_classes, clean_logits
-from geomrob.attacks.quantization import fools
+from geomrob.arrays import Images, Labels, Model, check_images, norms
 from geomrob.errors import UsageError
-from geomrob.inference import block_size, evaluating
-from geomrob.interop.peers import Counted
+from geomrob.inference import Prepared, checked_classes, is_adversarial, plain
+from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, Status
 
 NORMS = {1: "L1", 2: "L2", math.inf: "Linf"}
@@ -27,7 +25,7 @@ SLACK = 1e-5
 
 
 def autoattack(
-    model: nn.Module,
+    model: Model,
     inputs: Images,
     labels: Labels | None = None,
     *,
@@ -52,7 +50,7 @@ def autoattack(
         path: Folder of a clone of the authors' repository, whose code is then run instead of the installed package.
 
     Returns:
-        One entry an input, inside box and ball. Evaluations are the mean over the inputs: AutoAttack does not tell.
+        One entry an input, inside box and ball. Evaluations are the mean over the inputs: AutoAttack reports none.
 
     Raises:
         UsageError: AutoAttack is not installed (the sentence names the extra), images outside [0, 1], an epsilon that
@@ -71,15 +69,14 @@ def autoattack(
         raise UsageError(f"version must be standard, plus or rand; got {version!r}: choose one of these")
     ensemble = _ensemble(path)
     inputs = inputs.detach()
-    counted = Counted(model)
-    with evaluating(model):
-        clean, _ = clean_logits(model, inputs, block_size(model, inputs))
-        reference = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    counted = Counted(cast("nn.Module", plain(model)))
+    with Prepared(model, inputs) as ready:
+        reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
         counted.eval()
         perturbed = _run(ensemble, counted, inputs, reference, NORMS[norm], epsilon, version, batch, seed)
         inside = norms(perturbed - inputs, norm) <= epsilon * (1 + SLACK)
         inside &= ((perturbed >= 0) & (perturbed <= 1)).flatten(1).all(1)
-        success = fools(model, perturbed, reference) & inside
+        success = is_adversarial(ready, perturbed, reference) & inside
     spent = [torch.full_like(reference, round(count / len(inputs))) for count in (counted.forwards, counted.backwards)]
     status = torch.where(success, int(Status.FOUND), int(Status.STEP_LIMIT))
     return AttackResult(inputs, reference, perturbed, success, status, torch.zeros_like(reference), *spent)
@@ -96,7 +93,7 @@ def _run(
     batch: int,
     seed: int,
 ) -> Images:
-    """Return AutoAttack's images; the global generators that it seeds are put back."""
+    """Return AutoAttack's images; the global generators that it seeds are restored."""
     kept = random.getstate(), np.random.get_state()  # noqa: NPY002
     devices = [inputs.device] if inputs.is_cuda else []
     try:

@@ -1,7 +1,7 @@
-"""Our attacks as foolbox has them: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
+"""Our attacks as foolbox attacks: subclasses of its minimum-norm and fixed-strength attacks, run by its protocol."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -10,39 +10,39 @@ import torch
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
-from geomrob.attacks import ATTACKS
-from geomrob.attacks.decision_based.boundary import boundary
-from geomrob.attacks.fixed_budget.fgsm import fgsm
-from geomrob.attacks.fixed_budget.noise import noise
-from geomrob.attacks.fixed_budget.pgd import pgd
-from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.table import AttackEntry, entry, names, variants
 from geomrob.errors import UsageError, unknown
-from geomrob.interop.watch import library
+from geomrob.interop.foolbox_import import library
 from geomrob.results import AttackResult
 
 
 @dataclass(frozen=True)
-class OurEntry:
-    """One attack of ours: the function, the norm that foolbox measures it in, and fixed options.
+class ExportEntry:
+    """One attack for foolbox: its row, the norm that foolbox measures it in, what is set of its options.
 
     Those with a `strength` are run once for each epsilon of foolbox, the others once for all.
     """
 
-    attack: Callable[..., AttackResult]
+    row: AttackEntry
     norm: float
     strength: bool = False
-    options: dict[str, object] = field(default_factory=dict[str, object])
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-OURS: dict[str, OurEntry] = {
-    **{name: OurEntry(entry.attack, 2) for name, entry in ATTACKS.items() if 2 in entry.norms},
-    "sparsefool": OurEntry(sparsefool, 1),
-    "boundary": OurEntry(boundary, 2),
-    "fgsm": OurEntry(fgsm, float("inf"), strength=True),
-    "pgd": OurEntry(pgd, float("inf"), strength=True),
-    "pgd-l2": OurEntry(pgd, 2, strength=True, options={"norm": 2}),
-    "uniform": OurEntry(noise, float("inf"), strength=True, options={"kind": "uniform"}),
-}
+def exported() -> dict[str, ExportEntry]:
+    """Return the attacks of `ATTACKS` that foolbox can run: all but those whose strength bounds no norm.
+
+    Example:
+        >>> list(exported())[-5:]
+        ['boundary', 'uniform', 'fgsm', 'pgd', 'pgd-l2']
+    """
+    minimal = {name: ExportEntry(entry(name), entry(name).norm) for name in names("minimal", "decision")}
+    strengths = {
+        name: ExportEntry(row, how.norm, strength=True, options=how.options)
+        for name, (row, how) in variants().items()
+        if how.norm is not None and not how.source
+    }
+    return minimal | strengths
 
 
 def as_foolbox(name: str, **options: object) -> Any:
@@ -50,10 +50,10 @@ def as_foolbox(name: str, **options: object) -> Any:
 
     What foolbox calls raw is what the function returns when called directly with the model's images in [0, 1]; foolbox
     clips it to each epsilon and judges success itself. `Misclassification` gives the labels,
-    `TargetedMisclassification` the targets; what is the target already stays as it is.
+    `TargetedMisclassification` the targets; an input that is classified as its target already stays as it is.
 
     Args:
-        name: A row of `OURS`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
+        name: One of `exported`: one of minimum norm (deepfool, tight, sparsefool, boundary, ...), or one of a given
             strength (fgsm, pgd, pgd-l2, uniform) that foolbox runs for each epsilon.
         options: Of the function, such as `steps` or `seed`.
 
@@ -69,32 +69,35 @@ def as_foolbox(name: str, **options: object) -> Any:
         >>> success.shape
         torch.Size([2, 4])
     """
-    if name not in OURS:
-        raise unknown("attack", name, OURS)
-    entry = OURS[name]
-    known = [word for word in inspect.signature(entry.attack).parameters if word not in _OWN]
+    table = exported()
+    if name not in table:
+        raise unknown("attack", name, table)
+    chosen = table[name]
+    shared = (argument for argument in ("subspace", "memory") if chosen.row.takes(argument))
+    known = [option for option in (*chosen.row.options, *shared) if option not in _OWN]
     for option in options:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
-    kind = _classes()[entry.strength]
-    return kind(name, entry, {**entry.options, **options})
+    kind = _classes()[chosen.strength]
+    return kind(name, chosen, {**chosen.options, **options})
 
 
-_OWN = ("model", "inputs", "labels", "targets", "bounds", "epsilon", "indices", "starts")
+_OWN = ("indices", "starts")
+"""Options that foolbox gives by its own protocol."""
 
 
 @cache
 def _classes() -> tuple[type, type]:
-    """Return the class of minimum-norm and that of fixed-strength attacks; made when first asked for."""
+    """Return the class of minimum-norm and that of fixed-strength attacks; made when first used."""
     eagerpy = library("eagerpy")
     foolbox = library("foolbox")
     base = foolbox.attacks.base
 
     class Ours:
-        def __init__(self, name: str, entry: OurEntry, options: dict[str, object]) -> None:
+        def __init__(self, name: str, chosen: ExportEntry, options: dict[str, object]) -> None:
             self.name, self.options = name, options
-            self._attack = entry.attack
-            self._distance = foolbox.distances.LpDistance(entry.norm)
+            self._attack = chosen.row.attack
+            self._distance = foolbox.distances.LpDistance(chosen.norm)
 
         @property
         def distance(self) -> Any:
@@ -106,7 +109,7 @@ def _classes() -> tuple[type, type]:
                 raise UsageError(
                     f"inputs must be PyTorch tensors; got {type(images.raw).__name__}: geomrob needs torch"
                 )
-            found = _ask(
+            found = _attacked(
                 self._attack, model, images.raw, _classes_of(base.get_criterion(criterion)), self.options, more
             )
             return restore(eagerpy.astensor(found))
@@ -142,7 +145,7 @@ def _raw(values: Any) -> Tensor:
     return cast("Tensor", getattr(values, "raw", values))
 
 
-def _ask(
+def _attacked(
     attack: Callable[..., AttackResult],
     model: Any,
     images: Images,
@@ -150,7 +153,7 @@ def _ask(
     options: dict[str, object],
     more: dict[str, object],
 ) -> Images:
-    """Return what the attack makes of the images, asked in [0, 1] whatever the bounds of foolbox's model."""
+    """Return what the attack makes of the images, evaluated in [0, 1] whatever the bounds of foolbox's model."""
     low, high = map(float, model.bounds)
     wide = high - low
     own = (low, high) == (0.0, 1.0)
@@ -158,7 +161,7 @@ def _ask(
     def in_unit_box(values: Tensor) -> Tensor:
         return values if own else ((values - low) / wide).clamp(0, 1)
 
-    def ask(inputs: Tensor) -> Tensor:
+    def scaled(inputs: Tensor) -> Tensor:
         return model(inputs if own else inputs * wide + low)
 
     rows = torch.arange(len(images), device=images.device)
@@ -177,7 +180,7 @@ def _ask(
         picked["bounds"] = (0.0, 1.0)
     if "indices" in words:
         picked["indices"] = rows.cpu()
-    found = attack(ask, in_unit_box(images[rows]), **picked, **options).perturbed
+    found = attack(scaled, in_unit_box(images[rows]), **picked, **options).perturbed
     perturbed = images.clone()
     perturbed[rows] = found if own else found * wide + low
     return perturbed

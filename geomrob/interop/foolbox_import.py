@@ -1,5 +1,6 @@
-"""foolbox both ways: its attacks asked and verified as ours are, and ours as attacks that foolbox can run."""
+"""Attacks of foolbox as ours: starts evaluated first, the batch if foolbox allows it, verified on what is returned."""
 
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Generator
@@ -10,19 +11,25 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, checked_targets
+from geomrob.arrays import Images, Labels, Model, check_images, norms
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import evaluating, scores
-from geomrob.interop.foolbox_export import OURS, as_foolbox
-from geomrob.interop.foolbox_run import FoolboxRun
-from geomrob.interop.peers import Counted
-from geomrob.interop.watch import library
-from geomrob.results import AttackResult, Status
+from geomrob.inference import checked_classes, checked_targets, evaluate, evaluating, plain
+from geomrob.interop.counted import Counted
+from geomrob.results import AttackResult, BoundaryResult, Status
 
-__all__ = ["FOOLBOX", "OURS", "FoolboxEntry", "as_foolbox", "from_foolbox", "run_foolbox"]
+STARTS: dict[str, tuple[str, dict[str, object]]] = {
+    "BoundaryAttack": ("LinearSearchBlendedUniformNoiseAttack", {"steps": 50}),
+    "HopSkipJumpAttack": ("LinearSearchBlendedUniformNoiseAttack", {"steps": 50}),
+    "BrendelBethgeAttack": ("LinearSearchBlendedUniformNoiseAttack", {}),
+    "PointwiseAttack": ("SaltAndPepperNoiseAttack", {}),
+}
+"""What foolbox begins from by default, where it gives up on the batch when one image has no start."""
+
+WINDOW = 30
+"""Statistics, one every `update_stats_every_k` steps, that foolbox's boundary attack collects before it adapts."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,8 @@ FOOLBOX: dict[str, FoolboxEntry] = {
     "fmn-linf": FoolboxEntry("LInfFMNAttack", float("inf"), "fast minimum norm"),
     "ddn": FoolboxEntry("DDNAttack", 2, "direction and norm decoupled"),
     "ead": FoolboxEntry("EADAttack", 1, "elastic net", {"steps": 1000}),
-    "boundary": FoolboxEntry("BoundaryAttack", 2, "decisions alone, a walk along the boundary"),
-    "hop-skip-jump": FoolboxEntry("HopSkipJumpAttack", 2, "decisions alone, slopes estimated from them"),
+    "boundary": FoolboxEntry("BoundaryAttack", 2, "decision-based, a walk along the boundary"),
+    "hop-skip-jump": FoolboxEntry("HopSkipJumpAttack", 2, "decision-based, gradients estimated"),
 }
 
 
@@ -82,43 +89,152 @@ def run_foolbox(
         attack: As in `from_foolbox`.
         model, inputs, labels, targets: As in `deepfool`.
         epsilon: Strength, for attacks that need one; those of minimum norm then clip their answer to it.
-        starts: An image (N, C, H, W) decided otherwise for each input, for attacks that begin from one.
-        seed: Of PyTorch's and NumPy's global generators, which foolbox draws from; both are put back.
+        starts: An adversarial image (N, C, H, W) for each input, for attacks that begin from one.
+        seed: Of PyTorch's and NumPy's global generators, which foolbox draws from; both are restored.
 
     Returns:
-        One entry an input; a `BoundaryResult` with the last step sizes for BoundaryAttack. An input without a start has
-        the status NO_START and the others are finished. Evaluations are those of a batch, shared equally.
+        One entry an input; a `BoundaryResult` for BoundaryAttack. An input without a start has the status NO_START and
+        the others are finished. Evaluations are those of a batch, shared equally.
 
     Raises:
         UsageError: No such attack; images outside [0, 1]; arguments that foolbox accepts for none of the inputs.
 
     Differences:
-        foolbox raises for the whole batch when one start fails. Here its own start is asked for first, with the same
-        draws, and the attack runs on those that have one: on all, with foolbox's own answer, where none fails.
+        foolbox raises for the whole batch when one start fails. Here its own start is computed first, with the same
+        draws, and the attack runs on those that have one: on all, with foolbox's own result, where none fails.
+        foolbox's boundary attack reports neither its step sizes (NaN here) nor whether they converged (False); that
+        they never adapted is known where it made fewer than 30 `update_stats_every_k` steps.
     """
     foolbox = library("foolbox")
     check_images(inputs)
-    inputs, attack = inputs.detach(), _built(attack, {})
+    model, inputs, attack = plain(model), inputs.detach(), _built(attack, {})
     _check(attack, epsilon, starts, inputs)
     with evaluating(model), _seeded(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         counted = Counted(cast("nn.Module", model)).eval()
         with torch.no_grad():
-            clean = scores(model, inputs)
+            clean = evaluate(model, inputs)
         held = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
         goal = None if targets is None else checked_targets(targets, clean)
         wrapped = foolbox.PyTorchModel(counted, bounds=(0, 1), device=inputs.device)
-        runner = FoolboxRun(attack, wrapped, counted, inputs, held, goal, epsilon)
-        perturbed, status = runner.all(starts)
+        runner = _Runner(attack, wrapped, counted, inputs, held, goal, epsilon)
+        perturbed, status = runner.run(starts)
         with torch.no_grad():
-            logits = scores(model, perturbed)
-    answer = logits.argmax(1)
-    success = (answer != held if goal is None else answer == goal) & torch.isfinite(logits).all(1)
+            logits = evaluate(model, perturbed)
+    predicted = logits.argmax(1)
+    success = (predicted != held if goal is None else predicted == goal) & torch.isfinite(logits).all(1)
     success &= status == Status.FOUND
     status = torch.where((status == Status.FOUND) & ~success, int(Status.STEP_LIMIT), status)
     spent = (runner.forwards.round().long(), runner.backwards.round().long())
-    result = AttackResult(inputs, held, perturbed, success, status, runner.steps, *spent)
-    return runner.watched(result) if isinstance(attack, foolbox.attacks.BoundaryAttack) else result
+    if not isinstance(attack, foolbox.attacks.BoundaryAttack):
+        return AttackResult(inputs, held, perturbed, success, status, torch.zeros_like(held), *spent)
+    walked, walk = torch.isfinite(runner.start), cast("Any", attack)
+    return BoundaryResult(
+        inputs,
+        held,
+        perturbed,
+        success,
+        status,
+        torch.where(walked, int(walk.steps), 0).to(held),
+        *spent,
+        start=runner.start,
+        spherical_step=torch.full_like(runner.start, torch.nan),
+        source_step=torch.full_like(runner.start, torch.nan),
+        converged=torch.zeros_like(walked),
+        adapted=walked & (walk.steps >= WINDOW * walk.update_stats_every_k),
+    )
+
+
+def library(name: str) -> Any:
+    """Return foolbox or what belongs to it, loaded when first used: it takes a second."""
+    return importlib.import_module(name)
+
+
+class _Runner:
+    """One run of an attack of foolbox over all inputs, in one batch where foolbox allows it."""
+
+    def __init__(
+        self,
+        attack: Any,
+        model: Any,
+        counted: Counted,
+        inputs: Images,
+        labels: Labels,
+        targets: Labels | None,
+        epsilon: float | None,
+    ) -> None:
+        self.attack, self.model, self.counted, self.epsilon = attack, model, counted, epsilon
+        self.inputs, self.labels, self.targets = inputs, labels, targets
+        self.forwards, self.backwards = (torch.zeros(len(inputs), dtype=torch.float64) for _ in range(2))
+        self.start = torch.full((len(inputs),), torch.inf)
+
+    def run(self, starts: Tensor | None) -> tuple[Images, Tensor]:
+        """Return the perturbed images and the status of each: FOUND where foolbox returned one."""
+        perturbed, status = self.inputs.clone(), torch.full_like(self.labels, Status.FOUND)
+        rows = torch.arange(len(self.inputs), device=self.inputs.device)
+        starts = self._starts(rows) if starts is None else starts
+        if starts is not None:
+            begins = self._adversarial(starts, rows)
+            self.start = torch.where(begins, norms(starts - self.inputs), torch.inf).cpu()
+            status[~begins] = Status.NO_START
+            rows = rows[begins]
+        if not len(rows):
+            return perturbed, status
+        try:
+            perturbed[rows] = self._attack(rows, starts)
+        except (ValueError, AssertionError):
+            self._one_by_one(rows, starts, perturbed, status)
+        return perturbed, status
+
+    def _criterion(self, rows: Labels) -> Any:
+        foolbox = library("foolbox")
+        if self.targets is None:
+            return foolbox.criteria.Misclassification(self.labels[rows])
+        return foolbox.criteria.TargetedMisclassification(self.targets[rows])
+
+    def _starts(self, rows: Labels) -> Images | None:
+        """Return where foolbox would begin; None for attacks that begin from the inputs."""
+        kinds = [kind.__name__ for kind in type(self.attack).__mro__ if kind.__name__ in STARTS]
+        if not kinds:
+            return None
+        name, options = STARTS[kinds[0]]
+        begin = self.attack.init_attack or getattr(library("foolbox").attacks, name)(**options)
+        return self._counting(rows, lambda: begin.run(self.model, self.inputs, self._criterion(rows)))
+
+    def _adversarial(self, images: Images, rows: Labels) -> Bool[Tensor, " n"]:
+        logits = self._counting(rows, lambda: self.model(images))
+        return cast("Tensor", self._criterion(rows)(images, logits))
+
+    def _attack(self, rows: Labels, starts: Tensor | None) -> Images:
+        options = {} if starts is None else {"starting_points": starts[rows]}
+        call = partial(self.attack, self.model, self.inputs[rows], self._criterion(rows), epsilons=self.epsilon)
+        return self._counting(rows, lambda: call(**options))[1].detach()
+
+    def _one_by_one(self, rows: Labels, starts: Tensor | None, perturbed: Tensor, status: Tensor) -> None:
+        """Write what each input gives alone, where the batch raised; refuse what raises for all of them."""
+        errors = [self._alone(row, starts, perturbed) for row in rows.split(1)]
+        failed = torch.tensor([error is not None for error in errors], device=rows.device)
+        status[rows[failed]] = Status.STEP_LIMIT
+        if bool(failed.all()):
+            name = type(self.attack).__name__
+            raise UsageError(f"arguments must be ones that foolbox's {name} accepts; got {errors[0]!r}: see its help")
+
+    def _alone(self, row: Labels, starts: Tensor | None, perturbed: Tensor) -> Exception | None:
+        """Return what foolbox raised for one input, or write what it found."""
+        try:
+            perturbed[row] = self._attack(row, starts)
+        except (ValueError, AssertionError) as error:
+            return error
+        return None
+
+    def _counting(self, rows: Labels, call: Callable[[], Any]) -> Any:
+        """Return what a call returns; its cost is shared among the rows."""
+        before = (self.counted.forwards, self.counted.backwards)
+        try:
+            return call()
+        finally:
+            self.forwards[rows.cpu()] += (self.counted.forwards - before[0]) / len(rows)
+            self.backwards[rows.cpu()] += (self.counted.backwards - before[1]) / len(rows)
 
 
 def _built(attack: object, options: dict[str, object]) -> Any:
@@ -157,7 +273,7 @@ def _check(attack: Any, epsilon: float | None, starts: Tensor | None, inputs: Im
 
 @contextmanager
 def _seeded(seed: int) -> Generator[None]:
-    """Seed the global generators that foolbox draws from, and put them back."""
+    """Seed the global generators that foolbox draws from, and restore them."""
     state = np.random.get_state()  # noqa: NPY002 - it is this one that foolbox uses
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -22,12 +22,12 @@ def antialias(
     keep_stem: bool = False,
     window: int | None = None,
 ) -> nn.Module:
-    """Return `model`, changed in place: whatever subsampled now takes every place, then a `BlurPool` subsamples.
+    """Return `model`, changed in place: whatever subsampled now takes every position, then a `BlurPool` subsamples.
 
     `zhang` moves the stride of a convolution behind its rectifier: conv(s) - norm - relu - conv becomes conv(1) - norm
     - relu - blur(s) - conv. `vasconcelos` moves it before: conv(1) - blur(s) - norm - relu. Max pools become max(1) -
     blur(s). A 1 x 1 convolution with a stride, such as those of shortcuts, is blurred before (`zhang`) or after it.
-    All parameters stay the same under the same names, shapes of features too; with size 1 the answers as well.
+    All parameters stay the same under the same names, shapes of features too; with size 1 the logits as well.
 
     Args:
         model: A ResNet, or any module in which strides belong to `torch.nn.Conv2d` and `torch.nn.MaxPool2d` layers that
@@ -75,11 +75,11 @@ def antialias(
     plan = _plan(model, variant, everywhere, keep_stem)
     if not plan:
         raise UsageError("model must have a convolution or a max pool with a stride; got none: nothing would change")
-    for layer, (place, target) in plan.items():
+    for layer, (position, target) in plan.items():
         stride = pair(layer.stride)
         one: Any = 1 if isinstance(layer.stride, int) else (1, 1)
         layer.stride = one
-        _attach(target, place, BlurPool(side, stride).to(next(model.parameters()).device))
+        _attach(target, position, BlurPool(side, stride).to(next(model.parameters()).device))
         if window is not None and isinstance(layer, nn.MaxPool2d):
             layer.kernel_size, layer.padding = window, 0
     return model
@@ -130,10 +130,10 @@ def _plan(
 
 
 def _next(layer: nn.Conv2d, later: list[nn.Module]) -> nn.Module:
-    """Return the layer or block behind the norm and the rectifier of `layer`, among what stands beside it."""
+    """Return the layer or block behind the norm and the rectifier of `layer`, among its siblings."""
     for module in later:
         inner = module
-        # A sequence has no place in front of it, its first block has.
+        # A sequence has no slot in front of it, its first block has.
         while isinstance(inner, nn.Sequential) and len(inner):
             inner = inner[0]
         if isinstance(inner, nn.MaxPool2d) or any(isinstance(part, nn.Conv2d) for part in inner.modules()):
@@ -141,10 +141,10 @@ def _next(layer: nn.Conv2d, later: list[nn.Module]) -> nn.Module:
     raise UsageError(f"a convolution must follow {layer} in its block; got none: try variant='vasconcelos'")
 
 
-def _attach(target: nn.Module, place: str, blur: BlurPool) -> None:
+def _attach(target: nn.Module, position: str, blur: BlurPool) -> None:
     """Let `blur`, a part of `target` from now on, work before or after it; its parameters keep their names."""
-    target.add_module(place, blur)
-    if place == "blur_before":
+    target.add_module(position, blur)
+    if position == "blur_before":
         target.register_forward_pre_hook(_blur_before)
     else:
         target.register_forward_hook(_blur_after)

@@ -15,19 +15,19 @@ def first_convolution(model: nn.Module, layer: str | None = None) -> tuple[str, 
     found = next(iter(convolutions), None) if layer is None else layer
     if found not in convolutions:
         names = ", ".join(list(convolutions)[:5]) or "no torch.nn.Conv2d at all"
-        raise UsageError(f"model must have the convolution {layer or 'to replace'}; got {names}: choose another one")
+        raise UsageError(f"model must have the convolution {layer or 'to replace'}; got {names}: name one of those")
     if not found:
         raise UsageError("model must hold its first convolution; got the convolution itself: put it in nn.Sequential")
     conv = convolutions[found]
     if not isinstance(dict(conv.named_parameters(recurse=False)).get("weight"), nn.Parameter):
         raise UsageError(f"layer {found!r} must have a plain weight; got a parametrization: remove it first")
     if isinstance(conv.weight, nn.parameter.UninitializedParameter):
-        raise UsageError(f"layer {found!r} must know its shape; got a lazy one: send one image through the model first")
+        raise UsageError(f"layer {found!r} must have its shape; got a lazy one: send one image through the model first")
     if next(conv.children(), None) is not None:
         raise UsageError(f"layer {found!r} must have nothing attached; got layers in it: replace first, then antialias")
     if not only_convolves(conv):
         raise UsageError(
-            f"layer {found!r} must do no more than convolve; got {type(conv).__name__}: choose another one"
+            f"layer {found!r} must do no more than convolve; got {type(conv).__name__}: name a plain Conv2d"
         )
     return found, conv
 
@@ -50,7 +50,7 @@ def only_convolves(conv: nn.Conv2d) -> bool:
 def same_padding(
     inputs: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> list[int]:
-    """Return what `torch.nn.functional.pad` must add for ceil(side / stride) answers, an odd one below and right."""
+    """Return what `torch.nn.functional.pad` must add for ceil(side / stride) outputs, an odd one below and right."""
     amounts: list[int] = []
     for side, width, step, spread in zip(inputs.shape[:1:-1], kernel[::-1], stride[::-1], dilation[::-1], strict=True):
         total = max((-(-side // step) - 1) * step + (width - 1) * spread + 1 - side, 0)

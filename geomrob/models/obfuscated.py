@@ -1,6 +1,7 @@
-"""Models whose robustness cannot be trusted, wrong in one known way each: what an audit must tell.
+"""Models with planted gradient masking, one known kind each: what an audit must detect.
 
-Each wraps a good model: `geomrob audit geomrob.models.obfuscated:NAME`, NAME a row of `WRONG`, the embedded LeNet.
+Each wraps a sound model. `geomrob audit geomrob.models.obfuscated:NAME`, NAME a row of `OBFUSCATED`, audits the
+embedded LeNet so wrapped.
 """
 
 import torch
@@ -9,15 +10,15 @@ from torch import Tensor, nn
 from geomrob.models import load_model
 
 
-class Around(nn.Module):
-    """A model around another one."""
+class Wrapper(nn.Module):
+    """A model that wraps another one."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
 
-class Quantised(Around):
+class Quantised(Wrapper):
     """The input is rounded to eight levels: no gradient passes."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ class Quantised(Around):
         return self.model((inputs * 7).round() / 7)
 
 
-class QuantisedStraightThrough(Around):
+class QuantisedStraightThrough(Wrapper):
     """The same with the gradient of the identity."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -34,8 +35,8 @@ class QuantisedStraightThrough(Around):
         return self.model(inputs + (rounded - inputs).detach())
 
 
-class Stochastic(Around):
-    """Noise is added to each image, drawn anew in each call."""
+class Stochastic(Wrapper):
+    """Noise is added to each image, sampled anew in each call."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model)
@@ -46,7 +47,7 @@ class Stochastic(Around):
         return self.model(inputs + 0.1 * torch.randn(inputs.shape, generator=self.generator))
 
 
-class Saturated(Around):
+class Saturated(Wrapper):
     """The logits are a thousand times too large."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class Saturated(Around):
         return 1000 * self.model(inputs)
 
 
-class Detached(Around):
+class Detached(Wrapper):
     """The image reaches the model without its graph."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class Detached(Around):
         return self.model(inputs.detach()) + 0 * inputs.flatten(1).sum(1, keepdim=True)
 
 
-class WithoutGraph(Around):
+class WithoutGraph(Wrapper):
     """Nothing is differentiable at all."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -71,15 +72,15 @@ class WithoutGraph(Around):
             return self.model(inputs)
 
 
-class Shattered(Around):
-    """A fast ripple too small to matter is added to the image: it rules the gradient."""
+class Shattered(Wrapper):
+    """A fast ripple too small to change the decision is added to the image: it dominates the gradient."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the logits (N, K) of images in [0, 1]."""
         return self.model(inputs + 0.01 * torch.sin(3000 * inputs))
 
 
-class BatchStatistics(Around):
+class BatchStatistics(Wrapper):
     """Each image is compared with the mean of its batch."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ class BatchStatistics(Around):
         return self.model(inputs - 0.2 * (inputs.mean(0, keepdim=True) - inputs.mean()))
 
 
-WRONG: dict[str, type[Around]] = {
+OBFUSCATED: dict[str, type[Wrapper]] = {
     "quantised": Quantised,
     "quantised_straight_through": QuantisedStraightThrough,
     "stochastic": Stochastic,
@@ -100,7 +101,7 @@ WRONG: dict[str, type[Around]] = {
 
 
 def __getattr__(name: str) -> object:
-    """Return a function that puts a row of `WRONG` around the embedded LeNet."""
-    if name not in WRONG:
+    """Return a factory of the embedded LeNet wrapped by a row of `OBFUSCATED`."""
+    if name not in OBFUSCATED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return lambda: WRONG[name](load_model("fmnist-lenet")).eval()
+    return lambda: OBFUSCATED[name](load_model("fmnist-lenet")).eval()

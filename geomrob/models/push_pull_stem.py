@@ -121,7 +121,7 @@ def replace_first_conv_upsampled(
     sides = (conv.kernel_size, conv.stride, conv.padding)
     usual = conv.dilation == (1, 1) and conv.padding_mode == "zeros" and type(conv).__name__ != "Conv2dSame"
     if not usual or any(isinstance(pair, str) or pair[0] != pair[1] for pair in sides):
-        raise UsageError(f"layer {name!r} must be square, padded by zeros, not dilated; got {conv}: choose another")
+        raise UsageError(f"layer {name!r} must be square, padded by zeros, not dilated; got {conv}: name one that is")
     side, stride, padding = (int(pair[0]) for pair in sides)
     with torch.random.fork_rng(devices=[]):
         new = UpsampledPushPullConv2d(

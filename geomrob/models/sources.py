@@ -32,7 +32,7 @@ def from_factory(name: str) -> nn.Module:
         raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
-    # The factory is the user's own code: whatever it raises is told as the reason.
+    # The factory is the user's own code: whatever it raises is reported as the reason.
     try:
         model = getattr(importlib.import_module(module_name), factory_name)()
     except Exception as error:
@@ -80,7 +80,7 @@ def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = Non
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         found = ", ".join(problems[:SHOWN]) + more
         raise UsageError(
-            f"weights must fit the model {type(model).__name__}; got {found} in {path}: choose another file"
+            f"weights must fit the model {type(model).__name__}; got {found} in {path}: pass the file of this model"
         )
     model.load_state_dict(state, strict=False)
 
@@ -99,7 +99,7 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
         )
     try:
         state: Any = load_bytes(data) if path.suffix == ".safetensors" else _torch_state(path)
-    # torch.load fails with any of these on a file that is cut off, not a pickle, or asks for code.
+    # torch.load fails with any of these on a file that is cut off, not a pickle, or calls code.
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = str(error).strip().split("\n")[0][:120]
         raise UsageError(

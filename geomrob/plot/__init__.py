@@ -1,1 +1,1 @@
-"""Pictures of results: each draws where it is told, computes nothing, reads and writes no file."""
+"""Pictures of results: each draws where the caller says, computes nothing, reads and writes no file."""

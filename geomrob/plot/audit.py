@@ -1,14 +1,16 @@
-"""The picture of an audit: the checks, and the three measurements that most of them rest on."""
+"""The pictures of audits: of one, its checks and what most of them rest on; of many models, all verdicts at once."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from geomrob.plot.style import FAINT, INK, blank, look, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, blank, literal, style_of, tidy
 from geomrob.results import Audit
 
 # Words and marks as well as colours, for grey print: blue passed, orange warned, red-purple failed, grey skipped.
@@ -18,10 +20,12 @@ MARKS = {
     "failed": ("\u2717", "#B0004E"),
     "skipped": ("\u2013", FAINT),
 }
+# Behind the verdicts of many models, on which the passed ones stand back.
+FILLS = {"passed": "#cfe3f3", "warned": "#f4d58d", "failed": "#b0004e", "skipped": "#eeeeee"}
 
 
 def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
-    """Return a figure of the checks of an audit, and beside them distances, PGD's success and the way to the boundary.
+    """Return a figure of the checks of an audit, and next to them distances, PGD's success and the way to the boundary.
 
     Args:
         audit: The audit.
@@ -39,6 +43,39 @@ def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
     return figure
 
 
+def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], *, ax: Axes | None = None) -> Axes:
+    """Return axes with the verdict of each check (row) on each model (column), and the number that decided.
+
+    Failed is dark with a cross, warned yellow with an exclamation mark, passed light blue, skipped grey with a dash.
+
+    Args:
+        verdicts: For each model, by the name to be shown, and each check: verdict, value and unit of its `Check`. All
+            models have the same checks.
+        ax: Where to draw; a new figure by default.
+    """
+    checks = list(next(iter(verdicts.values())))
+    ax = axes_or_new(ax, max(7.0, 1.1 * len(verdicts)), 0.4 * len(checks) + 1.2)
+    kinds = list(FILLS)
+    grid = [[kinds.index(model[check][0]) for model in verdicts.values()] for check in checks]
+    ax.imshow(grid, cmap=ListedColormap(list(FILLS.values())), vmin=-0.5, vmax=len(kinds) - 0.5, aspect="auto")
+    for column, model in enumerate(verdicts.values()):
+        for row, check in enumerate(checks):
+            verdict, value, unit = model[check]
+            mark = "" if verdict == "passed" else MARKS[verdict][0]
+            text = "" if math.isnan(value) else _number(value, unit)
+            ink = "white" if verdict == "failed" else INK
+            ax.text(column, row, f"{mark} {text}".strip(), ha="center", va="center", fontsize=9, color=ink)
+    ax.set_xticks(range(len(verdicts)), list(map(literal, verdicts)), fontsize=8.5)
+    ax.set_yticks(range(len(checks)), list(map(literal, checks)), fontsize=9)
+    ax.xaxis.tick_top()
+    ax.set_xticks([x - 0.5 for x in range(1, len(verdicts))], minor=True)
+    ax.set_yticks([y - 0.5 for y in range(1, len(checks))], minor=True)
+    ax.grid(which="minor", color="white", linewidth=2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
 def _headline(figure: Figure, audit: Audit, height: float) -> None:
     """Write the verdict and what it comes from."""
     words = {
@@ -47,11 +84,11 @@ def _headline(figure: Figure, audit: Audit, height: float) -> None:
         "failed": "cannot be trusted as they stand",
         "skipped": "were not checked",
     }[audit.verdict]
-    told = "; ".join(audit.causes) if audit.causes else "no cause of hidden gradients found"
+    text = literal("; ".join(audit.causes)) if audit.causes else "no cause of hidden gradients found"
     at: dict[str, Any] = {"x": 0.008, "ha": "left", "va": "top"}
-    title = f"{audit.model} on {audit.data}: attacks by gradient {words}"
+    title = f"{literal(audit.model)} on {literal(audit.data)}: attacks by gradient {words}"
     figure.text(y=1 - 0.1 / height, s=title, fontsize=12, fontweight="bold", color=INK, **at)
-    reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {told}."
+    reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {text}."
     figure.text(y=1 - 0.38 / height, s=reading, fontsize=9, color=FAINT, **at)
 
 
@@ -62,11 +99,11 @@ def _checks(ax: Axes, audit: Audit) -> None:
     for row, check in enumerate(audit.checks):
         y = 1 - (row + 0.6) / len(audit.checks)
         mark, colour = MARKS[check.verdict]
-        place: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
-        ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **place)
-        ax.text(0.07, y, check.name, fontsize=9, color=INK, **place)
-        ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **place)
-        ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **place)
+        anchor: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
+        ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **anchor)
+        ax.text(0.07, y, literal(check.name), fontsize=9, color=INK, **anchor)
+        ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **anchor)
+        ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **anchor)
 
 
 def _number(value: float, unit: str) -> str:
@@ -78,7 +115,7 @@ def _number(value: float, unit: str) -> str:
 
 def _distances(ax: Axes, audit: Audit) -> None:
     """Draw white-box against black-box distance, one point an image; below the diagonal the black box came closer."""
-    # An image on the boundary has distance 0, for which a logarithmic axis has no place but its lower edge.
+    # An image on the boundary has distance 0, for which a logarithmic axis has no position but its lower edge.
     known = [d[torch.isfinite(d) & (d > 0)] for d in (audit.white, audit.transferred, audit.decision)]
     every = torch.cat(known)
     low, high = (float(every.min()) / 1.3, float(every.max()) * 1.6) if len(every) else (0.1, 1.0)
@@ -90,12 +127,12 @@ def _distances(ax: Axes, audit: Audit) -> None:
         if not bool(ran.any()):
             continue
         x, y = _held(audit.white, edges)[ran], _held(distance, edges)[ran]
-        how = look(index)
-        ax.scatter(x, y, s=16, marker=how.marker, color=how.colour, alpha=0.7, linewidths=0, label=name)
+        style = style_of(index)
+        ax.scatter(x, y, s=16, marker=style.marker, color=style.colour, alpha=0.7, linewidths=0, label=name)
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     ax.set_xlabel("white-box $\\ell_2$ distance\n(right edge: none found)", fontsize=9)
     ax.set_ylabel("black-box $\\ell_2$ distance (top edge: none found)", fontsize=9)
-    ax.set_title("does an attack that knows less come closer?\n(shaded: yes, a bad sign)", fontsize=9, loc="left")
+    ax.set_title("does an attack with less access come closer?\n(shaded: yes, a bad sign)", fontsize=9, loc="left")
     if ax.get_legend_handles_labels()[0]:
         # Points lie above the diagonal where all is well, and on the upper edge where an attack failed.
         ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower right")
@@ -114,10 +151,12 @@ def _held(distance: Tensor, edges: tuple[float, float]) -> Tensor:
 def _budgets(ax: Axes, audit: Audit) -> None:
     """Draw the share of images that PGD leaves, over epsilon, a line for each number of steps."""
     for index, count in enumerate(audit.steps.tolist()):
-        how = look(index)
-        told = f"{count} step{'s' * (count > 1)}"
+        style = style_of(index)
+        text = f"{count} step{'s' * (count > 1)}"
         shares = 100 * audit.robust[:, index]
-        ax.plot(audit.epsilons, shares, color=how.colour, linestyle=how.line, marker=how.marker, ms=4.5, label=told)
+        ax.plot(
+            audit.epsilons, shares, color=style.colour, linestyle=style.line, marker=style.marker, ms=4.5, label=text
+        )
     ax.set_ylim(-3, 103)
     ax.set_xlabel("$\\epsilon$: largest change of an element\n([0, 1] pixel units)", fontsize=9)
     ax.set_ylabel("images that keep their class (%)", fontsize=9)
@@ -136,14 +175,14 @@ def _profiles(ax: Axes, audit: Audit) -> None:
     scaled = (audit.profile / own).clamp(-4, 4)
     x = torch.linspace(0, 2, scaled.shape[2])
     for index, name in enumerate(("towards the boundary", "in a random direction")):
-        how = look(index)
+        style = style_of(index)
         median = scaled[index].median(0).values
         for row in scaled[index][:8]:
-            ax.plot(x, row, color=how.colour, alpha=0.3, linewidth=0.7)
-        ax.plot(x, median, color=how.colour, linestyle=how.line, linewidth=2, label=f"{name} (median)")
+            ax.plot(x, row, color=style.colour, alpha=0.3, linewidth=0.7)
+        ax.plot(x, median, color=style.colour, linestyle=style.line, linewidth=2, label=f"{name} (median)")
     ax.axhline(0, color=FAINT, linewidth=0.8)
     ax.set_xlabel("way from the image\n(1: smallest distance known)", fontsize=9)
-    ax.set_ylabel("lead of the seen class (1: at the image)", fontsize=9)
+    ax.set_ylabel("lead of the predicted class (1: at the image)", fontsize=9)
     ax.set_title("is the way to the boundary smooth?\n(thin: eight single images)", fontsize=9, loc="left")
     ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower left")
     tidy(ax)

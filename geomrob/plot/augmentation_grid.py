@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom
+from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom, literal
+from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
 
@@ -26,8 +27,8 @@ def plot_augment(
 
     Args:
         pictures: In [0, 1].
-        rows: What is said beside each row.
-        columns: What is said above each column.
+        rows: The label next to each row.
+        columns: The label above each column.
         title: What is shown.
         reading: How to read it.
         below: A number under each picture but those of the first column: how much it was changed.
@@ -38,8 +39,8 @@ def plot_augment(
     """
     height, width = pictures.shape[:2]
     if (len(rows), len(columns)) != (height, width):
-        found = f"{len(rows)} and {len(columns)}"
-        raise UsageError(f"rows and columns must be {height} and {width} names; got {found}: name each")
+        given = f"{len(rows)} and {len(columns)}"
+        raise UsageError(f"rows and columns must be {height} and {width} names; got {given}: name each")
     inches = max(SIDE * width + 0.5, 5.5)
     if figure is None:
         figure = blank(
@@ -50,10 +51,66 @@ def plot_augment(
         for column in range(width):
             ax = axes[row, column]
             bare(ax)
-            told = "" if below is None or not column else f"{float(below[row, column]):.2f}"
-            draw_image(ax, pictures[row, column], told)
+            note = "" if below is None or not column else f"{float(below[row, column]):.2f}"
+            draw_image(ax, pictures[row, column], note)
             if not row:
                 ax.set_title(columns[column], fontsize=9, color=INK)
         axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
     figure_headline(figure, title, reading)
     return figure
+
+
+PRIMITIVES = {
+    "spectral": ("random filters", "K is the side of the filter in pixels, sigma the standard deviation of a tap"),
+    "spatial": (
+        "random deformations",
+        "K is the cut frequency, sigma is given as a share of the largest that keeps a typical map one to one",
+    ),
+    "color": (
+        "random colour curves",
+        "K is the highest frequency of the curve, sigma the standard deviation of a coefficient",
+    ),
+}
+"""What each primitive does, and what its numbers are."""
+
+
+def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> Figure:
+    """Return a figure of one image under a primitive of PRIME, by smoothness (rows) and strength (columns).
+
+    Args:
+        grid: What `augmentation_grid` made.
+        figure: Where to draw; a new figure by default.
+    """
+    what, units = PRIMITIVES[grid.primitive]
+    return plot_augment(
+        grid.pictures,
+        rows=[f"K = {size}" for size in grid.smoothness],
+        columns=["original", *(f"$\\sigma$ = {value:g}" for value in grid.strength)],
+        below=grid.change,
+        title=f"The {grid.primitive} primitive of PRIME".replace("color", "colour"),
+        reading=f"One image under {what}. {units}. A row is one draw, stronger from left to right; what leaves the "
+        "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = "
+        "from black to white).",
+        figure=figure,
+    )
+
+
+def plot_draws(
+    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: Figure | None = None
+) -> Figure:
+    """Return a figure of several images (rows), each followed by draws of an augmentation.
+
+    Args:
+        pictures: In [0, 1]; the images themselves in the first column.
+        method: What the augmentation is called.
+        classes: Class of each image.
+        figure: Where to draw; a new figure by default.
+    """
+    return plot_augment(
+        pictures,
+        rows=list(map(literal, classes)),
+        columns=["original", *(f"draw {number + 1}" for number in range(pictures.shape[1] - 1))],
+        title=f"Images as training with {literal(method)} gets them",
+        reading="Each row is one image; every draw chooses operations, strengths and mixing weights anew.",
+        figure=figure,
+    )

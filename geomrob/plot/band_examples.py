@@ -5,70 +5,61 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, norms
-from geomrob.errors import UsageError
 from geomrob.plot.margins import norm_name
-from geomrob.plot.style import DIVERGING, FAINT, INK, bare, blank, class_name, draw_image, figure_headline, headroom
+from geomrob.plot.style import (
+    DIVERGING,
+    FAINT,
+    INK,
+    bare,
+    blank,
+    class_name,
+    draw_image,
+    figure_headline,
+    headroom,
+    literal,
+)
+from geomrob.results import BandExamples
 
 # A change is magnified until its largest element reaches this share of the colour scale.
 FILL = 1.0
 HEADLINE = "What is the smallest change that flips the decision?"
 READING = (
-    "Below each image, the class that the model sees in it. The change may use the patterns of one band only; it "
+    "Below each image, the class that the model predicts. The change may use the patterns of one band only; it "
     "is drawn magnified (red = brighter, blue = darker; for colour images grey = no change). Larger = harder to fool."
 )
 HEADING: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": INK, "annotation_clip": False}
 
 
-def plot_band_examples(
-    images: Images,
-    perturbed: Float[Tensor, "r n c h w"],
-    *,
-    bands: Sequence[str],
-    before: Labels,
-    after: Int64[Tensor, "r n"],
-    classes: Sequence[str] = (),
-    norm: float = 2,
-    figure: Figure | None = None,
-) -> Figure:
+def plot_band_examples(examples: BandExamples, *, classes: Sequence[str] = (), figure: Figure | None = None) -> Figure:
     """Return a figure with one row per image: the image, then for each band the change and the changed image.
 
     A change is multiplied by the factor written above it and drawn on a scale from -1 to 1 with white (grey for colour
     images) as no change.
 
     Args:
-        images: The images as they were, in [0, 1].
-        perturbed: The images just across the decision boundary, for each band; values outside [0, 1] are shown as the
-            nearest end.
-        bands: What each band is called.
-        before: Predicted class of each image.
-        after: Predicted class of each changed image; -1 where no boundary was found.
+        examples: Images and their measured perturbations, `MarginCurve.examples`; values outside [0, 1] are shown as
+            the nearest end.
         classes: Names of the classes; by default their numbers.
-        norm: The norm that is written below each change.
         figure: Where to draw; a new figure by default.
-
-    Raises:
-        UsageError: The shapes do not belong together.
     """
+    images, perturbed, bands = examples.images, examples.perturbed, examples.bands
     count = len(images)
-    if perturbed.shape != (len(bands), *images.shape) or after.shape != (len(bands), count):
-        found = tuple(perturbed.shape)
-        raise UsageError(f"perturbed must hold {len(bands)} bands of {count} images; got {found}: stack one per band")
     width = max(1.45 * (1 + 2 * len(bands)), 5.0)
     figure = blank(width, 1.95 * count + 0.4 + headroom(width, READING)) if figure is None else figure
     grid = _room(figure, count, bands)
     for row in range(count):
-        draw_image(grid[row, 0], images[row], _name(int(before[row]), classes))
+        draw_image(grid[row, 0], images[row], _name(int(examples.before[row]), classes))
         for band in range(len(bands)):
-            told = _name(int(after[band, row]), classes)
-            _change(grid[row, 1 + 2 * band], perturbed[band, row] - images[row], norm)
-            draw_image(grid[row, 2 + 2 * band], perturbed[band, row], told, bold=True)
+            name = _name(int(examples.after[band, row]), classes)
+            change = perturbed[band, row] - images[row]
+            _change(grid[row, 1 + 2 * band], change, examples.norm, float(examples.distances[band, row]))
+            draw_image(grid[row, 2 + 2 * band], perturbed[band, row], name, bold=True)
     return figure
 
 
@@ -78,15 +69,14 @@ def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)
     for ax in grid.flat:
         bare(ax)
-    headings = ["image", *(heading for band in bands for heading in (f"change in\n{band}", "image + change"))]
+    headings = ["image", *(heading for band in bands for heading in (f"change in\n{literal(band)}", "image + change"))]
     for ax, heading in zip(grid[0], headings, strict=True):
         ax.annotate(heading, (0.5, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", **HEADING)
     return grid
 
 
-def _change(ax: Axes, change: Float[Tensor, "c h w"], norm: float) -> None:
-    """Draw one change, magnified on a symmetric scale, with its size below and the magnification above."""
-    size = float(norms(change.unsqueeze(0), norm))
+def _change(ax: Axes, change: Float[Tensor, "c h w"], norm: float, size: float) -> None:
+    """Draw one change, magnified on a symmetric scale, with its measured size below and the magnification above."""
     largest = float(change.abs().max())
     factor = _round(FILL / largest) if largest > 0 else 1.0
     shown = change.detach().cpu().movedim(0, -1).numpy() * factor
@@ -99,7 +89,7 @@ def _change(ax: Axes, change: Float[Tensor, "c h w"], norm: float) -> None:
 
 
 def _round(factor: float) -> float:
-    """Return a magnification as people write it: one digit, never more than asked for."""
+    """Return a magnification as people write it: one digit, never above the exact one."""
     unit = 10.0 ** math.floor(math.log10(factor))
     return math.floor(factor / unit + 1e-9) * unit
 

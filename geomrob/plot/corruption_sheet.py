@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom, literal
 
-# Of one tile and of the room beside and above all, in inches; the gap between tiles as a share of a tile.
+# Of one tile and of the room next to and above all, in inches; the gap between tiles as a share of a tile.
 TILE = 0.74
 BESIDE, ABOVE = 0.35, 0.62
 GAP = 0.05
@@ -25,7 +25,7 @@ def plot_corruption_sheet(
     corrupted: Mapping[str, Float[Tensor, "s c h w"]],
     *,
     categories: Mapping[str, str] | None = None,
-    told: str = "",
+    caption: str = "",
     figure: Figure | None = None,
 ) -> Figure:
     """Return a figure of one image under corruptions: a column each, a row for each severity from the least on.
@@ -34,7 +34,7 @@ def plot_corruption_sheet(
         image: The image as it was, which stands alone in the first column.
         corrupted: The image under each corruption, by name, one for each severity; all of the same size.
         categories: Kind of each corruption; a bracket above the columns joins neighbours of the same kind.
-        told: What else the reader should know: where the image is from, how the corruptions were made.
+        caption: What else the reader should know: where the image is from, how the corruptions were made.
         figure: Where to draw; a new figure by default.
 
     Raises:
@@ -45,13 +45,13 @@ def plot_corruption_sheet(
     """
     if not corrupted:
         raise UsageError("corrupted must hold a corruption; got none: choose at least one")
-    severities = max(len(images) for images in corrupted.values())
+    caption, severities = literal(caption), max(len(images) for images in corrupted.values())
     columns = [image[None], *corrupted.values()]
     height, width = image.shape[-2:]
     reading = (
-        f"Columns: corruptions. Rows: severity, from 1 (least) to {severities} (most). {told}".strip()
+        f"Columns: corruptions. Rows: severity, from 1 (least) to {severities} (most). {caption}".strip()
         if severities > 1
-        else f"Columns: corruptions. {told}".strip()
+        else f"Columns: corruptions. {caption}".strip()
     )
     wide = BESIDE + TILE * len(columns)
     if figure is None:
@@ -59,9 +59,9 @@ def plot_corruption_sheet(
         figure = blank(max(wide, 5.0), tall + ABOVE + headroom(max(wide, 5.0), reading))
     figure_headline(figure, "What do the corruptions look like?", reading)
     ax = figure.add_subplot()
-    for place, images in enumerate(columns):
+    for column, images in enumerate(columns):
         for row, one in enumerate(images):
-            _tile(ax, one, place, row, height / width)
+            _tile(ax, one, column, row, height / width)
     ax.set_xlim(-GAP, len(columns))
     ax.set_ylim(severities * height / width, -GAP)
     ax.set_aspect("equal")
@@ -71,16 +71,16 @@ def plot_corruption_sheet(
 
 
 def _tile(ax: Axes, image: Float[Tensor, "c h w"], column: int, row: int, tall: float) -> None:
-    """Draw one image in its place; values outside [0, 1] are shown as the nearest end."""
+    """Draw one image at its position; values outside [0, 1] are shown as the nearest end."""
     shown: NDArray[np.floating] = image.detach().cpu().clamp(0, 1).movedim(0, -1).numpy()
-    place = (column, column + 1 - GAP, row * tall + tall - GAP, row * tall)
-    ax.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=1, extent=place)
+    extent = (column, column + 1 - GAP, row * tall + tall - GAP, row * tall)
+    ax.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=1, extent=extent)
 
 
 def _labels(ax: Axes, names: list[str], severities: int, tall: float) -> None:
-    """Write the names above the columns, in one line a word, and the severities beside the rows."""
-    ax.set_xticks([place + (1 - GAP) / 2 for place in range(len(names))])
-    words = [name.replace("_", "\n") for name in names]
+    """Write the names above the columns, in one line a word, and the severities next to the rows."""
+    ax.set_xticks([column + (1 - GAP) / 2 for column in range(len(names))])
+    words = [literal(name.replace("_", "\n")) for name in names]
     ax.set_xticklabels([f"\n{word}" if "\n" not in word else word for word in words], fontsize=7.5, color=INK)
     ax.xaxis.tick_top()
     ax.set_yticks([(row + 0.5) * tall for row in range(severities)])
@@ -99,7 +99,7 @@ def _brackets(ax: Axes, kinds: list[str]) -> None:
         if kinds[start]:
             left, right = start + 1, end + 1 - GAP
             words: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": FAINT}
-            ax.text((left + right) / 2, 1, kinds[start], transform=_lifted(ax, 27), **words)
+            ax.text((left + right) / 2, 1, literal(kinds[start]), transform=_lifted(ax, 27), **words)
             ax.plot([left, right], [1.0, 1.0], color=FAINT, linewidth=0.8, clip_on=False, transform=_lifted(ax, 25))
         start = end
 

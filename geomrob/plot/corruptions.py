@@ -14,24 +14,25 @@ from geomrob.errors import UsageError, unknown
 from geomrob.plot.style import (
     FAINT,
     INK,
-    LOOKS,
     SEQUENTIAL,
+    STYLES,
     axes_or_new,
     blank,
     figure_headline,
     headline,
     headroom,
-    look,
+    literal,
+    style_of,
     tidy,
 )
 from geomrob.results import CorruptionTable
 
-# Of one cell and of the room beside and above the maps, in inches.
+# Of one cell and of the room next to and above the maps, in inches.
 CELL, TALL = 0.52, 0.34
 BESIDE, ABOVE = 2.0, 1.0
 # Errors above this stand on the bright end of the colour map.
 BRIGHT = 50.0
-# Markers of the first models, of those after all looks have been used once, and so on.
+# Markers of the first models, of those after all styles have been used once, and so on.
 FILLS = ("full", "none", "left")
 # The mean over fewer corruptions is no mCE.
 BENCHMARK = 15
@@ -60,7 +61,7 @@ def plot_corruptions(
     fitted = "" if table.adapt == "none" else f" Batch-norm statistics fitted to the images ({table.adapt})."
     what = "error" if table.measure == "error" else table.measure
     reading = (
-        f"Numbers: {what} in per cent on {table.images} images of {table.data}{networks}. Rows: severity. "
+        f"Numbers: {what} in per cent on {table.images} images of {literal(table.data)}{networks}. Rows: severity. "
         f"Corruptions {_made(table)}.{fitted}"
     )
     wide = max(wide, 6.0)
@@ -69,11 +70,11 @@ def plot_corruptions(
     figure_headline(figure, "Which corruptions make the model err?", reading)
     panels = figure.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     image = None
-    for place, (ax, name) in enumerate(zip(panels, table.models, strict=True)):
-        values = 100 * table.errors[place].mean(0).T.cpu()
+    for index, (ax, name) in enumerate(zip(panels, map(literal, table.models), strict=True)):
+        values = 100 * table.errors[index].mean(0).T.cpu()
         image = _map(ax, torch.cat((values, values.mean(1, keepdim=True)), 1).numpy())
         ax.set_yticks(range(rows), [str(level) for level in table.severities], fontsize=8)
-        clean = 100 * float(table.clean[place].mean())
+        clean = 100 * float(table.clean[index].mean())
         ax.set_ylabel(f"{name}\nclean {clean:.1f} %", rotation=0, ha="right", va="center", fontsize=8.5, color=INK)
     _names(panels[-1], table)
     _kinds(panels[0], [(categories or {}).get(name, "") for name in table.corruptions])
@@ -84,8 +85,8 @@ def plot_corruptions(
 
 def _made(table: CorruptionTable) -> str:
     """Return where the corruptions are from, in words; where both, the columns that are not ours are marked."""
-    told = {"made": "made by geomrob", "ready-made": "from the distributed set"}
-    return told.get(table.source, "made by geomrob, those with * from the distributed set")
+    words = {"made": "made by geomrob", "ready-made": "from the distributed set"}
+    return words.get(table.source, "made by geomrob, those with * from the distributed set")
 
 
 def _map(ax: Axes, values: NDArray[np.floating]) -> Any:
@@ -105,7 +106,7 @@ def _names(ax: Axes, table: CorruptionTable) -> None:
     """Write the names of the corruptions below the columns."""
     mark = table.source == "mixed"
     names = [
-        name.replace("_", " ") + ("*" if mark and source == "ready-made" else "")
+        literal(name.replace("_", " ")) + ("*" if mark and source == "ready-made" else "")
         for name, source in zip(table.corruptions, table.sources, strict=True)
     ]
     ax.set_xticks(range(len(names) + 1), [*names, "mean"], fontsize=8, rotation=40, ha="right", rotation_mode="anchor")
@@ -121,7 +122,7 @@ def _kinds(ax: Axes, kinds: list[str]) -> None:
             across = ax.get_xaxis_transform()
             ax.plot([start - 0.4, end - 0.6], [1.04, 1.04], color=FAINT, linewidth=0.8, clip_on=False, transform=across)
             words: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": FAINT}
-            ax.text((start + end - 1) / 2, 1.06, kinds[start], transform=across, **words)
+            ax.text((start + end - 1) / 2, 1.06, literal(kinds[start]), transform=across, **words)
         start = end
     ax.set_xlim(-0.5, len(kinds) + 0.5)
 
@@ -162,9 +163,9 @@ def plot_trade_off(
         raise UsageError(f"baseline must make errors; got none by {baseline}: measure more images")
     weight = base_mce / base if beta is None else beta
     ax = axes_or_new(ax, 7.0, 5.2)
-    for place, name in enumerate(table.models):
-        style, (x, dx), (y, dy) = look(place), _spread(clean[place]), _spread(mce[place])
-        filled: dict[str, Any] = {"markersize": 8, "fillstyle": FILLS[place // len(LOOKS) % len(FILLS)]}
+    for index, name in enumerate(map(literal, table.models)):
+        style, (x, dx), (y, dy) = style_of(index), _spread(clean[index]), _spread(mce[index])
+        filled: dict[str, Any] = {"markersize": 8, "fillstyle": FILLS[index // len(STYLES) % len(FILLS)]}
         ax.errorbar(x, y, xerr=dx, yerr=dy, fmt=style.marker, color=style.colour, label=name, zorder=3, **filled)
     ax.margins(0.15)
     _lines(ax, base, base_mce, weight)
@@ -173,16 +174,17 @@ def plot_trade_off(
     ax.set_ylabel(f"{what}, of {len(over)} corruptions")
     tidy(ax)
     ax.grid(visible=False)
-    told = Line2D([], [], color=INK, linewidth=1.4)
+    chosen = Line2D([], [], color=INK, linewidth=1.4)
     equal = Line2D([], [], color=INK, linewidth=1.4, linestyle=":")
     handles, labels = ax.get_legend_handles_labels()
     labels += [f"$R_{{net}}$ = 0, $\\beta$ = {weight:.2f}", "$R_{net}$ = 0, $\\beta$ = 1"]
-    ax.legend([*handles, told, equal], labels, fontsize=8, framealpha=1.0)
+    ax.legend([*handles, chosen, equal], labels, fontsize=8, framealpha=1.0)
     headline(
         ax,
         "Does robustness pay for the clean errors that it costs?",
-        f"{table.images} images of {table.data}, corruptions {_made(table)}. Lower left is better. Along a grey line "
-        f"the net reduction of errors against {baseline}, R_net, is equal; below the black lines it is above 0.",
+        f"{table.images} images of {literal(table.data)}, corruptions {_made(table)}. Lower left is better. Along a "
+        f"grey line the net reduction of errors against {literal(baseline)}, R_net, is equal; below the black lines "
+        "it is above 0.",
     )
     return ax
 

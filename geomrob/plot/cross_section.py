@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, axes_or_new, headline, look, tidy
+from geomrob.plot.style import INK, axes_or_new, class_name, headline, literal, style_of, tidy
 from geomrob.results import CrossSection
 
 # How much of white is mixed into the colour of a class for its region: neighbours differ in grey print too.
@@ -22,7 +22,7 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     Args:
         section: What was measured.
         ax: Where to draw; a new figure by default.
-        title: Headline; by default the question that the picture answers.
+        title: Headline; by default the question of the picture.
 
     Raises:
         UsageError: A region or an image of a class without a name.
@@ -46,7 +46,7 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     _boundaries(ax, section)
     handles: list[Patch] = []
     for order, label in enumerate(present):
-        style = look(order)
+        style = style_of(order)
         points = section.points[:MOST_POINTS][section.labels[:MOST_POINTS] == label].numpy()
         filled = order % 2 == 0
         ax.scatter(
@@ -58,9 +58,11 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
             edgecolors="white" if filled else style.colour,
             linewidths=0.6 if filled else 1.3,
             zorder=3,
-            label=f"points of class {section.classes[label]}",
+            label=f"points of class {class_name(label, section.classes)}",
         )
-        handles.append(Patch(facecolor=tints[order], edgecolor=INK, label=f"decided as {section.classes[label]}"))
+        handles.append(
+            Patch(facecolor=tints[order], edgecolor=INK, label=f"classified as {class_name(label, section.classes)}")
+        )
     tidy(ax)
     ax.grid(visible=False)
     ax.set_xlim(float(x[0]), float(x[-1]))
@@ -70,12 +72,12 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     marks = ax.get_legend_handles_labels()[0] if len(section.labels) else []
     ax.legend(handles=[*handles, *marks], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
     shown = min(MOST_POINTS, len(section.labels))
-    told = f" Marks: {shown} of {len(section.labels)} points, projected on the plane." if shown else ""
+    marked = f" Marks: {shown} of {len(section.labels)} points, projected on the plane." if shown else ""
     headline(
         ax,
         title or "Where does the model change its decision on this plane?",
-        f"{section.model} on {section.data}: a plane through the input space. Dark lines: the decision boundary. "
-        f"The axes are scaled differently.{told}",
+        f"{literal(section.model)} on {literal(section.data)}: a plane through the input space. Dark lines: the "
+        f"decision boundary. The axes are scaled differently.{marked}",
         width=92,
     )
     return ax
@@ -84,7 +86,7 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
 def _tint(order: int) -> tuple[float, float, float]:
     """Return the colour of a class mixed with white, more and less in turns."""
     white = TINTS[order % 2]
-    red, green, blue = (white + (1 - white) * part for part in to_rgb(look(order).colour))
+    red, green, blue = (white + (1 - white) * part for part in to_rgb(style_of(order).colour))
     return red, green, blue
 
 

@@ -1,7 +1,7 @@
-"""A picture of distances found from decisions alone: which share of the images has a boundary within a distance."""
+"""A picture of distances of decision-based attacks: which share of the images has a boundary within a distance."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -9,47 +9,42 @@ from matplotlib.ticker import PercentFormatter
 
 from geomrob.arrays import Distances
 from geomrob.errors import UsageError
-from geomrob.plot.style import axes_or_new, headline, look, plain_numbers, tidy
-from geomrob.results import AttackResult
+from geomrob.plot.style import axes_or_new, headline, literal, plain_numbers, style_of, tidy
+from geomrob.results import DecisionDistances
 
 
-def plot_boundary(
-    found: Mapping[str, Sequence[AttackResult]],
-    *,
-    method: str = "an attack that asks for decisions alone",
-    data: str = "the data",
-    ax: Axes | None = None,
-) -> Axes:
-    """Return axes with the share of images whose decision changes within a distance, one curve for each model.
+def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
+    """Return axes with the share of images whose prediction changes within a distance, one curve for each model.
 
     Failures are infinitely far: a curve that ends below 100 % has some. A mark stands at the median of all images and
-    repeats, infinite where it falls beside a failure.
+    repeats, infinite where it falls next to a failure.
 
     Args:
-        found: Name of a model and what was found of the same images, once for each repeat.
-        method: What the picture calls the attack.
-        data: What it calls the images.
+        results: Of several models, with the same images, attack and budget.
         ax: Where to draw; a new figure by default.
 
     Raises:
-        UsageError: No distance at all.
+        UsageError: No finite distance; results of different data, attacks or budgets.
     """
-    distances = {name: torch.cat([one.distances().cpu() for one in group]) for name, group in found.items() if group}
-    finite = [values[torch.isfinite(values) & (values > 0)] for values in distances.values()]
+    distances = [(literal(result.model), result.distances) for result in results]
+    finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):
-        raise UsageError("found must hold a finite distance; got none: no image was fooled, see their status")
+        raise UsageError("results must hold a finite distance; got none: no image was fooled, see their status")
+    if len({(result.data, result.title) for result in results}) > 1:
+        kinds = " and ".join(sorted({f"{result.title} on {result.data}" for result in results}))
+        raise UsageError(f"results must be of one attack, budget and data set; got {kinds}: draw them apart")
     ax = axes_or_new(ax)
     low, high = float(torch.cat(finite).min()) / 1.2, float(torch.cat(finite).max()) * 1.2
-    for index, (name, values) in enumerate(distances.items()):
-        how, ordered = look(index), values[torch.isfinite(values)].sort().values.tolist()
-        shares = [(place + 1) / len(values) for place in range(len(ordered))]
+    for index, (name, values) in enumerate(distances):
+        style, ordered = style_of(index), values[torch.isfinite(values)].sort().values.tolist()
+        shares = [(rank + 1) / len(values) for rank in range(len(ordered))]
         median = _median(values)
-        told = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
+        summary = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
         last = shares[-1] if shares else 0.0
         x, y = [low, *ordered, high], [0.0, *shares, last]
-        ax.step(x, y, where="post", color=how.colour, linestyle=how.line, linewidth=2, label=f"{name} ({told})")
+        ax.step(x, y, where="post", color=style.colour, linestyle=style.line, linewidth=2, label=f"{name} ({summary})")
         if math.isfinite(median):
-            ax.plot([median], [0.5], color=how.colour, marker=how.marker, markersize=8, markeredgecolor="white")
+            ax.plot([median], [0.5], color=style.colour, marker=style.marker, markersize=8, markeredgecolor="white")
     tidy(ax)
     ax.set_xscale("log")
     ax.set_xlim(low, high)
@@ -57,16 +52,16 @@ def plot_boundary(
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     plain_numbers(ax.xaxis)
     ax.set_xlabel("$\\ell_2$ distance ([0, 1] pixel units)")
-    ax.set_ylabel("images whose decision changes\nwithin that distance")
+    ax.set_ylabel("images whose prediction changes\nwithin that distance")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
-    repeats = {len(group) for group in found.values()}
-    images = {len(group[0].labels) for group in found.values() if group}
-    again = f", {max(repeats)} repeats each" if max(repeats) > 1 else ""
+    repeats = max(len(result.repeats) for result in results)
+    images = max(len(result.labels) for result in results)
+    again = f", {repeats} repeats each" if repeats > 1 else ""
     headline(
         ax,
-        "How near is another decision for who sees decisions alone?",
-        f"{max(images)} images of {data}{again}; {method}. Mark: the median image. Further right = harder to fool. "
-        "A curve that ends below 100 %: the other images were not fooled.",
+        "How near is the boundary for a decision-based attack?",
+        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median image. "
+        "Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
 from geomrob.plot.spectra import plot_spectra
-from geomrob.plot.style import INK, axes_or_new, headline, look, tidy
+from geomrob.plot.style import INK, axes_or_new, headline, literal, style_of, tidy
 from geomrob.results import FilterBank
 
 BINS = 16
@@ -39,14 +39,14 @@ def plot_inhibition(banks: FilterBank | Sequence[FilterBank], *, ax: Axes | None
     varied = [bool(bank.inhibition.min() < bank.inhibition.max()) for bank in drawn]
     most = max((float(tally.max()) for tally, several in zip(tallies, varied, strict=True) if several), default=1.0)
     for index, (bank, tally, several) in enumerate(zip(drawn, tallies, varied, strict=True)):
-        how, label = look(index), _label(bank, banks)
+        style, label = style_of(index), _label(bank, banks)
         if several:
-            ax.stairs(tally, edges, color=how.colour, linestyle=how.line, linewidth=2, label=label)
-            ax.stairs(tally, edges, color=how.colour, alpha=0.15, fill=True)
+            ax.stairs(tally, edges, color=style.colour, linestyle=style.line, linewidth=2, label=label)
+            ax.stairs(tally, edges, color=style.colour, alpha=0.15, fill=True)
         else:
-            ax.axvline(float(bank.inhibition[0]), color=how.colour, linestyle=how.line, linewidth=2, label=label)
+            ax.axvline(float(bank.inhibition[0]), color=style.colour, linestyle=style.line, linewidth=2, label=label)
         height = torch.full_like(bank.inhibition, -0.035 * most * (1 + index))
-        ax.plot(bank.inhibition, height, how.marker, color=how.colour, markersize=4, alpha=0.6, clip_on=False)
+        ax.plot(bank.inhibition, height, style.marker, color=style.colour, markersize=4, alpha=0.6, clip_on=False)
     ax.axvline(0, color=INK, linewidth=1)
     tidy(ax)
     # Above the highest bar there is room for the legend.
@@ -56,11 +56,11 @@ def plot_inhibition(banks: FilterBank | Sequence[FilterBank], *, ax: Axes | None
     ax.set_ylabel("share of the filters of the layer")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
     without = [bank.model for bank in banks if not len(bank.inhibition)]
-    told = f" No inhibition, a plain convolution: {', '.join(without)}." if without else ""
+    plain = f" No inhibition, a plain convolution: {literal(', '.join(without))}." if without else ""
     headline(
         ax,
         "How strongly are the filters inhibited?",
-        f"Outline: share of the filters in each bin. Marks at the foot: single filters.{told}",
+        f"Outline: share of the filters in each bin. Marks at the foot: single filters.{plain}",
     )
     return ax
 
@@ -92,12 +92,12 @@ def _listed(banks: FilterBank | Sequence[FilterBank]) -> list[FilterBank]:
 def _label(bank: FilterBank, banks: Sequence[FilterBank]) -> str:
     """Return the words of the legend: which layer of which model, how many filters, how many of them negative."""
     several = sum(other.model == bank.model for other in banks) > 1
-    layer = f", {bank.layer}" if several else ""
+    name = literal(f"{bank.model}, {bank.layer}" if several else bank.model)
     if not bank.trained:
-        return f"{bank.model}{layer}: fixed at {float(bank.inhibition.double().mean()):g}"
+        return f"{name}: fixed at {float(bank.inhibition.double().mean()):g}"
     facts = bank.summary()
     spread = f"mean {facts['mean']:.2f}, sd {facts['deviation']:.2f}, {facts['negative']:.0%} negative"
-    return f"{bank.model}{layer}: {len(bank.inhibition)} filters, {spread}"
+    return f"{name}: {len(bank.inhibition)} filters, {spread}"
 
 
 def _edges(banks: Sequence[FilterBank]) -> torch.Tensor:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, look, tidy
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, style_of, tidy
 from geomrob.results import Geometry
 
 KINDS = {
@@ -35,7 +35,7 @@ def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure |
         UsageError: Nothing to draw, or models that were measured differently.
     """
     models = [geometries] if isinstance(geometries, Geometry) else list(geometries)
-    if len({(found.data, found.method, str(found.step), len(found.indices)) for found in models}) != 1:
+    if len({(result.data, result.method, str(result.step), len(result.indices)) for result in models}) != 1:
         raise UsageError(
             f"geometries must hold models measured alike (data, method, step, images); got {len(models)} that differ "
             "or none: draw them apart"
@@ -50,26 +50,27 @@ def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure |
     figure_headline(
         figure,
         "How does the decision boundary bend where the smallest perturbations meet it?",
-        f"{len(first.indices)} images of {first.data}, [0, 1] pixel units; {how}. Curvature: 0 is flat, positive bends "
-        "around the image's region, negative away from it; box: half of the values, whiskers: 90 %, line: median.",
+        f"{len(first.indices)} images of {literal(first.data)}, [0, 1] pixel units; {how}. Curvature: 0 is flat, "
+        "positive bends around the image's region, negative away from it; box: half of the values, whiskers: 90 %, "
+        "line: median.",
     )
     return figure
 
 
 def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
     """Draw a box for each kind of direction and model."""
-    kinds = [kind for kind in KINDS if any(len(found.curvatures(kind)) for found in models)]
+    kinds = [kind for kind in KINDS if any(len(result.curvatures(kind)) for result in models)]
     width = 0.8 / len(models)
-    for index, found in enumerate(models):
-        style = look(index)
-        values = [found.curvatures(kind).tolist() or [float("nan")] for kind in kinds]
-        places = [at + (index - (len(models) - 1) / 2) * width for at in range(len(kinds))]
+    for index, result in enumerate(models):
+        style = style_of(index)
+        values = [result.curvatures(kind).tolist() or [float("nan")] for kind in kinds]
+        positions = [at + (index - (len(models) - 1) / 2) * width for at in range(len(kinds))]
         if not kinds:
-            ax.scatter([], [], marker="s", color=style.colour, label=f"{found.model}: no boundary found")
+            ax.scatter([], [], marker="s", color=style.colour, label=f"{literal(result.model)}: no boundary found")
             continue
         boxes = ax.boxplot(
             values,
-            positions=places,
+            positions=positions,
             widths=0.8 * width,
             whis=(5, 95),
             showfliers=False,
@@ -81,9 +82,9 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
         )
         for box in boxes["boxes"]:
             box.set(facecolor=style.colour, alpha=0.45, edgecolor=style.colour, hatch="//" if index % 2 else "")
-        missing = int((~found.measured).sum())
-        told = f", no boundary for {missing}" if missing else ""
-        ax.scatter([], [], marker="s", s=60, color=style.colour, alpha=0.6, label=f"{found.model}{told}")
+        missing = int((~result.measured).sum())
+        note = f", no boundary for {missing}" if missing else ""
+        ax.scatter([], [], marker="s", s=60, color=style.colour, alpha=0.6, label=f"{literal(result.model)}{note}")
     ax.axhline(0, color=FAINT, linewidth=0.8)
     tidy(ax)
     ax.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds], fontsize=8.5)
@@ -94,11 +95,17 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
 
 def _angles(ax: Axes, models: Sequence[Geometry]) -> None:
     """Draw the share of images whose angle is at most so many degrees."""
-    for index, found in enumerate(models):
-        style, angles = look(index), found.angle[torch.isfinite(found.angle)].sort().values
+    for index, result in enumerate(models):
+        style, angles = style_of(index), result.angle[torch.isfinite(result.angle)].sort().values
         shares = torch.arange(1, len(angles) + 1) / max(1, len(angles))
         ax.step(
-            angles, shares, where="post", color=style.colour, linestyle=style.line, linewidth=1.8, label=found.model
+            angles,
+            shares,
+            where="post",
+            color=style.colour,
+            linestyle=style.line,
+            linewidth=1.8,
+            label=literal(result.model),
         )
     tidy(ax)
     ax.set_xlim(left=0)
@@ -111,10 +118,10 @@ def _angles(ax: Axes, models: Sequence[Geometry]) -> None:
 
 def _spectra(ax: Axes, models: Sequence[Geometry]) -> None:
     """Draw the share of the normals' energy that the first singular directions hold."""
-    for index, found in enumerate(models):
-        style = look(index)
-        name = f"{found.model}: {found.directions()} for 90 %"
-        _share(ax, found.singular, color=style.colour, linestyle=style.line, linewidth=1.8, label=name)
+    for index, result in enumerate(models):
+        style = style_of(index)
+        name = f"{literal(result.model)}: {result.directions()} for 90 %"
+        _share(ax, result.singular, color=style.colour, linestyle=style.line, linewidth=1.8, label=name)
     _share(
         ax,
         models[0].chance,

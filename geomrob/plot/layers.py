@@ -1,4 +1,4 @@
-"""A picture of layers: how sparse their activations are, and how much of a noise in the image they see."""
+"""A picture of layers: how sparse their activations are, and how much noise in the image disturbs them."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import blank, figure_headline, look, tidy
+from geomrob.plot.style import blank, figure_headline, literal, style_of, tidy
 from geomrob.results import Layers
 
 AVERAGES = {
@@ -33,10 +33,10 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
         UsageError: Nothing to draw, or models that were measured differently.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Figs. 2 and 3.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Figs. 2 and 3.
     """
     models = [layers] if isinstance(layers, Layers) else list(layers)
-    if len({(found.data, found.at, found.sigma, found.clamped, len(found.indices)) for found in models}) != 1:
+    if len({(result.data, result.at, result.sigma, result.clamped, len(result.indices)) for result in models}) != 1:
         raise UsageError(
             f"layers must hold models measured alike (data, side, noise, images); got {len(models)} that differ or "
             "none: draw them apart"
@@ -44,12 +44,12 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
     first = models[0]
     figure = blank(11.5, 5.2) if figure is None else figure
     left, right = figure.subplots(1, 2)
-    for index, found in enumerate(models):
-        name = f"{found.model} ({found.accuracy:.1%} correct)"
-        _line(left, found.hoyer, index, name)
-        _line(right, found.snr_db(how), index, name)
+    for index, result in enumerate(models):
+        name = f"{literal(result.model)} ({result.accuracy:.1%} correct)"
+        _line(left, result.hoyer, index, name)
+        _line(right, result.snr_db(how), index, name)
     left.set_ylim(0, 1.02)
-    left.set_ylabel("Hoyer ratio over channels: 0 one speaks, 1 all alike")
+    left.set_ylabel("Hoyer ratio over channels: 0 one active, 1 all alike")
     right.set_ylabel("signal-to-noise ratio (dB)")
     for ax, title in (
         (left, "Sparsity of the activations"),
@@ -61,16 +61,17 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
         ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
     figure_headline(
         figure,
-        "Which layers are sparse, and which ones see the noise?",
-        f"{len(first.indices)} images of {first.data}, {first.at} of each layer. Left: lower is sparser. Right: higher "
-        f"is less disturbed; {AVERAGES.get(how, how)}, noisy images {'cut to [0, 1]' if first.clamped else 'not cut'}.",
+        "Which layers are sparse, and which ones does the noise disturb?",
+        f"{len(first.indices)} images of {literal(first.data)}, {first.at} of each layer. Left: lower is sparser. "
+        f"Right: higher is less disturbed; {AVERAGES.get(how, how)}, noisy images "
+        f"{'cut to [0, 1]' if first.clamped else 'not cut'}.",
     )
     return figure
 
 
 def _line(ax: Axes, values: Tensor, index: int, name: str) -> None:
     """Draw one model's layers."""
-    style = look(index)
+    style = style_of(index)
     ax.plot(
         torch.arange(1, len(values) + 1),
         values,
@@ -87,15 +88,19 @@ def _line(ax: Axes, values: Tensor, index: int, name: str) -> None:
 
 def _layer_axis(ax: Axes, models: Sequence[Layers]) -> None:
     """Name the layers where all models have the same, else number them."""
-    most = max(len(found.names) for found in models)
+    most = max(len(result.names) for result in models)
     ax.set_xlim(0.7, most + 0.3)
-    if len({found.names for found in models}) > 1:
+    if len({result.names for result in models}) > 1:
         ax.set_xticks(range(1, most + 1))
         ax.set_xlabel("layer, in the order of the forward pass")
         return
-    names = models[0].names
+    names = [literal(name) for name in models[0].names]
     aslant = most > 4 or max(map(len, names)) > 8
     ax.set_xticks(
-        range(1, most + 1), names, rotation=40 if aslant else 0, ha="right" if aslant else "center", fontsize=8
+        range(1, most + 1),
+        names,
+        rotation=40 if aslant else 0,
+        ha="right" if aslant else "center",
+        fontsize=8,
     )
     ax.set_xlabel("layer")

@@ -6,10 +6,22 @@ from typing import Literal
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, SEQUENTIAL, Look, axes_or_new, headline, look, plain_numbers, tidy
+from geomrob.plot.style import (
+    FAINT,
+    SEQUENTIAL,
+    Style,
+    axes_or_new,
+    blank,
+    headline,
+    literal,
+    plain_numbers,
+    style_of,
+    tidy,
+)
 from geomrob.results import MarginCurve
 
 # The points of a band are spread over this share of the distance to the next band, so as not to hide each other.
@@ -48,11 +60,11 @@ def plot_margins(
     positions, label = _positions(curves)
     for index, (curve, name) in enumerate(zip(curves, _names(curves), strict=True)):
         order = positions[index].argsort(stable=True)
-        place, distances = positions[index][order], curve.distances[order].cpu()
-        _draw_distribution(ax, curve, place, order, look(index), name, high)
-        _draw_missing(ax, place, distances, look(index), high)
+        position, distances = positions[index][order], curve.distances[order].cpu()
+        _draw_distribution(ax, curve, position, order, style_of(index), name, high)
+        _draw_missing(ax, position, distances, style_of(index), high)
         if points:
-            _draw_points(ax, place, distances, look(index), (index, len(curves)))
+            _draw_points(ax, position, distances, style_of(index), (index, len(curves)))
     tidy(ax)
     if scale == "log":
         plain_numbers(ax.yaxis)
@@ -66,7 +78,7 @@ def plot_margins(
 def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
     """Return axes with the median margin of every block of a `grid`, over vertical and horizontal frequency.
 
-    A block whose median image was not moved across the boundary is left empty and crossed out.
+    A block whose median image did not reach the boundary is left empty and crossed out.
 
     Raises:
         UsageError: The bands of `curve` are no full grid.
@@ -93,8 +105,9 @@ def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "How far is the decision boundary at each frequency?",
-        f"{curve.model} on {curve.data}: median of {curve.distances.shape[1]} images, each moved only along the "
-        f"{curve.basis} patterns of one block. Dark = a small change there is enough to change the decision.",
+        f"{literal(curve.model)} on {literal(curve.data)}: median of {curve.distances.shape[1]} images, each moved "
+        f"only along the {literal(curve.basis)} patterns of one block. Dark = a small change there is enough to change "
+        "the decision.",
         width=92,
     )
     return ax
@@ -103,6 +116,18 @@ def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
 def norm_name(norm: float) -> str:
     """Return how a norm is written on an axis."""
     return "$\\ell_\\infty$" if math.isinf(norm) else f"$\\ell_{norm:g}$"
+
+
+def margin_figure(curves: Sequence[MarginCurve]) -> Figure:
+    """Return the picture of the margins: a map for each model where the bands are a grid, else curves."""
+    if curves[0].band_kind != "grid":
+        figure = blank()
+        plot_margins(curves, ax=figure.add_subplot())
+        return figure
+    figure = blank(6.2 * len(curves), 5.6)
+    for curve, ax in zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True):
+        plot_margin_map(curve, ax=ax)
+    return figure
 
 
 def _check(curves: Sequence[MarginCurve]) -> None:
@@ -116,13 +141,11 @@ def _check(curves: Sequence[MarginCurve]) -> None:
 
 
 def _names(curves: Sequence[MarginCurve]) -> list[str]:
-    """Return what tells the curves apart, and each one's clean accuracy."""
-    told = [(curve.model, curve.data, f"{curve.basis} basis", curve.method, curve.band_kind) for curve in curves]
-    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
-    return [
-        f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown)} ({curve.accuracy:.1%} correct)"
-        for words, curve in zip(told, curves, strict=True)
-    ]
+    """Return what distinguishes the curves, and each one's clean accuracy."""
+    facts = [(curve.model, curve.data, f"{curve.basis} basis", curve.attack, curve.band_kind) for curve in curves]
+    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*facts, strict=True))]
+    names = [", ".join(word for word, shown in zip(words, varies, strict=True) if shown) for words in facts]
+    return [f"{literal(name)} ({curve.accuracy:.1%} correct)" for name, curve in zip(names, curves, strict=True)]
 
 
 def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
@@ -131,15 +154,15 @@ def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
     A basis without frequencies stands where the bands of the same names of another curve do; alone, at their index.
     """
     known = [curve for curve in curves if not bool(curve.frequency.isnan().any())]
-    place = {name: float(at) for curve in known for name, at in zip(curve.bands, curve.frequency, strict=True)}
+    position = {name: float(at) for curve in known for name, at in zip(curve.bands, curve.frequency, strict=True)}
     label = "frequency of the band (cycles per image)"
     if len(known) == len(curves):
         return [curve.frequency.double().cpu() for curve in curves], label
-    if not all(name in place for curve in curves for name in curve.bands):
+    if not all(name in position for curve in curves for name in curve.bands):
         return [torch.arange(len(curve.bands), dtype=torch.float64) for curve in curves], "band of the basis"
     without = ", ".join(sorted({curve.basis for curve in curves if bool(curve.frequency.isnan().any())}))
-    at = [torch.tensor([place[name] for name in curve.bands], dtype=torch.float64) for curve in curves]
-    return at, f"{label}\n({without} basis: band at the same place in the basis)"
+    at = [torch.tensor([position[name] for name in curve.bands], dtype=torch.float64) for curve in curves]
+    return at, f"{label}\n({literal(without)} basis: band at the same position in the basis)"
 
 
 def _limits(curves: Sequence[MarginCurve], scale: str, *, points: bool) -> tuple[float, float]:
@@ -155,7 +178,7 @@ def _limits(curves: Sequence[MarginCurve], scale: str, *, points: bool) -> tuple
 
 
 def _draw_distribution(
-    ax: Axes, curve: MarginCurve, place: Tensor, order: Tensor, how: Look, name: str, high: float
+    ax: Axes, curve: MarginCurve, position: Tensor, order: Tensor, style: Style, name: str, high: float
 ) -> None:
     """Draw the median line and the shade from 5 % to 95 %."""
     quantiles = curve.quantiles(0.05, 0.5, 0.95).cpu()[order]
@@ -163,15 +186,15 @@ def _draw_distribution(
     missing = int((~torch.isfinite(curve.distances)).sum())
     if missing:
         name = f"{name}; {missing} of {curve.distances.numel()} margins not found"
-    ax.fill_between(place, lower.clamp(max=high), upper.clamp(max=high), color=how.colour, alpha=0.16, linewidth=0)
+    ax.fill_between(position, lower.clamp(max=high), upper.clamp(max=high), color=style.colour, alpha=0.16, linewidth=0)
     shown = torch.where(torch.isfinite(median), median, torch.nan)
     ax.plot(
-        place,
+        position,
         shown,
-        color=how.colour,
-        linestyle=how.line,
+        color=style.colour,
+        linestyle=style.line,
         linewidth=2,
-        marker=how.marker,
+        marker=style.marker,
         markersize=4.5,
         markeredgecolor="white",
         markeredgewidth=0.6,
@@ -180,30 +203,30 @@ def _draw_distribution(
     )
 
 
-def _draw_points(ax: Axes, place: Tensor, distances: Tensor, how: Look, share: tuple[int, int]) -> None:
+def _draw_points(ax: Axes, position: Tensor, distances: Tensor, style: Style, share: tuple[int, int]) -> None:
     """Draw one point per image and band, spread sideways by a fixed rule; several curves stand side by side."""
     index, count = share
-    gaps = place.unique().diff()
+    gaps = position.unique().diff()
     width = SPREAD * (float(gaps.min()) if len(gaps) else 1.0) / count
     spread = (torch.arange(1, distances.shape[1] + 1, dtype=torch.float64) * GOLDEN) % 1 - 0.5
-    x = place.unsqueeze(1) + width * (spread + index - (count - 1) / 2)
-    found = torch.isfinite(distances)
-    ax.scatter(x[found], distances[found], s=3, color=how.colour, alpha=0.35, linewidths=0, zorder=2)
+    x = position.unsqueeze(1) + width * (spread + index - (count - 1) / 2)
+    finite = torch.isfinite(distances)
+    ax.scatter(x[finite], distances[finite], s=3, color=style.colour, alpha=0.35, linewidths=0, zorder=2)
 
 
-def _draw_missing(ax: Axes, place: Tensor, distances: Tensor, how: Look, high: float) -> None:
+def _draw_missing(ax: Axes, position: Tensor, distances: Tensor, style: Style, high: float) -> None:
     """Draw a triangle on the upper edge for every band in which some image has no margin."""
     missing = (~torch.isfinite(distances)).any(1)
     if bool(missing.any()):
-        at = place[missing]
+        at = position[missing]
         edge = torch.full_like(at, high)
-        ax.scatter(at, edge, s=28, marker="^", color=how.colour, clip_on=False, zorder=4)
+        ax.scatter(at, edge, s=28, marker="^", color=style.colour, clip_on=False, zorder=4)
 
 
 def _caption(curves: Sequence[MarginCurve], *, points: bool) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({curve.distances.shape[1] for curve in curves}))
-    data = " and ".join(sorted({curve.data for curve in curves}))
+    data = literal(" and ".join(sorted({curve.data for curve in curves})))
     dot = "Dot: one image. " if points else ""
     low = "" if bool(curves[0].frequency.isnan().any()) else " (left: coarse, right: fine)"
     return (

@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, look, tidy
+from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, style_of, tidy
 from geomrob.results import Norms
 
 UNITS = {
@@ -28,7 +28,7 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
         figure: Where to draw; a new figure by default.
 
     References:
-        "Neuro-inspired robustness by Hebbian/anti-Hebbian learning" (HaH), Fig. 5.
+        Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Fig. 5.
     """
     count = len(norms.norms)
     figure = blank(max(7.0, 2.6 * count), 4.6) if figure is None else figure
@@ -37,12 +37,12 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
         _bars(ax, norms, column)
         ax.set_ylabel(UNITS.get(norm, norm))
     images = norms.values.shape[2]
-    zero = "; an image not seen as its label counts as 0" if norms.left == "true" else ""
+    zero = "; an image not classified as its label counts as 0" if norms.left == "true" else ""
     figure_headline(
         figure,
-        "How much must an image change before the model decides otherwise?",
-        f"Smallest perturbations found of {images} images of {norms.data}, inside [0, 1], leaving the {norms.left} "
-        f"class{zero}. Bar: mean over the images where one was found; white mark: median over all.",
+        "How much must an image change before the prediction changes?",
+        f"Smallest perturbations found of {images} images of {literal(norms.data)}, inside [0, 1], leaving the "
+        f"{norms.left} class{zero}. Bar: mean over the images where one was found; white mark: median over all.",
     )
     return figure
 
@@ -54,16 +54,23 @@ def _bars(ax: Axes, norms: Norms, column: int) -> None:
     finite = torch.cat((mean, median[torch.isfinite(median)]))
     high = 1.18 * float(finite.max()) or 1.0
     for index, missing in enumerate(failures):
-        style, at = look(index), float(median[index])
+        style, at = style_of(index), float(median[index])
         value = float(mean[index])
         ax.bar(index, value, width=0.7, color=style.colour, hatch="//" if index % 2 else "", edgecolor="white")
         known = at < float("inf")
         ax.plot(
             [index], [at if known else high], marker="o" if known else "^", color="white", markeredgecolor=INK, zorder=3
         )
-        told = f"{value:.3g}" + (f"\n{missing} not found" if missing else "")
-        ax.annotate(told, (index, value), (0, 3), textcoords="offset points", ha="center", fontsize=8, color=INK)
-    ax.set_xticks(range(len(failures)), norms.models, rotation=30, ha="right", rotation_mode="anchor", fontsize=8.5)
+        note = f"{value:.3g}" + (f"\n{missing} not found" if missing else "")
+        ax.annotate(note, (index, value), (0, 3), textcoords="offset points", ha="center", fontsize=8, color=INK)
+    ax.set_xticks(
+        range(len(failures)),
+        list(map(literal, norms.models)),
+        rotation=30,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8.5,
+    )
     ax.set_ylim(0, high)
     tidy(ax)
     ax.grid(visible=False, axis="x")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, bare, blank, figure_headline, headroom
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, bare, blank, class_name, figure_headline, headroom, literal
 from geomrob.results import Locations
 
 COLUMNS = 5
@@ -22,8 +22,8 @@ MOST = 20
 FEW = 10
 WORDS = {
     "label": "their true class",
-    "left": "the class that the model saw before",
-    "found": "the class that the model sees now",
+    "left": "the class predicted before",
+    "found": "the class predicted now",
 }
 
 
@@ -63,11 +63,11 @@ def plot_locations(
     scale = ScalarMappable(Normalize(0, 100 * top), SEQUENTIAL)
     for ax, index in zip(grid.flat, drawn, strict=False):
         bare(ax)
-        ax.set_title(locations.classes[index], fontsize=9, color=INK, pad=3)
+        ax.set_title(class_name(index, locations.classes), fontsize=9, color=INK, pad=3)
         ax.set_xlabel(f"{int(counts[index])} images", fontsize=8, color=FAINT)
         if counts[index] == 0:
             ax.text(0.5, 0.5, "no fooled\nimage", ha="center", va="center", color=FAINT, transform=ax.transAxes)
-            # As large as the maps beside it.
+            # As large as the other maps.
             ax.set_box_aspect(maps.shape[1] / maps.shape[2])
             continue
         ax.imshow(100 * maps[index].numpy(), cmap=scale.cmap, norm=scale.norm)
@@ -100,8 +100,9 @@ def _caption(locations: Locations, images: Tensor | None, drawn: int, beyond: bo
     """Return how the picture is to be read."""
     left = len(locations.classes) - drawn
     return (
-        f"{locations.method} on {locations.model}, {int(locations.counts.sum())} fooled images of {locations.data}, "
-        f"grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of them."
+        f"{literal(locations.attack)} on {literal(locations.model)}, {int(locations.counts.sum())} fooled images of "
+        f"{literal(locations.data)}, grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of "
+        "them."
         f"{' White line: outline of the mean image.' if images is not None else ''}"
         f"{f' Classes of fewer than {FEW} images do not set the scale.' if beyond else ''}"
         f"{f' {left} classes with fewer fooled images are not drawn.' if left else ''}"

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.sparsity import told_options
-from geomrob.plot.style import INK, bare, blank, class_name, draw_image, figure_headline, headroom
+from geomrob.plot.sparsity import option_note
+from geomrob.plot.style import INK, bare, blank, class_name, draw_image, figure_headline, headroom, literal
 from geomrob.results import Sparsity
 
 # Apart in grey print, too: the brighter pixel has the brighter mark.
 BRIGHTER = "#E8601C"
 DARKER = "#08306B"
-# A mark is at least this share of the image's width, or it could not be seen in a large image.
+# A mark is at least this share of the image's width, or it would be invisible in a large image.
 MARK = 1 / 56
 # Share of its contrast that the image behind the marks keeps.
 FADED = 0.4
@@ -61,30 +61,30 @@ def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = N
 
 def _chosen(sparsity: Sparsity, rows: int) -> Int64[Tensor, " m"]:
     """Return which images to show: fooled ones, at even steps in the order of their changed pixels."""
-    fooled = sparsity.attack.success.cpu().nonzero().squeeze(1)
+    fooled = sparsity.result.success.cpu().nonzero().squeeze(1)
     if not len(fooled):
         count = len(sparsity.labels)
         raise UsageError(f"sparsity must hold a fooled image; got 0 of {count}: see its status")
-    ordered = fooled[sparsity.attack.pixels.cpu()[fooled].argsort(stable=True)]
+    ordered = fooled[sparsity.result.pixels.cpu()[fooled].argsort(stable=True)]
     ranks = torch.linspace(0, len(ordered) - 1, min(rows, len(ordered)), dtype=torch.float64)
     return ordered[ranks.round().long()]
 
 
 def _row(axes: NDArray[np.object_], sparsity: Sparsity, index: int) -> None:
     """Draw one image: as it was, as it became, what was changed."""
-    attack, classes = sparsity.attack, sparsity.classes
+    attack, classes = sparsity.result, sparsity.classes
     before, after = attack.inputs[index].cpu(), attack.perturbed[index].cpu()
-    seen, true = int(attack.labels[index]), int(sparsity.labels[index])
-    wrong = "" if seen == true else f"\n(in truth {class_name(true, classes)})"
+    before_label, true = int(attack.labels[index]), int(sparsity.labels[index])
+    truth = "" if before_label == true else f"\n(in truth {class_name(true, classes)})"
     for ax in axes:
         bare(ax)
-    draw_image(axes[0], before, class_name(seen, classes) + wrong)
+    draw_image(axes[0], before, class_name(before_label, classes) + truth)
     draw_image(axes[1], after, class_name(int(sparsity.found[index]), classes), bold=True)
     _draw_changes(axes[2], before, after)
-    told = f"{_counted(attack.pixels[index], 'pixel')} ({_share(float(sparsity.percent[index]))} %)"
+    note = f"{_counted(attack.pixels[index], 'pixel')} ({_share(float(sparsity.percent[index]))} %)"
     if len(before) > 1:
-        told += f"\n{_counted(attack.elements[index], 'element')}"
-    axes[2].set_xlabel(told, fontsize=8.5, color=INK)
+        note += f"\n{_counted(attack.elements[index], 'element')}"
+    axes[2].set_xlabel(note, fontsize=8.5, color=INK)
 
 
 def _counted(number: Tensor, thing: str) -> str:
@@ -109,10 +109,10 @@ def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor,
     ax.imshow(faded.numpy(), cmap="gray", vmin=0, vmax=1)
     # A mark that reaches over the edge of the image must not widen the axes.
     ax.set_autoscale_on(False)
-    places = changed.nonzero().flip(1).double().numpy()
+    positions = changed.nonzero().flip(1).double().numpy()
     half = _mark(before) / 2
     corners = half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-    squares = list(places[:, None] + corners)
+    squares = list(positions[:, None] + corners)
     if len(before) == 3:
         new = after.clamp(0, 1).movedim(0, -1)[changed].numpy()
         ax.add_collection(PolyCollection(squares, facecolors=new, edgecolors="black", linewidths=0.5))
@@ -124,8 +124,8 @@ def _draw_changes(ax: Axes, before: Float[Tensor, "c h w"], after: Float[Tensor,
 
 def _caption(sparsity: Sparsity, shown: int) -> str:
     """Return what was done with which success, and how the picture is to be read."""
-    count, fooled = len(sparsity.labels), int(sparsity.attack.success.sum())
-    example = sparsity.attack.inputs[0]
+    count, fooled = len(sparsity.labels), int(sparsity.result.success.sum())
+    example = sparsity.result.inputs[0]
     marks = (
         "each changed pixel outlined, in its new colour; an element is one channel of a pixel."
         if len(example) == 3
@@ -133,9 +133,9 @@ def _caption(sparsity: Sparsity, shown: int) -> str:
     )
     larger = f" Marks are {_mark(example):.2g} times as wide as a pixel." if _mark(example) > 1 else ""
     failed = f" ({count - fooled} failed and are not shown)" if fooled < count else ""
-    method = f"{sparsity.method}{told_options(sparsity.options)}"
+    attack = f"{literal(sparsity.attack)}{option_note(sparsity.options)}"
     return (
-        f"{method} fools {sparsity.model} on {fooled} of {count} images of {sparsity.data}{failed}. "
+        f"{attack} fools {literal(sparsity.model)} on {fooled} of {count} images of {literal(sparsity.data)}{failed}. "
         f"Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. Below each image the "
-        f"class that the model sees. Right: {marks}{larger}"
+        f"class that the model predicts. Right: {marks}{larger}"
     )

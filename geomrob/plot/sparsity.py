@@ -12,16 +12,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, Look, blank, figure_headline, look, plain_numbers, tidy
+from geomrob.plot.style import FAINT, Style, blank, figure_headline, literal, plain_numbers, style_of, tidy
 from geomrob.results import Sparsity
 
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one model, data set, method and other options, in the order of the parameter."""
+    """The points of one model, data set, attack and other options, in the order of the parameter."""
 
     name: str
-    look: Look
+    style: Style
     at: list[float]
     points: list[Sparsity]
 
@@ -44,16 +44,16 @@ def option_words(name: str, value: float) -> str:
     return f"λ = {value:g}" if name == "lam" else f"{name} {value:g}"
 
 
-def told_options(options: Mapping[str, float]) -> str:
-    """Return in brackets those options of an attack that a reader must know and that limit or change something.
+def option_note(options: Mapping[str, float]) -> str:
+    """Return in brackets those options of an attack that a reader needs and that limit or change something.
 
     Example:
-        >>> told_options({"lam": 3.0, "radius": math.inf, "prune": 1.0, "candidates": 10.0})
+        >>> option_note({"lam": 3.0, "radius": math.inf, "prune": 1.0, "candidates": 10.0})
         ' (λ = 3, pruned)'
     """
     known = [(name, options.get(name, 0.0)) for name in ("lam", "radius", "prune")]
-    told = [option_words(name, value) for name, value in known if value != 0 and math.isfinite(value)]
-    return f" ({', '.join(told)})" if told else ""
+    words = [option_words(name, value) for name, value in known if value != 0 and math.isfinite(value)]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def shared_options(points: Sequence[Sparsity], parameter: str) -> dict[str, float]:
@@ -72,15 +72,15 @@ def series_of(points: Sequence[Sparsity], parameter: str) -> list[Series]:
     for point in points:
         if parameter not in point.options:
             known = ", ".join(point.options) or "none"
-            raise UsageError(f"parameter must be an option of {point.method}; got {parameter!r}: it has {known}")
+            raise UsageError(f"parameter must be an option of {point.attack}; got {parameter!r}: it has {known}")
     groups: dict[tuple[object, ...], list[Sparsity]] = {}
     for point in points:
         rest = tuple(sorted((name, value) for name, value in point.options.items() if name != parameter))
-        groups.setdefault((point.model, point.data, point.method, rest), []).append(point)
+        groups.setdefault((point.model, point.data, point.attack, rest), []).append(point)
     curves = [sorted(group, key=lambda point: _place(point, parameter)) for group in groups.values()]
     names = _names([curve[0] for curve in curves], parameter)
     series = [
-        Series(name, look(index), [_place(point, parameter) for point in curve], curve)
+        Series(name, style_of(index), [_place(point, parameter) for point in curve], curve)
         for index, (name, curve) in enumerate(zip(names, curves, strict=True))
     ]
     for curve in series:
@@ -99,22 +99,22 @@ def _place(point: Sparsity, parameter: str) -> float:
 
 
 def _names(points: Sequence[Sparsity], parameter: str) -> list[str]:
-    """Return what tells the curves apart, and each one's clean accuracy."""
+    """Return what distinguishes the curves, and each one's clean accuracy."""
     options = list(dict.fromkeys(name for point in points for name in point.options if name != parameter))
-    told = [
+    facts = [
         (
             point.model,
             point.data,
-            point.method,
+            point.attack,
             *(option_words(name, point.options[name]) if name in point.options else "" for name in options),
         )
         for point in points
     ]
-    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*told, strict=True))]
+    varies = [index == 0 or len(set(column)) > 1 for index, column in enumerate(zip(*facts, strict=True))]
     return [
         f"{', '.join(word for word, shown in zip(words, varies, strict=True) if shown and word)} "
         f"({point.accuracy:.1%} correct)"
-        for words, point in zip(told, points, strict=True)
+        for words, point in zip(facts, points, strict=True)
     ]
 
 
@@ -127,7 +127,7 @@ TICKS = 9
 def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", figure: Figure | None = None) -> Figure:
     """Return a figure with fooling rate, changed pixels, steps and evaluations over one option of the attack.
 
-    Points that differ in model, data, method or another option become curves of their own. The thin line in the panel
+    Points that differ in model, data, attack or another option become curves of their own. The thin line in the panel
     of fooling rates is what as many random pixels do, which keep to no radius. Medians count failures as infinitely
     many pixels: where at most half of the images are fooled the line stops, and a triangle stands on the upper edge.
     Steps and evaluations are means over all images, failures included: they cost too.
@@ -139,7 +139,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
         figure: Where to draw; a new figure by default.
 
     Raises:
-        UsageError: No point, a point without that option, or two of one curve at the same place.
+        UsageError: No point, a point without that option, or two of one curve at the same position.
 
     References:
         Modas, thesis, 2022, Figs. 3.3 (lam) and 3.6 (radius).
@@ -150,7 +150,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     fooled, pixels, steps, evaluations = figure.subplots(2, 2, sharex=True).flat
     _draw_rates(fooled, series)
     _draw_pixels(pixels, series)
-    _draw_means(steps, series, lambda point: float(point.attack.steps.double().mean()))
+    _draw_means(steps, series, lambda point: float(point.result.steps.double().mean()))
     _draw_means(evaluations, series, _evaluations)
     fooled.set_ylabel("fooled images (%)")
     steps.set_ylabel("steps per image (mean)")
@@ -171,33 +171,40 @@ def _draw_rates(ax: Axes, series: Sequence[Series]) -> None:
     """Draw the fooling rates, those that lie below others with larger marks, and those of random pixels."""
     for index, curve in enumerate(series):
         rates = curve.each(lambda point: 100 * point.fooling_rate)
-        _line(ax, curve, rates, label=curve.name, markersize=MARKER + 2.2 * (len(series) - 1 - index))
+        _line(ax, curve, rates, label=literal(curve.name), markersize=MARKER + 2.2 * (len(series) - 1 - index))
     for index, curve in enumerate(series):
         label = "as many random pixels set to 0 or 1, in spite of any radius (thin lines)" if index == 0 else None
         random = curve.each(lambda point: 100 * float(point.random.mean()))
-        how = curve.look
+        style = curve.style
         ax.plot(
-            curve.at, random, color=how.colour, linestyle=how.line, linewidth=0.8, marker="x", markersize=4, label=label
+            curve.at,
+            random,
+            color=style.colour,
+            linestyle=style.line,
+            linewidth=0.8,
+            marker="x",
+            markersize=4,
+            label=label,
         )
     ax.set_ylim(-4, 104)
 
 
 def _draw_pixels(ax: Axes, series: Sequence[Series]) -> None:
     """Draw the median number of changed pixels and the shade from 25 % to 75 %, with per cent on the other side."""
-    areas = {point.attack.inputs[0, 0].numel() for curve in series for point in curve.points}
+    areas = {point.result.inputs[0, 0].numel() for curve in series for point in curve.points}
     what = "pixels" if len(areas) == 1 else "percent"
     most = max(areas) if what == "pixels" else 100.0
     quantiles = [np.array([p.quantiles(0.25, 0.5, 0.75, of=what).tolist() for p in curve.points]) for curve in series]
     low, high = _limits(np.concatenate(quantiles), most)
     for curve, values in zip(series, quantiles, strict=True):
         lower, median, upper = np.minimum(values, high).T
-        ax.fill_between(curve.at, lower, upper, color=curve.look.colour, alpha=0.16, linewidth=0)
+        ax.fill_between(curve.at, lower, upper, color=curve.style.colour, alpha=0.16, linewidth=0)
         missing = np.isinf(values[:, 1])
         _line(ax, curve, np.where(missing, np.nan, median).tolist())
         if missing.any():
             at = np.array(curve.at)[missing]
             edge = np.full_like(at, high)
-            ax.scatter(at, edge, s=28, marker="^", color=curve.look.colour, clip_on=False, zorder=4)
+            ax.scatter(at, edge, s=28, marker="^", color=curve.style.colour, clip_on=False, zorder=4)
     ax.set_yscale("log")
     ax.set_ylim(low, high)
     plain_numbers(ax.yaxis)
@@ -226,15 +233,15 @@ def _draw_means(ax: Axes, series: Sequence[Series], number: Callable[[Sparsity],
 def _line(
     ax: Axes, curve: Series, values: list[float], *, label: str | None = None, markersize: float = MARKER
 ) -> None:
-    """Draw one curve in its look."""
-    how = curve.look
+    """Draw one curve in its style."""
+    style = curve.style
     ax.plot(
         curve.at,
         values,
-        color=how.colour,
-        linestyle=how.line,
+        color=style.colour,
+        linestyle=style.line,
         linewidth=2,
-        marker=how.marker,
+        marker=style.marker,
         markersize=markersize,
         markeredgecolor="white",
         markeredgewidth=0.6,
@@ -245,7 +252,7 @@ def _line(
 
 def _evaluations(point: Sparsity) -> float:
     """Return the mean number of forward and backward evaluations an image."""
-    return float((point.attack.forwards + point.attack.backwards).double().mean())
+    return float((point.result.forwards + point.result.backwards).double().mean())
 
 
 def _limits(values: NDArray[np.float64], most: float) -> tuple[float, float]:
@@ -256,7 +263,7 @@ def _limits(values: NDArray[np.float64], most: float) -> tuple[float, float]:
     return float(values.min()) / 1.25, float(values.max()) * 1.25
 
 
-def _parameter_axis(ax: Axes, parameter: str, places: Sequence[float]) -> None:
+def _parameter_axis(ax: Axes, parameter: str, positions: Sequence[float]) -> None:
     """Name the parameter and mark its values."""
     labels = {
         "lam": "λ: how many times further than the boundary to aim",
@@ -265,8 +272,8 @@ def _parameter_axis(ax: Axes, parameter: str, places: Sequence[float]) -> None:
     ax.set_xlabel(labels.get(parameter, parameter))
     if parameter == "radius":
         ax.set_xscale("log")
-        if len(places) <= TICKS:
-            ax.set_xticks(places, [f"{place:g}" for place in places])
+        if len(positions) <= TICKS:
+            ax.set_xticks(positions, [f"{position:g}" for position in positions])
             ax.set_xticks([], minor=True)
         else:
             plain_numbers(ax.xaxis)
@@ -277,12 +284,12 @@ def _parameter_axis(ax: Axes, parameter: str, places: Sequence[float]) -> None:
 def _caption(points: Sequence[Sparsity], parameter: str) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
-    data = " and ".join(sorted({point.data for point in points}))
-    methods = " and ".join(sorted({point.method for point in points}))
-    methods += told_options(shared_options(points, parameter))
+    data = literal(" and ".join(sorted({point.data for point in points})))
+    attacks = literal(" and ".join(sorted({point.attack for point in points})))
+    attacks += option_note(shared_options(points, parameter))
     lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)
     return (
-        f"{methods} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "
+        f"{attacks} on {images} images of {data}. Fooled: the decision is not what it was. Pixels: line = median, "
         f"shade = 25 % to 75 %, an image that is not fooled counts as infinitely many. Few pixels = easy to fool."
         f"{' Triangle on the upper edge: at most half of the images are fooled.' if lost else ''}"
     )

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, look, tidy
+from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, literal, style_of, tidy
 from geomrob.results import BandEnergy, HeatMap, Spectrum
 
 Scale = Literal["log", "log1p", "linear"]
@@ -45,7 +45,7 @@ def plot_spectra(
     Rows are vertical frequencies and go down, as the rows of an image do.
 
     Args:
-        spectra: One or several of one kind, factor and unit.
+        spectra: One or several of one kind, norm and unit.
         figure: Where to draw; a new figure by default.
         scale: Of the colours: `log` down to the smallest value, but at most `decades` powers of ten below the largest;
             `log1p` shows log(1 + value), `linear` starts at 0.
@@ -82,11 +82,13 @@ def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None =
     if len(sizes) != 1:
         raise UsageError(f"maps must have one epsilon to share a scale; got {sizes}: draw them apart")
     norm = Normalize(min(float(m.accuracy.min()) for m in maps), max(float(m.accuracy.max()) for m in maps))
-    panels = [(f"{one.model}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps]
-    data = " and ".join(sorted({one.data for one in maps}))
+    panels = [
+        (f"{literal(one.model)}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps
+    ]
+    data = literal(" and ".join(sorted({one.data for one in maps})))
     clipped = "clipped to [0, 1]" if maps[0].bounded else "not clipped"
     reading = (
-        f"{maps[0].images} images of {data}, each moved by a wave of that frequency, either sign by chance, of l2 "
+        f"{maps[0].images} images of {data}, each moved by a wave of that frequency, with a random sign, of l2 "
         f"length {sizes[0]:g} ([0, 1] pixel units, {clipped}). Middle: coarse waves. Borders: fine. Dark = fragile."
     )
     values = [one.accuracy for one in maps]
@@ -100,7 +102,7 @@ def plot_radial(
     """Return axes with the radial mean of each spectrum; the shade is its 95 % confidence band over images.
 
     Args:
-        spectra: One or several of one kind, factor and unit.
+        spectra: One or several of one kind, norm and unit.
         ax: Where to draw; a new figure by default.
         share: Draw each ring's share of the whole instead of its mean, so that spectra of different size compare.
         scale: Of the vertical axis, log or linear.
@@ -113,14 +115,14 @@ def plot_radial(
     ax.set_yscale(scale)
     low = min(float(one.radial[one.radial > 0].min()) for one in spectra if bool((one.radial > 0).any()))
     for index, one in enumerate(spectra):
-        how = look(index)
+        style = style_of(index)
         factor = one.counts / (one.radial * one.counts).sum() if share else torch.ones_like(one.radial)
         middle, spread = one.radial * factor, 1.96 * one.error.nan_to_num() * factor
         rings = torch.arange(len(middle))
         floor = low * 1e-2 if scale == "log" else -torch.inf
         below = (middle - spread).clamp(min=floor)
-        ax.fill_between(rings, below, middle + spread, color=how.colour, alpha=0.2, linewidth=0)
-        ax.plot(rings, middle, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=_name(one))
+        ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
+        ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
     tidy(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
@@ -136,6 +138,36 @@ def plot_radial(
         "line only corners). Shade: 95 % confidence band of the mean.",
     )
     return ax
+
+
+def spectrum_figures(
+    planes: Sequence[Spectrum | HeatMap], energies: Sequence[BandEnergy] = (), *, scale: Scale = "log"
+) -> dict[str, Figure]:
+    """Return figures by name: planes of spectra and their radial means, or heat maps; the energy by band.
+
+    Args:
+        planes: Spectra, or heat maps, of one kind.
+        energies: Of the same perturbations.
+        scale: Of the colours.
+    """
+    maps = [plane for plane in planes if isinstance(plane, HeatMap)]
+    if maps:
+        return {"spectrum": plot_heat_maps(maps)}
+    spectra = [plane for plane in planes if isinstance(plane, Spectrum)]
+    figures = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
+    plot_radial(spectra, ax=figures["radial"].add_subplot(), scale="linear" if scale == "linear" else "log")
+    if energies:
+        figures["energy"] = blank()
+        plot_band_energy(energies, ax=figures["energy"].add_subplot())
+    return figures
+
+
+def plot_profiles(groups: Sequence[Sequence[Spectrum]]) -> Figure:
+    """Return a figure with the radial means of each group of spectra, one below the other."""
+    figure = blank(height=4.6 * len(groups))
+    for spectra, ax in zip(groups, figure.subplots(len(groups), squeeze=False).flat, strict=True):
+        plot_radial(spectra, ax=ax)
+    return figure
 
 
 def plot_band_energy(
@@ -159,20 +191,22 @@ def plot_band_energy(
     ax.set_yscale("log")
     known = not any(bool(one.frequency.isnan().any()) for one in energies)
     for index, one in enumerate(energies):
-        how = look(index)
-        place = one.frequency if known else torch.arange(len(one.bands), dtype=torch.float64)
-        order = place.argsort(stable=True)
+        style = style_of(index)
+        position = one.frequency if known else torch.arange(len(one.bands), dtype=torch.float64)
+        order = position.argsort(stable=True)
         lower, median, upper = one.quantiles(0.05, 0.5, 0.95, of=of).clamp(min=floor)[order].T
-        ax.fill_between(place[order], lower, upper, color=how.colour, alpha=0.16, linewidth=0)
+        ax.fill_between(position[order], lower, upper, color=style.colour, alpha=0.16, linewidth=0)
         left = f", {one.left_out} left out" if one.left_out else ""
-        label = f"{one.method} on {one.model} ({len(one.energy)} images{left})"
-        ax.plot(place[order], median, color=how.colour, linestyle=how.line, marker=how.marker, **_LINE, label=label)
+        label = f"{literal(one.attack)} on {literal(one.model)} ({len(one.energy)} images{left})"
+        ax.plot(
+            position[order], median, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=label
+        )
     tidy(ax)
-    basis = energies[0].basis
+    basis = literal(energies[0].basis)
     ax.set_xlabel("frequency of the band (cycles per image)" if known else f"band of the {basis} basis")
     ax.set_ylabel("share of the perturbation's energy" if of == "share" else "energy ($\\ell_2^2$, [0, 1] pixel units)")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    bands = f"{energies[0].bands[0]} to {energies[0].bands[-1]}"
+    bands = literal(f"{energies[0].bands[0]} to {energies[0].bands[-1]}")
     headline(
         ax,
         "In which frequency bands do perturbations have their energy?",
@@ -185,9 +219,9 @@ def plot_band_energy(
 def checked(spectra: Spectrum | Sequence[Spectrum]) -> list[Spectrum]:
     """Return the spectra as a list, refused where they cannot share one scale."""
     spectra = [spectra] if isinstance(spectra, Spectrum) else list(spectra)
-    told = sorted({(one.kind, one.factor, one.unit) for one in spectra})
-    if len(told) != 1:
-        raise UsageError(f"spectra must have one kind, factor and unit to share a scale; got {told}: draw them apart")
+    kinds = sorted({(one.kind, one.norm, one.unit) for one in spectra})
+    if len(kinds) != 1:
+        raise UsageError(f"spectra must have one kind, norm and unit to share a scale; got {kinds}: draw them apart")
     return spectra
 
 
@@ -267,7 +301,7 @@ def _panel_name(spectrum: Spectrum, spectra: Sequence[Spectrum]) -> str:
     facts: list[Callable[[Spectrum], str]] = [lambda one: one.name, lambda one: one.method]
     words = [fact(spectrum) for fact in facts if len({fact(one) for one in spectra}) > 1] or [spectrum.name]
     left = f"\n{spectrum.left_out} failures left out" if spectrum.left_out else ""
-    return "\n".join(word for word in words if word) + left
+    return literal("\n".join(word for word in words if word)) + left
 
 
 def _name(spectrum: Spectrum) -> str:
@@ -276,14 +310,14 @@ def _name(spectrum: Spectrum) -> str:
     about = f"{spectrum.method} on {spectrum.name}" if spectrum.of == "perturbations" else spectrum.name
     if spectrum.of == "kernels" and spectrum.method:
         about = f"{spectrum.name}: {spectrum.method}"
-    return about + left
+    return literal(about) + left
 
 
 def _count(spectra: Sequence[Spectrum]) -> str:
     """Return how many of what the spectra are means of."""
     counts = sorted({len(one.rings) for one in spectra})
     many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    data = " and ".join(sorted({one.data for one in spectra if one.data}))
+    data = literal(" and ".join(sorted({one.data for one in spectra if one.data})))
     one = spectra[0]
     mean = "Mean over" if one.order == "mean-of-modulus" else "Spectrum of the mean of"
     return f"{mean} {many} {NOUN.get(one.of, one.of)}" + (f" ({data})" if data else "")
@@ -292,14 +326,14 @@ def _count(spectra: Sequence[Spectrum]) -> str:
 def _recipe(one: Spectrum) -> str:
     """Return how the spectrum was made, for the reading below the title."""
     channels = {"average": "mean over channels", "sum": "sum over channels", "grey": "mean of the channels"}
-    told = channels.get(one.channels, f"channel {one.channels}")
+    channel = channels.get(one.channels, f"channel {one.channels}")
     window = "no window" if one.window == "none" else f"{one.window} window"
     scaled = "each scaled to l2 norm 1, " if one.unit_norm else ""
-    return f"{scaled}{one.kind}, {told}, {window}, {_factor(one)}".capitalize()
+    return f"{scaled}{one.kind}, {channel}, {window}, {_factor(one)}".capitalize()
 
 
 def _factor(one: Spectrum) -> str:
-    return "orthonormal transform" if one.factor == "ortho" else "unscaled transform"
+    return "orthonormal transform" if one.norm == "ortho" else "unscaled transform"
 
 
 def _value_name(one: Spectrum, scale: str) -> str:

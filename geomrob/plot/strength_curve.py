@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, axes_or_new, headline, look, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, headline, literal, style_of, tidy
 from geomrob.results import Acceptance, StrengthCurve
 
 STRENGTHS = {
@@ -50,21 +50,26 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax)
     mean, error = curve.mean.cpu(), curve.error.cpu().nan_to_num(0)
     for index, name in enumerate(curve.models):
-        how = look(index)
+        style = style_of(index)
         ax.fill_between(
-            curve.strengths, mean[index] - error[index], mean[index] + error[index], color=how.colour, alpha=0.18, lw=0
+            curve.strengths,
+            mean[index] - error[index],
+            mean[index] + error[index],
+            color=style.colour,
+            alpha=0.18,
+            lw=0,
         )
         ax.plot(
             curve.strengths,
             mean[index],
-            color=how.colour,
-            linestyle=how.line,
-            marker=how.marker,
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
             linewidth=2,
             markersize=5,
             markeredgecolor="white",
             markeredgewidth=0.6,
-            label=f"{name} ({float(mean[index, 0]):.1%} clean)",
+            label=f"{literal(name)} ({float(mean[index, 0]):.1%} clean)",
         )
     tidy(ax)
     ax.set_ylim(0, 1.02)
@@ -73,7 +78,7 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(STRENGTHS.get(curve.attack, "strength ([0, 1] pixel units)"))
     ax.set_ylabel("images classified correctly")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    headline(ax, f"How much {TITLES.get(curve.attack, curve.attack)} does each model stand?", _caption(curve))
+    headline(ax, f"How much {TITLES.get(curve.attack, literal(curve.attack))} does each model stand?", _caption(curve))
     return ax
 
 
@@ -99,16 +104,22 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.axhline(1, color=FAINT, lw=0.8)
     ax.axvline(first.minimum, color=FAINT, lw=0.8)
     for index, plane in enumerate(planes):
-        how, off = look(index), ~torch.isfinite(plane.distorted)
+        style, off = style_of(index), ~torch.isfinite(plane.distorted)
         y = torch.where(off, high, plane.distorted)
-        name = f"{TITLES.get(plane.attack, plane.attack)}, strength {plane.strength:g}"
-        ax.scatter(plane.clean[~off], y[~off], s=46, color=how.colour, marker=how.marker, zorder=3, label=name)
+        name = f"{TITLES.get(plane.attack, literal(plane.attack))}, strength {plane.strength:g}"
+        ax.scatter(plane.clean[~off], y[~off], s=46, color=style.colour, marker=style.marker, zorder=3, label=name)
         ax.scatter(
-            plane.clean[off], y[off], s=46, facecolors="none", edgecolors=how.colour, marker=how.marker, clip_on=False
+            plane.clean[off],
+            y[off],
+            s=46,
+            facecolors="none",
+            edgecolors=style.colour,
+            marker=style.marker,
+            clip_on=False,
         )
     for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
         _names(ax, plane)
-    ax.scatter([1], [1], s=60, color=INK, marker="*", zorder=3, label=f"baseline: {first.baseline}")
+    ax.scatter([1], [1], s=60, color=INK, marker="*", zorder=3, label=f"baseline: {literal(first.baseline)}")
     ax.set_xlim(left, right)
     ax.set_ylim(0, high)
     tidy(ax)
@@ -116,8 +127,9 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
     shown = (
-        f"{first.data}. One mark: a model (R) against the baseline (U), on clean images (0) and perturbed ones (D). "
-        f"Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the perturbation."
+        f"{literal(first.data)}. One mark: a model (R) against the baseline (U), on clean images (0) and "
+        f"perturbed ones (D). Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the "
+        "perturbation."
     )
     headline(ax, "Which models gain robustness at an acceptable price?", shown, width=92)
     return ax
@@ -126,13 +138,13 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
 def _caption(curve: StrengthCurve) -> str:
     """Return what was measured and what the shade is."""
     _, networks, repeats, _, images = curve.correct.shape
-    crafted = f", crafted on {curve.source}" if curve.source else ""
+    crafted = f", crafted on {literal(curve.source)}" if curve.source else ""
     shade = "no error is known from one run"
     if networks > 1:
         shade = f"shade: standard error over {networks} networks of a model"
     elif repeats > 1:
         shade = f"shade: standard error over {repeats} repeats"
-    return f"{images} images of {curve.data}{crafted}; {shade}."
+    return f"{images} images of {literal(curve.data)}{crafted}; {shade}."
 
 
 def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
@@ -146,7 +158,7 @@ def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
 
 
 def _names(ax: Axes, plane: Acceptance) -> None:
-    """Write each model's name beside its mark."""
+    """Write each model's name next to its mark."""
     for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
         if math.isfinite(y):
-            ax.annotate(name, (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)
+            ax.annotate(literal(name), (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)

@@ -15,21 +15,23 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one curve is drawn; no two differ in colour alone."""
+class Style:
+    """How one curve is drawn; no two differ only in colour."""
 
     colour: str
     line: Any
     marker: str
 
 
-# Five colours of Okabe and Ito in an order of falling contrast to white; dash and marker tell them apart in grey.
-LOOKS = (
-    Look("#0072B2", "-", "o"),
-    Look("#D55E00", "--", "s"),
-    Look("#009E73", "-.", "^"),
-    Look("#CC79A7", ":", "D"),
-    Look("#555555", (0, (5, 1, 1, 1, 1, 1)), "v"),
+# Colours of Okabe and Ito in an order of falling contrast to white; dash and marker distinguish them in grey.
+STYLES = (
+    Style("#0072B2", "-", "o"),
+    Style("#D55E00", "--", "s"),
+    Style("#009E73", "-.", "^"),
+    Style("#CC79A7", ":", "D"),
+    Style("#555555", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    Style("#E69F00", (0, (3, 1)), "P"),
+    Style("#56B4E9", (0, (1, 1)), "X"),
 )
 
 SEQUENTIAL = "viridis"
@@ -45,13 +47,13 @@ READING: dict[str, Any] = {**SUBTITLE, "va": "top"}
 LETTERS = 17
 
 
-def look(index: int) -> Look:
-    """Return how the curve of that index is drawn; after the last look the first comes again."""
-    return LOOKS[index % len(LOOKS)]
+def style_of(index: int) -> Style:
+    """Return how the curve of that index is drawn; after the last style the first is reused."""
+    return STYLES[index % len(STYLES)]
 
 
 def blank(width: float = 7.0, height: float = 4.6) -> Figure:
-    """Return an empty figure of that size in inches, which no window knows of."""
+    """Return an empty figure of that size in inches, that belongs to no window."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -117,13 +119,25 @@ def bare(ax: Axes) -> None:
     ax.spines[:].set_color(FAINT)
 
 
-def draw_image(ax: Axes, image: Float[Tensor, "c h w"], told: str, *, bold: bool = False) -> None:
-    """Draw one image with what is told about it below; values outside [0, 1] are shown as the nearest end."""
+def draw_image(ax: Axes, image: Float[Tensor, "c h w"], caption: str, *, bold: bool = False) -> None:
+    """Draw one image with a caption below; values outside [0, 1] are shown as the nearest end."""
     shown = image.detach().cpu().clamp(0, 1).movedim(0, -1).numpy()
     ax.imshow(shown if shown.shape[-1] == 3 else shown.mean(-1), cmap="gray", vmin=0, vmax=1)
-    ax.set_xlabel(told, fontsize=8.5, color=INK, fontweight="bold" if bold else "normal")
+    ax.set_xlabel(caption, fontsize=8.5, color=INK, fontweight="bold" if bold else "normal")
+
+
+def literal(name: str) -> str:
+    r"""Return a name from outside (model, data, class, layer, file) so that matplotlib draws it letter by letter.
+
+    Two dollar signs in one text would enclose mathematics; what fails to parse is raised when the figure is rendered.
+
+    Example:
+        >>> literal("a$b$c")
+        'a\\$b\\$c'
+    """
+    return name.replace("$", r"\$")
 
 
 def class_name(label: int, classes: Sequence[str]) -> str:
-    """Return what a class is called."""
-    return classes[label] if label < len(classes) else f"class {label}"
+    """Return the name of a class as drawn."""
+    return literal(classes[label]) if label < len(classes) else f"class {label}"

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from geomrob.plot.style import INK, SEQUENTIAL, axes_or_new, headline
+from geomrob.plot.style import INK, SEQUENTIAL, axes_or_new, headline, literal
 from geomrob.results import TransferMatrix
 
 # Rates above this stand on the bright end of the colour map.
@@ -49,11 +49,11 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
             )
             if own:
                 ax.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=ink, linewidth=2))
-    found = matrix.found.sum(1).tolist()
-    sources = [f"{name}\n({n} of {images} fooled)" for name, n in zip(matrix.models, found, strict=True)]
-    # Without true labels there is no accuracy to tell.
+    names, found = list(map(literal, matrix.models)), matrix.found.sum(1).tolist()
+    sources = [f"{name}\n({n} of {images} fooled)" for name, n in zip(names, found, strict=True)]
+    # Without true labels there is no accuracy.
     right = ["" if math.isnan(share) else f"\n({share:.1%} correct)" for share in matrix.accuracy.tolist()]
-    targets = [f"{name}{told}" for name, told in zip(matrix.models, right, strict=True)]
+    targets = [f"{name}{correct}" for name, correct in zip(names, right, strict=True)]
     aslant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if count > STRAIGHT else {}
     ax.set_xticks(range(count), targets, fontsize=8.5, **aslant)
     ax.set_yticks(range(count), sources, fontsize=8.5)
@@ -66,8 +66,8 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "Do images made for one model fool another?",
-        f"{matrix.method} on {images} images of {matrix.data}. Numbers: per cent of the images on which the target "
-        "decides otherwise than on the clean image. Outlined: a model on its own images.",
+        f"{literal(matrix.attack)} on {images} images of {literal(matrix.data)}. Numbers: per cent of the images on "
+        "which the target classifies differently from the clean image. Outlined: a model on its own images.",
         width=int(12.5 * (3.2 + 1.1 * count)),
     )
     return ax

@@ -7,13 +7,16 @@ To add one: its class in a file of this folder, its row in `RESULTS` (`store`), 
 from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
-from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.augmentation import AugmentationGrid
+from geomrob.results.corruptions import CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
-from geomrob.results.margins import MarginCurve
+from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
+from geomrob.results.models import ModelCard, TrainingReport
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -24,17 +27,22 @@ __all__ = [
     "Acceptance",
     "AttackResult",
     "Audit",
+    "AugmentationGrid",
     "BandEnergy",
+    "BandExamples",
     "BoundaryResult",
     "Check",
+    "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DecisionDistances",
     "FilterBank",
     "Geometry",
     "HeatMap",
     "Layers",
     "Locations",
     "MarginCurve",
+    "ModelCard",
     "Norms",
     "Overlap",
     "Provenance",
@@ -42,6 +50,7 @@ __all__ = [
     "Spectrum",
     "Status",
     "StrengthCurve",
+    "TrainingReport",
     "TransferMatrix",
     "equal",
     "load",

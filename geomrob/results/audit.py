@@ -1,5 +1,6 @@
 """Whether the reported robustness of a model can be trusted."""
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int64
@@ -7,11 +8,13 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
 
 
-@dataclass(frozen=True)
-class Check:
-    """One question of an audit, its answer, and what to do about it.
+@dataclass(frozen=True, repr=False)
+class Check(Result):
+    """One question of an audit, its verdict, and what to do about it.
 
     `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
     warning starts above `warn` and a failure above `fail`. `images` are the positions of the images concerned.
@@ -27,16 +30,39 @@ class Check:
     meaning: str
     advice: str
 
+    def records(self) -> list[Record]:
+        """Return the check as one row, its images with spaces between."""
+        return [
+            {
+                "check": self.name,
+                "verdict": self.verdict,
+                "value": self.value,
+                "warn": self.warn,
+                "fail": self.fail,
+                "unit": self.unit,
+                "images": " ".join(map(str, self.images.tolist())),
+                "meaning": self.meaning,
+                "advice": self.advice,
+            }
+        ]
 
-@dataclass(frozen=True)
-class Audit:
+    @property
+    def number(self) -> str:
+        """The number that decided, as it is printed: shares in per cent."""
+        if math.isnan(self.value):
+            return "-"
+        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
+
+
+@dataclass(frozen=True, repr=False)
+class Audit(Result):
     """Whether the robustness that attacks on a model report can be trusted: the checks, and what they rest on.
 
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
     with the model's own gradients, `transferred` along the perturbations of other models, `decision` from the class
     alone. `robust[e, s]` is the share of images that PGD leaves unchanged at `epsilons[e]` (l-infinity) after
-    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the seen class minus the best other) of image i at `t /
-    (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
+    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i at `t
+    / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
     """
 
     model: str
@@ -55,6 +81,45 @@ class Audit:
     profile: Float[Tensor, "2 n t"]
     provenance: Provenance
 
+    COLUMNS = (
+        Column("check", ("check",)),
+        Column("verdict", ("verdict",), words=True),
+        Column("number", ("number",)),
+        Column("what the number counts", ("unit",), words=True),
+    )
+
+    def facts(self) -> Record:
+        """Return what was examined: model, data, images, clean accuracy."""
+        return {**super().facts(), "images": len(self.predictions), "accuracy": self.accuracy}
+
+    def summary(self) -> Record:
+        """Return the facts, the verdict, its causes, and how many checks came to each verdict."""
+        verdicts = [check.verdict for check in self.checks]
+        counts = {verdict: verdicts.count(verdict) for verdict in ("passed", "warned", "failed", "skipped")}
+        return {**self.facts(), "verdict": self.verdict, "causes": "; ".join(self.causes), **counts}
+
+    def records(self) -> list[Record]:
+        """Return one row a check."""
+        about: Record = {"model": self.model, "data": self.data}
+        return [{**about, **row} for check in self.checks for row in check.records()]
+
+    def headline(self) -> str:
+        """Return model, data, verdict and number of images in one line."""
+        return f"{self.model} on {self.data}: {self.verdict} ({len(self.predictions)} images)"
+
+    def tables(self) -> list[Table]:
+        """Return the checks, below the verdict and its causes."""
+        rows: list[Record] = [{**check.records()[0], "number": check.number} for check in self.checks]
+        return [Table((self.headline(), *(f"cause: {cause}" for cause in self.causes)), self.COLUMNS, rows)]
+
+    def notes(self) -> list[str]:
+        """Return what each check that warned or failed means and advises, with its first images."""
+        return [
+            f"{self.model}: {check.name} ({check.verdict}): {check.meaning} {check.advice}{_images(check)}"
+            for check in self.checks
+            if check.verdict in ("warned", "failed")
+        ]
+
     @property
     def verdict(self) -> str:
         """The worst verdict of all checks."""
@@ -65,3 +130,12 @@ class Audit:
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
         return float((self.predictions == self.labels).double().mean())
+
+
+def _images(check: Check) -> str:
+    """Return the first images that a check is about."""
+    if not len(check.images):
+        return ""
+    first = ", ".join(map(str, check.images[:8].tolist()))
+    more = f" and {len(check.images) - 8} more" if len(check.images) > 8 else ""
+    return f" Images: {first}{more}."

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class CrossSection:
+@dataclass(frozen=True, repr=False)
+class CrossSection(Result):
     """Decision regions of a model on a plane, and images projected on it.
 
     Coordinates are l2 distances from the origin of the plane along two orthogonal directions, `axes`, in the units of

@@ -9,12 +9,23 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
-from geomrob.results.attack import Status
+from geomrob.results.attack import Status, failures
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
+
+ALONG = {
+    "mean": "mean over random tangents",
+    "random": "random tangents",
+    "others": "other images' perturbations",
+    "own": "own perturbation",
+    "largest": "largest found",
+}
+"""The kinds of directions, and how tables call them."""
 
 
-@dataclass(frozen=True)
-class Geometry:
+@dataclass(frozen=True, repr=False)
+class Geometry(Result):
     """How the decision boundary of a model lies and bends where N perturbations meet it.
 
     With c the class of an image and k the one behind the boundary, g = f_k - f_c is zero on the boundary, whose unit
@@ -49,6 +60,77 @@ class Geometry:
     labels: Labels
     indices: Labels
     provenance: Provenance
+
+    COLUMNS = (
+        Column("curvature along", ("kind",), words=True),
+        Column("measured", ("count",)),
+        *(
+            Column(heading, (key,), "{:.3f}")
+            for heading, key in (("5 %", "low"), ("median", "median"), ("95 %", "high"), ("mean", "mean"))
+        ),
+    )
+
+    def facts(self) -> Record:
+        """Return model, data, how curvature was measured, images, for how many a boundary was measured, accuracy."""
+        measured = int(self.measured.sum())
+        return {**super().facts(), "images": len(self.indices), "measured": measured, "accuracy": self.accuracy}
+
+    def summary(self) -> Record:
+        """Return the facts, three quantiles and the mean of distance, bend and angle, and the span of the normals."""
+        spread = {
+            f"{name}_{key}": value
+            for name, values in (("distance", self.distances), ("bend", self.bend), ("angle", self.angle))
+            for key, value in _spread(values).items()
+        }
+        return {
+            **self.facts(),
+            **spread,
+            "effective_dimension": self.dimension(),
+            "effective_dimension_random": self.dimension(chance=True),
+            "directions_90": self.directions(),
+            "directions_90_random": self.directions(chance=True),
+        }
+
+    def records(self) -> list[Record]:
+        """Return one row a kind of direction, in 1 / pixel unit; NaN where nothing was measured."""
+        about: Record = {"model": self.model, "data": self.data, "method": self.method, "step": self.step}
+        return [
+            {**about, "along": along, "kind": kind, **_spread(self.curvatures(along))} for along, kind in ALONG.items()
+        ]
+
+    def tables(self) -> list[Table]:
+        """Return the table of the curvatures that were measured."""
+        how = f"normals at +-{self.step:g}" if self.method == "difference" else "second derivatives"
+        title = (
+            (
+                f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {len(self.indices)} images; "
+                f"boundary found and measured for {int(self.measured.sum())}"
+            ),
+            f"Curvature of the boundary in 1 / pixel unit ({how}): positive bends around the image's region, 0 is flat",
+        )
+        return [Table(title, self.COLUMNS, [row for row in self.records() if row["count"]])]
+
+    def notes(self) -> list[str]:
+        """Return distance, bend, angle and span of the normals in words, and how often the attack failed."""
+        row, name = self.summary(), self.model
+        failed = failures(self.status)
+        return [
+            (
+                f"{name}: distance {row['distance_median']:.3f} (median of those found); mean curvature x distance "
+                f"{row['bend_median']:.3f} ({row['bend_low']:.3f} to {row['bend_high']:.3f}; "
+                "1 is the sphere around the image)"
+            ),
+            (
+                f"{name}: angle between perturbation and normal {row['angle_median']:.1f} degrees "
+                f"({row['angle_low']:.1f} to {row['angle_high']:.1f})"
+            ),
+            (
+                f"{name}: normals: effective dimension {row['effective_dimension']:.1f} (random directions "
+                f"{row['effective_dimension_random']:.1f}); {row['directions_90']} directions hold 90 % of their "
+                f"energy (random {row['directions_90_random']})"
+            ),
+            *([f"{name}: no boundary, left out: {failed}"] if failed else []),
+        ]
 
     @property
     def accuracy(self) -> float:
@@ -109,3 +191,12 @@ class Geometry:
             raise UsageError(f"share must be above 0 and at most 1; got {share}: 0.9 is usual")
         energy = (self.chance if chance else self.singular).square().cumsum(0)
         return int((energy < share * energy[-1:] * (1 - 1e-12)).sum()) + 1 if len(energy) else 0
+
+
+def _spread(values: Tensor) -> Record:
+    """Return how many finite values there are, three quantiles and the mean; NaN where there are none."""
+    known = values[torch.isfinite(values)].double()
+    low, middle, high = (
+        known.quantile(torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)).tolist() if len(known) else [math.nan] * 3
+    )
+    return {"count": len(known), "low": low, "median": middle, "high": high, "mean": float(known.mean())}

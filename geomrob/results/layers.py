@@ -9,10 +9,12 @@ from torch import Tensor
 from geomrob.arrays import Labels
 from geomrob.errors import unknown
 from geomrob.results.provenance import Provenance
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
 
 
-@dataclass(frozen=True)
-class Layers:
+@dataclass(frozen=True, repr=False)
+class Layers(Result):
     """What L layers of a model do with N images: how sparse their activations are, and how noise reaches them.
 
     `names` are the layers in the order of the forward pass (a layer called again is `name#2`), `kinds` their classes;
@@ -43,6 +45,68 @@ class Layers:
     labels: Labels
     indices: Labels
     provenance: Provenance
+
+    COLUMNS = (
+        Column("layer", ("layer",)),
+        Column("kind", ("kind",), words=True),
+        Column("channels", ("channels",)),
+        Column("positions", ("positions",)),
+        Column("Hoyer ratio", ("sparsity",), "{:.3f}"),
+        Column("active", ("active",), "{:.1%}"),
+        Column("SNR (dB)", ("snr_db",), "{:.2f}"),
+        Column("median\n(dB)", ("snr_db_median",), "{:.2f}"),
+        Column("silent\npositions", ("silent_positions",)),
+    )
+
+    def facts(self) -> Record:
+        """Return model, data, what is measured under which noise, images and clean accuracy."""
+        return {**super().facts(), "images": len(self.indices), "draws": self.noise.shape[1], "accuracy": self.accuracy}
+
+    def records(self) -> list[Record]:
+        """Return one row a layer."""
+        columns = {
+            "channels": self.channels,
+            "positions": self.locations,
+            "sparsity": self.hoyer,
+            "active": self.active_share,
+            "snr_db": self.snr_db(),
+            "snr_db_median": self.snr_db("median"),
+            "snr_db_ratio": self.snr_db("ratio"),
+            "silent_positions": self.silent.sum(1),
+            "untouched": self.untouched,
+        }
+        return [
+            {
+                "model": self.model,
+                "data": self.data,
+                "layer": name,
+                "kind": kind,
+                **{column: values[number].item() for column, values in columns.items()},
+            }
+            for number, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
+        ]
+
+    def tables(self) -> list[Table]:
+        """Return the table of the layers."""
+        cut = "cut to [0, 1]" if self.clamped else "not cut"
+        title = (
+            f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {len(self.indices)} images",
+            f"{self.at} of each layer. Hoyer ratio over channels: 0 when one channel is active, 1 when all are equally",
+            (
+                "active (lower is sparser). SNR: clean activations against their change by noise of "
+                f"{self.sigma:g} in the image ({cut})"
+            ),
+        )
+        return [Table(title, self.COLUMNS, self.records())]
+
+    def notes(self) -> list[str]:
+        """Return how often the noise changes nothing."""
+        untouched = int(self.untouched.sum())
+        return (
+            [f"{self.model}: the noise changes nothing in {untouched} cases (image, draw, layer): read the median SNR"]
+            if untouched
+            else []
+        )
 
     @property
     def accuracy(self) -> float:

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.results.provenance import Provenance, quantiles
+from geomrob.results.result import Result
 
 
-@dataclass(frozen=True)
-class Norms:
+@dataclass(frozen=True, repr=False)
+class Norms(Result):
     """Smallest perturbations found of N images, in several norms, for several models (HaH, Fig. 5).
 
     `values[m, p, i]` is the smallest value of norm `norms[p]` among the perturbations of image i that any of the

@@ -7,9 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from geomrob.results.result import Result
 
-@dataclass(frozen=True)
-class Provenance:
+
+@dataclass(frozen=True, repr=False)
+class Provenance(Result):
     """The birth certificate of a number: what made it, from what, on what, at what cost."""
 
     command: str
@@ -20,6 +22,13 @@ class Provenance:
     forwards: int
     backwards: int
     created: str
+
+    def headline(self) -> str:
+        """Return seed, time, device and evaluations in one line."""
+        return (
+            f"seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
+            f"{self.forwards:,} forward + {self.backwards:,} backward evaluations"
+        )
 
 
 def quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:

@@ -8,15 +8,19 @@ from torch import Tensor
 from geomrob.arrays import Distances
 from geomrob.errors import unknown
 from geomrob.results.provenance import Provenance, quantiles
+from geomrob.results.result import Result
+from geomrob.tables import Column, Record
+
+RING = (Column("radius", ("radius",)), Column("bins", ("bins",)), Column("mean", ("mean",), "{:.3g}"))
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Result):
     """The mean Fourier spectrum of N images, perturbations or kernels, its radial and its azimuthal profile.
 
     `values[k, l]` belongs to the frequencies `vertical[k]`, `horizontal[l]` in `unit`, zero in the middle. `kind` is
     power or amplitude; `order` is mean-of-modulus (mean over images of |F|) or modulus-of-mean (|F| of the mean image);
-    `factor` is ortho or backward, `window` none or hann, `channels` average, sum, grey or a channel's number;
+    `norm` is ortho or backward, `window` none or hann, `channels` average, sum, grey or a channel's number;
     `unit_norm` says whether each image was first divided by its l2 norm. `radial[r]` is the mean of `values` over the
     `counts[r]` bins whose radius rounds to r, `error[r]` its (jackknife) standard error over images, NaN for one image,
     and `rings[i, r]` the same mean for the spectrum of image i alone. `azimuthal[a]` is the mean over the
@@ -30,7 +34,7 @@ class Spectrum:
     method: str
     kind: str
     order: str
-    factor: str
+    norm: str
     window: str
     channels: str
     unit_norm: bool
@@ -52,6 +56,27 @@ class Spectrum:
         """Return the quantiles over images of each ring's mean, linearly interpolated."""
         return quantiles(self.rings.T, q)
 
+    def facts(self) -> Record:
+        """Return of what the spectrum is and how it is scaled."""
+        return {**super().facts(), "images": len(self.rings)}
+
+    def records(self) -> list[Record]:
+        """Return one row a ring: radius, number of bins, mean, standard error, share of the whole."""
+        about = self.facts()
+        about = {name: about[name] for name in about if name not in ("left_out", "images")}
+        return _rings(self, about, {"error": self.error.tolist(), "share": self.shares.tolist()})
+
+    def headline(self) -> str:
+        """Return what was transformed, and how."""
+        about = " ".join(word for word in (self.of, self.name, self.method) if word)
+        left = f", {self.left_out} left out" if self.left_out else ""
+        return (
+            f"{about}: {self.kind}, {self.order}, {self.norm}, window {self.window}, channels {self.channels}; "
+            f"{len(self.rings)} in the mean{left}; radius in {self.unit}"
+        )
+
+    COLUMNS = (*RING, Column("standard\nerror", ("error",), "{:.3g}"), Column("share", ("share",), "{:.3g}"))
+
     @property
     def shares(self) -> Float[Tensor, " r"]:
         """Share of the sum of `values` that lies in each ring."""
@@ -59,8 +84,8 @@ class Spectrum:
         return whole / whole.sum()
 
 
-@dataclass(frozen=True)
-class BandEnergy:
+@dataclass(frozen=True, repr=False)
+class BandEnergy(Result):
     """How the energy of N perturbations is spread over R bands of one basis.
 
     `shares[r, i]` is the part of the squared l2 norm of perturbation i that lies in band r, `energy[i]` that norm.
@@ -70,7 +95,7 @@ class BandEnergy:
 
     model: str
     data: str
-    method: str
+    attack: str
     basis: str
     bands: tuple[str, ...]
     frequency: Float[Tensor, " r"]
@@ -80,6 +105,39 @@ class BandEnergy:
     left_out: int
     provenance: Provenance
 
+    COLUMNS = (
+        Column("band", ("band",)),
+        Column("cycles/\nimage", ("frequency",), "{:.3g}"),
+        Column("dimen-\nsion", ("dimension",)),
+        Column("5 %", ("share_05",), "{:.3g}"),
+        Column("median", ("share",), "{:.3g}"),
+        Column("95 %", ("share_95",), "{:.3g}"),
+    )
+
+    def facts(self) -> Record:
+        """Return model, data, attack, basis, images and how many were left out."""
+        return {**super().facts(), "images": len(self.energy)}
+
+    def records(self) -> list[Record]:
+        """Return one row a band: 5 %, median and 95 % of the share of the energy over images."""
+        about: Record = {"model": self.model, "data": self.data, "attack": self.attack, "basis": self.basis}
+        shares = self.quantiles(0.05, 0.5, 0.95).T.tolist()
+        columns = {
+            "band": self.bands,
+            "frequency": self.frequency.tolist(),
+            "dimension": self.dimensions.tolist(),
+            **dict(zip(("share_05", "share", "share_95"), shares, strict=True)),
+        }
+        return [{**about, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+
+    def headline(self) -> str:
+        """Return of what the energy is."""
+        return f"{self.attack} on {self.model}: share of each perturbation's energy in bands of the {self.basis}"
+
+    def notes(self) -> list[str]:
+        """Return how many images have no perturbation."""
+        return [f"{self.model}: {self.left_out} images left out: no perturbation was found"] if self.left_out else []
+
     def quantiles(self, *q: float, of: str = "share") -> Float[Tensor, "r q"]:
         """Return each band's quantiles over images of the `share`, or of the `energy` (share times energy)."""
         values = {"share": self.shares, "energy": self.shares * self.energy}
@@ -88,8 +146,8 @@ class BandEnergy:
         return quantiles(values[of], q)
 
 
-@dataclass(frozen=True)
-class HeatMap:
+@dataclass(frozen=True, repr=False)
+class HeatMap(Result):
     """How often a model is right when its images are moved along one Fourier basis direction.
 
     `accuracy[k, l]` is the share of `images` images classified as labelled after a step of l2 length `epsilon` (all
@@ -110,3 +168,27 @@ class HeatMap:
     radial: Float[Tensor, " r"]
     counts: Int64[Tensor, " r"]
     provenance: Provenance
+
+    COLUMNS = RING
+
+    def records(self) -> list[Record]:
+        """Return one row a ring of Fourier directions: radius, number of bins, mean accuracy."""
+        return _rings(self, self.facts(), {})
+
+    def headline(self) -> str:
+        """Return what was measured."""
+        return (
+            f"{self.model} on {self.data}: {self.clean:.1%} of {self.images} images right without a step; mean "
+            f"accuracy in each ring of Fourier directions after a step of l2 length {self.epsilon:g}"
+        )
+
+
+def _rings(plane: "Spectrum | HeatMap", about: Record, more: dict[str, list[float]]) -> list[Record]:
+    """Return the facts with one ring each."""
+    columns = {
+        "radius": range(len(plane.counts)),
+        "bins": plane.counts.tolist(),
+        "mean": plane.radial.tolist(),
+        **more,
+    }
+    return [{**about, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]

@@ -17,13 +17,16 @@ from geomrob.files import pack, unpack, write_atomic
 from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
-from geomrob.results.corruptions import CorruptionTable
+from geomrob.results.augmentation import AugmentationGrid
+from geomrob.results.corruptions import CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
+from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
-from geomrob.results.margins import MarginCurve
+from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
+from geomrob.results.models import ModelCard, TrainingReport
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparse import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -36,7 +39,9 @@ RESULTS: dict[str, type] = {
     "Provenance": Provenance,
     "AttackResult": AttackResult,
     "BoundaryResult": BoundaryResult,
+    "DecisionDistances": DecisionDistances,
     "MarginCurve": MarginCurve,
+    "BandExamples": BandExamples,
     "Sparsity": Sparsity,
     "Locations": Locations,
     "Overlap": Overlap,
@@ -48,11 +53,15 @@ RESULTS: dict[str, type] = {
     "BandEnergy": BandEnergy,
     "HeatMap": HeatMap,
     "Check": Check,
+    "AugmentationGrid": AugmentationGrid,
+    "ModelCard": ModelCard,
+    "TrainingReport": TrainingReport,
     "Audit": Audit,
     "Layers": Layers,
     "Geometry": Geometry,
     "Norms": Norms,
     "CorruptionTable": CorruptionTable,
+    "CorruptionScores": CorruptionScores,
     "CrossSection": CrossSection,
 }
 

@@ -128,7 +128,7 @@ def fourier(shape: Shape) -> Basis:
 
 
 def random(shape: Shape, *, seed: int = 0) -> Basis:
-    """Return the control: an orthonormal basis drawn uniformly, which knows nothing of frequency.
+    """Return the control: an orthonormal basis drawn uniformly and without any notion of frequency.
 
     Up to 4,096 pixels it is one matrix over the whole channel, as in the thesis. Above, such a matrix does not fit
     and the basis is the product of a random basis of rows and one of columns; `note` says which.
@@ -229,7 +229,7 @@ def basis(
         name: A name in `BASES`.
         shape: Height and width (H, W) of the images, each at least 1.
         seed: The draw of `random`; the others do not draw.
-        images: What `pca` is fitted on, (N, C, H, W); the others do not look.
+        images: What `pca` is fitted on, (N, C, H, W); the others ignore them.
         file: Where `custom` reads; refused for the others.
 
     Raises:

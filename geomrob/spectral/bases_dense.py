@@ -93,7 +93,7 @@ def nearest_orthonormal(matrix: Tensor, length: int, name: str, where: str = "")
     Args:
         matrix: One basis vector a row.
         length: How many there must be, and how long.
-        name, where: How an error calls the matrix, and what it says behind that of its place.
+        name, where: How an error names the matrix, and what it adds about the file.
 
     Raises:
         UsageError: Another shape, complex numbers, rows that are not orthonormal.

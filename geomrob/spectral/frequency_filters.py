@@ -25,7 +25,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def flip(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
-    """Return images whose DCT coefficients are reversed along both axes: low and high frequencies change places.
+    """Return images whose DCT coefficients are reversed along both axes: low and high frequencies are exchanged.
 
     x' = D^-1 flip(D x), channel by channel. It is linear, keeps the norm, and twice is the identity. The result leaves
     [0, 1]: a model for it normalises in the flipped domain (`geomrob.models.layers.preprocess.NormalizeFlipped`).
@@ -124,7 +124,7 @@ def gray(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
     if images.shape[-3] == 1:
         return images
     if images.shape[-3] != len(LUMA):
-        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: choose another edit")
+        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: leave the edit gray out")
     weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device).reshape(3, 1, 1)
     return (images * weights).sum(-3, keepdim=True).expand_as(images).contiguous()
 
@@ -181,7 +181,9 @@ def _step(words: str) -> tuple[Callable[..., Tensor], tuple[int, ...]]:
     wanted = list(inspect.signature(TRANSFORMS[name]).parameters)[1:]
     if len(rest) != len(wanted) or not all(number.isdecimal() for number in rest):
         form = ":".join([name, *(word.upper() for word in wanted)])
-        raise UsageError(f"transform {name} must be written {form} with whole numbers; got {words!r}: correct it")
+        raise UsageError(
+            f"transform must be written {form} with whole numbers; got {words!r}: {name} takes {len(wanted)}"
+        )
     return TRANSFORMS[name], tuple(map(int, rest))
 
 

@@ -1,4 +1,4 @@
-"""Push-pull kernels: a filter inhibited by its own complement, as one kernel, and what it answers to a noisy edge."""
+"""Push-pull kernels: a filter inhibited by its own complement, as one kernel, and its response to a noisy edge."""
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +65,7 @@ def push_pull_kernel(
 def push_pull_response(
     images: Images, weights: Float[Tensor, "f c k l"], alpha: float, *, box: int = 0
 ) -> Float[Tensor, "n f m o"]:
-    """Return what the push-pull layer answers inside the image: r(r(x * w) - alpha r((x * w_pull) * 1_box)).
+    """Return the response of the push-pull layer inside the image: r(r(x * w) - alpha r((x * w_pull) * 1_box)).
 
     r is the rectifier. No padding, so that no border takes part; alpha = 0 is the plain filter, rectified.
 
@@ -101,10 +101,10 @@ def edge_snr(
     width: int = 5,
     seed: int = 0,
 ) -> Float64[Tensor, " f"]:
-    """Return how far the answer of each filter to a vertical edge stands out of its answer to noise, in decibels.
+    """Return how far the response of each filter to a vertical edge exceeds its response to noise, in decibels.
 
     20 log10(A_s / A_n): the image is `width` columns of 1 in the middle of size x size zeros, plus Gaussian noise; A_s
-    is the mean answer over those columns, A_n the mean answer over the columns that do not see them.
+    is the mean response over those columns, A_n the mean response over the columns that do not cover them.
 
     Args:
         weights, alpha, box: As in `push_pull_kernel`; alpha = 0 is the push filter alone.
@@ -140,7 +140,7 @@ def edge_snr(
     image = ((column >= 0) & (column < width)).double().expand(1, weights.shape[1], size, size)
     image = image + noise * torch.randn(image.shape, generator=generator, dtype=torch.float64)
     response = push_pull_response(image, weights.detach().cpu().double(), alpha, box=box)[0]
-    # Column j of the answer sees the columns j to j + lost of the image and is centred between them.
+    # Column j of the response covers the columns j to j + lost of the image and is centred between them.
     centre = column[: size - lost] + lost / 2
     edge = (centre >= 0) & (centre <= width - 1)
     background = (centre < -lost / 2) | (centre > width - 1 + lost / 2)

@@ -185,7 +185,9 @@ def span(basis: Basis, vectors: Sequence[int], name: str) -> Subspace:
     """
     count = basis.shape[0] * basis.shape[1]
     if not vectors or len(set(vectors)) < len(vectors) or not 0 <= min(vectors) <= max(vectors) < count:
-        raise UsageError(f"vectors must be different numbers in 0 ... {count - 1}; got {list(vectors)[:5]}: correct")
+        raise UsageError(
+            f"vectors must be different numbers in 0 ... {count - 1}; got {list(vectors)[:5]}: drop the rest"
+        )
     mask = torch.zeros(count, dtype=torch.bool)
     mask[list(vectors)] = True
     return _subspace(basis, mask.reshape(basis.shape), name, radial=False)
@@ -244,7 +246,9 @@ def _size_and_step(basis: Basis, size: int | None, step: int | None) -> tuple[in
 def _check_size(basis: Basis, size: int) -> None:
     if not 1 <= size <= min(basis.shape):
         height, width = basis.shape
-        raise UsageError(f"size must be from 1 to {min(basis.shape)} on {height}x{width} images; got {size}: change it")
+        raise UsageError(
+            f"size must be from 1 to {min(basis.shape)} on {height}x{width} images; got {size}: fit the block in"
+        )
 
 
 def _radius(basis: Basis) -> Float64[Tensor, "h w"]:

@@ -1,4 +1,4 @@
-"""Fine-tuning a model on a few adversarial samples of its own."""
+"""Fine-tuning a model on a few samples that were moved across its own decision boundary."""
 
 import copy
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from geomrob.training.recipe import Options
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A fine-tuned copy of a model, and the adversarial samples that it was trained on.
+    """A fine-tuned copy of a model, and the samples it was shown moved.
 
-    `positions` are those in the training samples, `moved` what the attack returned for them, on the model before.
+    `positions` are places in the training samples, `moved` what the attack returned for them, on the model before.
     """
 
     model: nn.Module
@@ -60,7 +60,7 @@ def fine_tune(
         UsageError: More samples than there are, held-out images, and what `fit` raises.
 
     References:
-        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.4.2, Fig. 4.13: 100
+        Modas, Robustness and invariance properties of image classifiers (EPFL, 2022), section 4.4.2, Fig. 4.13: 100
         DeepFool samples.
 
     Differences:
@@ -76,7 +76,7 @@ def fine_tune(
     """
     how = options or Options(epochs=5, max_rate=0.05)
     if not 1 <= samples <= len(train):
-        raise UsageError(f"samples must lie in 1 ... {len(train)}; got {samples}: there are no more")
+        raise UsageError(f"samples must lie in 1 ... {len(train)}; got {samples}: ask for that many")
     if how.held_out:
         raise UsageError(f"held_out must be 0 for fine-tuning; got {how.held_out}: moved samples could be held out")
     device = next(model.parameters()).device

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from geomrob.analysis.augmentation_grid import GRIDS, draws, strip
+from geomrob.analysis.augmentation_grid import GRIDS, augmentation_grid, draws
 from geomrob.augment.prime import prime
 from geomrob.errors import UsageError
 from geomrob.randomness import image_keys
@@ -15,7 +15,7 @@ def picture(shape=(3, 32, 32)):
 @pytest.mark.parametrize("primitive", GRIDS)
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
 def test_a_row_begins_with_the_image_and_grows(primitive, shape):
-    found = strip(picture(shape), primitive, seed=2)
+    found = augmentation_grid(picture(shape), primitive, seed=2)
     assert found.pictures.shape == (len(found.smoothness), 1 + len(found.strength), *shape)
     assert (found.pictures[:, 0] == picture(shape)).all()
     assert not found.change[:, 0].any()
@@ -24,11 +24,11 @@ def test_a_row_begins_with_the_image_and_grows(primitive, shape):
 
 
 def test_only_cut_frequencies_that_the_image_carries():
-    assert strip(picture(), "spatial").smoothness == (2, 5, 10, 20)
+    assert augmentation_grid(picture(), "spatial").smoothness == (2, 5, 10, 20)
     with pytest.raises(UsageError, match=r"smoothness must lie in 2 \.\.\. 20 here"):
-        strip(picture(), "spatial", smoothness=(40,))
+        augmentation_grid(picture(), "spatial", smoothness=(40,))
     with pytest.raises(UsageError, match="did you mean spatial"):
-        strip(picture(), "spatal")
+        augmentation_grid(picture(), "spatal")
 
 
 def test_draws_are_those_of_the_method():
@@ -51,4 +51,4 @@ def test_draws_are_those_of_the_method():
 )
 def test_numbers_that_mean_nothing_are_refused(primitive, words):
     with pytest.raises(UsageError, match="smoothness must be at least 1, strength at least 0; got "):
-        strip(picture(), primitive, **words)
+        augmentation_grid(picture(), primitive, **words)

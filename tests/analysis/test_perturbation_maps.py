@@ -27,16 +27,17 @@ def attacked(sets, *, shape=(2, 2, 5), success=None, labels=None, left=None, fou
     zeros = torch.zeros(count, dtype=torch.int64)
     classes = [torch.tensor([0] * count if given is None else given) for given in (labels, left, found)]
     status = torch.where(fooled, int(Status.FOUND), int(Status.STEP_LIMIT))
-    attack = AttackResult(inputs, classes[1], perturbed.view_as(inputs), fooled, status, zeros, zeros, zeros)
+    result = AttackResult(inputs, classes[1], perturbed.view_as(inputs), fooled, status, zeros, zeros, zeros)
     seen = torch.where(fooled, classes[2], -1)
-    given = {"model": "a", "data": "hand", "method": "sparsefool", "options": {}, "classes": (), **facts}
+    given = {"model": "a", "data": "hand", "attack": "sparsefool", "options": {}, "classes": (), **facts}
     return Sparsity(
         **given,
-        attack=attack,
+        result=result,
         found=seen,
+        stored=result,
+        stored_found=seen,
         labels=classes[0],
         indices=torch.arange(count),
-        survived=fooled,
         random=torch.zeros(1, dtype=torch.float64),
         provenance=provenance(),
     )
@@ -56,7 +57,7 @@ def test_maps_are_shares_of_the_fooled_images_of_a_class(tmp_path):
     assert by_label.maps[2].flatten().tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     assert bool(torch.isnan(by_label.maps[[1, 3]]).all())
     assert by_label.classes == ("0", "1", "2", "3")
-    assert (by_label.model, by_label.data, by_label.method, by_label.by) == ("a", "hand", "sparsefool", "label")
+    assert (by_label.model, by_label.data, by_label.attack, by_label.by) == ("a", "hand", "sparsefool", "label")
     left = locations(made, by="left")
     assert left.counts.tolist() == [1, 2, 0, 0]
     assert left.maps[1].flatten().tolist() == [0.5, 0, 0, 0.5, 0, 0, 0, 0, 0, 0.5]
@@ -78,7 +79,7 @@ def test_maps_are_those_of_a_plain_loop():
     made = sparsity(net((3, 8, 8)), images(20, (3, 8, 8)), labels=torch.arange(20) % 4)
     found = locations(made)
     for c in range(4):
-        mine = [made.attack.changed[n] for n in range(20) if made.labels[n] == c and made.attack.success[n]]
+        mine = [made.result.changed[n] for n in range(20) if made.labels[n] == c and made.result.success[n]]
         assert found.counts[c] == len(mine)
         torch.testing.assert_close(found.maps[c], torch.stack(mine).double().mean(0))
 
@@ -89,7 +90,7 @@ def test_overlap_of_hand_made_sets():
     found = overlap(one, other)
     nan = math.nan
     assert found.models == ("a", "b")
-    assert (found.data, found.method) == ("hand", "sparsefool")
+    assert (found.data, found.attack) == ("hand", "sparsefool")
     expected = {
         "union": [2 / 5, 1, 0, nan, nan],
         "smaller": [2 / 3, 1, 0, nan, nan],
@@ -102,8 +103,8 @@ def test_overlap_of_hand_made_sets():
 
 
 def test_methods_that_differ_are_both_named():
-    one, other = attacked([[0]]), attacked([[0]], method="l1-deepfool")
-    assert overlap(one, other).method == "sparsefool and l1-deepfool"
+    one, other = attacked([[0]]), attacked([[0]], attack="l1-deepfool")
+    assert overlap(one, other).attack == "sparsefool and l1-deepfool"
 
 
 def drawn(seed, count=40, size=60):
@@ -164,6 +165,6 @@ def test_misuse_is_one_sentence():
             locations(dataclasses.replace(made, **change), by=by)
     with pytest.raises(UsageError, match=r"same images; got 1 of hand and 2 of hand: attack the same images"):
         overlap(made, attacked([[0]]))
-    moved = dataclasses.replace(made.attack, inputs=made.attack.inputs.flip(0))
+    moved = dataclasses.replace(made.result, inputs=made.result.inputs.flip(0))
     with pytest.raises(UsageError, match="same images; got 2 of hand and 2 of hand that differ: attack"):
-        overlap(made, dataclasses.replace(made, attack=moved))
+        overlap(made, dataclasses.replace(made, result=moved))

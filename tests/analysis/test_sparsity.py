@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from geomrob import data, models
-from geomrob.analysis.sparsity import METHODS, random_pixels, sparsity, sparsity_sweep
+from geomrob.analysis.sparsity import random_pixels, sparse_attacks, sparsity, sparsity_sweep
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.quantization import eight_bit
 from geomrob.errors import UsageError
 from geomrob.results import Status, equal, load, save
 from tests.attacks.zoo import NaNFar, NaNFor, images, net
@@ -30,8 +31,8 @@ def test_what_a_sparsity_holds(tmp_path):
         model, inputs, labels=labels, indices=indices, classes=names, name="net", data="noise", lam=2, radius=0.5
     )
     plain = sparsefool(model, inputs, lam=2, radius=0.5)
-    assert equal(found.attack, plain)
-    assert (found.model, found.data, found.method, found.classes) == ("net", "noise", "sparsefool", names)
+    assert equal(found.result, plain)
+    assert (found.model, found.data, found.attack, found.classes) == ("net", "noise", "sparsefool", names)
     assert found.options == {
         "radius": 0.5,
         "lam": 2.0,
@@ -58,7 +59,7 @@ def test_what_a_sparsity_holds(tmp_path):
 def test_counts_are_those_of_a_plain_loop():
     found = sparsity(net((3, 8, 8)), images(12, (3, 8, 8)))
     for n in range(12):
-        changed = found.attack.perturbed[n] != found.attack.inputs[n]
+        changed = found.result.perturbed[n] != found.result.inputs[n]
         pixels = sum(bool(changed[:, y, x].any()) for y in range(8) for x in range(8))
         assert found.values("pixels")[n] == pixels
         assert found.values("elements")[n] == int(changed.sum())
@@ -69,27 +70,27 @@ def test_counts_are_those_of_a_plain_loop():
 def test_the_four_methods_are_the_attacks_that_they_name():
     # Dark images of a model whose boundary is far: without a box the step leaves [0, 1] and does not survive clipping.
     model, inputs = net(classes=10, dtype=torch.float64), images(40, dtype=torch.float64)
-    free = sparsity(model, inputs, method="l1-deepfool", repeats=1)
-    assert equal(free.attack, deepfool(model, inputs, norm=1))
-    box = sparsity(model, inputs, method="l1-deepfool-box", repeats=1, steps=20)
-    assert equal(box.attack, deepfool(model, inputs, norm=1, bounds=(0.0, 1.0), steps=20))
-    clipped = sparsity(model, inputs, method="l1-deepfool-clipped", repeats=1)
-    after = free.attack.perturbed.clamp(0, 1)
-    assert torch.equal(clipped.attack.perturbed, after)
-    assert torch.equal(clipped.attack.success, free.attack.success & (model(after).argmax(1) != free.attack.labels))
+    free = sparsity(model, inputs, attack="l1-deepfool", repeats=1)
+    assert equal(free.result, deepfool(model, inputs, norm=1))
+    box = sparsity(model, inputs, attack="l1-deepfool-box", repeats=1, steps=20)
+    assert equal(box.result, deepfool(model, inputs, norm=1, bounds=(0.0, 1.0), steps=20))
+    clipped = sparsity(model, inputs, attack="l1-deepfool-clipped", repeats=1)
+    after = free.result.perturbed.clamp(0, 1)
+    assert torch.equal(clipped.result.perturbed, after)
+    assert torch.equal(clipped.result.success, free.result.success & (model(after).argmax(1) != free.result.labels))
     assert 0 < clipped.fooling_rate < free.fooling_rate
-    lost = free.attack.success & ~clipped.attack.success
-    assert bool((clipped.attack.status[lost] == Status.STEP_LIMIT).all())
-    assert torch.equal(clipped.attack.forwards, free.attack.forwards + 1)
-    assert bool(torch.isinf(clipped.attack.pixels[lost]).all())
-    assert torch.equal(clipped.found == -1, ~clipped.attack.success)
+    lost = free.result.success & ~clipped.result.success
+    assert bool((clipped.result.status[lost] == Status.STEP_LIMIT).all())
+    assert torch.equal(clipped.result.forwards, free.result.forwards + 1)
+    assert bool(torch.isinf(clipped.result.pixels[lost]).all())
+    assert torch.equal(clipped.found == -1, ~clipped.result.success)
     # A file holds no value outside [0, 1] either, so that what clipping loses, export loses.
     assert not bool((free.survived & lost).any())
 
 
 def test_on_a_linear_model_free_l1_is_one_pixel_at_the_known_distance():
     model, inputs = LinearModel(), images(20, dtype=torch.float64)
-    found = sparsity(model, inputs, method="l1-deepfool", overshoot=1e-6)
+    found = sparsity(model, inputs, attack="l1-deepfool", overshoot=1e-6)
     assert found.quantiles(0.0, 1.0).tolist() == [1, 1]
     torch.testing.assert_close(found.values("l1"), model.margins(inputs, p=1), rtol=1e-3, atol=1e-4)
 
@@ -144,12 +145,12 @@ def test_random_pixels_are_an_image_s_own():
 def test_the_baseline_matches_the_median_of_each_channel():
     model, inputs = net((3, 8, 8)), images(21, (3, 8, 8))
     found = sparsity(model, inputs, repeats=3, seed=4)
-    before, after = found.attack.inputs, found.attack.perturbed
+    before, after = found.result.inputs, found.result.perturbed
     counts = [
         math.ceil(sorted(int((a != b).sum()) for a, b in zip(before[:, c], after[:, c], strict=True))[10])
         for c in range(3)
     ]
-    expected = random_pixels(model, inputs, counts, labels=found.attack.labels, seed=4, repeats=3)
+    expected = random_pixels(model, inputs, counts, labels=found.result.labels, seed=4, repeats=3)
     assert found.fooling_rate == 1
     assert torch.equal(found.random, expected)
 
@@ -159,24 +160,56 @@ def test_targets_are_what_counts():
     targets = model(inputs).argsort(1, descending=True)[:, 2]
     found = sparsity(model, inputs, targets=targets, progress=lambda done, total: None)
     assert found.fooling_rate > 0.8
-    assert torch.equal(found.found, torch.where(found.attack.success, targets, -1))
+    assert torch.equal(found.found, torch.where(found.result.success, targets, -1))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_progress_and_memory_change_nothing(method):
+def test_images_of_the_target_are_left_out_and_the_others_reach_it():
+    inner, inputs, names = net(), images(12), tuple("abcd")
+    offset = inner(inputs).mean(0).detach()
+
+    def model(x):
+        # Without its mean logits the network classifies these images as several classes.
+        return inner(x) - offset
+
+    seen = model(inputs).argmax(1)
+    goal = int(seen[0])
+    kept = (seen != goal).nonzero().squeeze(1)
+    about = {"labels": torch.arange(12) % 4, "indices": torch.arange(12) * 5, "classes": names}
+    found = sparsity(model, inputs, target=names[goal], **about)
+    assert 0 < found.left_out == 12 - len(kept) < 12
+    assert (found.target, found.indices.tolist()) == (names[goal], (kept * 5).tolist())
+    assert found.labels.tolist() == (kept % 4).tolist()
+    assert equal(found.result, sparsefool(model, inputs[kept], targets=torch.full_like(kept, goal)))
+    assert set(found.found[found.result.success].tolist()) == {goal}
+    assert f"left out {found.left_out} images" in found.notes()[0]
+    assert equal(sparsity(model, inputs, target=str(goal)).result, found.result)
+
+
+def test_rounded_images_are_carried_with_what_they_do():
+    model, inputs = net((3, 8, 8)), (images(30, (3, 8, 8)) * 255).round() / 255
+    found = sparsity(model, inputs, lam=1, repeats=1)
+    rounded = found.exported()
+    plain = eight_bit(model, sparsefool(model, inputs, lam=1))
+    assert equal(rounded.result, plain)
+    assert torch.equal(rounded.found, torch.where(plain.success, model(plain.perturbed).argmax(1), -1))
+    assert (found.eight_bit, rounded.eight_bit) == (False, True)
+
+
+@pytest.mark.parametrize("attack", sparse_attacks())
+def test_progress_and_memory_change_nothing(attack):
     model, inputs, told = net(classes=10), images(150), []
     # Two whole chunks for which the model has no answer still are entries, not a refusal.
     inputs[:128] = inputs[:128] * 0.02 + 0.97
     model = NaNFor(model, 0.9)
-    whole = sparsity(model, inputs, method=method, repeats=2)
-    parts = sparsity(model, inputs, method=method, repeats=2, progress=lambda *done: told.append(done))
+    whole = sparsity(model, inputs, attack=attack, repeats=2)
+    parts = sparsity(model, inputs, attack=attack, repeats=2, progress=lambda *done: told.append(done))
     assert equal(answers(parts), answers(whole))
     assert told == [(150, 150)]
-    assert whole.attack.status[:128].tolist() == [Status.NON_FINITE] * 128
+    assert whole.result.status[:128].tolist() == [Status.NON_FINITE] * 128
     plain = images(150, seed=5)
-    parts = sparsity(net(), plain, method=method, repeats=2, progress=lambda *done: told.append(done))
+    parts = sparsity(net(), plain, attack=attack, repeats=2, progress=lambda *done: told.append(done))
     assert told[1:] == [(64, 150), (128, 150), (150, 150)]
-    assert equal(answers(parts), answers(sparsity(net(), plain, method=method, repeats=2)))
+    assert equal(answers(parts), answers(sparsity(net(), plain, attack=attack, repeats=2)))
 
 
 def test_order_and_batch_change_nothing():
@@ -187,8 +220,8 @@ def test_order_and_batch_change_nothing():
     for name in ("found", "labels", "indices", "survived"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)[order]), name
     for name in ("perturbed", "success", "status", "forwards", "backwards"):
-        found = torch.cat([getattr(part.attack, name) for part in parts])
-        assert torch.equal(found, getattr(whole.attack, name)[order]), name
+        found = torch.cat([getattr(part.result, name) for part in parts])
+        assert torch.equal(found, getattr(whole.result, name)[order]), name
 
 
 def test_every_evaluation_is_counted():
@@ -207,7 +240,7 @@ def test_every_evaluation_is_counted():
     found = sparsity(Counts(net()), images(10), repeats=2)
     # Sizing a block takes three samples each time that it is done, which no result counts.
     assert sum(seen) - 60 < found.provenance.forwards <= sum(seen)
-    assert found.provenance.backwards == int(found.attack.backwards.sum())
+    assert found.provenance.backwards == int(found.result.backwards.sum())
 
 
 def test_where_nothing_is_fooled_nothing_is_random():
@@ -231,20 +264,20 @@ def test_a_sweep_is_one_measurement_after_another():
     assert told == [(6, 18), (12, 18), (18, 18)]
     pruned = sparsity_sweep(model, inputs, "prune", [False, True], repeats=1)
     assert [found.options["prune"] for found in pruned] == [0.0, 1.0]
-    assert equal(pruned[1].attack, sparsefool(model, inputs, prune=True))
+    assert equal(pruned[1].result, sparsefool(model, inputs, prune=True))
 
 
 def test_on_real_images_sparsefool_beats_what_the_thesis_compares_it_with():
     model, clothes = models.load_model("fmnist-lenet"), data.load_data("fashion-mnist-1k", samples=30)
     free, clipped, found = (
-        sparsity(model, clothes.images, method=method, labels=clothes.labels, repeats=2)
-        for method in ("l1-deepfool", "l1-deepfool-clipped", "sparsefool")
+        sparsity(model, clothes.images, attack=attack, labels=clothes.labels, repeats=2)
+        for attack in ("l1-deepfool", "l1-deepfool-clipped", "sparsefool")
     )
     assert free.fooling_rate == found.fooling_rate == 1
     assert clipped.fooling_rate < 0.5
-    assert float(found.attack.perturbed.min()) >= 0
-    assert float(found.attack.perturbed.max()) <= 1
-    assert float(free.attack.perturbed.max()) > 1
+    assert float(found.result.perturbed.min()) >= 0
+    assert float(found.result.perturbed.max()) <= 1
+    assert float(free.result.perturbed.max()) > 1
     assert float(found.random.max()) < 0.5
     assert float(found.survived.double().mean()) > 0.9
     assert found.quantiles(0.5)[0] < 30
@@ -261,14 +294,17 @@ class Noisy(torch.nn.Module):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model": Noisy()}, "model must be deterministic; got two different answers .*: switch its random"),
+        ({"model": Noisy()}, "model must be deterministic; got two different outputs .*: switch its random"),
         ({"model": NaNFor(net(), -1)}, "model must return finite logits; got NaN"),
         ({"inputs": images() + 1}, r"inputs must lie in bounds \(0, 1\); got"),
         ({"inputs": images() * torch.nan}, "inputs must be finite; got NaN"),
         ({"inputs": images()[:0]}, "inputs must hold at least one image"),
-        ({"method": "sparsefol"}, "method must be one of .*; got 'sparsefol': did you mean sparsefool"),
+        ({"attack": "sparsefol"}, "attack must be one of .*; got 'sparsefol': did you mean sparsefool"),
+        ({"target": "9"}, "target must be a class from 0 to 3; got 9: the model has no more"),
+        ({"target": "e"}, "target must be one of"),
+        ({"target": "1", "targets": torch.zeros(9, dtype=torch.int64)}, "target must be given without targets"),
         ({"lambda_": 3}, "option of sparsefool must be one of radius, lam, .*; got 'lambda_'"),
-        ({"method": "l1-deepfool", "radius": 0.1}, "option of l1-deepfool must be one of steps, .*; got 'radius'"),
+        ({"attack": "l1-deepfool", "radius": 0.1}, "option of l1-deepfool must be one of steps, .*; got 'radius'"),
         ({"norm": 1}, "option of sparsefool must be one of .*; got 'norm'"),
         ({"lam": 0.5}, "lam must be at least 1 and finite; got 0.5"),
         ({"lam": None}, "lam must be a number; got None: leave it out for 3.0"),

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from geomrob.analysis.strength_curve import CURVES, acceptance, strength_curve
+from geomrob.analysis.strength_curve import acceptance, strength_curve
 from geomrob.attacks.fixed_budget.fgsm import fgsm
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.table import variants
 from geomrob.errors import UsageError
 from geomrob.results import Acceptance, AttackResult, Status, StrengthCurve, equal, load, save
 from geomrob.results.accuracy import mean_squares, score
@@ -30,11 +31,11 @@ def right(model, perturbed):
     return model(perturbed).argmax(1) == LABELS
 
 
-@pytest.mark.parametrize("attack", CURVES)
+@pytest.mark.parametrize("attack", variants())
 def test_every_accuracy_is_what_a_plain_loop_counts(attack):
     models = {"one": [net(), net(seed=3)], "other": [net(seed=4), net(seed=5)]}
-    repeats = 3 if CURVES[attack].draws else 1
-    source = net(seed=9) if CURVES[attack].source else None
+    repeats = 3 if variants()[attack][0].takes("seed") else 1
+    source = net(seed=9) if variants()[attack][1].source else None
     found = curve(models, attack=attack, repeats=repeats, source=source, seed=7)
     assert found.correct.shape == (2, 2, repeats, 3, 20)
     assert found.strengths.tolist() == STRENGTHS
@@ -194,7 +195,11 @@ def test_the_released_score_sees_survivors_and_one_channel():
         (lambda: curve({"a": net()}, strengths=[-1.0]), "epsilon must be a finite number of at least 0"),
         (lambda: curve({"a": net(classes=2)}), "labels must be classes from 0 to 1; got 0 to 3"),
         (lambda: acceptance(synthetic(1, 1), "bass"), "baseline must be one of base, regular; got 'bass'"),
-        (lambda: acceptance(synthetic(1, 1, ("base",)), "base"), "curve must hold another model than the baseline"),
+        (
+            lambda: acceptance(synthetic(1, 1, ("base",)), "base"),
+            "models must hold another one than the baseline; got base alone",
+        ),
+        (lambda: acceptance(synthetic(1, 1), "base", minimum=1.1), r"minimum must lie in \(0, 1\]; got 1.1"),
         (lambda: acceptance(synthetic(1, 1), "base", strength=0.2), "strength must be one of the curve's; got 0.2"),
     ],
 )

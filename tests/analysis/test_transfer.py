@@ -53,7 +53,7 @@ def test_a_matrix_by_hand(tmp_path):
         nets,
         inputs,
         attack=across,
-        method="across",
+        attack_name="across",
         labels=torch.tensor([0, 0, 1]),
         data="row",
         seed=3,
@@ -69,7 +69,7 @@ def test_a_matrix_by_hand(tmp_path):
     assert bool(found.found.all())
     assert found.accuracy.tolist() == pytest.approx([1, 1, 2 / 3])
     torch.testing.assert_close(found.rates, torch.tensor(expected, dtype=torch.float64).mean(2))
-    assert (found.models, found.data, found.method) == (("low", "middle", "high"), "row", "across")
+    assert (found.models, found.data, found.attack) == (("low", "middle", "high"), "row", "across")
     assert (found.provenance.seed, found.provenance.backwards) == (3, 3 * 3 * 2)
     assert found.provenance.forwards == 3 * 3 + 3 * 3 * 3 + 9 * 3
     assert told == [(3, 9), (6, 9), (9, 9)]
@@ -97,7 +97,7 @@ def test_a_target_is_compared_with_itself_not_with_the_source_or_the_truth():
 )
 def test_the_matrix_is_that_of_a_plain_loop(attack, options):
     nets, inputs = {str(seed): net(seed=seed) for seed in range(3)}, images(25)
-    found = transfer_matrix(nets, inputs, attack=attack, method=attack.__name__, **options)
+    found = transfer_matrix(nets, inputs, attack=attack, attack_name=attack.__name__, **options)
     for s, source in enumerate(nets.values()):
         result = attack(source, inputs, **options)
         assert torch.equal(found.found[s], result.success)

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from geomrob.analysis.margins import margin_curve
-from geomrob.attacks import ATTACKS
+from geomrob.attacks.table import ATTACKS
 from geomrob.errors import UsageError
 from geomrob.results import Status
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
-from tests.attacks.test_contract import FREE, QUICK, attack, every_attack, every_free_attack
+from tests.attacks.rows import attack, every, rows
 from tests.attacks.zoo import Flat, Greedy, LowPass, NaNFar, NaNFor, images, net
 
 OUT_OF_MEMORY = (
@@ -40,25 +40,25 @@ def test_the_step_limit_is_a_status(name):
     assert bool(torch.isinf(result.distances()[lost]).all())
 
 
-@every_attack
+@every("minimal")
 def test_a_flat_model_is_invariant(name):
     nothing_found(attack(name, Flat(net()), images()), Status.INVARIANT)
 
 
-@every_free_attack
+@every(takes=("subspace",))
 def test_a_model_blind_to_a_band_is_invariant(name):
     low, high = (band for index, band in enumerate(blocks(basis("dct", (8, 8)), 4, 4)) if index in (0, 1))
     model, inputs = LowPass(net(), low), images()
     nothing_found(attack(name, model, inputs, subspace=high), Status.INVARIANT)
     assert attack(name, model, inputs, subspace=low).success_rate == 1
-    curve = margin_curve(model, inputs, subspaces=[low, high], method=name, **QUICK.get(name, {}))
+    curve = margin_curve(model, inputs, subspaces=[low, high], attack=name, **ATTACKS[name].quick)
     assert curve.reached.tolist() == [1, 0]
     assert curve.status[1].tolist() == [Status.INVARIANT] * 9
     assert curve.targets[1].tolist() == [-1] * 9
     assert bool(torch.isinf(curve.quantiles(0.5)[1]).all())
 
 
-@every_attack
+@every("minimal")
 def test_one_image_of_nan_spoils_no_other(name):
     model, inputs = net(), images(9)
     inputs[4] = 0.9 + 0.1 * inputs[4]
@@ -74,7 +74,7 @@ def test_one_image_of_nan_spoils_no_other(name):
     assert torch.equal(tiny.status, result.status)
 
 
-@every_attack
+@every("minimal")
 def test_nan_on_the_way_is_a_status(name):
     model, inputs = net(), images(1)
     near = float(attack(name, model, inputs).distances())
@@ -84,14 +84,14 @@ def test_nan_on_the_way_is_a_status(name):
     assert bool(torch.isfinite(result.perturbed).all())
 
 
-@every_attack
+@every()
 def test_nan_everywhere_is_refused(name):
     with pytest.raises(UsageError, match=r"model must return finite logits; got NaN .*: check its weights"):
         attack(name, NaNFor(net(), -1), images())
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
-@every_attack
+@every()
 def test_calls_that_run_out_of_memory_are_halved(name, error):
     model, inputs = net(), images(20)
     greedy = Greedy(model, 8, error)
@@ -120,14 +120,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-@every_attack
+@every("minimal", "budget")
 def test_a_wrong_model_is_refused(name, wrong):
     model, sentence = WRONG[wrong]
     with pytest.raises(UsageError, match=sentence):
         attack(name, model, images())
-    if name in FREE:
+    if name in rows(takes=("subspace",)):
         with pytest.raises(UsageError):
-            margin_curve(model, images(), subspaces=blocks(basis("dct", (8, 8)), 4, 4), method=name)
+            margin_curve(model, images(), subspaces=blocks(basis("dct", (8, 8)), 4, 4), attack=name)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_wrong_model_is_refused(name, wrong):
         (images()[:0], "inputs must hold at least one image"),
     ],
 )
-@every_attack
+@every()
 def test_wrong_images_are_refused(name, inputs, sentence):
     with pytest.raises(UsageError, match=sentence):
         attack(name, net(), inputs)
@@ -156,7 +156,7 @@ def test_wrong_images_are_refused(name, inputs, sentence):
         ({"candidates": 1}, "candidates must be at least 2; got 1"),
     ],
 )
-@every_attack
+@every(takes=("candidates",))
 def test_wrong_arguments_are_refused(name, options, sentence):
     with pytest.raises(UsageError, match=sentence):
         attack(name, net(), images(), **options)
@@ -199,8 +199,3 @@ def test_a_box_without_room_is_infeasible():
     result = attack("deepfool", net(), inputs, bounds=(inputs, inputs))
     nothing_found(result, Status.INFEASIBLE)
     assert result.steps.tolist() == [1] * 9
-
-
-def test_the_table_says_what_there_is():
-    assert {"deepfool", "superdeepfool", "ddn", "tight"} <= set(ATTACKS)
-    assert all(entry.summary and entry.norms for entry in ATTACKS.values())

@@ -21,7 +21,7 @@ def problem(shape, seed, count=4):
 
 
 def margins(model, inputs, subspaces):
-    return margin_curve(model, inputs, subspaces=subspaces, method="deepfool", nearest=4).distances
+    return margin_curve(model, inputs, subspaces=subspaces, attack="deepfool", nearest=4).distances
 
 
 def everything(space, name="all"):

@@ -7,7 +7,7 @@ import torch
 
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.data import load_data
-from geomrob.inference import block_size
+from geomrob.inference import Prepared
 from geomrob.models import load_model
 from tests.attacks.zoo import images, net
 from tests.oracles import LinearModel
@@ -55,7 +55,7 @@ def test_what_it_counts_is_what_the_model_was_asked():
         return model(x)
 
     # With one image a call there is no padding: every row of every call is an evaluation, but for the probe of memory.
-    block_size(counted, inputs[:1], 1)
+    assert Prepared(counted, inputs[:1], memory=1).block == 1
     probe = int(asked[0]) * len(inputs)
     asked.zero_()
     results = [sparsefool(counted, image[None], prune=True, memory=1) for image in inputs]

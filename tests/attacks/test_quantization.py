@@ -7,8 +7,9 @@ import torch
 
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
-from geomrob.attacks.quantization import eight_bit, fools
+from geomrob.attacks.quantization import eight_bit
 from geomrob.errors import UsageError
+from geomrob.inference import is_adversarial
 from geomrob.results import AttackResult, Status, equal
 from tests.attacks.zoo import Greedy, NaNFor, images, net
 
@@ -137,18 +138,18 @@ def test_the_answer_does_not_depend_on_the_batch(size):
         assert equal(part, AttackResult(*(getattr(whole, name)[rows] for name in names)))
 
 
-def test_fools_splits_and_halves_without_loss():
+def test_is_adversarial_splits_and_halves_without_loss():
     inputs = images(150)
     labels = net()(inputs).argmax(1)
     labels[::3] = (labels[::3] + 1) % 4
     expected = torch.arange(150) % 3 == 0
-    assert torch.equal(fools(net(), inputs, labels), expected)
-    assert torch.equal(fools(net(), inputs, labels, memory=1), expected)
-    assert torch.equal(fools(Greedy(net(), 5, torch.OutOfMemoryError("full")), inputs, labels), expected)
-    assert fools(net(), inputs[:0], labels[:0]).tolist() == []
+    assert torch.equal(is_adversarial(net(), inputs, labels), expected)
+    assert torch.equal(is_adversarial(net(), inputs, labels, memory=1), expected)
+    assert torch.equal(is_adversarial(Greedy(net(), 5, torch.OutOfMemoryError("full")), inputs, labels), expected)
+    assert is_adversarial(net(), inputs[:0], labels[:0]).tolist() == []
 
 
-def test_an_answer_that_is_no_number_fools_nobody():
+def test_nan_logits_are_not_adversarial():
     found = sparsefool(net(), images(5))
     stored = eight_bit(NaNFor(net(), -1), found)
     assert stored.success.tolist() == [False] * 5

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from geomrob.analysis.audit.checks import CHECKS
-from geomrob.cli import main
 from geomrob.results import Audit, load
 
 # The embedded ResNet would be the default source, and cost most of the time.
@@ -31,26 +30,16 @@ def net():
 """
 
 
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def small(tmp_path):
+    """The folder has the linear model of `SMALL`."""
     (tmp_path / "one_small.py").write_text(LINEAR)
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def call(*words):
-        status = main(["audit", *words, "--out", str(tmp_path / "out")] if "--out" not in words else ["audit", *words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 @pytest.fixture
-def wrong(tmp_path, monkeypatch):
+def wrong(tmp_path):
     """Return the name of a model whose gradient is cut off."""
     (tmp_path / "cut_off.py").write_text(DETACHED)
-    monkeypatch.syspath_prepend(tmp_path)
     return "cut_off:net"
 
 
@@ -60,7 +49,7 @@ def lines(folder):
 
 
 def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
-    status, out, err = run(*QUICK)
+    status, out, err = run("audit", *QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
     assert {path.name for path in folder.iterdir()} == {"audit.json", "audit.npz", "audit.csv", "audit.png"}
@@ -77,7 +66,7 @@ def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
 
 
 def test_a_model_without_gradients_fails_with_status_3_its_cause_and_its_images(run, tmp_path, wrong):
-    status, out, err = run(wrong, "--samples", "3", "--queries", "100", "--source", "mnist-lenet")
+    status, out, err = run("audit", wrong, "--samples", "3", "--queries", "100", "--source", "mnist-lenet")
     assert (status, err) == (3, "")
     found = load(tmp_path / "out" / "audit.json", Audit)
     assert "cause: detached gradient" in out
@@ -93,24 +82,25 @@ def test_a_model_without_gradients_fails_with_status_3_its_cause_and_its_images(
 
 
 def test_json_is_one_object_and_nothing_else(run, tmp_path):
-    status, out, err = run(*SMALL, "--json")
+    status, out, err = run("audit", *SMALL, "--json")
     told = json.loads(out)
+    (audited,) = told["results"]
     assert (status, err) == (0, "")
-    assert told["verdict"] == "passed"
-    assert [check["name"] for check in told["checks"]] == list(CHECKS)
-    assert told["accuracy"] == load(tmp_path / "out" / "audit.json", Audit).accuracy
+    assert audited["facts"]["verdict"] == "passed"
+    assert [row["check"] for row in audited["rows"]] == list(CHECKS)
+    assert audited["facts"]["accuracy"] == load(tmp_path / "out" / "audit.json", Audit).accuracy
     assert all(path.startswith(str(tmp_path / "out")) for path in told["files"])
 
 
 def test_without_queries_no_decision_based_distance_is_measured(run, tmp_path):
-    run(*SMALL)
+    run("audit", *SMALL)
     found = load(tmp_path / "out" / "audit.json", Audit)
     assert found.decision.isnan().all()
     assert not found.transferred.isnan().all()
 
 
 def test_a_picture_elsewhere(run, tmp_path):
-    assert run(*SMALL, "--figure", str(tmp_path / "other" / "some.pdf"))[0] == 0
+    assert run("audit", *SMALL, "--figure", str(tmp_path / "other" / "some.pdf"))[0] == 0
     assert (tmp_path / "other" / "some.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -143,15 +133,15 @@ def unlike(folder):
         (["--figure", "audit.txt"], "must end in"),
         (["--threads", "0"], "threads must be at least 1"),
         (["--device", "tpu"], "device must be"),
+        (["--memory", "0"], "memory must be above 0 GiB; got 0"),
         (["--quieries", "3"], "--quieries"),
     ],
     ids=lambda value: value.__name__ if callable(value) else " ".join(value) if isinstance(value, list) else "",
 )
-def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch, words, told):
-    monkeypatch.syspath_prepend(tmp_path)
+def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, words, told):
     given = words(tmp_path) if callable(words) else words
     quick = [QUICK[at : at + 2] for at in (0, 2, 4) if QUICK[at] not in given]
-    status, out, err = run(*given, *(word for pair in quick for word in pair))
+    status, out, err = run("audit", *given, *(word for pair in quick for word in pair))
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -164,17 +154,17 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("geomrob.analysis.audit.audit", stop)
-    assert run(*QUICK)[0] == 130
+    assert run("audit", *QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
 
 
 def test_several_models_are_audited_one_after_the_other(run, tmp_path):
     words = ["one_small:net", "mnist-lenet", "--samples", "2", "--queries", "0", "--source", "one_small:net", "--json"]
-    _, out, _ = run(*words)
+    _, out, _ = run("audit", *words)
     answer = json.loads(out)
-    assert [one["model"] for one in answer["audits"]] == ["one_small:net", "mnist-lenet"]
+    assert [one["facts"]["model"] for one in answer["results"]] == ["one_small:net", "mnist-lenet"]
     names = {path.name for path in (tmp_path / "out").iterdir()}
     for name in ("one_small-net", "mnist-lenet"):
         assert {f"audit-{name}.json", f"audit-{name}.npz", f"audit-{name}.png"} <= names
     assert {line["model"] for line in lines(tmp_path / "out")} == {"one_small:net", "mnist-lenet"}
-    assert answer["audits"][0]["model"] == load(tmp_path / "out" / "audit-one_small-net.json", Audit).model
+    assert answer["results"][0]["facts"]["model"] == load(tmp_path / "out" / "audit-one_small-net.json", Audit).model

@@ -20,8 +20,8 @@ def test_json_and_chosen_numbers(run):
     words = ["--smoothness", "3", "--strength", "0.1", "--strength", "0.2", "--json"]
     status, told, _ = run("augment", "--show", "spectral", "--samples", "1", *words)
     assert status == 0
-    (row,) = json.loads(told)["change"]["spectral"]
-    assert 0 < row[0] < row[1] < 1
+    first, second = (row["change"] for row in json.loads(told)["results"][0]["rows"])
+    assert 0 < first < second < 1
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,14 @@
 
 import csv
 import json
-import math
 
 import pytest
 import torch
 
-from geomrob.cli import main
-from geomrob.cli.boundary import PEERS, steps_within
+from geomrob.interop.foolbox_decisions import PEERS, steps_within
 from geomrob.interop.foolbox_import import FOOLBOX
 from geomrob.models import load_model
-from geomrob.results import AttackResult, BoundaryResult, load
+from geomrob.results import AttackResult, BoundaryResult, DecisionDistances, load
 from geomrob.results.accuracy import score
 
 QUICK = ["boundary", "--samples", "6", "--budget", "100"]
@@ -25,19 +23,6 @@ class Deaf(torch.nn.Module):
 """
 
 
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
-
-
 def lines(folder):
     with (folder / "boundary.csv").open() as file:
         return list(csv.DictReader(file))
@@ -48,13 +33,15 @@ def test_default_walks_and_writes_everything(run, tmp_path):
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
     assert {path.name for path in folder.iterdir()} == {
-        "boundary.json", "boundary.npz", "boundary.csv", "boundary.png", "summary.json",
+        "boundary.json", "boundary.npz", "boundary.csv", "boundary.png",
     }  # fmt: skip
-    found = load(folder / "boundary.json", BoundaryResult)
+    result = load(folder / "boundary.json", DecisionDistances)
+    (found,) = result.repeats
+    assert isinstance(found, BoundaryResult)
     assert bool((found.forwards <= 100).all())
     distances = found.distances()
     assert [float(line["l2"]) for line in lines(folder)] == distances.tolist()
-    told = json.loads((folder / "summary.json").read_text())["results"][0]
+    told = result.summary()
     assert told["l2_50"] == pytest.approx(float(distances.double().quantile(0.5)))
     assert told["l2_95"] == pytest.approx(float(distances.double().quantile(0.95)))
     assert told["score"] == pytest.approx(score([found]))
@@ -65,45 +52,43 @@ def test_default_walks_and_writes_everything(run, tmp_path):
     assert bool((seen != found.labels).all())
 
 
-def test_json_is_one_object_and_what_the_summary_holds(run, tmp_path):
+def test_json_is_one_object_and_nothing_else(run, tmp_path):
     status, out, err = run(*FEW, "--json")
-    told = json.loads(out)
+    (told,) = json.loads(out)["results"]
     assert (status, err) == (0, "")
-    assert told["results"][0]["statuses"] == {"found": 2}
-    written = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert {key: written[key] for key in ("results", "provenance")} == {
-        key: told[key] for key in ("results", "provenance")
-    }
+    assert told["facts"] == load(tmp_path / "out" / "boundary.json", DecisionDistances).summary()
+    assert [row["status"] for row in told["rows"]] == ["found"] * 2
 
 
 def test_repeats_and_models_have_a_file_each_and_the_score_is_their_mean(run, tmp_path):
     status, out, _ = run(*FEW, "--model", "fmnist-lenet", "--model", "mnist-lenet", "--repeats", "2", "--seed", "3")
     folder = tmp_path / "out"
     assert status == 0
-    both = [load(folder / f"boundary-fmnist-lenet-{seed}.json", BoundaryResult) for seed in (3, 4)]
+    both = load(folder / "boundary-fmnist-lenet.json", DecisionDistances).repeats
     assert not torch.equal(both[0].perturbed, both[1].perturbed)
     assert f"{score(both):.2e}" in out
-    assert (folder / "boundary-mnist-lenet-4.npz").exists()
+    assert (folder / "boundary-mnist-lenet.npz").exists()
     table = lines(folder)
     assert [(line["model"], line["seed"]) for line in table[::2]] == [
         ("fmnist-lenet", "3"), ("fmnist-lenet", "4"), ("mnist-lenet", "3"), ("mnist-lenet", "4"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", PEERS)
-def test_foolbox_walks_within_about_the_budget(run, tmp_path, method):
-    status, out, _ = run("boundary", "--samples", "4", "--budget", "400", "--method", method)
+@pytest.mark.parametrize("attack", PEERS)
+def test_foolbox_walks_within_about_the_budget(run, tmp_path, attack):
+    status, out, _ = run("boundary", "--samples", "4", "--budget", "400", "--attack", attack)
     assert status == 0
-    kind = BoundaryResult if method == "foolbox-boundary" else AttackResult
-    found = load(tmp_path / "out" / "boundary.json", kind)
+    kind = BoundaryResult if attack == "foolbox-boundary" else AttackResult
+    (found,) = load(tmp_path / "out" / "boundary.json", DecisionDistances).repeats
+    assert type(found) is kind
     assert float(found.forwards.double().mean()) <= 1.1 * 400
     assert f"{float(found.distances().double().quantile(0.5)):.3f}" in out
-    assert PEERS[method] in FOOLBOX
+    assert PEERS[attack] in FOOLBOX
 
 
 def test_steps_that_never_adapted_are_told(run):
     # Under 100 steps foolbox's boundary attack cannot change its step sizes.
-    _, out, _ = run("boundary", "--samples", "4", "--budget", "200", "--method", "foolbox-boundary")
+    _, out, _ = run("boundary", "--samples", "4", "--budget", "200", "--attack", "foolbox-boundary")
     assert "the step sizes of 4 walks never adapted" in out
 
 
@@ -112,11 +97,10 @@ def test_steps_of_hop_skip_jump_fit_the_budget(budget, steps):
     assert steps_within("hop-skip-jump", budget) == steps
 
 
-@pytest.mark.parametrize("method", ["boundary", "foolbox-boundary", "hop-skip-jump"])
-def test_images_without_a_start_are_listed(run, tmp_path, monkeypatch, method):
-    monkeypatch.syspath_prepend(tmp_path)
+@pytest.mark.parametrize("attack", ["boundary", "foolbox-boundary", "hop-skip-jump"])
+def test_images_without_a_start_are_listed(run, tmp_path, attack):
     (tmp_path / "deaf.py").write_text(DEAF)
-    status, out, _ = run("boundary", "--samples", "6", "--budget", "200", "--model", "deaf:Deaf", "--method", method)
+    status, out, _ = run("boundary", "--samples", "6", "--budget", "200", "--model", "deaf:Deaf", "--attack", attack)
     assert status == 3
     table = lines(tmp_path / "out")
     assert {line["status"] for line in table} == {"no start"}
@@ -124,14 +108,15 @@ def test_images_without_a_start_are_listed(run, tmp_path, monkeypatch, method):
     indices = ", ".join(line["index"] for line in table)
     assert f"deaf:Deaf: no start for 6 images, counted as infinite: {indices}" in out
     assert not (tmp_path / "out" / "boundary.png").exists()
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["results"][0]["l2_50"] is None
+    assert load(tmp_path / "out" / "boundary.json", DecisionDistances).unstarted == [int(one["index"]) for one in table]
 
 
 def test_the_answer_does_not_depend_on_how_many_are_measured(run, tmp_path):
     run(*QUICK)
-    few = load(tmp_path / "out" / "boundary.json", BoundaryResult)
+    (few,) = load(tmp_path / "out" / "boundary.json", DecisionDistances).repeats
     run("boundary", "--samples", "3", "--budget", "100")
-    assert torch.equal(load(tmp_path / "out" / "boundary.json", BoundaryResult).perturbed, few.perturbed[:3])
+    (fewer,) = load(tmp_path / "out" / "boundary.json", DecisionDistances).repeats
+    assert torch.equal(fewer.perturbed, few.perturbed[:3])
 
 
 def test_a_picture_elsewhere(run, tmp_path):
@@ -142,10 +127,10 @@ def test_a_picture_elsewhere(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--method", "hopskipjump"], "hop-skip-jump"),
-        (["--budget", "19"], "budget must be at least 20 queries for boundary; got 19"),
-        (["--budget", "199", "--method", "foolbox-boundary"], "budget must be at least 200 queries"),
-        (["--budget", "-1", "--method", "hop-skip-jump"], "budget must be at least 200 queries"),
+        (["--attack", "hopskipjump"], "hop-skip-jump"),
+        (["--budget", "19"], "budget must be at least 20 queries; got 19"),
+        (["--budget", "199", "--attack", "foolbox-boundary"], "budget must be at least 200 queries"),
+        (["--budget", "-1", "--attack", "hop-skip-jump"], "budget must be at least 200 queries"),
         (["--budget", "many"], "many"),
         (["--repeats", "0"], "repeats must be at least 1"),
         (["--samples", "0"], "samples must lie in 1 ... 1000"),
@@ -156,7 +141,7 @@ def test_a_picture_elsewhere(run, tmp_path):
         (["--figure", "boundary.txt"], "must end in"),
         (["--threads", "0"], "threads must be at least 1"),
         (["--memory", "-1"], "memory must be above 0"),
-        (["--memory", "1", "--method", "hop-skip-jump", "--budget", "400"], "memory must be left out"),
+        (["--memory", "1", "--attack", "hop-skip-jump", "--budget", "400"], "memory must be left out"),
         (["--device", "tpu"], "device must be"),
         (["--bugdet", "300"], "--bugdet"),
     ],
@@ -176,13 +161,6 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geomrob.attacks.decision_based.boundary.boundary", stop)
+    monkeypatch.setattr("geomrob.analysis.decision_based.boundary", stop)
     assert run(*QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
-
-
-def test_quantiles_of_failures_are_infinite():
-    from geomrob.cli.boundary_report import quantiles
-
-    values = torch.tensor([3.0, 1.0, math.inf, 2.0, math.inf])
-    assert quantiles(values) == [pytest.approx(1.2), 2.0, 3.0, math.inf, math.inf]

@@ -3,15 +3,15 @@
 import sys
 
 import pytest
-import torch
 
-from geomrob.cli import console
 from geomrob.cli.console import progress, resolve_device, say, show_table
 from geomrob.errors import UsageError
+from geomrob.tables import Column, Table
 
 
 def test_table_in_a_pipe_cuts_nothing(capsys):
-    show_table(["band", "a very long heading indeed"] * 4, [["block 0:8", "1.234567"] * 4])
+    columns = tuple(Column(f"a very long heading indeed {i}", ("band", "value"), "{} {}") for i in range(4))
+    show_table(Table((), columns, [{"band": "block 0:8", "value": "1.234567"}]))
     told = capsys.readouterr().out
     assert told.count("a very long heading indeed") == 4
     assert told.count("block 0:8") == 4
@@ -20,7 +20,8 @@ def test_table_in_a_pipe_cuts_nothing(capsys):
 def test_words_wrap_on_a_narrow_terminal_and_names_and_numbers_stay_whole(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
-    show_table(["model", "what it is", "size"], [["a-name-of-20-letters", "long words " * 6, "12,345,678"]], words=2)
+    columns = (Column("model", ("m",)), Column("what it is", ("w",), words=True), Column("size", ("s",), "{:,}"))
+    show_table(Table((), columns, [{"m": "a-name-of-20-letters", "w": "long words " * 6, "s": 12_345_678}]))
     told = capsys.readouterr().out
     assert "a-name-of-20-letters" in told
     assert "12,345,678" in told
@@ -60,21 +61,3 @@ def test_device_by_name():
 def test_unknown_device_is_one_sentence(name):
     with pytest.raises(UsageError, match="device must be auto, cpu or a GPU"):
         resolve_device(name)
-
-
-def test_a_large_model_after_a_small_one_gets_all_threads_back():
-    before = torch.get_num_threads()
-    console._threads_at_start.cache_clear()
-    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-    large = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
-    )
-    try:
-        torch.set_num_threads(2)
-        console.set_threads(None, small, torch.rand(2, 1, 4, 4))
-        assert torch.get_num_threads() == 1
-        console.set_threads(None, large, torch.rand(2, 3, 512, 512))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-        console._threads_at_start.cache_clear()

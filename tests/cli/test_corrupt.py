@@ -6,27 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geomrob.cli import main
-from geomrob.cli.load import corruptions as _names
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main(["corrupt", *words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
+from geomrob.analysis.corruptions.errors import chosen_corruptions
 
 
 def test_arrays_labels_note_and_sheet(run, tmp_path):
-    status, out, err = run("fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow")
+    status, out, err = run(
+        "corrupt", "fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow"
+    )
     assert (status, err) == (0, "")
-    assert out == "2 corruptions at 5 severities in out, sheet in out/corruptions.png\n"
+    assert out == "2 corruptions at 5 severities in out: snow, fog\nwritten: out/corruptions.png\n"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"fog.npy", "snow.npy", "labels.npy", "geomrob-corrupt.json", "corruptions.png"}
     assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)
@@ -34,17 +22,18 @@ def test_arrays_labels_note_and_sheet(run, tmp_path):
 
 def test_json_is_one_object(run):
     status, out, _ = run(
-        "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
+        "corrupt", "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
     )
     told = json.loads(out)
-    assert (status, told["corruptions"], told["left_out"], told["figure"]) == (0, ["fog"], [], "x.png")
+    assert (status, told["command"], told["files"]) == (0, "corrupt", ["x.png"])
+    assert told["notes"] == ["1 corruptions at 5 severities in out: fog"]
 
 
 def test_groups_and_names_are_each_taken_once_in_the_order_of_the_table():
-    assert len(_names(("all",))) == 19
-    assert _names(("snow", "benchmark")) == _names(("benchmark",))
-    assert len(_names(("benchmark",))) == 15
-    assert _names(("saturate", "fog", "fog")) == ("fog", "saturate")
+    assert len(chosen_corruptions(("all",))) == 19
+    assert chosen_corruptions(("snow", "benchmark")) == chosen_corruptions(("benchmark",))
+    assert len(chosen_corruptions(("benchmark",))) == 15
+    assert chosen_corruptions(("saturate", "fog", "fog")) == ("fog", "saturate")
 
 
 def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
@@ -53,7 +42,7 @@ def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((20, 20), 90, np.uint8)).save(path)
     path.write_bytes(b"no picture")
-    status, out, _ = run("pets", "out", "--corruptions", "contrast", "--images", "png")
+    status, out, _ = run("corrupt", "pets", "out", "--corruptions", "contrast", "--images", "png")
     assert status == 3
     assert "left out 1 unreadable images; the first: cat/2.png" in out
     assert len(list((tmp_path / "out" / "contrast").rglob("*.png"))) == 10
@@ -74,7 +63,7 @@ def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
 )
 def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
     (tmp_path / "other").write_text("here")
-    status, out, err = run(*words)
+    status, out, err = run("corrupt", *words)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1

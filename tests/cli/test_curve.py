@@ -7,29 +7,14 @@ import typing
 import pytest
 import torch
 
-from geomrob.analysis.strength_curve import CURVES
-from geomrob.cli import main
-from geomrob.cli.curve import STRENGTHS
-from geomrob.cli.curve import curve as command
+from geomrob.attacks.table import variants
+from geomrob.cli.commands.curve import curve as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Acceptance, StrengthCurve, load
 
 QUICK = ["curve", "--samples", "12", "--strengths", "0.1,0.3"]
 BOTH = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 def lines(folder, name="curve.csv"):
@@ -62,17 +47,17 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run(*QUICK, "--json", "--repeats", "1")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert [row["strength"] for row in told["curve"]] == [0, 0.1, 0.3]
-    assert told["curve"][0]["standard_error"] is None
-    assert told["plane"] is None
+    (measured,) = told["results"]
+    assert [row["strength"] for row in measured["rows"]] == [0, 0.1, 0.3]
+    assert measured["rows"][0]["standard_error"] is None
 
 
 def test_the_choices_are_the_rows_of_the_table():
     (choices,) = (typing.get_args(kind) for name, kind in typing.get_type_hints(command).items() if name == "attack")
-    assert set(choices) == set(CURVES) == set(STRENGTHS)
+    assert set(choices) == set(variants())
 
 
-@pytest.mark.parametrize("attack", [name for name in CURVES if name != "gaussian"])
+@pytest.mark.parametrize("attack", [name for name in variants() if name != "gaussian"])
 def test_every_attack_lowers_the_accuracy(run, tmp_path, attack):
     more = ["--source", "fmnist-resnet8"] if attack == "fgsm-transfer" else []
     more += ["--steps", "3"] if attack.startswith("pgd") else []
@@ -105,6 +90,8 @@ def test_a_baseline_adds_the_plane(run, tmp_path):
     (line,) = lines(folder, "plane.csv")
     assert line["accepted"] == str(bool(plane.accepted[0]))
     assert "R0 / U0 >= 0.5" in out
+    told = json.loads(run(*QUICK, *BOTH, "--baseline", "fmnist-lenet", "--json")[1])
+    assert [one["kind"] for one in told["results"]] == ["StrengthCurve", "Acceptance"]
     assert len(lines(folder)) == 6
 
 
@@ -133,7 +120,7 @@ def test_a_picture_elsewhere(run, tmp_path):
         (["--attack", "pgd", "--steps", "0"], "steps must be"),
         (["--repeats", "0"], "repeats must be at least 1"),
         (["--attack", "fgsm", "--repeats", "2"], "repeats must be at least 1, and 1 for FGSM"),
-        (["--baseline", "fmnist-lenet"], "model must name another one than the baseline"),
+        (["--baseline", "fmnist-lenet"], "models must hold another one than the baseline"),
         ([*BOTH, "--baseline", "fmnist-lenett"], "did you mean fmnist-lenet"),
         (["--minimum", "0.9"], "minimum must go with --baseline"),
         ([*BOTH, "--baseline", "fmnist-lenet", "--minimum", "0"], "minimum must lie in (0, 1]"),
@@ -169,12 +156,11 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_baseline_that_is_never_right_is_refused(run, tmp_path, monkeypatch):
+def test_a_baseline_that_is_never_right_is_refused(run, tmp_path):
     (tmp_path / "never.py").write_text(
         "import torch\n\n\nclass Never(torch.nn.Module):\n    def forward(self, x):\n"
         "        return torch.eye(11)[10].to(x) + 0 * x.mean((1, 2, 3))[:, None]\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, _, err = run(*QUICK, "--model", "never:Never", "--model", "fmnist-lenet", "--baseline", "never:Never")
     assert status == 2
     assert "baseline must be right on some clean image" in err

@@ -7,8 +7,8 @@ import typing
 import pytest
 
 from geomrob.analysis.geometry.geometry import METHODS
-from geomrob.attacks import ATTACKS
-from geomrob.cli.geometry import geometry as command
+from geomrob.attacks.table import names
+from geomrob.cli.commands.geometry import geometry as command
 from geomrob.results import Geometry, load
 
 QUICK = ["geometry", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "2"]
@@ -39,24 +39,23 @@ def test_default_measures_the_lenet_and_writes_everything(run, tmp_path):
 def test_several_models_in_one_object_of_json(run, tmp_path):
     words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8", "--method", "hessian", "--power", "0", "--json"]
     status, out, _ = run(*QUICK[:-2], *words, "--samples", "2")
-    told = json.loads(out)["models"]
+    told = json.loads(out)["results"]
     assert status == 0
-    assert [model["model"] for model in told] == ["fmnist-lenet", "fmnist-resnet8"]
-    assert told[0]["step"] is None
-    largest = next(row for row in told[0]["curvature"] if row["along"] == "largest")
+    assert [result["facts"]["model"] for result in told] == ["fmnist-lenet", "fmnist-resnet8"]
+    assert told[0]["facts"]["step"] is None
+    largest = next(row for row in told[0]["rows"] if row["along"] == "largest")
     assert (largest["count"], largest["median"]) == (0, None)
-    random = next(row for row in told[0]["curvature"] if row["along"] == "random")
+    random = next(row for row in told[0]["rows"] if row["along"] == "random")
     # Networks of ReLUs are piecewise linear: their second derivative is zero wherever it exists.
     assert (random["low"], random["high"]) == (0, 0)
     assert (tmp_path / "out" / "geometry-fmnist-resnet8.json").exists()
 
 
-def test_a_model_without_boundary_ends_with_3(run, tmp_path, monkeypatch):
+def test_a_model_without_boundary_ends_with_3(run, tmp_path):
     (tmp_path / "still.py").write_text(
         "import torch\n\n\nclass Still(torch.nn.Module):\n"
         "    def forward(self, x):\n        return 0 * x.flatten(1)[:, :10] + torch.eye(10)[0]\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, err = run(*QUICK, "--samples", "3", "--model", "still:Still")
     assert (status, err) == (3, "")
     assert "boundary found and measured for 0" in out
@@ -65,7 +64,7 @@ def test_a_model_without_boundary_ends_with_3(run, tmp_path, monkeypatch):
 def test_the_choices_are_the_tables():
     kinds = {name: typing.get_args(kind) for name, kind in typing.get_type_hints(command).items()}
     assert kinds["method"] == METHODS
-    assert set(kinds["attack"]) == set(ATTACKS)
+    assert set(kinds["attack"]) == set(names(search=True))
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,8 @@ def older():
 
 
 @pytest.fixture
-def nets(tmp_path, monkeypatch):
+def nets(tmp_path):
     (tmp_path / "push_nets.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path)
     return ["--model", "push_nets:pushed", "--model", "fmnist-resnet8"]
 
 
@@ -71,10 +70,10 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run("kernels", "--model", "fmnist-lenet", "--model", "push_nets:older", "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert [layer["kind"] for layer in told["layers"]] == ["convolution", "older push-pull"]
-    assert [len(layer["spectra"]) for layer in told["layers"]] == [1, 3]
-    assert told["layers"][0]["mean"] is None
-    assert told["layers"][1]["inhibition"] == [1.0] * 6
+    layers = told["results"]
+    assert [layer["facts"]["kind"] for layer in layers] == ["convolution", "older push-pull"]
+    assert layers[0]["facts"]["mean"] is None
+    assert [row["inhibition"] for row in layers[1]["rows"]] == [1.0] * 6
 
 
 def test_a_picture_elsewhere_of_another_kind(run, tmp_path):

@@ -44,8 +44,8 @@ def test_several_models_share_a_table_and_a_picture(run, tmp_path):
     status, out, _ = run(*QUICK, *BOTH, "--json")
     told = json.loads(out)
     assert status == 0
-    assert [model["model"] for model in told["models"]] == ["fmnist-lenet", "fmnist-resnet8"]
-    assert told["models"][0]["layers"][0]["sparsity"] is None
+    assert [result["facts"]["model"] for result in told["results"]] == ["fmnist-lenet", "fmnist-resnet8"]
+    assert told["results"][0]["rows"][0]["sparsity"] is None
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"layers-fmnist-lenet.json", "layers-fmnist-resnet8.npz", "layers.csv", "layers.png"} < names
     assert [line["layer"] for line in lines(tmp_path / "out")][:2] == ["conv1", "conv2"]

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 from geomrob.data import DATASETS
 from geomrob.data.synthetic import t1
-from geomrob.models import build
+from geomrob.models import build, load_model
 from geomrob.results import MarginCurve, load
 
-QUICK = ["margin", "--samples", "4", "--method", "deepfool", "--size", "8", "--step", "10"]
+QUICK = ["margin", "--samples", "4", "--attack", "deepfool", "--size", "8", "--step", "10"]
 
 
 def test_default_measures_real_images_and_writes_everything(run, tmp_path):
@@ -26,6 +26,13 @@ def test_default_measures_real_images_and_writes_everything(run, tmp_path):
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png", "examples.png"}
     curve = load(tmp_path / "out" / "margin.json", MarginCurve)
     assert curve.distances.shape == (3, 4)
+    # The picture shows what was measured: its sizes are those of the perturbations drawn.
+    assert curve.examples is not None
+    moved = (curve.examples.perturbed - curve.examples.images).flatten(2).norm(dim=2)
+    torch.testing.assert_close(moved, curve.distances[:, :3], rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        after = load_model("fmnist-lenet")(curve.examples.perturbed.flatten(0, 1)).argmax(1)
+    assert torch.equal(after, curve.examples.after.flatten())
     assert bool(torch.isfinite(curve.distances).all())
     assert f"{float(curve.quantiles(0.5)[0, 0]):.3f}" in out
 
@@ -34,14 +41,27 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run(*QUICK, "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert [band["band"] for band in told["curves"][0]["bands"]] == ["block 0:8", "block 10:18", "block 20:28"]
+    assert [band["band"] for band in told["results"][0]["rows"]] == ["block 0:8", "block 10:18", "block 20:28"]
 
 
-@pytest.mark.parametrize("basis", ["pixel", "haar", "fourier", "random", "pca"])
-def test_every_basis(run, basis):
+@pytest.mark.parametrize(
+    ("basis", "band"),
+    [
+        ("pixel", "block 0:8"),
+        ("haar", "block 0:8"),
+        ("fourier", "block 0:8"),
+        ("random", "block 0:8"),
+        ("pca", "block 0:8"),
+    ],
+)
+def test_every_basis(run, tmp_path, basis, band):
     status, out, _ = run(*QUICK, "--basis", basis)
-    assert status == (0 if out.count("100%") == 3 else 3)
-    assert basis in out
+    curve = load(tmp_path / "out" / "margin.json", MarginCurve)
+    assert (curve.basis, curve.distances.shape, curve.bands[0]) == (basis, (3, 4), band)
+    # DeepFool may cycle in a band: what it did not find is infinite and ends the command with 3.
+    assert bool(torch.isfinite(curve.distances).any())
+    assert status == (3 if bool(torch.isinf(curve.distances).any()) else 0)
+    assert f"in each {basis} band" in out
 
 
 @pytest.mark.parametrize(
@@ -49,10 +69,13 @@ def test_every_basis(run, basis):
     [["diagonal", "--step", "10"], ["grid", "--size", "14"], ["rings", "--count", "2"]],
     ids=lambda words: words[0],
 )
-def test_every_kind_of_band(run, bands):
-    status, out, _ = run("margin", "--samples", "2", "--method", "deepfool", "--bands", *bands)
-    assert status == 0
-    assert "100%" in out
+def test_every_kind_of_band(run, tmp_path, bands):
+    status, out, _ = run("margin", "--samples", "2", "--attack", "deepfool", "--bands", *bands)
+    curve = load(tmp_path / "out" / "margin.json", MarginCurve)
+    assert (status, curve.band_kind) == (0, bands[0])
+    assert bool((curve.reached == 1).all())
+    lines = [line for line in out.splitlines() if "100%" in line]
+    assert len(lines) == len(curve.bands)
 
 
 def test_two_models_share_one_picture(run, tmp_path):
@@ -62,12 +85,11 @@ def test_two_models_share_one_picture(run, tmp_path):
     assert (tmp_path / "out" / "margin-fmnist-resnet8.json").exists()
 
 
-def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path, monkeypatch):
+def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path):
     (tmp_path / "blind.py").write_text(
         "import torch\n\n\nclass Blind(torch.nn.Module):\n    def forward(self, x):\n"
         "        return x.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = run(*QUICK, "--model", "blind:Blind")
     assert status == 3
     assert "0%" in out
@@ -143,11 +165,11 @@ BAD = [
     (lambda _: ["--samples", "0"], "samples"),
     (lambda _: ["--samples", "1001"], "1000"),
     (lambda _: ["--norm", "3"], "norm must be 1, 2 or inf"),
-    (lambda _: ["--norm", "1", "--method", "tight"], "deepfool"),
+    (lambda _: ["--norm", "1", "--attack", "tight"], "deepfool"),
     (lambda _: ["--threads", "0"], "threads must be at least 1"),
     (lambda _: ["--memory", "nan"], "memory must be above 0"),
     (lambda _: ["--model", "cifar10-resnet20"], "data must hold images of 3x32x32"),
-    (lambda _: ["--budget", "60"], "budget must go with --method tight"),
+    (lambda _: ["--budget", "60"], "budget must go with --attack tight"),
     (lambda _: ["--data", "mnist", "--data-dir", "."], "MNIST/raw"),
     (lambda _: ["--data", "mnist"], "GEOMROB_DATA"),
     (lambda _: ["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
@@ -165,9 +187,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("words", "hint"), BAD, ids=[hint for _, hint in BAD])
-def test_misuse_is_one_sentence_and_status_2(run, tmp_path, monkeypatch, words, hint):
-    monkeypatch.delenv("GEOMROB_DATA", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
     given = words(tmp_path)
     quick = [QUICK[at : at + 2] for at in range(1, len(QUICK), 2) if QUICK[at] not in given]
     status, out, err = run("margin", *(word for pair in quick for word in pair), *given)
@@ -192,7 +212,7 @@ def test_the_folder_is_checked_even_where_the_picture_goes_elsewhere(run, tmp_pa
     def work(*_args, **_options):
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("geomrob.models.load", work)
+    monkeypatch.setattr("geomrob.models.load_model", work)
     (tmp_path / "file").write_text("")
     code, _, err = run("margin", "--out", str(tmp_path / "file"), "--figure", str(tmp_path / "margin.svg"))
     assert code == 2

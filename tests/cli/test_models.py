@@ -1,4 +1,4 @@
-"""`geomrob models`: every row of the table is told, with what it is worth."""
+"""`geomrob models`: every row of the table is listed with its accuracy."""
 
 import json
 
@@ -8,14 +8,18 @@ from geomrob.models import MODELS
 
 def test_every_model_is_listed_with_accuracy_and_source(capsys):
     assert main(["models", "--json"]) == 0
-    listed = {row["model"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    cards = json.loads(capsys.readouterr().out)["results"]
+    listed = {card["facts"]["model"]: card["facts"] for card in cards}
+    accuracies = {row["model"]: {} for card in cards for row in card["rows"]}
+    for card in cards:
+        accuracies[card["facts"]["model"]] |= {row["data"]: row["accuracy"] for row in card["rows"] if row["accuracy"]}
     assert list(listed) == list(MODELS)
     for name, entry in MODELS.items():
         row = listed[name]
         assert row["reference"] == entry.reference
         assert row["command"] == entry.command
-        assert (row["sha256"] or "") == entry.sha256
-        assert row["accuracy"] == {claim.data: claim.accuracy for claim in entry.claims}
+        assert row["sha256"] == entry.sha256
+        assert accuracies[name] == {claim.data: claim.accuracy for claim in entry.claims}
     assert listed["fmnist-lenet"]["parameters"] == 61_706
 
 

@@ -86,7 +86,7 @@ def broken_weights(folder):
         (["--threads", "0"], "threads must be at least 1"),
         (["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
         (["--data", "fashion-mnst-1k"], "did you mean fashion-mnist-1k"),
-        (["--gallery", "gallery.txt"], "gallery must end in"),
+        (["--figure", "gallery.txt"], "figure must end in"),
         (["--device", "tpu"], "device must be"),
         (["--model", "fmnist-lenet", "--model", "mnist-lenet", "--weights", "w.pt"], "weights must go with one model"),
         (["--weights", "missing.safetensors"], "missing.safetensors"),

@@ -4,17 +4,19 @@ import sys
 
 import pytest
 
-from geomrob.cli import sparse_report
+from geomrob.cli.answer import Answer
 from tests.synthetic import sparsity_result
-
-QUICK = ["sparsefool", "--samples", "8"]
 
 
 @pytest.mark.parametrize("columns", [80, 200])
 @pytest.mark.parametrize("name", ["fmnist-lenet", "cifar10-resnet20"])
-def test_no_number_is_cut_in_a_terminal_of_80_columns(name, columns, capsys, monkeypatch):
+def test_no_number_is_cut_in_a_terminal_of_80_columns(name, columns, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns))
     found = sparsity_result((100, 346, 506, 507, 612), shape=(3, 32, 32), model=name)
-    sparse_report.tell([found], [], target=None, uint8=False, as_json=False)
-    assert "…" not in capsys.readouterr().out
+    Answer("sparsefool", tmp_path, [found], as_json=False).finish()
+    lines = capsys.readouterr().out.splitlines()
+    (counts,) = (line for line in lines if "%," not in line and "346" in line)
+    assert "346, 506, 507" in counts
+    assert counts.startswith(f" {name} ")
+    assert "…" not in "".join(lines)

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from geomrob.cli.write import slug
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Sparsity, load
+from geomrob.tables import slug
 
 QUICK = ["sparsefool", "--samples", "8"]
 
@@ -47,7 +47,10 @@ def test_the_images_written_can_be_measured_again(run, tmp_path):
     assert again.labels.tolist() == kept["y"].tolist()
     status, out, _ = run(*QUICK, "--data", str(adversarial), "--out", str(tmp_path / "again"))
     assert status == 0
-    assert f"clean accuracy {np.mean(kept['after'] == kept['y']):.1%} of 8 images" in out
+    assert "on 8 images" in out
+    found = load(tmp_path / "again" / "sparsefool.json", Sparsity)
+    assert found.accuracy == np.mean(kept["after"] == kept["y"])
+    assert f"{found.accuracy:.1%}" in out
 
 
 def seen_in(path, model):
@@ -61,9 +64,9 @@ def test_every_png_does_what_its_name_says_where_plain_rounding_would_lose_it(ru
     run("sparsefool", "--samples", "100", "--lam", "1")
     folder, model = tmp_path / "out", load_model("fmnist-lenet")
     found, classes = load(folder / "sparsefool.json", Sparsity), load_data("fashion-mnist-1k").classes
-    plain = (found.attack.perturbed[found.attack.success] * 255).round() / 255
+    plain = (found.result.perturbed[found.result.success] * 255).round() / 255
     with torch.no_grad():
-        lost = model(plain).argmax(1) == found.attack.labels[found.attack.success]
+        lost = model(plain).argmax(1) == found.result.labels[found.result.success]
     assert bool(lost.any())
     pictures = list((folder / "images").iterdir())
     assert len(pictures) == int(found.survived.sum())
@@ -96,7 +99,7 @@ def test_colour_images_count_pixels_and_elements_and_become_colour_png(run, tmp_
     status, _, err = run("sparsefool", "--model", name, "--data", str(tmp_path / "mine.npz"), "--samples", "6")
     assert (status, err) == (0, "")
     found = load(tmp_path / "out" / "sparsefool.json", Sparsity)
-    changed = found.attack.perturbed != found.attack.inputs
+    changed = found.result.perturbed != found.result.inputs
     assert [float(line["pixels"]) for line in lines(tmp_path / "out")] == changed.any(1).sum((1, 2)).tolist()
     assert [float(line["elements"]) for line in lines(tmp_path / "out")] == changed.sum((1, 2, 3)).tolist()
     pictures = list((tmp_path / "out" / "images").iterdir())
@@ -107,5 +110,5 @@ def test_colour_images_count_pixels_and_elements_and_become_colour_png(run, tmp_
 
 
 def test_a_picture_elsewhere(run, tmp_path):
-    assert run(*QUICK, "--gallery", str(tmp_path / "other" / "some.pdf"))[0] == 0
+    assert run(*QUICK, "--figure", str(tmp_path / "other" / "some.pdf"))[0] == 0
     assert (tmp_path / "other" / "some.pdf").read_bytes().startswith(b"%PDF")

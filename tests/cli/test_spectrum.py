@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-import geomrob.cli
-from geomrob.cli import main
 from geomrob.results import BandEnergy, HeatMap, Spectrum, load
 
 
 @pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(geomrob.cli.COMMANDS, "spectrum", "geomrob.cli.spectrum:spectrum")
+def run(run):
+    """Return a function that runs the command on few images."""
 
     def call(*words):
-        few = [] if "--samples" in words else ["--samples", "4"]
-        status = main(["spectrum", "--out", str(tmp_path / "out"), *few, *words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        return run("spectrum", *([] if "--samples" in words else ["--samples", "4"]), *words)
 
     return call
 
@@ -41,7 +34,7 @@ def test_default_shows_perturbations_and_writes_everything(run, tmp_path):
     pictures = {"spectrum.png", "radial.png", "energy.png", "spectrum.csv", "energy.csv"}
     assert names(tmp_path) == pairs("spectrum", "energy") | pictures
     found = load(tmp_path / "out" / "spectrum.json", Spectrum)
-    assert (found.of, found.kind, found.factor, len(found.rings)) == ("perturbations", "power", "ortho", 4)
+    assert (found.of, found.kind, found.norm, len(found.rings)) == ("perturbations", "power", "ortho", 4)
     assert f"{float(found.radial[3]):.3g}" in out
     assert load(tmp_path / "out" / "energy.json", BandEnergy).shares.shape == (21, 4)
     lines = list(csv.DictReader((tmp_path / "out" / "spectrum.csv").open()))
@@ -52,18 +45,29 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run("--json", "--attack", "sparsefool", "--unit-norm")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert told["spectra"][0]["method"] == "sparsefool"
-    assert sum(ring["mean"] * ring["bins"] for ring in told["spectra"][0]["rings"]) == pytest.approx(1)
-    assert len(told["energies"][0]["bands"]) == 21
+    spectrum, energy = told["results"]
+    assert (spectrum["kind"], spectrum["facts"]["method"]) == ("Spectrum", "sparsefool")
+    assert sum(ring["mean"] * ring["bins"] for ring in spectrum["rows"]) == pytest.approx(1)
+    assert (energy["facts"]["attack"], len(energy["rows"])) == ("sparsefool", 21)
 
 
-def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tmp_path, monkeypatch):
+def test_spectra_of_several_models_share_tables(run, tmp_path):
+    two, folder = ["fmnist-lenet", "mnist-lenet"], tmp_path / "out"
+    assert run("--samples", "2", *(word for name in two for word in ("--model", name)))[0] == 0
+
+    def models(file, column):
+        return list(dict.fromkeys(line[column] for line in csv.DictReader((folder / file).open())))
+
+    assert models("spectrum.csv", "name") == models("energy.csv", "model") == two
+    assert {f"{kind}-{name}.npz" for kind in ("spectrum", "energy") for name in two} <= names(tmp_path)
+
+
+def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tmp_path):
     (tmp_path / "half.py").write_text(
         "import torch\n\n\nclass Half(torch.nn.Module):\n    def forward(self, x):\n"
         "        light = (x.mean((1, 2, 3)) > 0.3).to(x)\n        score = 0.5 - x[:, 0, 0, 0]\n"
         "        return torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = run("--model", "half:Half", "--samples", "30")
     assert status == 3
     assert "images left out: no perturbation was found" in out
@@ -80,11 +84,11 @@ def test_heat_map_of_a_model(run, tmp_path):
 def test_kernels_of_the_first_convolution(run, tmp_path):
     status, out, _ = run("--of", "kernels", "--alpha", "-0.5", "--alpha", "0.5", "--box", "3")
     assert status == 0
-    assert names(tmp_path) == pairs("spectrum-fmnist-lenet-0", "spectrum-fmnist-lenet-1") | {
+    assert names(tmp_path) == pairs("spectrum-fmnist-lenet-1", "spectrum-fmnist-lenet-2") | {
         "spectrum.csv", "spectrum.png", "radial.png",
     }  # fmt: skip
-    found = load(tmp_path / "out" / "spectrum-fmnist-lenet-0.json", Spectrum)
-    assert (found.kind, found.factor, found.channels, len(found.rings)) == ("amplitude", "backward", "0", 6)
+    found = load(tmp_path / "out" / "spectrum-fmnist-lenet-1.json", Spectrum)
+    assert (found.kind, found.norm, found.channels, len(found.rings)) == ("amplitude", "backward", "0", 6)
     assert "push-pull, alpha -0.5, average 3 x 3" in out
 
 

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.attacks.decision_based.boundary import boundary
+from geomrob.attacks.decision_based import boundary as walk
 from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.cli import main
-from geomrob.cli.transfer import transfer as command
+from geomrob.cli.commands.transfer import transfer as command
 from geomrob.data import load_data
-from geomrob.interop.foolbox_export import OURS, OurEntry
 from geomrob.models import load_model
 from geomrob.results import TransferMatrix, load
 
@@ -24,26 +22,14 @@ QUICK = ["transfer", "--samples", "5", "--attack", "deepfool"]
 SMALL = ["--model", "two_small:one", "--model", "two_small:two"]
 
 
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr.
-
-    The folder has two linear models, `SMALL`, which cost little.
-    """
+@pytest.fixture(autouse=True)
+def small(tmp_path):
+    """The folder has two linear models, `SMALL`, which cost little."""
     (tmp_path / "two_small.py").write_text(
         "import torch\n\n\ndef net(seed):\n    torch.manual_seed(seed)\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))\n\n\n"
         "def one():\n    return net(1)\n\n\ndef two():\n    return net(2)\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 def lines(folder):
@@ -75,18 +61,19 @@ def test_json_is_one_object_and_nothing_else(run):
     status, out, err = run(*QUICK, *SMALL, "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
-    assert told["models"] == ["two_small:one", "two_small:two"]
-    assert [pair["rate"] for pair in told["pairs"]][::3] == [1, 1]
+    (matrix,) = told["results"]
+    assert matrix["facts"]["models"] == "two_small:one two_small:two"
+    assert [pair["rate"] for pair in matrix["rows"]][::3] == [1, 1]
 
 
 @pytest.mark.parametrize("attack", typing.get_args(typing.get_type_hints(command)["attack"]))
 def test_every_attack(run, tmp_path, monkeypatch, attack):
-    monkeypatch.setitem(OURS, "boundary", OurEntry(partial(boundary, budget=60), 2))
+    monkeypatch.setattr(walk, "boundary", partial(walk.boundary, budget=60))
     status, _, err = run("transfer", *SMALL, "--samples", "2", "--attack", attack)
     found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
     assert err == ""
     assert status == (0 if bool(found.found.all()) else 3)
-    assert found.method.startswith(attack)
+    assert found.attack.startswith(attack)
     assert torch.equal(found.fooled.diagonal().T, found.found)
 
 
@@ -96,8 +83,8 @@ def test_norm_and_strength_are_those_asked_for(run, tmp_path):
         status, out, _ = run("transfer", *SMALL, "--samples", "6", "--attack", "pgd", *words)
         found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
         assert status == (0 if bool(found.found.all()) else 3)
-        assert found.method in out
-        rates.append((found.method, float(found.rates[0, 0])))
+        assert found.attack in out
+        rates.append((found.attack, float(found.rates[0, 0])))
     assert [name for name, _ in rates] == ["pgd (l2, epsilon 1)", "pgd (l2, epsilon 0.1)", "pgd (linf, epsilon 0.1)"]
     assert rates[1][1] < rates[0][1] <= rates[2][1]
 
@@ -137,8 +124,8 @@ def tiny(folder):
         (["--epsilon", "0", "--attack", "pgd"], "epsilon must be a finite number above 0; got 0"),
         (["--epsilon", "-1", "--attack", "fgsm"], "epsilon must be a finite number above 0"),
         (["--epsilon", "nan", "--attack", "pgd"], "epsilon must be a finite number above 0"),
-        (["--epsilon", "0.1"], "epsilon must go with pgd or fgsm"),
-        (["--norm", "2", "--attack", "ddn"], "norm must go with pgd or deepfool"),
+        (["--epsilon", "0.1"], "epsilon must go with fgsm or pgd"),
+        (["--norm", "2", "--attack", "ddn"], "norm must go with deepfool or pgd"),
         (["--norm", "1", "--attack", "pgd"], "norm must be 2 or inf with pgd"),
         (["--norm", "3", "--attack", "deepfool"], "norm must be 1, 2 or inf"),
         (["--samples", "0"], "samples must lie in 1 ... 1000"),

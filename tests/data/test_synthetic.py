@@ -144,7 +144,7 @@ def test_margins_of_a_linear_model_are_the_closed_form_in_every_subspace():
     normal = (model.weight[1] - model.weight[0]).flatten()
     gap = (model(images)[:, 1] - model(images)[:, 0]).abs()
     for subspace in subspaces(world):
-        curve = geomrob.margin_curve(model, images, subspaces=[subspace], method="deepfool", allowed=None)
+        curve = geomrob.margin_curve(model, images, subspaces=[subspace], attack="deepfool", allowed=None)
         truth = gap / projected(subspace, normal).norm()
         torch.testing.assert_close(curve.distances[0], truth, rtol=2e-5, atol=0)
 
@@ -156,7 +156,7 @@ def test_a_trained_logistic_regression_has_half_of_epsilon_along_its_feature():
     found = {}
     for name, subspace in zip(("u1", "complement", "orthogonal", "random"), subspaces(world), strict=True):
         curve = geomrob.margin_curve(
-            model, world.test.images[:50], subspaces=[subspace], method="deepfool", allowed=None
+            model, world.test.images[:50], subspaces=[subspace], attack="deepfool", allowed=None
         )
         found[name] = float(curve.quantiles(0.5)[0])
     assert found["u1"] == pytest.approx(2.5, rel=0.03)

@@ -9,12 +9,11 @@ from safetensors.torch import save_file
 from geomrob.data import load_data
 from geomrob.errors import UsageError
 from geomrob.models import ASSETS, MODELS, build, count, load_model
-from geomrob.models.registry.published import PAPERS, THESIS
+from geomrob.models.registry.published import PUBLISHED
 from geomrob.models.registry.zoo import ZOO
 from geomrob.spectral.frequency_filters import flip
 from geomrob.training import accuracy, read_recipe
 
-LARGE = {**THESIS, **PAPERS}
 SHIPPED = {name: entry for name, entry in MODELS.items() if entry.weights}
 CLAIMS = [(name, claim) for name, entry in MODELS.items() for claim in entry.claims]
 # The embedded models have bars of their own; the robust ones pay for robustness with accuracy.
@@ -67,7 +66,7 @@ def test_claims_reach_what_the_embedded_models_must(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in MODELS]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in PUBLISHED else ()) for name in MODELS]
 )
 def test_every_row_builds_and_can_be_trained(name):
     entry = MODELS[name]
@@ -77,7 +76,7 @@ def test_every_row_builds_and_can_be_trained(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_large_row_can_be_counted_without_being_drawn(name):
     # Logistic regression on 100 numbers is the one row that is meant to be tiny.
     assert count(name) > (60_000 if name != "t1-logistic" else 201)
@@ -90,7 +89,7 @@ def test_the_count_is_that_of_the_model():
 
 def test_no_row_hides_another():
     first = ("fmnist-lenet", "fmnist-resnet8", "mnist-lenet", "cifar10-resnet20")
-    assert list(MODELS) == [*first, *ZOO, *THESIS, *PAPERS]
+    assert list(MODELS) == [*first, *ZOO, *PUBLISHED]
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in SHIPPED])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from geomrob.plot.audit import MARKS, plot_audit
+from geomrob.plot.audit import FILLS, MARKS, plot_audit, plot_verdicts
 from geomrob.plot.style import blank
 from geomrob.results import Audit, Check
 from tests.synthetic import provenance
@@ -139,3 +139,19 @@ def test_draws_where_told_and_opens_no_window():
     figure = blank(14.0, 5.4)
     assert plot_audit(audit(), figure=figure) is figure
     assert plt.get_fignums() == []
+
+
+def test_the_verdicts_of_many_models_show_each_mark_and_number_in_its_cell():
+    verdicts = {
+        "sound": {"gradients": ("passed", 0.0, "of images"), "smooth": ("skipped", math.nan, "roughness")},
+        "planted": {"gradients": ("failed", 0.5, "of images"), "smooth": ("warned", 1.5, "roughness")},
+    }
+    ax = plot_verdicts(verdicts)
+    told = {text.get_position(): text.get_text() for text in ax.texts}
+    assert told == {(0, 0): "0%", (0, 1): "\u2013", (1, 0): "\u2717 50%", (1, 1): "! 1.5"}
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["sound", "planted"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gradients", "smooth"]
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.tolist() == [
+        [list(FILLS).index(v) for v in row] for row in (("passed", "failed"), ("skipped", "warned"))
+    ]

@@ -1,13 +1,21 @@
 """What the picture of examples contains: images, changes on a symmetric scale, sizes and classes."""
 
+from dataclasses import replace
+
 import numpy as np
-import pytest
 import torch
 
-from geomrob.errors import UsageError
 from geomrob.plot.band_examples import plot_band_examples
+from geomrob.results import BandExamples
 
 CLASSES = ("shirt", "dress", "coat")
+
+
+def examples(images, perturbed, after):
+    sizes = (perturbed - images).flatten(2).norm(dim=2)
+    return BandExamples(
+        ("low", "high")[: len(perturbed)], 2.0, images, perturbed, torch.arange(len(images)), after, sizes
+    )
 
 
 def drawn(channels=1):
@@ -15,9 +23,7 @@ def drawn(channels=1):
     change = torch.tensor([1.0, -1.0]).repeat(8).reshape(4, 4)
     perturbed = torch.stack((images + 0.1 * change, images + 0.3 * change))
     after = torch.tensor([[1, 2], [2, -1]])
-    figure = plot_band_examples(
-        images, perturbed, bands=["low", "high"], before=torch.tensor([0, 1]), after=after, classes=CLASSES
-    )
+    figure = plot_band_examples(examples(images, perturbed, after), classes=CLASSES)
     return np.array(figure.axes).reshape(2, 5), figure
 
 
@@ -65,16 +71,11 @@ def test_newcomer_is_told_how_to_read_it():
 
 def test_a_change_of_nothing_is_drawn():
     images = torch.rand(1, 1, 4, 4)
-    plot_band_examples(images, images[None], bands=["low"], before=torch.tensor([0]), after=torch.tensor([[-1]]))
+    figure = plot_band_examples(examples(images, images[None], torch.tensor([[-1]])))
+    assert [ax.get_xlabel() for ax in figure.axes] == ["class 0", "$\\ell_2$ size 0.00", "no boundary found"]
 
 
-def test_misuse_is_one_sentence():
-    images = torch.rand(2, 1, 4, 4)
-    with pytest.raises(UsageError, match="perturbed must hold 2 bands of 2 images"):
-        plot_band_examples(
-            images,
-            images[None],
-            bands=["low", "high"],
-            before=torch.tensor([0, 1]),
-            after=torch.tensor([[0, 1]]),
-        )
+def test_the_size_is_the_measured_one():
+    images = torch.full((1, 1, 4, 4), 0.5)
+    one = replace(examples(images, images[None] + 0.1, torch.tensor([[1]])), distances=torch.tensor([[0.123]]))
+    assert plot_band_examples(one).axes[1].get_xlabel() == "$\\ell_2$ size 0.12"

@@ -15,7 +15,7 @@ def drawn(channels=3):
     changed = {
         name: torch.rand(5, channels, 8, 8, generator=torch.Generator().manual_seed(i)) for i, name in enumerate(KINDS)
     }
-    return image, changed, plot_corruption_sheet(image, changed, categories=KINDS, told="Image 3 of toys.")
+    return image, changed, plot_corruption_sheet(image, changed, categories=KINDS, caption="Image 3 of toys.")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

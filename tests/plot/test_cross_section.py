@@ -28,7 +28,7 @@ def test_classes_differ_in_grey_and_are_named():
     grey = [float(np.dot(colour[:3], (0.299, 0.587, 0.114))) for colour in ax.collections[0].cmap(np.arange(2))]
     assert abs(grey[0] - grey[1]) > 0.15
     words = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert words[:2] == ["decided as -1", "decided as +1"]
+    assert words[:2] == ["classified as -1", "classified as +1"]
     assert words[2:] == ["points of class -1", "points of class +1"]
     assert ax.get_title(loc="left") == "Here?"
 

@@ -22,7 +22,7 @@ def places(counts=(8, 0, 2), *, side=4):
     return Locations(
         model="fmnist-lenet",
         data="fashion-mnist-1k",
-        method="sparsefool",
+        attack="sparsefool",
         by="label",
         classes=tuple(f"class-{index}" for index in range(len(counts))),
         maps=maps,
@@ -117,7 +117,7 @@ def test_of_many_classes_those_with_most_images_are_drawn():
     assert "13 classes with fewer fooled images are not drawn" in words(figure)
 
 
-@pytest.mark.parametrize(("by", "told"), [("left", "saw before"), ("found", "sees now")])
+@pytest.mark.parametrize(("by", "told"), [("left", "predicted before"), ("found", "predicted now")])
 def test_reader_is_told_which_class(by, told):
     assert told in words(plot_locations(dataclasses.replace(places(), by=by)))
 

@@ -50,7 +50,7 @@ def test_fewer_fooled_images_than_rows_are_all_shown_once():
 def test_every_changed_pixel_is_marked_where_it_is():
     shown = sparsity_result((11,))
     places, sides, colours = marks(grid(plot_gallery(shown))[0, 2])
-    np.testing.assert_allclose(places, shown.attack.changed[0].nonzero().flip(1), atol=1e-6)
+    np.testing.assert_allclose(places, shown.result.changed[0].nonzero().flip(1), atol=1e-6)
     np.testing.assert_allclose(sides, 1)
     wanted = [to_rgb(BRIGHTER if index % 2 == 0 else DARKER) for index in range(11)]
     np.testing.assert_allclose(colours, wanted)
@@ -59,7 +59,7 @@ def test_every_changed_pixel_is_marked_where_it_is():
 
 def test_colour_images_show_the_new_colour_outlined_and_count_elements():
     shown = sparsity_result((3, 1), shape=(3, 8, 8))
-    shown.attack.perturbed[0, 1, 0, 0] = 0.25
+    shown.result.perturbed[0, 1, 0, 0] = 0.25
     last = grid(plot_gallery(shown))[1, 2]
     places, _, colours = marks(last)
     assert len(places) == 3
@@ -81,7 +81,7 @@ def test_marks_stay_visible_in_large_images():
 
 def test_marks_over_the_edge_leave_the_picture_as_large_as_the_others():
     shown = sparsity_result((1,), shape=(3, 224, 224))
-    assert bool(shown.attack.changed[0, 0, 0])
+    assert bool(shown.result.changed[0, 0, 0])
     figure = plot_gallery(shown)
     figure.canvas.draw()
     for ax in grid(figure)[0]:
@@ -96,14 +96,14 @@ def test_all_pixels_are_one_hundred_per_cent():
 def test_original_and_changed_image_are_shown_as_they_are():
     shown = sparsity_result((4,))
     original, changed, faded = (ax.images[0].get_array() for ax in grid(plot_gallery(shown))[0])
-    np.testing.assert_array_equal(original, shown.attack.inputs[0, 0])
-    np.testing.assert_array_equal(changed, shown.attack.perturbed[0, 0])
+    np.testing.assert_array_equal(original, shown.result.inputs[0, 0])
+    np.testing.assert_array_equal(changed, shown.result.perturbed[0, 0])
     assert 0.5 < faded.min() <= faded.max() <= 1
 
 
 def test_values_outside_the_range_are_shown_as_the_nearest_end():
     shown = sparsity_result((2,), shape=(3, 8, 8))
-    shown.attack.perturbed[0, 0, 0, :2] = torch.tensor([3.0, -2.0])
+    shown.result.perturbed[0, 0, 0, :2] = torch.tensor([3.0, -2.0])
     _, changed, marked = grid(plot_gallery(shown))[0]
     assert changed.images[0].get_array().max() == 1
     np.testing.assert_allclose(marks(marked)[2][:, 0], [1, 0])

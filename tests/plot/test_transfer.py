@@ -21,7 +21,7 @@ def matrix():
     return TransferMatrix(
         models=("lenet", "resnet", "vgg"),
         data="fashion-mnist-1k",
-        method="sparsefool",
+        attack="sparsefool",
         fooled=fooled,
         found=fooled.diagonal().T.clone(),
         accuracy=torch.tensor([0.9, 0.95, 0.5], dtype=torch.float64),

@@ -14,3 +14,13 @@ def test_it_counts_over_any_batches_and_puts_the_mode_back():
     for batch in (1, 4, 14, 100):
         assert accuracy(model, samples, batch=batch) == 0.5
     assert model.training
+
+
+def test_what_is_frozen_stays_frozen():
+    samples = Samples(torch.rand(6, 1, 4, 4), torch.zeros(6).long(), ("a", "b"), torch.arange(6), "made")
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 2)).train()
+    model[0].eval()
+    running = model[0].running_mean.clone()
+    accuracy(model, samples)
+    assert [module.training for module in model] == [False, True, True]
+    assert torch.equal(model[0].running_mean, running)

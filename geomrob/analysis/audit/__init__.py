@@ -14,6 +14,12 @@ from geomrob.runs import Clock
 
 Progress = Callable[[int, int], object]
 
+LEAST = 20
+"""Fewest queries that the decision-based attack can begin with."""
+
+SOURCES = 2
+"""How many other models are the sources where none is named."""
+
 
 def audit(
     model: Model,
@@ -28,6 +34,7 @@ def audit(
     name: str = "model",
     data: str = "images",
     seed: int = 0,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Return what fifteen checks say of a model: whether attacks by its gradients measure it or only themselves.
@@ -47,6 +54,7 @@ def audit(
         queries: Of the decision-based attack, per image; 0 leaves it out.
         name, data: How the result calls model and data.
         seed: Of everything drawn.
+        memory: Budget in bytes, as in `deepfool`.
         progress: Called with (stages done, stages in all).
 
     Returns:
@@ -54,7 +62,7 @@ def audit(
         ones point to; distances, robust shares and profiles behind them.
 
     Raises:
-        UsageError: Images outside [0, 1], epsilons or steps that do not rise, negative queries.
+        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative.
 
     References:
         Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated gradients
@@ -71,8 +79,9 @@ def audit(
     _check_rising("steps", steps)
     if not 0 < epsilons[0] <= epsilons[-1] <= 1:
         raise UsageError(f"epsilons must lie in (0, 1]; got {tuple(epsilons)}: they are shares of the range of a pixel")
-    if steps[0] < 1 or queries < 0:
-        raise UsageError(f"steps must be at least 1 and queries 0; got {tuple(steps)} and {queries}: raise them")
+    if steps[0] < 1:
+        raise UsageError(f"steps must be at least 1; got {tuple(steps)}: PGD takes whole steps")
+    check_queries(queries)
     inputs, others = inputs.detach(), sources or {}
     where = torch.arange(len(inputs)) if indices is None else indices.cpu()
     clock = Clock(seed=seed, device=inputs.device)
@@ -93,6 +102,7 @@ def audit(
         steps=steps,
         queries=queries,
         seed=seed,
+        memory=memory,
         tell=tell,
     )
     checks = judge(evidence, where)
@@ -114,6 +124,21 @@ def audit(
         profile=evidence.profile.cpu(),
         provenance=clock.provenance(forwards=evidence.forwards, backwards=evidence.backwards),
     )
+
+
+def check_queries(queries: int) -> None:
+    """Refuse a budget in which the decision-based attack cannot begin.
+
+    Raises:
+        UsageError: Fewer than 20 queries, but not 0.
+    """
+    if queries != 0 and queries < LEAST:
+        raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")
+
+
+def default_sources(models: Mapping[str, Model], name: str) -> dict[str, Model]:
+    """Return the first models that are not the one of that name: the sources where none is named."""
+    return dict([pair for pair in models.items() if pair[0] != name][:SOURCES])
 
 
 def _check_rising(name: str, values: Sequence[float]) -> None:

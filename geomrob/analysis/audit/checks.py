@@ -61,10 +61,15 @@ def _larger_epsilon(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:
 
 
 def _gain(stronger: Bool[Tensor, "a b n"], weaker: Bool[Tensor, "a b n"]) -> tuple[float, Bool[Tensor, " n"]]:
+    """Return the largest net share of images that hold out against the stronger attack alone, and those images.
+
+    One image is within the noise of random starts, whatever share of a small sample it is: it counts as none.
+    """
     if not stronger.numel():
         return 0.0, torch.zeros_like(stronger.any(0).any(0))
-    net = (stronger.double() - weaker.double()).mean(2)
-    return max(0.0, float(net.max())), (stronger & ~weaker).any(0).any(0)
+    images = stronger.shape[2]
+    net = int((stronger.long() - weaker.long()).sum(2).max())
+    return net / images if net > 1 else 0.0, (stronger & ~weaker).any(0).any(0)
 
 
 def _one_step(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:

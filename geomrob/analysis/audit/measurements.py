@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from geomrob.analysis.audit import probes
 from geomrob.arrays import Distances, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.decision_based.boundary import boundary
-from geomrob.attacks.engine.run import clean_logits
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.minimal.tight import tight
 from geomrob.attacks.quantization import eight_bit
-from geomrob.inference import block_size, evaluating
+from geomrob.inference import Prepared, plain
 from geomrob.results import AttackResult
 
 BOX = (0.0, 1.0)
@@ -91,43 +90,47 @@ def gather(
     steps: Sequence[int],
     queries: int,
     seed: int,
+    memory: int | None,
     tell: Tell,
 ) -> Evidence:
     """Return the evidence about a model; arguments as in `audit`, `tell` is called after each of `stages(...)`."""
-    training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
+    network = plain(model)
+    training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
-    with evaluating(model):
-        clean, block = clean_logits(model, inputs, block_size(model, inputs))
-        at = Search(model, inputs, reference=clean.argmax(1), bounds=BOX, block=block)
+    with Prepared(model, inputs, memory=memory) as ready:
+        clean = ready.clean
+        at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
         at.clean = clean
-        alive = probes.differentiable(model, inputs)
+        alive = probes.differentiable(ready, inputs)
         changing, neighbours = probes.changing(at), probes.neighbours(at)
         dead_gap, dead_loss, agreement = probes.slopes(at) if alive else _no_slopes(clean)
         tell()
-        white = [tight(model, inputs, bounds=BOX)] if alive else []
+        white = [tight(ready, inputs, bounds=BOX)] if alive else []
         tell()
         carried: list[Distances] = []
         for source in sources.values():
             carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
             tell()
-        asked = [boundary(model, inputs, budget=queries, **draws)] if queries else []
+        asked = [boundary(ready, inputs, budget=queries, **draws)] if queries else []
         near = _nearest(inputs, [result.distances(2) for result in white], ran=True)
         black = _nearest(inputs, [*carried, *(result.distances(2) for result in asked)], ran=True)
-        second = _second_look(model, inputs, near, black) if alive else []
+        second = _second_look(ready, inputs, near, black) if alive else []
         for where, result in second:
             near[where] = torch.minimum(near[where], result.distances(2))
         tell()
         grid: list[AttackResult] = []
         for epsilon, count in _grid(epsilons, steps) if alive else ():
-            grid.append(pgd(model, inputs, epsilon=epsilon, steps=count, **draws))
+            grid.append(pgd(ready, inputs, epsilon=epsilon, steps=count, **draws))
             tell()
         random = probes.directions(inputs, indices=indices, seed=seed)
         still = probes.still(at, random)
         toward, reach = _toward(at, [*white, *asked])
         profile = torch.stack([probes.profile(at, way, reach) for way in (toward, random)])
         tell()
-        survived = _survived(model, [*white, *asked])
+        survived = _survived(ready, [*white, *asked])
     spent = [*white, *asked, *grid, *(result for _, result in second)]
+    # The clean logits are evaluated once, and counted by each attack that uses them.
+    shared = len(inputs) * max(0, len(white) + len(grid) - 1)
     robust = [~result.success for result in grid] or [torch.ones_like(changing)] * (len(epsilons) * len(steps) + 1)
     return Evidence(
         training=training,
@@ -146,8 +149,8 @@ def gather(
         unbounded=robust[-1],
         survived=survived,
         profile=profile,
-        forwards=round(float(at.forwards.sum())) + sum(int(result.forwards.sum()) for result in spent),
-        backwards=round(float(at.backwards.sum())) + sum(int(result.backwards.sum()) for result in spent),
+        forwards=round(float(at.spent.forwards.sum())) + sum(int(result.forwards.sum()) for result in spent) - shared,
+        backwards=round(float(at.spent.backwards.sum())) + sum(int(result.backwards.sum()) for result in spent),
     )
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
-from geomrob.attacks.engine.search import Found, Search
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError
-from geomrob.inference import scores, slope
+from geomrob.inference import evaluate, gradient
 from geomrob.randomness import normal, sample
 from geomrob.results import Status
 
@@ -36,7 +36,7 @@ def differentiable(model: Model, inputs: Images) -> bool:
     where = inputs[:1].clone().requires_grad_()
     try:
         with torch.enable_grad():
-            slope(scores(model, where).sum(), where, again=False)
+            gradient(evaluate(model, where).sum(), where)
     except UsageError:
         return False
     return True
@@ -55,7 +55,6 @@ def neighbours(search: Search) -> Bool[Tensor, " n"]:
     """
     alone = _free(search)
     parts = [alone.logits(alone.zeros()[:1], alone.pairs[i : i + 1]) for i in range(len(search))]
-    search.forwards += alone.forwards
     scale = search.clean.abs().amax(1).clamp_min(torch.finfo(search.clean.dtype).tiny)
     return (torch.cat(parts) - search.clean).abs().amax(1) > SAME * scale
 
@@ -70,20 +69,21 @@ def slopes(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Dist
 
     def objectives(logits: Logits, pairs: Labels) -> Tensor:
         loss = F.cross_entropy(logits, search.reference[pairs], reduction="none")
-        return torch.stack((search.gap(logits, pairs), loss), 1)
+        return torch.stack((search.logit_gap(logits, pairs), loss), 1)
 
-    _, _, inner, length = search.slopes(search.zeros(), search.pairs, objectives)
+    _, _, inner, length = search.gradients(search.zeros(), search.pairs, objectives)
     dead = (length == 0) | ~torch.isfinite(length)
     toward = torch.nan_to_num(inner[:, 0] / per_sample(length[:, 0], inner[:, 0]))
     # The box would cut the steps of black and white pixels: this question is about the model, not about the box.
     free = _free(search)
     worst = torch.full_like(length[:, 0], torch.nan)
     for step in STEPS:
-        ahead, behind = (free.gap(free.logits(half * toward, free.pairs), free.pairs) for half in (step / 2, -step / 2))
+        ahead, behind = (
+            free.logit_gap(free.logits(half * toward, free.pairs), free.pairs) for half in (step / 2, -step / 2)
+        )
         ratio = (ahead - behind) / (step * length[:, 0])
         off, most = ((value.clamp_min(1e-12).log()).abs() for value in (ratio, worst))
         worst = torch.where(~(off <= most), ratio, worst)
-    search.forwards += free.forwards
     return dead[:, 0], dead[:, 1], torch.where(dead[:, 0], torch.nan, worst)
 
 
@@ -91,13 +91,12 @@ def still(search: Search, toward: Images) -> Bool[Tensor, " n"]:
     """Return which images get exactly the same logits after a tiny step along unit directions."""
     free = _free(search)
     moved = free.logits(TINY * toward, free.pairs)
-    search.forwards += free.forwards
     return (moved.nan_to_num() == search.clean.nan_to_num()).all(1)
 
 
 def _free(search: Search) -> Search:
-    """Return a search over the same images without a box."""
-    return Search(search.model, search.images, reference=search.reference, block=search.block)
+    """Return a search over the same images without a box; what it costs is counted together."""
+    return Search(search.ready, search.images, reference=search.reference, spent=search.spent)
 
 
 def transferred(search: Search, perturbations: Images) -> Distances:
@@ -114,11 +113,11 @@ def transferred(search: Search, perturbations: Images) -> Distances:
             break
         images = search.images[live]
         moved = (images + factor * perturbations[live]).clamp(0, 1) - images
-        crossed = search.crosses(moved, live)
+        crossed = search.is_adversarial(moved, live)
         best[live[crossed]] = moved[crossed]
         status[live[crossed]] = Status.FOUND
         live = live[~crossed]
-    found = refine(search, Found(best, status, torch.zeros_like(status)))
+    found = refine(search, SearchResult(best, status, torch.zeros_like(status)))
     return torch.where(found.success, norms(found.coefficients), torch.inf)
 
 
@@ -138,8 +137,7 @@ def profile(search: Search, toward: Images, reach: Distances) -> Float[Tensor, "
     """
     free = _free(search)
     gaps = [
-        free.gap(free.logits(per_sample(reach * (t / (POINTS - 1)), toward) * toward, free.pairs), free.pairs)
+        free.logit_gap(free.logits(per_sample(reach * (t / (POINTS - 1)), toward) * toward, free.pairs), free.pairs)
         for t in range(POINTS)
     ]
-    search.forwards += free.forwards
     return torch.stack(gaps, 1).nan_to_num(0, math.inf, -math.inf)

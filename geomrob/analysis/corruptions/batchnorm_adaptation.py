@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from geomrob.arrays import Images, Labels, Logits, check_images
-from geomrob.attacks.engine.run import call_size
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating, scores
+from geomrob.inference import Prepared, evaluate, evaluating
 from geomrob.randomness import checked_indices
 
 
@@ -180,13 +179,13 @@ def adaptive_logits(
     check_images(images, name="images")
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
     order = _groups(checked_indices(indices, len(images)), size, seed)
-    together = max(1, call_size(model, images, MEMORY if memory is None else memory, blind=True) // size)
+    together = max(1, Prepared(model, images, memory=memory, forward_only=True).block // size)
     parts: list[Float[Tensor, "p k"]] = []
     with torch.no_grad(), adapting(model, size=size, prior=prior):
         for groups in order.split(together):
             # Every call has the same shape, because rounding depends on it.
             full = torch.cat((groups, groups[-1:].expand(together - len(groups), size)))
-            parts.append(scores(model, images[full.flatten().to(images.device)])[: groups.numel()])
+            parts.append(evaluate(model, images[full.flatten().to(images.device)])[: groups.numel()])
     logits = torch.cat(parts)[: len(images)]
     # The images that fill up the last group come last: they have had their answers.
     return torch.empty_like(logits).index_copy_(0, order.flatten()[: len(images)].to(logits.device), logits)

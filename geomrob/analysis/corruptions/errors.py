@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
-from geomrob.analysis.corruptions.scores import BENCHMARK
+from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import all_logits, call_size, check_finite, checked_classes
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.corruptions.precomputed import Corrupted
+from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, mark_of
+from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes, plain
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
@@ -138,8 +140,9 @@ class _Task:
 
     def _one(self, model: Model, images: Images, clean: bool) -> float:
         self.forwards += len(images)
-        if isinstance(model, nn.Module) and self.adapt != "none":
-            logits = adaptive_logits(model, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+        network = plain(model)
+        if isinstance(network, nn.Module) and self.adapt != "none":
+            logits = adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
         else:
             logits = predicted(model, images, self.memory)
         if clean:
@@ -150,9 +153,7 @@ class _Task:
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
     """Return what a model in eval mode says of images, in calls of one shape."""
-    block = call_size(model, images, MEMORY if memory is None else memory, blind=True)
-    with evaluating(model), torch.no_grad():
-        return all_logits(model, images, block)[0]
+    return Prepared(model, images, memory=memory, forward_only=True).logits(images)
 
 
 def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
@@ -195,6 +196,51 @@ def _checked(
         raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: put them in order")
     if adapt not in ("none", *ADAPTATIONS):
         raise unknown("adapt", adapt, ("none", *ADAPTATIONS))
-    if adapt != "none" and not all(isinstance(model, nn.Module) for group in networks for model in group):
+    if adapt != "none" and not all(isinstance(plain(model), nn.Module) for group in networks for model in group):
         raise UsageError("models must be torch.nn.Module to adapt; got a function: it has no batch normalisation")
     return tuple(corruptions), levels
+
+
+def corrupted_source(
+    data: str, samples: Samples, *, data_dir: Path | None = None, seed: int = 0, baseline: str = ""
+) -> Callable[[str, int], Corrupted] | None:
+    """Return what reads a corrupted set of these images on disk, None where there is none.
+
+    Args:
+        data: Name or path of the data set.
+        samples: The drawn images.
+        data_dir: Folder of the full data sets.
+        seed: Of the draw.
+        baseline: `alexnet` is refused where the set is no ImageNet-C.
+
+    Raises:
+        UsageError: As `check_imagenet`.
+    """
+    root = find_corrupted(data, data_dir=data_dir)
+    if baseline == "alexnet":
+        check_imagenet(samples.name, "made" if root is None or mark_of(root) else "ready-made")
+    if root is None:
+        return None
+    return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)
+
+
+def chosen_corruptions(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the corruptions that are meant, each once, in the order of the table.
+
+    Args:
+        names: Of corruptions, `benchmark` for the 15 of mCE, `all` for the 19.
+
+    Raises:
+        UsageError: A name that is none.
+
+    Example:
+        >>> chosen_corruptions(["fog", "snow"])
+        ('snow', 'fog')
+    """
+    groups = {"all": set(CORRUPTIONS), "benchmark": {name for name, one in CORRUPTIONS.items() if one.benchmark}}
+    wanted: set[str] = set()
+    for name in names:
+        if name not in groups and name not in CORRUPTIONS:
+            raise unknown("corruptions", name, (*groups, *CORRUPTIONS))
+        wanted |= groups.get(name, {name})
+    return tuple(name for name in CORRUPTIONS if name in wanted)

@@ -10,6 +10,7 @@ from torch import Tensor
 from geomrob.data import DATASETS
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES
 from geomrob.errors import UsageError, unknown
+from geomrob.results.corruptions import BENCHMARK
 
 # The CE of AlexNet on ImageNet-C, as published with the benchmark (Hendrycks and Dietterich, 2019).
 ALEXNET = {
@@ -174,22 +175,6 @@ def checked_beta(beta: float) -> float:
         raise UsageError(f"beta must be a finite number of at least 0; got {beta}: leave it out for mCE_0 / E_0")
     return beta
 
-
-def mean_and_error(values: Float[Tensor, "*rest g"]) -> tuple[Float[Tensor, "*rest"], Float[Tensor, "*rest"]]:
-    """Return mean and standard error over networks, std / sqrt(G) with G - 1 in the variance; NaN with one network.
-
-    Example:
-        >>> mean, error = mean_and_error(torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64))
-        >>> round(mean.item(), 3), round(error.item(), 4)
-        (0.2, 0.0577)
-    """
-    count = values.shape[-1]
-    mean = values.mean(-1)
-    return mean, torch.full_like(mean, math.nan) if count == 1 else values.std(-1) / math.sqrt(count)
-
-
-# What mCE is a mean over, in the column order of the papers.
-BENCHMARK = tuple(name for name, entry in CORRUPTIONS.items() if entry.benchmark)
 
 SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
     "category": {

@@ -12,6 +12,7 @@ from geomrob.analysis.corruptions.scores import (
     SPLITS,
     alexnet_errors,
     check_imagenet,
+    checked_beta,
     grouped,
     net_reduction,
     normalised_mce,
@@ -19,7 +20,7 @@ from geomrob.analysis.corruptions.scores import (
     relative_mce,
 )
 from geomrob.errors import UsageError, unknown
-from geomrob.results import CorruptionTable
+from geomrob.results import CorruptionScores, CorruptionTable
 
 ALEXNET = "alexnet"
 """The baseline of which only the CE are published."""
@@ -177,3 +178,55 @@ def _check_alike(table: CorruptionTable, other: CorruptionTable, names: Sequence
         got, wanted = _fact(other, word), _fact(table, word)
         if got != wanted:
             raise UsageError(f"baseline must have the same {word}; got {got} for {wanted}: measure both alike")
+
+
+def score_table(table: CorruptionTable, *, baseline: str = "", beta: float | None = None) -> CorruptionScores:
+    """Return every score of a table as a result that can be shown and saved.
+
+    The means are over the 15 corruptions of the benchmark where all are there, else over all.
+
+    Args:
+        table: Of `corruption_errors`.
+        baseline: A model of the table, `alexnet`, or nothing for no relative scores.
+        beta: As in `corruption_scores`.
+
+    Raises:
+        UsageError: As `corruption_scores`.
+    """
+    return CorruptionScores(
+        models=table.models,
+        data=table.data,
+        measure=table.measure,
+        adapt=table.adapt,
+        source=table.source,
+        baseline=baseline,
+        mean_name=table.mean_name,
+        scores=corruption_scores(table, baseline=baseline or None, beta=beta, names=table.over),
+        provenance=table.provenance,
+    )
+
+
+def chosen_baseline(
+    named: str | None,
+    beta: float | None,
+    models: Sequence[str],
+    corruptions: Sequence[str],
+    severities: Sequence[int],
+) -> str:
+    """Return the baseline of relative scores, empty for none: the first of several models by default.
+
+    Raises:
+        UsageError: One that is neither a model nor `alexnet`, `alexnet` for corruptions or severities of which its
+            errors are not published, `beta` without a model as the baseline.
+    """
+    if beta is not None:
+        checked_beta(beta)
+    if named == ALEXNET:
+        whole = set(BENCHMARK) <= set(corruptions)
+        alexnet_errors(BENCHMARK if whole else tuple(corruptions), tuple(severities))
+    elif named is not None and named not in models:
+        raise unknown("baseline", named, (*models, ALEXNET))
+    chosen = models[0] if named is None and len(models) > 1 else named
+    if beta is not None and chosen in (None, ALEXNET):
+        raise UsageError(f"beta must go with a model as the baseline; got {chosen}: name one with --baseline")
+    return chosen or ""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Model, norms
 from geomrob.errors import UsageError
-from geomrob.inference import evaluating, scores
+from geomrob.inference import Prepared
 from geomrob.results import CrossSection
 from geomrob.runs import Clock
 
@@ -77,10 +77,10 @@ def cross_section(
     vertical = torch.linspace(low, high, resolution, dtype=origin.dtype, device=origin.device)
     places = torch.cartesian_prod(vertical, horizontal).flip(1)
     found, width = list[Tensor](), 0
-    with evaluating(model), torch.no_grad():
+    with Prepared(model, origin[None], forward_only=True, block=min(batch, len(places))) as ready:
         for part in places.split(batch):
             moved = (part @ units.flatten(1)).reshape(-1, *origin.shape)
-            logits = scores(model, origin + moved)
+            logits = ready.logits(origin + moved)
             found.append(logits.argmax(1))
             width = logits.shape[1]
     names = tuple(classes) if classes is not None else tuple(map(str, range(width)))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Images, Labels, Logits, norms, per_sample
 from geomrob.attacks.engine.search import Search
-from geomrob.inference import scores, slope
+from geomrob.inference import evaluate, gradient
 from geomrob.results import Status
 
 STRAIGHT = 1e-3
@@ -28,17 +28,17 @@ class Boundary:
     def __init__(self, search: Search, moves: Images, rivals: Labels, step: float | None) -> None:
         """Ask for the normals at the points."""
         self.search, self.moves, self.rivals, self.step = search, moves, rivals, step
-        gradient = self.gradient(moves, search.pairs)
-        length = norms(gradient)
+        normals = self.gradient(moves, search.pairs)
+        length = norms(normals)
         usable = torch.isfinite(length) & (length > 0)
         self.slope = torch.where(usable, length, torch.nan)
-        self.normals = torch.where(per_sample(usable, gradient), gradient / per_sample(length, gradient), 0)
+        self.normals = torch.where(per_sample(usable, normals), normals / per_sample(length, normals), 0)
         self.status = torch.where(usable, int(Status.FOUND), int(Status.INVARIANT))
         self.status[~torch.isfinite(length)] = Status.NON_FINITE
 
     def gradient(self, moves: Images, pairs: Labels) -> Images:
         """Return grad g of these images, each moved."""
-        return self.search.slopes(moves, pairs, lambda logits, p: self._gap(logits, p)[:, None])[2][:, 0]
+        return self.search.gradients(moves, pairs, lambda logits, p: self._gap(logits, p)[:, None])[2][:, 0]
 
     def tangent(self, vectors: Images, pairs: Labels) -> Images:
         """Return the unit tangents nearest to these vectors, NaN where a vector is (nearly) along the normal."""
@@ -95,20 +95,18 @@ class Boundary:
         ).squeeze(1)
 
     def _hessian(self, tangents: Images, pairs: Labels) -> Images:
-        """Return H v, in calls of one shape, the last one padded."""
-        search, found = self.search, list[Tensor]()
-        for part, numbers in zip(tangents.split(search.block), pairs.split(search.block), strict=True):
-            short = search.block - len(numbers)
-            v = torch.cat((part, part[-1:].expand(short, *part.shape[1:])))
-            p = torch.cat((numbers, numbers[-1:].expand(short)))
-            where = search.points(self.moves[p], p).requires_grad_()
+        """Return H v, one forward and two backward evaluations each."""
+        search = self.search
+
+        def call(v: Images, p: Labels) -> tuple[Tensor, ...]:
+            points = search.points(self.moves[p], p).requires_grad_()
             with torch.enable_grad():
-                gap = self._gap(scores(search.model, where), p).sum()
-                (gradient,) = torch.autograd.grad(gap, where, create_graph=True)
-                along = (gradient * v).sum()
+                gap = self._gap(evaluate(search.ready.model, points), p).sum()
+                (first,) = torch.autograd.grad(gap, points, create_graph=True)
+                along = (first * v).sum()
             # A model without a second derivative, as a linear one, keeps no graph of its gradient.
-            bends = slope(along, where, again=False) if along.requires_grad else torch.zeros_like(where)
-            found.append(bends[: search.block - short].detach())
-        search.forwards[pairs.cpu()] += 1
-        search.backwards[pairs.cpu()] += 2
-        return torch.cat(found)
+            bends = gradient(along, points) if along.requires_grad else torch.zeros_like(points)
+            return (bends.detach(),)
+
+        search.spent.add(pairs, forwards=1, backwards=2)
+        return search.ready.in_blocks(call, tangents, pairs)[0]

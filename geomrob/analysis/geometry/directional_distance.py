@@ -7,7 +7,7 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Images, Model, check_images, norms, per_sample
 from geomrob.errors import UsageError
-from geomrob.inference import evaluating, scores
+from geomrob.inference import Prepared
 
 
 def distance_along(
@@ -35,7 +35,7 @@ def distance_along(
             none.
 
     References:
-        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.4.2, Fig. 4.13.
+        Modas, Robustness and invariance properties of image classifiers (EPFL, 2022), section 4.4.2, Fig. 4.13.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -51,11 +51,11 @@ def distance_along(
         found = f"farthest {farthest}, points {points}, halvings {halvings}"
         raise UsageError(f"farthest must be above 0, points at least 2, halvings at least 0; got {found}: correct them")
     units = directions / per_sample(norms(directions), directions)
-    with evaluating(model), torch.no_grad():
-        clean = scores(model, inputs).argmax(1)
+    with Prepared(model, inputs, forward_only=True) as ready:
+        clean = ready.logits(inputs).argmax(1)
 
         def changed(distance: Distances) -> Tensor:
-            return scores(model, inputs + per_sample(distance, inputs) * units).argmax(1) != clean
+            return ready.logits(inputs + per_sample(distance, inputs) * units).argmax(1) != clean
 
         low, high = torch.zeros_like(inputs[:, 0, 0, 0]), torch.full_like(inputs[:, 0, 0, 0], math.inf)
         for place in torch.logspace(math.log10(farthest / 1000), math.log10(farthest), points).tolist():

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.curvature import Boundary
 from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, norms, per_sample
-from geomrob.attacks import ATTACKS
-from geomrob.attacks.engine.boundary_search import HAIR, refine, verified
-from geomrob.attacks.engine.run import checked_classes, chunks, clean_logits
-from geomrob.attacks.engine.search import Found, Search
+from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
+from geomrob.attacks.engine.search import Search, SearchResult
+from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Prepared, checked_classes, chunks
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import AttackResult, Geometry, Status
 from geomrob.runs import Clock
@@ -102,13 +101,13 @@ def geometry(
     """
     _check(inputs, method, step, attack, (directions, others, power))
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
-    inputs, budget = inputs.detach(), MEMORY if memory is None else memory
-    truth = _truth(model, inputs, labels, budget)
-    found = to_boundary(model, ATTACKS[attack].attack(model, inputs, memory=memory), memory=memory)
-    with evaluating(model):
+    inputs = inputs.detach()
+    with Prepared(model, inputs, memory=memory) as ready:
+        truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        found = to_boundary(ready, entry(attack).attack(ready, inputs))
         # A second derivative keeps the first one's graph as well.
-        block = block_size(model, inputs, budget // (2 if method == "hessian" else 1))
-        search = Search(model, inputs, reference=found.labels, block=block)
+        budget = ready.memory // (2 if method == "hessian" else 1)
+        search = Search(Prepared(ready, inputs, memory=budget), inputs, reference=found.labels)
         boundary, targets = _at(search, found, None if method == "hessian" else step)
         status = torch.where(found.success, boundary.status, found.status)
         rows = (status == Status.FOUND).nonzero().squeeze(1)
@@ -117,17 +116,17 @@ def geometry(
         random = torch.full((len(inputs), directions), torch.nan, dtype=torch.float64)
         along = torch.full((len(inputs), others), torch.nan, dtype=torch.float64)
         own, largest, cosine = (torch.full((len(inputs),), torch.nan, dtype=torch.float64) for _ in range(3))
-        for start, stop in chunks(len(rows), wide, budget):
-            pairs = rows[start:stop]
+        for piece in chunks(len(rows), wide, ready.memory):
+            pairs = rows[piece]
             to, at = pairs.cpu(), keys[pairs.cpu()]
             random[to] = _columns(_random(boundary, pairs, at, directions, seed))
             own[to] = boundary.curvature(boundary.moves[pairs], pairs).double().cpu()
             if borrowed.shape[1]:
-                along[to] = _columns(boundary.curvature(boundary.moves[o], pairs) for o in borrowed[start:stop].T)
+                along[to] = _columns(boundary.curvature(boundary.moves[o], pairs) for o in borrowed[piece].T)
             largest[to] = _largest(boundary, pairs, at, power, seed).double().cpu()
             cosine[to] = _cosine(boundary, pairs).cpu()
             if progress is not None:
-                progress(stop, len(rows))
+                progress(piece.stop, len(rows))
     singular, chance = _spectra(boundary.normals[rows], keys[rows.cpu()], seed)
     return Geometry(
         model=name,
@@ -150,8 +149,8 @@ def geometry(
         labels=truth.cpu(),
         indices=keys,
         provenance=clock.provenance(
-            forwards=len(inputs) + int(found.forwards.sum() + search.forwards.sum()),
-            backwards=int(found.backwards.sum() + search.backwards.sum()),
+            forwards=int(found.forwards.sum() + search.spent.forwards.sum()),
+            backwards=int(found.backwards.sum() + search.spent.backwards.sum()),
         ),
     )
 
@@ -217,20 +216,12 @@ def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
     return torch.stack([values.double().cpu() for values in each], 1)
 
 
-def _truth(model: Model, inputs: Images, labels: Labels | None, memory: int) -> Labels:
-    """Return the true classes, refused where the model has none such; the predicted ones where none are known."""
-    with evaluating(model):
-        logits, _ = clean_logits(model, inputs, block_size(model, inputs, memory))
-    return logits.argmax(1) if labels is None else checked_classes("labels", labels, logits)
-
-
 def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[int, int, int]) -> None:
     """Refuse, before the work, what cannot be measured."""
     check_images(inputs)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    if attack not in ATTACKS:
-        raise unknown("attack", attack, ATTACKS)
+    entry(attack, names(search=True))
     if not 0 < step < math.inf:
         raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
     directions, others, power = counts
@@ -268,16 +259,15 @@ def to_boundary(
         >>> bool((to_boundary(model, result).distances() < result.distances()).all())
         True
     """
-    with evaluating(model):
-        block = block_size(model, found.inputs, MEMORY if memory is None else memory)
-        search = Search(model, found.inputs, reference=found.labels, bounds=bounds, block=block)
+    with Prepared(model, found.inputs, memory=memory) as ready:
+        search = Search(ready, found.inputs, reference=found.labels, bounds=bounds)
         search.clean = search.logits(search.zeros(), search.pairs)
-        moved = Found(found.perturbation, found.status, found.steps)
+        moved = SearchResult(found.perturbation, found.status, found.steps)
         closest = refine(search, moved, tolerance=tolerance, rounds=40)
-        # To the last bit first: a hair further only where the model then rounds otherwise.
-        coefficients, success, _ = verified(search, closest, (0.0, HAIR))
+        # Exactly on the boundary first: a little further only where the model then rounds otherwise.
+        coefficients, success, _ = verified(search, closest, (0.0, OVERSTEP))
         perturbed = search.points(coefficients, search.pairs)
-    spent = search.forwards.round().long().to(found.forwards)
+    spent = search.spent.whole()[0].to(found.forwards)
     return replace(
         found,
         perturbed=torch.where(found.success[:, None, None, None], perturbed, found.perturbed),

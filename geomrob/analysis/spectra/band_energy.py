@@ -19,14 +19,14 @@ def band_energy(
     *,
     name: str = "model",
     data: str = "images",
-    method: str = "attack",
+    attack: str = "attack",
 ) -> BandEnergy:
     """Return the share of each perturbation's energy in each band; failed attacks are left out and counted.
 
     Args:
         results: As in `perturbation_spectrum`.
         subspaces: Bands of one basis: the sliding blocks of the DCT are those of the thesis.
-        name, data, method: How the result calls model, data and attack.
+        name, data, attack: How the result calls model, data and attack.
 
     Returns:
         Shares bands x perturbations; `quantiles(0.05, 0.5, 0.95)` are the curves of the figure.
@@ -41,11 +41,11 @@ def band_energy(
         The figure does not say its unit: both share and energy are kept, all three percentiles are at hand.
 
     Example:
-        >>> from geomrob.attacks import ATTACKS
+        >>> from geomrob.attacks import deepfool
         >>> from geomrob.spectral.bases import basis
         >>> from geomrob.spectral.subspaces import rings
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-        >>> found = ATTACKS["deepfool"].attack(model, torch.rand(5, 1, 8, 8))
+        >>> found = deepfool(model, torch.rand(5, 1, 8, 8))
         >>> energy = band_energy(found, rings(basis("dct", (8, 8)), 3))
         >>> bool(torch.allclose(energy.shares.sum(0), torch.ones(5, dtype=torch.float64)))
         True
@@ -60,7 +60,7 @@ def band_energy(
     return BandEnergy(
         model=name,
         data=data,
-        method=method,
+        attack=attack,
         basis=subspaces[0].basis.name,
         bands=tuple(band.name for band in subspaces),
         frequency=torch.tensor([band.frequency for band in subspaces], dtype=torch.float64),

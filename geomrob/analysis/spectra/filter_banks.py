@@ -108,3 +108,15 @@ def _spectrum(kernels: Tensor, name: str, method: str, how: dict[str, Any]) -> S
 def _numbers(values: Tensor) -> Tensor:
     """Return weights as plain float64 numbers on the CPU."""
     return values.detach().cpu().to(torch.float64)
+
+
+def first_filters(name: str, model: nn.Module) -> Tensor:
+    """Return the filters (F, C, k, k) of the first convolution of a model, in the order of its modules.
+
+    Raises:
+        UsageError: It has none.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.weight.detach().double().cpu()
+    raise UsageError(f"model must have a convolution; got {name} without: choose another")

@@ -7,9 +7,8 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import checked_classes, clean_logits
 from geomrob.errors import UsageError
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Prepared, check_finite, checked_classes
 from geomrob.randomness import bits, checked_indices, image_keys
 from geomrob.results import HeatMap
 from geomrob.runs import Clock
@@ -30,7 +29,7 @@ def heat_map(
     seed: int = 0,
     name: str = "model",
     data: str = "images",
-    memory_bytes: int | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> HeatMap:
     r"""Return the accuracy of a model on x + epsilon s U, for the Fourier direction U of every frequency.
@@ -47,7 +46,7 @@ def heat_map(
         indices: Position of each image in its source: the signs of an image follow from seed and index alone.
         seed: Of the signs.
         name, data: How the result calls model and data.
-        memory_bytes: Budget for activations, 1 GiB by default.
+        memory: Budget for activations, 1 GiB by default.
         progress: Called with (directions done, directions in all).
 
     Raises:
@@ -79,13 +78,14 @@ def heat_map(
     steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
     signs = random_signs(keys, len(pairs), channels, seed)
     right = torch.zeros(len(pairs), dtype=torch.float64)
-    with evaluating(model):
-        clean, block = clean_logits(model, inputs, block_size(model, inputs, memory_bytes or MEMORY))
-        wanted = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+    with Prepared(model, inputs, memory=memory) as ready:
+        clean = ready.predictions
+        wanted = clean if labels is None else checked_classes("labels", labels, ready.clean)
         for pair in range(len(pairs)):
             moves = (signs[:, pair, :, None, None] * steps[pair]).to(inputs)
             moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
-            logits, block = clean_logits(model, moved, block)
+            logits = ready.logits(moved)
+            check_finite(logits)
             right[pair] = (logits.argmax(1) == wanted).double().mean().cpu()
             if progress is not None:
                 progress(pair + 1, len(pairs))
@@ -97,7 +97,7 @@ def heat_map(
         epsilon=float(epsilon),
         bounded=bounds is not None,
         images=count,
-        clean=float((clean.argmax(1) == wanted).double().mean()),
+        clean=float((clean == wanted).double().mean()),
         accuracy=accuracy,
         vertical=frequencies(shape[0]),
         horizontal=frequencies(shape[1]),

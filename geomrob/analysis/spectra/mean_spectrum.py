@@ -74,7 +74,7 @@ def mean_spectrum(
         method=method,
         kind=kind,
         order=order,
-        factor=norm,
+        norm=norm,
         window=window,
         channels=str(channels),
         unit_norm=unit_norm,

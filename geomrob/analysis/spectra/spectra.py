@@ -68,14 +68,14 @@ def perturbation_spectrum(
     *,
     name: str = "model",
     data: str = "images",
-    method: str = "attack",
+    attack: str = "attack",
     **how: Any,
 ) -> Spectrum:
     """Return the mean spectrum of what attacks added to images; failed attacks are left out and counted.
 
     Args:
         results: One result or several parts of one, of equal shape.
-        name, data, method: How the result calls model, data and attack.
+        name, data, attack: How the result calls model, data and attack.
         how: `kind`, `order`, `norm`, `window`, `channels`, `unit_norm` of `image_spectrum`.
 
     Raises:
@@ -86,9 +86,9 @@ def perturbation_spectrum(
         mean perturbation, which is `order="modulus-of-mean"`, and its radial mean.
 
     Example:
-        >>> from geomrob.attacks import ATTACKS
+        >>> from geomrob.attacks import deepfool
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-        >>> found = ATTACKS["deepfool"].attack(model, torch.rand(5, 1, 8, 8))
+        >>> found = deepfool(model, torch.rand(5, 1, 8, 8))
         >>> perturbation_spectrum(found).values.shape
         torch.Size([8, 8])
     """
@@ -96,7 +96,7 @@ def perturbation_spectrum(
     clock = Clock(seed=0, device=parts[0].inputs.device)
     found = perturbations(parts)
     how = {"unit_norm": False, **how}
-    about: dict[str, Any] = {"of": "perturbations", "name": name, "data": data, "method": method, "clock": clock}
+    about: dict[str, Any] = {"of": "perturbations", "name": name, "data": data, "method": attack, "clock": clock}
     failed = sum(len(part.success) for part in parts) - len(found)
     return mean_spectrum(found, **how, **about, left_out=failed, parts=parts)
 

@@ -1,4 +1,4 @@
-"""Boundary attack: a walk along the decision boundary towards the image, which asks for decisions alone."""
+"""Boundary attack: a walk along the decision boundary towards the image that needs predictions alone."""
 
 import math
 from typing import TypeAlias
@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, Images, Labels, Model, per_sample
-from geomrob.attacks.engine.run import direct, rows
-from geomrob.attacks.engine.search import Found, Search
+from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, per_sample
+from geomrob.attacks.engine.run import bounds_of, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around
-from geomrob.attacks.engine.starting_points import Decisions, check_starts, find_starts, lengths
+from geomrob.attacks.engine.starting_points import DecisionOracle, check_starts, find_starts, lengths
 from geomrob.errors import UsageError
 from geomrob.randomness import checked_indices, fork, image_keys, normal
 from geomrob.results import BoundaryResult, Status
@@ -26,7 +26,7 @@ WIDEST = 0.7
 """Largest angle of a proposal."""
 
 TRUST, MEMORY_OF_STEPS = 0.2, 0.995
-"""How much a proposal leans on the mean of what succeeded, and how slowly that mean forgets."""
+"""Weight in a proposal of the mean of the steps that succeeded, and how slowly that mean forgets."""
 
 CORNER = 3.0
 """Cycles per image from where on smooth directions have less of a frequency."""
@@ -51,23 +51,23 @@ def boundary(
     indices: Labels | None = None,
     memory: int | None = None,
 ) -> BoundaryResult:
-    r"""Return small perturbations found by asking the model for its decisions alone.
+    r"""Return small perturbations found from the predicted classes alone (decision-based, hard-label).
 
-    From a start y that is decided otherwise, with r = ||y - x|| and u = (y - x) / r, each query proposes
+    From an adversarial start y, with r = ||y - x|| and u = (y - x) / r, each query proposes
 
         x + r cos(t) (cos(t) u + sin(t) v),    v a random unit vector orthogonal to u:
 
     a step by the angle t on the sphere around x, then one towards x that ends on the circle over the diameter [x, y],
-    where a flat boundary through y would be met at the right angle. What is still decided otherwise and nearer becomes
-    y. The angle of each image grows by `adaptation` when a proposal succeeds and shrinks so that one in five does.
+    where a flat boundary through y would be met at the right angle. What is adversarial and nearer becomes y. The angle
+    of each image grows by `adaptation` when a proposal succeeds and shrinks so that one in five does.
 
     Args:
         model, inputs, labels, targets, memory: As in `deepfool`; the model need not be differentiable.
         bounds: The box of the perturbed images.
         budget: Most queries (forward evaluations) an image, the clean one, the start and the verification included.
-        starts: An image (N, C, H, W) decided otherwise for each input; nothing else is tried then.
-        pool: Images (M, C, H, W) of the data set, say: each input begins from the nearest that is decided otherwise.
-        tries: Most images of noise, and most of the pool, that an input asks about to find its start.
+        starts: An adversarial image (N, C, H, W) for each input; nothing else is tried then.
+        pool: Images (M, C, H, W) of the data set, say: each input begins from the nearest that is adversarial.
+        tries: Most images of noise, and most of the pool, that an input evaluates to find its start.
         spherical_step: First angle t, in radians.
         adaptation: Factor of the angle, above 1.
         convergence: An image is finished when its step towards x, 1 - cos(t), falls under this.
@@ -87,10 +87,10 @@ def boundary(
 
     Differences:
         The two steps are tied by the circle, so one query tests both and one angle is adapted, after every query
-        instead of over windows of 100 and 30. Directions are smooth, and lean on the mean of the steps that have
+        instead of over windows of 100 and 30. Directions are smooth, and biased towards the mean of the steps that have
         succeeded. Starts are bisected, and the nearest of several kinds of noise is taken, not the first. Draws belong
         to the image. Images that are done leave the batch. With `smoothness=0` directions are white as in the paper.
-        Calls are padded to one shape by repeating a row: no new question, and not counted as one.
+        Calls are padded to one shape by repeating a row: no new query, and not counted as one.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -99,35 +99,36 @@ def boundary(
         True
     """
     _check(budget, tries, spherical_step, adaptation)
+    check_images(inputs)
     check_starts(starts, pool, inputs)
     keys = checked_indices(indices, len(inputs))
-    walks: list[Walk] = []
+    walks: list[BoundaryWalk] = []
 
-    def run(search: Search, piece: slice) -> Found:
-        asks = Decisions(search, budget)
-        box = box_around(search.images, rows(bounds, piece), None)
+    def run(search: Search, piece: slice) -> SearchResult:
+        oracle = DecisionOracle(search, budget)
+        box = box_around(search.images, bounds_of(bounds, piece), None)
         given = None if starts is None else starts[piece]
-        begin = find_starts(asks, box, given=given, pool=pool, tries=tries, seed=seed, keys=keys[piece])
-        walk = Walk(asks, *begin, angle=spherical_step, smoothness=smoothness, seed=seed, keys=keys[piece])
+        begin = find_starts(oracle, box, given=given, pool=pool, tries=tries, seed=seed, keys=keys[piece])
+        walk = BoundaryWalk(oracle, *begin, angle=spherical_step, smoothness=smoothness, seed=seed, keys=keys[piece])
         walks.append(walk)
-        return walk.go(adaptation, convergence)
+        return walk.run(adaptation, convergence)
 
     chunk = _chunk(inputs)
-    found = direct(
+    result = run_attack(
         model,
         inputs,
         labels,
         run,
         targets=targets,
         bounds=bounds,
-        blind=True,
-        closest=True,
+        on_boundary=True,
+        forward_only=True,
         copies=20 + chunk,
         memory=memory,
     )
     angle = torch.cat([walk.angle for walk in walks])
     return BoundaryResult(
-        **vars(found),
+        **vars(result),
         start=torch.cat([walk.start for walk in walks]),
         spherical_step=angle.sin(),
         source_step=1 - angle.cos(),
@@ -136,12 +137,12 @@ def boundary(
     )
 
 
-class Walk:
-    """Where each pair stands on the boundary, and its next proposals."""
+class BoundaryWalk:
+    """The point of each pair on the boundary, and its next proposals."""
 
     def __init__(
         self,
-        decisions: Decisions,
+        oracle: DecisionOracle,
         points: Images,
         away: Distances,
         *,
@@ -151,11 +152,11 @@ class Walk:
         keys: Labels,
     ) -> None:
         """Begin at `points`, which lie `away` from their images: infinitely far where there is no start."""
-        self.decisions = decisions
+        self.oracle = oracle
         self.points, self.start = points.clone(), away
         self.angle = torch.full_like(away, angle)
         self.adapted = torch.zeros_like(away, dtype=torch.bool)
-        self.steps = torch.zeros_like(decisions.search.image)
+        self.steps = torch.zeros_like(oracle.search.image)
         self.mean = torch.zeros_like(points)
         self.keys = image_keys(seed, keys, use="boundary walk")
         self.basis = basis("dct", (points.shape[2], points.shape[3]))
@@ -163,20 +164,20 @@ class Walk:
         self.weight = (1 + frequency / CORNER) ** -smoothness
         self.chunk = _chunk(points)
 
-    def go(self, adaptation: float, convergence: float) -> Found:
+    def run(self, adaptation: float, convergence: float) -> SearchResult:
         """Return where the walks end: out of queries, or with steps under `convergence`."""
         began = torch.isfinite(self.start)
         status = torch.where(began, int(Status.FOUND), int(Status.NO_START))
         live = (began & (self.start > 0)).nonzero().squeeze(1)
         draws = self.points[:0, None]
-        for turn in range(self.decisions.budget):
-            kept = self.decisions.left(live) & (1 - self.angle[live].cos() >= convergence)
+        for turn in range(self.oracle.budget):
+            kept = self.oracle.left(live) & (1 - self.angle[live].cos() >= convergence)
             live = live[kept]
             if not len(live):
                 break
             draws = self._draw(live, turn) if turn % self.chunk == 0 else draws[kept]
             self._step(draws[:, turn % self.chunk], live, adaptation)
-        return Found(self.points, status, self.steps)
+        return SearchResult(self.points, status, self.steps)
 
     def _draw(self, live: Labels, turn: int) -> Draws:
         """Return the next random directions of each pair."""
@@ -186,20 +187,20 @@ class Walk:
         return torch.stack([self.basis.inverse(plane) for plane in planes]).to(self.points)
 
     def _step(self, draws: Images, live: Labels, adaptation: float) -> None:
-        """Propose one point for each pair and keep those that are decided otherwise and nearer."""
+        """Propose one point for each pair and keep those that are adversarial and nearer."""
         points, mean = self.points[live], self.mean[live]
         radius = lengths(points)
         outward = points / per_sample(radius, points)
-        lean = math.sqrt(1 - TRUST**2) * _unit(draws) + TRUST * _unit(mean)
-        sideways = _unit(lean - per_sample(_dot(lean, outward), points) * outward)
+        biased = math.sqrt(1 - TRUST**2) * _unit(draws) + TRUST * _unit(mean)
+        sideways = _unit(biased - per_sample(_dot(biased, outward), points) * outward)
         angle = per_sample(self.angle[live], points)
         proposal = per_sample(radius, points) * angle.cos() * (angle.cos() * outward + angle.sin() * sideways)
-        proposal = self.decisions.search.fit(proposal, live)
-        took = self.decisions.ask(proposal, live) & (lengths(proposal) < radius)
-        self.points[live] = torch.where(per_sample(took, points), proposal, points)
-        worth = per_sample(torch.where(took, 1 - RATE, -RATE), points).to(points)
-        self.mean[live] = MEMORY_OF_STEPS * mean + (1 - MEMORY_OF_STEPS) * worth * sideways
-        factor = torch.where(took, adaptation, adaptation ** (-RATE / (1 - RATE)))
+        proposal = self.oracle.search.fit(proposal, live)
+        accepted = self.oracle.is_adversarial(proposal, live) & (lengths(proposal) < radius)
+        self.points[live] = torch.where(per_sample(accepted, points), proposal, points)
+        weight = per_sample(torch.where(accepted, 1 - RATE, -RATE), points).to(points)
+        self.mean[live] = MEMORY_OF_STEPS * mean + (1 - MEMORY_OF_STEPS) * weight * sideways
+        factor = torch.where(accepted, adaptation, adaptation ** (-RATE / (1 - RATE)))
         self.angle[live] = (self.angle[live] * factor.to(points)).clamp(max=WIDEST)
         self.adapted[live] = True
         self.steps[live] += 1

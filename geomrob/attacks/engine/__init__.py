@@ -1,1 +1,1 @@
-"""What attacks share: the batched search, linearisation, bisection to the boundary, starting points, projections."""
+"""What attacks share: the batched search, linearization, bisection to the boundary, starting points, projections."""

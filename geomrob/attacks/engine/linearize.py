@@ -9,6 +9,7 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Labels, Logits, per_sample
 from geomrob.attacks.engine.search import Pairs, Search, rounding
+from geomrob.inference import Objective
 from geomrob.results import Status
 from geomrob.spectral.frames import Coefficients
 
@@ -17,23 +18,23 @@ PIECE = 1 << 24
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linearization:
     """The model to first order at the image, for every pair: shared by all bands of an image, computed once.
 
-    Slopes are those of all R rivals from `linearise`; a search that goes on from elsewhere may know S < R of them, and
-    the lengths of the others from before.
+    Gradients are those of all R rivals from `linearize`; a search that continues from elsewhere may know S < R of them,
+    and the lengths of the others from before.
 
     Attributes:
         rivals: Classes (P, R) by decreasing logit, the reference left out; only the target where there is one.
         values: What each rival lacks, f_k - f_reference (P, S): negative on the inner side.
-        slopes: Slopes of the values in the coefficients (P, S, C, kr, kc).
-        lengths: Norms (P, R) of the slopes in the band, 0 where what is left is rounding.
-        status: FOUND where the image is across already, NON_FINITE, INVARIANT, else STEP_LIMIT (still to search), (P,).
+        gradients: Gradients of the values in the coefficients (P, S, C, kr, kc).
+        lengths: Norms (P, R) of the gradients in the band, 0 where what is left is rounding.
+        status: FOUND where the image is adversarial already, NON_FINITE, INVARIANT, else STEP_LIMIT (still to search).
     """
 
     rivals: Int64[Tensor, "p r"]
     values: Float[Tensor, "p s"]
-    slopes: Float[Tensor, "p s c kr kc"]
+    gradients: Float[Tensor, "p s c kr kc"]
     lengths: Float[Tensor, "p r"]
     status: Pairs
 
@@ -44,19 +45,22 @@ class Linear:
         finite = torch.isfinite(distance).sum(1).clamp_min(1)
         which = order.gather(1, torch.full_like(order[:, :1], rank) % finite[:, None])
         length = self.lengths.gather(1, which)
-        slope = self.slopes[torch.arange(len(which), device=which.device), which.squeeze(1)]
-        return slope / per_sample(length.clamp_min(1e-30), slope), distance.gather(1, which).squeeze(1).clamp(0, cap)
+        gradient = self.gradients[torch.arange(len(which), device=which.device), which.squeeze(1)]
+        return (
+            gradient / per_sample(length.clamp_min(1e-30), gradient),
+            distance.gather(1, which).squeeze(1).clamp(0, cap),
+        )
 
 
-def linearise(search: Search, candidates: int = 10) -> Linear:
-    """Return the model linearised at each image of a search, one forward and at most `candidates - 1` backward each."""
+def linearize(search: Search, candidates: int = 10) -> Linearization:
+    """Return the model linearized at each image of a search, one forward and at most `candidates - 1` backward each."""
     images = search.images
     first = torch.full((len(images),), len(search), dtype=torch.int64)
     first.scatter_reduce_(0, search.image.cpu(), torch.arange(len(search)), "amin")
     used = (first < len(search)).nonzero().squeeze(1).to(images.device)
     held = search.reference[first.to(images.device)[used]]
     wanted = None if search.target is None else search.target[first.to(images.device)[used]]
-    at = Search(search.model, images[used], reference=held, target=wanted, block=search.block)
+    at = Search(search.ready, images[used], reference=held, target=wanted)
     rivals = torch.empty(0)
 
     def objective(logits: Logits, pairs: Labels) -> Tensor:
@@ -72,32 +76,62 @@ def linearise(search: Search, candidates: int = 10) -> Linear:
         rivals[pairs] = chosen
         return logits.gather(1, chosen) - own
 
-    logits, values, slopes, _ = at.slopes(at.zeros(), at.pairs, objective)
-    search.block = at.block
+    logits, values, gradients, _ = at.gradients(at.zeros(), at.pairs, objective)
     back = torch.zeros(len(images), dtype=torch.int64, device=images.device)
     back[used] = torch.arange(len(used), device=images.device)
     own = back[search.image]
     share = torch.bincount(search.image, minlength=len(images))[search.image].cpu()
     search.clean = logits[own]
-    search.forwards += 1 / share
-    search.backwards += values.shape[1] / share
-    inner = _inside(search, slopes, own)
+    search.spent.add(search.pairs, forwards=1 / share, backwards=values.shape[1] / share)
+    inner = _inside(search, gradients, own)
     lengths = torch.linalg.vector_norm(inner.flatten(2), dim=2)
-    total = torch.linalg.vector_norm(slopes.flatten(2), dim=2)[own]
+    total = torch.linalg.vector_norm(gradients.flatten(2), dim=2)[own]
     lengths = torch.where(lengths > rounding(total), lengths, 0)
     status = torch.full_like(search.image, Status.STEP_LIMIT)
     status[(lengths == 0).all(1)] = Status.INVARIANT
     bad = ~(torch.isfinite(logits).all(1)[own] & torch.isfinite(lengths).all(1))
     status[bad] = Status.NON_FINITE
-    status[(search.gap(logits[own], search.pairs) < 0) & ~bad] = Status.FOUND
-    return Linear(rivals[own], values[own], inner, lengths, status)
+    status[(search.logit_gap(logits[own], search.pairs) < 0) & ~bad] = Status.FOUND
+    return Linearization(rivals[own], values[own], inner, lengths, status)
 
 
-def _inside(search: Search, slopes: Float[Tensor, "i r c h w"], own: Pairs) -> Float[Tensor, "p r c kr kc"]:
-    """Return the slopes (P, R, C, kr, kc) of each pair in its band, from those (I, R, C, H, W) of its image `own`."""
+def nearest_rivals(search: Search, rivals: Tensor, lengths: Tensor, count: int) -> tuple[Objective, Tensor]:
+    """Return the objective f_k - f_c of the rivals k that the last known gradients put nearest, and which these are.
+
+    Args:
+        search: The pairs; with a target, it is the only rival.
+        rivals: Classes (P, R).
+        lengths: Norms (P, R) of their last known gradients; read anew at each call.
+        count: How many rivals of each pair are differentiated.
+
+    Returns:
+        The objective, and columns (P, count) of `rivals`: written by it, empty of meaning with a target.
+    """
+    picked = rivals.new_zeros(len(search), min(count, rivals.shape[1]))
+
+    def objective(logits: Logits, pairs: Labels) -> Tensor:
+        if search.target is not None:
+            return -search.logit_gap(logits, pairs)[:, None]
+        lacking = logits.gather(1, search.reference[pairs, None]) - logits.gather(1, rivals[pairs])
+        estimate = lacking.detach() / lengths[pairs].clamp_min(torch.finfo(logits.dtype).tiny)
+        picked[pairs] = estimate.topk(picked.shape[1], 1, largest=False).indices
+        return -lacking.gather(1, picked[pairs])
+
+    return objective, picked
+
+
+def towards_boundary(search: Search) -> Objective:
+    """Return the objective that grows towards the boundary: minus the logit gap."""
+    return lambda logits, pairs: -search.logit_gap(logits, pairs)[:, None]
+
+
+def _inside(search: Search, gradients: Float[Tensor, "i r c h w"], own: Pairs) -> Float[Tensor, "p r c kr kc"]:
+    """Return gradients (P, R, C, kr, kc) of each pair in its band, from those (I, R, C, H, W) of its image `own`."""
     size = max(1, PIECE // (search.images[0].numel() * search.images.element_size()))
     parts: list[Tensor] = []
     for pairs in search.pairs.split(size):
         rows, band = own[pairs], search.band[pairs]
-        parts.append(torch.stack([search.frame.analyse(slopes[rows, r], band) for r in range(slopes.shape[1])], 1))
+        parts.append(
+            torch.stack([search.frame.analyse(gradients[rows, r], band) for r in range(gradients.shape[1])], 1)
+        )
     return torch.cat(parts)

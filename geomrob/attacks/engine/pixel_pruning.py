@@ -1,4 +1,4 @@
-"""Fewer pixels for a perturbation that already crosses the boundary: drop, rebuild, swap, within a budget."""
+"""Fewer pixels for a perturbation that is adversarial already: drop, rebuild, swap, within a budget."""
 
 from typing import TypeAlias
 
@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
-from geomrob.attacks.engine.search import Found, Search
+from geomrob.attacks.engine.linearize import towards_boundary
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.spectral.frames import Coefficients
 
 Flat: TypeAlias = Float[Tensor, "n c d"]
@@ -17,56 +18,53 @@ PIECE = 1 << 26
 
 
 class Pixels:
-    """The best crossing of each pair so far, and what is needed to look for one with fewer pixels.
+    """The best adversarial point of each pair so far, and what is needed to look for one with fewer pixels.
 
     Attributes:
         search: The pairs, one an image, in the whole space and a box; it counts what is spent.
-        best: The crossing with the fewest pixels (P, C, D); every one was asked about.
+        best: The adversarial perturbation with the fewest pixels (P, C, D); every one was evaluated.
         budget: Most forward and backward evaluations together per pair.
         down, up: The change (P, C, D) that takes each element to the lower and to the upper side of its box.
     """
 
-    def __init__(self, search: Search, crossings: Coefficients, budget: int) -> None:
-        """Start from `crossings`, which must all cross where they are used."""
+    def __init__(self, search: Search, points: Coefficients, budget: int) -> None:
+        """Start from `points`, which must be adversarial where they are used."""
         assert search.whole, "the pixels of an image are pruned"
         assert search.bounds is not None, "they are pruned inside a box"
         images = search.images
         low, high = (torch.as_tensor(side, dtype=images.dtype, device=images.device) for side in search.bounds)
         self.search, self.budget = search, budget
-        self.best = crossings.flatten(2).clone()
+        self.best = points.flatten(2).clone()
         self.down, self.up = (low - images).flatten(2), (high - images).flatten(2)
 
     def count(self, pairs: Labels) -> Labels:
-        """Return how many pixels the best crossing of each pair changes."""
+        """Return how many pixels the best point of each pair changes."""
         return changed(self.best[pairs]).sum(1)
 
     def left(self, pairs: Labels) -> Labels:
         """Return how many evaluations each pair may still spend; one is set aside for the last verification."""
-        spent = (self.search.forwards + self.search.backwards).to(pairs.device)[pairs]
+        spent = (self.search.spent.forwards + self.search.spent.backwards).to(pairs.device)[pairs]
         return self.budget - 1 - spent.ceil().long()
 
     def keep(self, points: Flat, pairs: Labels, gap: Distances) -> None:
-        """Keep those points that cross and change no more pixels than the best so far."""
+        """Keep those points that are adversarial and change no more pixels than the best so far."""
         better = (gap < 0) & (changed(points).sum(1) <= self.count(pairs))
         self.best[pairs[better]] = points[better]
 
     def gap(self, points: Flat, pairs: Labels) -> Distances:
-        """Return how far the points are from crossing, negative beyond; one forward evaluation each."""
+        """Return the logit gap of the points, negative iff adversarial; one forward evaluation each."""
         logits = self.search.logits(self._images(points), pairs)
-        return self.search.gap(logits, pairs).nan_to_num(torch.inf, torch.inf, -torch.inf)
+        return self.search.logit_gap(logits, pairs).nan_to_num(torch.inf, torch.inf, -torch.inf)
 
-    def slopes(self, points: Flat, pairs: Labels) -> tuple[Flat, Flat]:
-        """Return the slope towards crossing, and each element's change to the side that it points to.
+    def gradients(self, points: Flat, pairs: Labels) -> tuple[Flat, Flat]:
+        """Return the gradient towards the boundary, and each element's change to the side that it points to.
 
         One forward and one backward evaluation each.
         """
-
-        def rise(logits: Tensor, p: Labels) -> Tensor:
-            return -self.search.gap(logits, p)[:, None]
-
-        slopes = self.search.slopes(self._images(points), pairs, rise)[2][:, 0].flatten(2).nan_to_num(0, 0, 0)
-        sides = torch.where(slopes > 0, self.up[pairs], torch.where(slopes < 0, self.down[pairs], 0))
-        return slopes, sides
+        towards = towards_boundary(self.search)
+        gradients = self.search.gradients(self._images(points), pairs, towards)[2][:, 0].flatten(2).nan_to_num(0, 0, 0)
+        sides = torch.where(gradients > 0, self.up[pairs], torch.where(gradients < 0, self.down[pairs], 0))
+        return gradients, sides
 
     def best_trial(
         self,
@@ -83,18 +81,14 @@ class Pixels:
             pairs: Whose points they are.
             where: The t pixels that each trial sets.
             values: What it sets them to.
-            valid: Which trials to ask about, one forward evaluation each; the gap is infinite where there is none.
+            valid: Which trials to evaluate, one forward evaluation each; the gap is infinite where there is none.
         """
         gaps = torch.full(valid.shape, torch.inf, dtype=points.dtype, device=points.device)
-        spent = self.search.forwards.clone()
         size = max(1, PIECE // (points[0].numel() * points.element_size()))
         for piece in valid.nonzero().split(size):
             row, trial = piece.unbind(1)
             if len(row):
                 gaps[row, trial] = self.gap(_set(points[row], where[row, trial], values[row, trial]), pairs[row])
-        # The search counts a pair once a call, however often it is in it.
-        self.search.forwards = spent
-        self.search.forwards[pairs.cpu()] += valid.sum(1).cpu()
         row, best = torch.arange(len(points), device=points.device), gaps.argmin(1)
         return _set(points, where[row, best], values[row, best]), gaps[row, best], best
 
@@ -131,18 +125,19 @@ SHARE = 0.6
 """Share of the budget left that adding them again may cost."""
 
 
-def prune(search: Search, found: Found, *, budget: int = 150, width: int | None = None) -> Found:
-    """Return the found perturbations with fewer pixels changed, each still crossing the boundary.
+def prune(search: Search, result: SearchResult, *, budget: int = 150, width: int | None = None) -> SearchResult:
+    """Return the perturbations with fewer pixels changed, each still adversarial.
 
-    *Drop*: all changed pixels go to the side of the box; ordered by slope times change, bisection finds how many of
+    *Drop*: all changed pixels go to the side of the box; ordered by gradient times change, bisection finds how many of
     them are enough. *Rebuild*: from the clean image one pixel is added at a time, the one that helps most of the
     `width` that promise most to first order; given up where it gets no smaller than what is there. *Swap*: the pixel
-    needed least is dropped for as long as what is left crosses; then, with one pixel too few, pixels are exchanged one
-    for one, the exchange that helps most of the `width` that promise most, until that crosses and a pixel can go again.
+    needed least is dropped for as long as what is left is adversarial; then, with one pixel too few, pixels are
+    exchanged one for one, the exchange that helps most of the `width` that promise most, until that is adversarial and
+    a pixel can go again.
 
     Args:
         search: The pairs, one an image, in a box; what they have spent already counts.
-        found: Where a search ended; what does not cross is returned as it is.
+        result: Where a search ended; what is not adversarial is returned as it is.
         budget: Most forward and backward evaluations together per image, over the whole life of `search`.
         width: Trials a step; budget / 14, from 4 to 16, by default.
 
@@ -150,26 +145,26 @@ def prune(search: Search, found: Found, *, budget: int = 150, width: int | None 
         The stages are our own. Rebuilding is a greedy search in the manner of VFGA (Hajri et al., 2020), its
         first-order choice checked by forward evaluations.
     """
-    pixels = Pixels(search, found.coefficients, budget)
+    pixels = Pixels(search, result.coefficients, budget)
     width = min(16, max(4, budget // 14)) if width is None else width
-    live = found.success.nonzero().squeeze(1)
+    live = result.success.nonzero().squeeze(1)
     live = live[pixels.count(live) > 0]
     _drop(pixels, live)
     _rebuild(pixels, live, width)
     _swap(pixels, live, width)
-    return Found(pixels.best.view_as(found.coefficients), found.status, found.steps)
+    return SearchResult(pixels.best.view_as(result.coefficients), result.status, result.steps)
 
 
 def _drop(pixels: Pixels, live: Labels) -> None:
-    """Saturate the changed pixels, order them by slope times change, and bisect on how many are enough."""
+    """Saturate the changed pixels, order them by gradient times change, and bisect on how many are enough."""
     live = live[pixels.left(live) >= 3]
     if not len(live):
         return
     points = pixels.best[live]
     used = changed(points)
-    slopes, sides = pixels.slopes(points, live)
+    gradients, sides = pixels.gradients(points, live)
     sides = sides * used[:, None]
-    gain = (slopes * sides).sum(1).masked_fill(~used, -torch.inf)
+    gain = (gradients * sides).sum(1).masked_fill(~used, -torch.inf)
     rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     low, high = torch.zeros_like(live), used.sum(1)
     tried, rows = high.clone(), torch.arange(len(live), device=live.device)
@@ -184,7 +179,7 @@ def _drop(pixels: Pixels, live: Labels) -> None:
 
 
 def _rebuild(pixels: Pixels, live: Labels, width: int) -> None:
-    """Add pixels to the clean image, the best of some trials at a time, until it crosses or is no smaller.
+    """Add pixels to the clean image, the best of some trials at a time, until it is adversarial or no smaller.
 
     Where many pixels are changed now, several are added at a time; where the budget is short, fewer trials are made.
     """
@@ -197,8 +192,8 @@ def _rebuild(pixels: Pixels, live: Labels, width: int) -> None:
         live = live[pixels.left(live) >= 2 + trials[live]]
         if not len(live):
             return
-        slopes, sides = pixels.slopes(points[live], live)
-        gain = (slopes * sides).sum(1).masked_fill(changed(points[live]), 0)
+        gradients, sides = pixels.gradients(points[live], live)
+        gain = (gradients * sides).sum(1).masked_fill(changed(points[live]), 0)
         gain, order = gain.sort(dim=1, descending=True, stable=True)
         # Trial m adds the most promising batch - 1 pixels and the m-th after them.
         trial = torch.arange(int(trials[live].max()), device=live.device).expand(len(live), -1)
@@ -213,7 +208,7 @@ def _rebuild(pixels: Pixels, live: Labels, width: int) -> None:
 
 
 def _swap(pixels: Pixels, live: Labels, width: int) -> None:
-    """Drop pixels one at a time while that crosses, else exchange pixels until one fewer crosses too."""
+    """Drop pixels one at a time while that stays adversarial, else exchange pixels until one fewer is too."""
     points = pixels.best.clone()
     lacking = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     turn, rest = torch.zeros_like(lacking, dtype=torch.int64), torch.zeros_like(points[:, 0], dtype=torch.int64)
@@ -236,13 +231,13 @@ def _swap(pixels: Pixels, live: Labels, width: int) -> None:
 
 
 def _without_one(pixels: Pixels, pairs: Labels, width: int) -> tuple[Flat, Distances]:
-    """Return the best crossings less the pixel that they need least, and the gap."""
+    """Return the best points less the pixel that they need least, and the gap."""
     points = pixels.best[pairs]
     used = changed(points)
     loss = torch.zeros_like(points[:, 0])
     many = (used.sum(1) > width).nonzero().squeeze(1)
     if len(many):
-        loss[many] = (pixels.slopes(points[many], pairs[many])[0] * points[many]).sum(1)
+        loss[many] = (pixels.gradients(points[many], pairs[many])[0] * points[many]).sum(1)
     loss, order = loss.masked_fill(~used, torch.inf).sort(dim=1, stable=True)
     where = order[:, :width, None]
     nothing = torch.zeros_like(take(points, where))
@@ -257,10 +252,10 @@ def _exchange(
 
     The gap is infinite where no exchange promises anything.
     """
-    slopes, sides = pixels.slopes(points, pairs)
-    used, gain = changed(points), (slopes * sides).sum(1)
+    gradients, sides = pixels.gradients(points, pairs)
+    used, gain = changed(points), (gradients * sides).sum(1)
     gain = gain.masked_fill(used | resting | (gain <= 0), -torch.inf)
-    relief = (-slopes * points).sum(1).masked_fill(~used, -torch.inf)
+    relief = (-gradients * points).sum(1).masked_fill(~used, -torch.inf)
     gain, coming = (part[:, :width] for part in gain.sort(dim=1, descending=True, stable=True))
     relief, going = (part[:, :LEAVING] for part in relief.sort(dim=1, descending=True, stable=True))
     promise, pick = (relief[:, :, None] + gain[:, None]).flatten(1).sort(dim=1, descending=True, stable=True)

@@ -32,7 +32,7 @@ def to_hyperplane(
         through: A point b of each hyperplane.
         low: Lowest value of each element.
         high: Highest value of each element.
-        slack: How far behind the hyperplane to aim, in units of n . x, so that rounding cannot stop short of it.
+        slack: How far beyond the hyperplane to aim, in units of n . x, so that rounding cannot stop short of it.
 
     Returns:
         The points moved, and False where no point of the box lies on the plane: every coordinate with a part in the

@@ -25,8 +25,8 @@ CONTRAST = 0.35
 """Standard deviation of smooth noise before it is clamped."""
 
 
-class Decisions:
-    """Counted yes-or-no questions of an attack with a budget of queries.
+class DecisionOracle:
+    """Whether points are adversarial, for attacks with a budget of queries: counted, and nothing beyond the budget.
 
     Attributes:
         search: The pairs, one an image, in the whole space and a box; its forward evaluations are the queries.
@@ -37,20 +37,20 @@ class Decisions:
         self.search, self.budget = search, budget
 
     def left(self, pairs: Labels) -> Bool[Tensor, " n"]:
-        """Return which pairs may ask once more."""
-        return (self.search.forwards < self.budget - 2).to(pairs.device)[pairs]
+        """Return which pairs have a query left."""
+        return (self.search.spent.forwards < self.budget - 2).to(pairs.device)[pairs]
 
-    def ask(self, points: Images, pairs: Labels) -> Bool[Tensor, " n"]:
-        """Return which perturbations change the decision; those of pairs without a query left do not."""
+    def is_adversarial(self, points: Images, pairs: Labels) -> Bool[Tensor, " n"]:
+        """Return which perturbations are adversarial; those of pairs without a query left are not."""
         may = self.left(pairs)
-        crossed = torch.zeros_like(may)
+        adversarial = torch.zeros_like(may)
         if bool(may.any()):
-            crossed[may] = self.search.crosses(points[may], pairs[may])
-        return crossed
+            adversarial[may] = self.search.is_adversarial(points[may], pairs[may])
+        return adversarial
 
 
 def find_starts(
-    decisions: Decisions,
+    oracle: DecisionOracle,
     box: tuple[Images, Images],
     *,
     given: Tensor | None,
@@ -59,33 +59,33 @@ def find_starts(
     seed: int,
     keys: Labels,
 ) -> tuple[Images, Distances]:
-    """Return the nearest perturbation (P, C, H, W) found that changes the decision, and its length; infinity for none.
+    """Return the nearest perturbation (P, C, H, W) that is adversarial, and its length; infinity for none.
 
     Args:
-        decisions: Answers and counts.
+        oracle: Evaluates and counts.
         box: Lowest and highest image of each pair.
         given: One start a pair; nothing else is tried then.
         pool: Images to begin from, nearest first.
         tries: Most images of noise, and most of the pool, that a pair tries.
         seed, keys: Of the noise.
     """
-    search = decisions.search
+    search = oracle.search
     best = search.zeros()
     length = torch.full_like(lengths(best), math.inf)
-    length[search.gap(search.clean, search.pairs) < 0] = 0
+    length[search.logit_gap(search.clean, search.pairs) < 0] = 0
     if given is not None:
-        return _try(decisions, given - search.images, best, length)
+        return _try(oracle, given - search.images, best, length)
     if pool is not None:
         # Not by matrix products, whose rounding depends on the batch.
         apart = torch.cdist(search.images.flatten(1), pool.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
         order = apart.sort(dim=1, stable=True).indices
         for rank in range(min(tries, len(pool))):
-            best, length = _try(decisions, pool[order[:, rank]] - search.images, best, length, late=True)
+            best, length = _try(oracle, pool[order[:, rank]] - search.images, best, length, late=True)
     for attempt in range(tries):
         late = pool is not None or attempt >= ALWAYS
         if late and bool(torch.isfinite(length).all()):
             break
-        best, length = _try(decisions, _noise(attempt, box, search.images, seed, keys), best, length, late=late)
+        best, length = _try(oracle, _noise(attempt, box, search.images, seed, keys), best, length, late=late)
     return best, length
 
 
@@ -100,8 +100,8 @@ def check_starts(given: Tensor | None, pool: Tensor | None, inputs: Images) -> N
             continue
         check_images(images, None, name=name)
         if images.shape[1:] != inputs.shape[1:]:
-            wanted, found = tuple(inputs.shape[1:]), tuple(images.shape[1:])
-            raise UsageError(f"{name} must be images shaped {wanted}; got {found}: take them from the same data set")
+            wanted, shape = tuple(inputs.shape[1:]), tuple(images.shape[1:])
+            raise UsageError(f"{name} must be images shaped {wanted}; got {shape}: take them from the same data set")
     if given is not None and len(given) != len(inputs):
         raise UsageError(f"starts must be one for each of {len(inputs)} inputs; got {len(given)}: or pass a pool")
 
@@ -112,11 +112,11 @@ def lengths(perturbations: Images) -> Distances:
 
 
 def _try(
-    decisions: Decisions, rays: Images, best: Images, length: Distances, *, late: bool = False
+    oracle: DecisionOracle, rays: Images, best: Images, length: Distances, *, late: bool = False
 ) -> tuple[Images, Distances]:
     """Return the nearer, pair by pair, of the best so far and what a bisection finds on a ray.
 
-    A pair with a start asks no more than whether the ray could lead to a nearer one; nothing at all if it is `late`.
+    A pair with a start spends one query, on whether the ray could lead to a nearer one; none if it is `late`.
     """
     reach = (NEARER * length / lengths(rays).clamp_min(torch.finfo(length.dtype).tiny)).clamp(max=1)
     wanted = (length > 0) & (lengths(rays) > 0)
@@ -124,15 +124,15 @@ def _try(
     pairs = wanted.nonzero().squeeze(1)
     if not len(pairs):
         return best, length
-    hit = decisions.ask(rays[pairs] * per_sample(reach[pairs], rays), pairs)
+    hit = oracle.is_adversarial(rays[pairs] * per_sample(reach[pairs], rays), pairs)
     pairs = pairs[hit]
     low, high = torch.zeros_like(reach[pairs]), reach[pairs]
     for _ in range(ROUNDS if len(pairs) else 0):
         middle = (low + high) / 2
-        crossed = decisions.ask(rays[pairs] * per_sample(middle, rays), pairs)
-        low, high = torch.where(crossed, low, middle), torch.where(crossed, middle, high)
+        adversarial = oracle.is_adversarial(rays[pairs] * per_sample(middle, rays), pairs)
+        low, high = torch.where(adversarial, low, middle), torch.where(adversarial, middle, high)
     best, length = best.clone(), length.clone()
-    best[pairs] = decisions.search.fit(rays[pairs] * per_sample(high, rays), pairs)
+    best[pairs] = oracle.search.fit(rays[pairs] * per_sample(high, rays), pairs)
     length[pairs] = lengths(best[pairs])
     return best, length
 

@@ -1,13 +1,13 @@
-"""FGSM: one step along the sign of the slope, crafted on the model itself or on another one."""
+"""FGSM: one step along the sign of the gradient, crafted on the model itself or on another one."""
 
 import torch
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import check_strength, checked_classes, clean_logits, direct
-from geomrob.attacks.engine.search import Found, Objective, Search
+from geomrob.attacks.engine.run import check_strength, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError
-from geomrob.inference import MEMORY, block_size, evaluating
+from geomrob.inference import Objective, Prepared, checked_classes
 from geomrob.results import AttackResult, Status
 
 
@@ -22,20 +22,20 @@ def fgsm(
     bounds: Bounds = (0.0, 1.0),
     memory: int | None = None,
 ) -> AttackResult:
-    """Return x + epsilon sign(slope of the cross-entropy at x), clamped, and whether that changed the decision.
+    """Return x + epsilon sign(gradient of the cross-entropy at x), clamped, and whether that is adversarial.
 
-    With `source` the slope is that of another model: transferred FGSM. For many strengths, `sign_direction` computes
+    With `source` the gradient is that of another model: transferred FGSM. For many strengths, `sign_direction` computes
     the direction once.
 
     Args:
         model, inputs, labels, targets, memory: As in `deepfool`; labels default to the predictions of `model`.
         epsilon: Strength in [0, 1] units, the largest change of an element.
-        source: Model that the slope is taken of; `model` itself by default. Its evaluations are counted too.
+        source: Model whose gradient is taken; `model` itself by default. Its evaluations are counted too.
         bounds: The box that the images are clamped to.
 
     Returns:
-        One entry an input: `perturbed` is the stepped image whether or not it changes the decision. Where it does not,
-        `success` is False and the status STEP_LIMIT, or INVARIANT where the slope is exactly zero everywhere.
+        One entry an input: `perturbed` is the stepped image whether or not it is adversarial. Where it is not,
+        `success` is False and the status STEP_LIMIT, or INVARIANT where the gradient is exactly zero everywhere.
 
     Raises:
         UsageError: As `deepfool`; a negative strength.
@@ -55,30 +55,25 @@ def fgsm(
     """
     check_strength(epsilon)
 
-    def run(search: Search, piece: slice) -> Found:
-        del piece
-        if source is None:
-            sign = _signs(search)
-        else:
-            with evaluating(source):
-                sign = _signs(other := _beside(search, source, memory))
-            search.forwards += other.forwards
-            search.backwards += other.backwards
-        flat = (sign == 0).flatten(1).all(1) & (search.gap(search.clean, search.pairs) >= 0)
+    def run(search: Search, _: slice) -> SearchResult:
+        crafted_on = search if source is None else _on(Prepared(source, search.images, memory=memory), search)
+        with crafted_on.ready:
+            sign = _signs(crafted_on)
+        flat = (sign == 0).flatten(1).all(1) & (search.logit_gap(search.clean, search.pairs) >= 0)
         status = torch.where(flat, int(Status.INVARIANT), int(Status.FOUND))
-        return Found(epsilon * sign, status, torch.ones_like(status))
+        return SearchResult(epsilon * sign, status, torch.ones_like(status))
 
-    return direct(model, inputs, labels, run, targets=targets, bounds=bounds, memory=memory)
+    return run_attack(model, inputs, labels, run, targets=targets, bounds=bounds, on_boundary=False, memory=memory)
 
 
 def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, *, memory: int | None = None) -> Images:
-    """Return the sign of the slope of the cross-entropy at each input: the direction of FGSM for every strength.
+    """Return the sign of the gradient of the cross-entropy at each input: the direction of FGSM for every strength.
 
     Args:
         source, inputs, labels, memory: As in `deepfool`; labels default to the predictions of `source`.
 
     Returns:
-        -1, 0 or 1 for each element; 0 too where the slope is not finite.
+        -1, 0 or 1 for each element; 0 too where the gradient is not finite.
 
     Raises:
         UsageError: As `deepfool`.
@@ -89,21 +84,19 @@ def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, 
         [1.0]
     """
     check_images(inputs)
-    inputs = inputs.detach()
-    with evaluating(source):
-        logits, block = clean_logits(source, inputs, block_size(source, inputs, MEMORY if memory is None else memory))
-        reference = logits.argmax(1) if labels is None else checked_classes("labels", labels, logits)
-        return _signs(Search(source, inputs, reference=reference, block=block))
+    with Prepared(source, inputs, memory=memory) as ready:
+        reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        return _signs(Search(ready, ready.images, reference=reference))
 
 
 def cross_entropy(search: Search) -> Objective:
-    """Return the objective that rises as the decision is left (or the target reached): the cross-entropy."""
+    """Return the objective that rises towards the boundary: the cross-entropy, or minus that of the target."""
 
     def rise(logits: Logits, pairs: Labels) -> Tensor:
         held = search.reference if search.target is None else search.target
         if int(held.max()) >= logits.shape[1]:
-            found = f"{logits.shape[1]} classes and label {int(held.max())}"
-            raise UsageError(f"source must have a class for each label; got {found}: craft on a model of the same task")
+            have = f"{logits.shape[1]} classes and label {int(held.max())}"
+            raise UsageError(f"source must have a class for each label; got {have}: craft on a model of the same task")
         away = torch.nn.functional.cross_entropy(logits, held[pairs], reduction="none")[:, None]
         return away if search.target is None else -away
 
@@ -111,12 +104,10 @@ def cross_entropy(search: Search) -> Objective:
 
 
 def _signs(search: Search) -> Images:
-    """Return the sign of the slope at each image, one forward and one backward evaluation each."""
-    slopes = search.slopes(search.zeros(), search.pairs, cross_entropy(search))[2][:, 0]
-    return slopes.sign().nan_to_num(0)
+    """Return the sign of the gradient at each image, one forward and one backward evaluation each."""
+    return search.gradients(search.zeros(), search.pairs, cross_entropy(search))[2][:, 0].sign().nan_to_num(0)
 
 
-def _beside(search: Search, source: Model, memory: int | None) -> Search:
-    """Return the same images and classes in front of another model."""
-    block = block_size(source, search.images, MEMORY if memory is None else memory)
-    return Search(source, search.images, reference=search.reference, target=search.target, block=block)
+def _on(source: Prepared, search: Search) -> Search:
+    """Return the same search on another model; what that costs is counted together."""
+    return Search(source, search.images, reference=search.reference, target=search.target, spent=search.spent)

@@ -1,4 +1,4 @@
-"""Noise of a given strength: what the model does when nobody searches."""
+"""Additive noise of a given strength: Gaussian, uniform, salt-and-pepper."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images
-from geomrob.attacks.engine.run import check_strength, direct
-from geomrob.attacks.engine.search import Found, Search
+from geomrob.attacks.engine.run import check_strength, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError, unknown
 from geomrob.randomness import Keys, checked_indices, normal, sample, uniform
 from geomrob.results import AttackResult, Status
@@ -49,14 +49,14 @@ def noise(
     clamp: str = "global",
     memory: int | None = None,
 ) -> AttackResult:
-    """Return the inputs with noise of one strength, and whether it changed the decision.
+    """Return the inputs with noise of one strength, and whether that is adversarial.
 
     Args:
         model, inputs, labels, memory: As in `deepfool`; the model need not be differentiable.
         kind, epsilon, seed, indices, clamp: As in `noisy`.
 
     Returns:
-        One entry an input: `perturbed` is the noisy image whether or not it changes the decision; where it does not,
+        One entry an input: `perturbed` is the noisy image whether or not it is adversarial; where it is not,
         `success` is False and the status STEP_LIMIT.
 
     Raises:
@@ -78,12 +78,12 @@ def noise(
     keys = checked_indices(indices, len(inputs))
     box = _box(inputs.detach(), clamp)
 
-    def run(search: Search, piece: slice) -> Found:
+    def run(search: Search, piece: slice) -> SearchResult:
         added = _added(search.images, kind, epsilon, seed, keys[piece])
         one = torch.ones_like(search.image)
-        return Found(added, one * int(Status.FOUND), one)
+        return SearchResult(added, one * int(Status.FOUND), one)
 
-    return direct(model, inputs, labels, run, bounds=box, blind=True, memory=memory)
+    return run_attack(model, inputs, labels, run, bounds=box, on_boundary=False, forward_only=True, memory=memory)
 
 
 def noisy(

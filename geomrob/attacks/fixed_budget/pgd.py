@@ -1,4 +1,4 @@
-"""PGD: steps of given size along the slope, projected onto a ball and the box, with restarts."""
+"""PGD: steps of given size along the gradient, projected onto a ball and the box, with restarts."""
 
 import math
 
@@ -7,10 +7,12 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
-from geomrob.attacks.engine.run import check_strength, direct
-from geomrob.attacks.engine.search import Found, Objective, Search
+from geomrob.attacks.engine.linearize import towards_boundary
+from geomrob.attacks.engine.run import check_strength, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.fixed_budget.fgsm import cross_entropy
 from geomrob.errors import UsageError, unknown
+from geomrob.inference import Objective
 from geomrob.randomness import Keys, checked_indices, fork, normal, sample, uniform
 from geomrob.results import AttackResult, Status
 
@@ -35,10 +37,10 @@ def pgd(
     indices: Labels | None = None,
     memory: int | None = None,
 ) -> AttackResult:
-    r"""Return images inside a ball around the inputs that change the decision, where steps along the slope find one.
+    r"""Return adversarial images inside a ball around the inputs, where steps along the gradient find one.
 
-    r <- clamp(project(r + s d)), with d = sign(g) for l_inf and g / ||g|| for l_2, g the slope of the loss at x + r,
-    and s = 2.5 epsilon / steps: enough to cross the ball from any start. An image leaves the batch at its first
+    r <- clamp(project(r + s d)), with d = sign(g) for l_inf and g / ||g|| for l_2, g the gradient of the loss at x + r,
+    and s = 2.5 epsilon / steps: enough to traverse the ball from any start. An image leaves the batch at its first
     success; of one that never succeeds the point nearest to success (the smallest margin of the logits) is kept.
 
     Args:
@@ -50,14 +52,14 @@ def pgd(
         step_size: Length of a step in the norm of the ball; 2.5 epsilon / steps by default.
         restarts: How many starts.
         random_start: Whether the first start is drawn from the ball too; later ones always are.
-        loss: `cross-entropy`, or `margin`, the difference of the logits, whose slope does not vanish where saturated
+        loss: `cross-entropy`, or `margin`, the difference of the logits, whose gradient does not vanish where saturated
             logits round the cross-entropy to zero.
         seed, indices: Of the starts, as in `noisy`.
 
     Returns:
         One entry an input; `steps` counts steps until success, restarts added up (0 where the input itself is not
         classified as its label). Failures keep their best point, `success` False and a status: STEP_LIMIT, INVARIANT
-        where every slope was exactly zero, NON_FINITE where the last start met NaN.
+        where every gradient was exactly zero, NON_FINITE where the last start met NaN.
 
     Raises:
         UsageError: As `deepfool`; a negative radius, another norm or loss, less than one step or restart.
@@ -78,26 +80,27 @@ def pgd(
     keys = checked_indices(indices, len(inputs))
     size = 2.5 * epsilon / steps if step_size is None else step_size
 
-    def run(search: Search, piece: slice) -> Found:
-        ascent = Ascent(search, norm, epsilon, size, cross_entropy(search) if loss == LOSSES[0] else _margin(search))
+    def run(search: Search, piece: slice) -> SearchResult:
+        objective = cross_entropy(search) if loss == LOSSES[0] else towards_boundary(search)
+        state = PGDState(search, norm, epsilon, size, objective)
         for restart in range(restarts):
             begin = search.zeros()
             if restart or random_start:
                 begin = _start(search.images, norm, epsilon, seed, keys[piece], restart)
-            ascent.climb(begin, steps)
-        return ascent.found()
+            state.climb(begin, steps)
+        return state.result()
 
-    return direct(model, inputs, labels, run, targets=targets, bounds=bounds, memory=memory)
+    return run_attack(model, inputs, labels, run, targets=targets, bounds=bounds, on_boundary=False, memory=memory)
 
 
-class Ascent:
-    """The best point of each pair so far, and how one start goes on from there."""
+class PGDState:
+    """The best point of each pair so far, and the steps that continue from one start."""
 
     def __init__(self, search: Search, norm: float, epsilon: float, size: float, loss: Objective) -> None:
-        """Begin at the images themselves: one that is across already is done."""
+        """Begin at the images themselves: one that is adversarial already is done."""
         self.search, self.norm, self.epsilon, self.size, self.loss = search, norm, epsilon, size, loss
         self.best = search.zeros()
-        self.least = search.gap(search.clean, search.pairs).nan_to_num(math.inf)
+        self.least = search.logit_gap(search.clean, search.pairs).nan_to_num(math.inf)
         self.status: Int64[Tensor, " p"] = torch.full_like(search.image, Status.INVARIANT)
         self.status[self.least < 0] = Status.FOUND
         self.steps = torch.zeros_like(search.image)
@@ -110,23 +113,23 @@ class Ascent:
         for _ in range(steps):
             if not len(live):
                 return
-            logits, _, slopes, _ = self.search.slopes(c[live], live, self.loss)
+            logits, _, gradients, _ = self.search.gradients(c[live], live, self.loss)
             going = self._record(logits, c[live], live)
-            slope, live = slopes[going, 0], live[going]
-            moves = (slope != 0).flatten(1).any(1) & torch.isfinite(slope).flatten(1).all(1)
+            gradient, live = gradients[going, 0], live[going]
+            moves = (gradient != 0).flatten(1).any(1) & torch.isfinite(gradient).flatten(1).all(1)
             self.status[live[moves]] = Status.STEP_LIMIT
-            c[live] = self._step(c[live], slope.nan_to_num(0, 0, 0), live)
+            c[live] = self._step(c[live], gradient.nan_to_num(0, 0, 0), live)
             self.steps[live] += 1
         if len(live):
             self._record(self.search.logits(c[live], live), c[live], live)
 
-    def found(self) -> Found:
+    def result(self) -> SearchResult:
         """Return the best point of each pair."""
-        return Found(self.best, self.status, self.steps)
+        return SearchResult(self.best, self.status, self.steps)
 
     def _record(self, logits: Logits, points: Images, live: Labels) -> Bool[Tensor, " n"]:
-        """Keep the points nearest to success so far; return which pairs go on."""
-        gap, finite = self.search.gap(logits, live), torch.isfinite(logits).all(1)
+        """Keep the points nearest to success so far; return which pairs continue."""
+        gap, finite = self.search.logit_gap(logits, live), torch.isfinite(logits).all(1)
         better = finite & (gap < self.least[live])
         self.best[live[better]] = points[better]
         self.least[live] = torch.where(finite, torch.minimum(gap, self.least[live]), self.least[live])
@@ -134,22 +137,15 @@ class Ascent:
         self.status[live[finite & (gap < 0)]] = Status.FOUND
         return finite & (gap >= 0)
 
-    def _step(self, points: Images, slope: Images, pairs: Labels) -> Images:
+    def _step(self, points: Images, gradient: Images, pairs: Labels) -> Images:
         """Return the points a step further, back in the ball and the box."""
         if math.isinf(self.norm):
-            moved = (points + self.size * slope.sign()).clamp(-self.epsilon, self.epsilon)
+            moved = (points + self.size * gradient.sign()).clamp(-self.epsilon, self.epsilon)
         else:
-            tiny = torch.finfo(slope.dtype).tiny
-            moved = points + self.size * slope / per_sample(norms(slope).clamp_min(tiny), slope)
+            tiny = torch.finfo(gradient.dtype).tiny
+            moved = points + self.size * gradient / per_sample(norms(gradient).clamp_min(tiny), gradient)
             moved = moved * per_sample((self.epsilon / norms(moved).clamp_min(tiny)).clamp(max=1), moved)
         return self.search.fit(moved, pairs)
-
-
-def _margin(search: Search) -> Objective:
-    def rise(logits: Logits, pairs: Labels) -> Tensor:
-        return -search.gap(logits, pairs)[:, None]
-
-    return rise
 
 
 def _start(images: Images, norm: float, epsilon: float, seed: int, keys: Labels, restart: int) -> Images:

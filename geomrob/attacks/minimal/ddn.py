@@ -1,14 +1,15 @@
 """DDN: gradient steps that decouple the direction of a perturbation from its norm."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
-from geomrob.attacks.engine.linearize import Linear
-from geomrob.attacks.engine.run import attack
-from geomrob.attacks.engine.search import Found, Search, keep_closest, rounding
+from geomrob.attacks.engine.linearize import Linearization
+from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
 
@@ -30,7 +31,7 @@ def ddn(
     r"""Return small perturbations found by steps of unit gradient on a sphere whose radius follows success.
 
     Each step moves r by alpha_t along the unit gradient of the cross-entropy, then rescales it to radius
-    eps <- (1 - gamma) eps where the last point had crossed the boundary and (1 + gamma) eps where it had not; alpha_t
+    eps <- (1 - gamma) eps where the last point was adversarial and (1 + gamma) eps where it was not; alpha_t
     falls from 1 to 0.01 by a cosine.
 
     Args:
@@ -58,25 +59,25 @@ def ddn(
         >>> ddn(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
-
-    def run(search: Search, linear: Linear) -> Found:
-        return ddn_search(search, linear, steps=steps, initial=initial, gamma=gamma)
-
-    return attack(
+    search = partial(ddn_search, steps=steps, initial=initial, gamma=gamma)
+    return run_attack(
         model,
         inputs,
         labels,
-        run,
+        linearized(search, candidates),
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        candidates=candidates,
+        on_boundary=True,
+        copies=candidates + 16,
         memory=memory,
     )
 
 
-def ddn_search(search: Search, linear: Linear, *, steps: int = 100, initial: float = 1.0, gamma: float = 0.05) -> Found:
-    """Return the closest crossing of each pair; arguments as in `ddn`."""
+def ddn_search(
+    search: Search, linear: Linearization, *, steps: int = 100, initial: float = 1.0, gamma: float = 0.05
+) -> SearchResult:
+    """Return the closest adversarial point of each pair; arguments as in `ddn`."""
     status, live = linear.status.clone(), (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1)
     best, c = search.zeros(), search.zeros()
     distance = torch.full_like(norms(c), math.inf)
@@ -94,22 +95,22 @@ def ddn_search(search: Search, linear: Linear, *, steps: int = 100, initial: flo
         if not len(live):
             break
         if step == steps:
-            crossed = search.crosses(c[live], live)
-            best[live], distance[live] = keep_closest(best[live], distance[live], c[live], crossed)
+            adversarial = search.is_adversarial(c[live], live)
+            best[live], distance[live] = keep_closest(best[live], distance[live], c[live], adversarial)
             break
-        logits, _, slopes, total = search.slopes(c[live], live, loss)
-        crossed, lengths = search.gap(logits, live) < 0, norms(slopes[:, 0])
-        best[live], distance[live] = keep_closest(best[live], distance[live], c[live], crossed)
+        logits, _, gradients, total = search.gradients(c[live], live, loss)
+        adversarial, lengths = search.logit_gap(logits, live) < 0, norms(gradients[:, 0])
+        best[live], distance[live] = keep_closest(best[live], distance[live], c[live], adversarial)
         finite = torch.isfinite(logits).all(1) & torch.isfinite(lengths)
-        flat = finite & ~crossed & (lengths <= rounding(total[:, 0]))
+        flat = finite & ~adversarial & (lengths <= rounding(total[:, 0]))
         status[live[~finite]], status[live[flat]] = Status.NON_FINITE, Status.INVARIANT
         alpha = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
-        radius[live] *= torch.where(crossed, 1 - gamma, 1 + gamma)
-        unit = slopes[:, 0] / per_sample(lengths.clamp_min(torch.finfo(lengths.dtype).tiny), slopes[:, 0])
+        radius[live] *= torch.where(adversarial, 1 - gamma, 1 + gamma)
+        unit = gradients[:, 0] / per_sample(lengths.clamp_min(torch.finfo(lengths.dtype).tiny), gradients[:, 0])
         moved = c[live] + alpha * unit
         moved = moved * per_sample(radius[live] / norms(moved).clamp_min(torch.finfo(lengths.dtype).tiny), moved)
         c[live] = search.fit(moved, live)
         taken[live] += 1
         live = live[finite & ~flat]
     status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
-    return Found(best, status, taken)
+    return SearchResult(best, status, taken)

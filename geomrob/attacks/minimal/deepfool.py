@@ -1,14 +1,15 @@
-"""DeepFool: repeat the step to the nearest boundary of the model linearised at the current point."""
+"""DeepFool: repeat the step to the nearest boundary of the model linearized at the current point."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_norm, norms, per_sample
-from geomrob.attacks.engine.linearize import Linear
-from geomrob.attacks.engine.run import attack
-from geomrob.attacks.engine.search import Found, Search, rounding, settle
+from geomrob.arrays import Bounds, Images, Labels, Model, check_norm, norms, per_sample
+from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
+from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult, rounding, settle
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
@@ -31,17 +32,17 @@ def deepfool(
     minimum_step: float = 1e-4,
     memory: int | None = None,
 ) -> AttackResult:
-    r"""Return perturbations that just change the decision, found by linearising the model over and over.
+    r"""Return minimal adversarial perturbations, found by linearizing the model over and over.
 
     With f the logits, c the class to leave and w_k = grad(f_k - f_c) at the current point, each step goes to the
-    nearest of the linearised boundaries: k minimises |f_k - f_c| / ||w_k||_q and, for the l2 norm,
+    nearest of the linearized boundaries: k minimises |f_k - f_c| / ||w_k||_q and, for the l2 norm,
     r <- r + |f_k - f_c| / ||w_k||^2 w_k (1/p + 1/q = 1). In a subspace with projector P, w_k is replaced by P w_k.
 
     Args:
-        model: Images (N, C, H, W) to logits (N, K).
+        model: Images (N, C, H, W) to logits (N, K), or one that is `Prepared` for the inputs.
         inputs: Images in [0, 1].
         labels: Classes to leave; the predicted ones by default. An input that is not classified as its label is
-            across already and comes back unchanged, at distance 0.
+            adversarial already and comes back unchanged, at distance 0.
         targets: Classes to reach, one an image; None if any other class will do.
         subspace: Where the perturbation must lie; the whole space by default.
         bounds: Lowest and highest pixel of the perturbed image, numbers or tensors; None leaves them free.
@@ -49,10 +50,10 @@ def deepfool(
         steps: Most steps per image.
         overshoot: The perturbation tried is (1 + overshoot) r.
         candidates: How many top classes count, the class to leave included.
-        nearest: For how many of the candidates slopes are computed each step: those that the last known slopes put
-            nearest. `candidates - 1` is classic DeepFool.
+        nearest: For how many of the candidates gradients are computed each step: those that the last known gradients
+            put nearest. `candidates - 1` is classic DeepFool.
         minimum_step: Least step, in pixel units, so that a tie cannot stall the search.
-        memory: Bytes for activations and search state; 1 GiB by default.
+        memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
 
     Returns:
         One entry an input; where no boundary was found `success` is False and `status` says why.
@@ -84,29 +85,27 @@ def deepfool(
     """
     p = check_norm(norm)
     if nearest < 1:
-        raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get slopes")
-
-    def run(search: Search, linear: Linear) -> Found:
-        return deepfool_search(
-            search, linear, norm=p, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step
-        )
-
-    return attack(
+        raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
+    search = partial(
+        deepfool_search, norm=p, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step
+    )
+    return run_attack(
         model,
         inputs,
         labels,
-        run,
+        linearized(search, candidates),
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        candidates=candidates,
+        on_boundary=True,
+        copies=candidates + 16,
         memory=memory,
     )
 
 
 def deepfool_search(
     search: Search,
-    linear: Linear,
+    linear: Linearization,
     *,
     norm: float = 2,
     steps: int = 50,
@@ -115,41 +114,32 @@ def deepfool_search(
     minimum_step: float = 1e-4,
     live: Labels | None = None,
     start: Coefficients | None = None,
-) -> Found:
+) -> SearchResult:
     """Return where DeepFool ends for the pairs of a search: the coefficients tried last, overshoot included.
 
     Args:
         search: The pairs.
-        linear: The model linearised at their images.
+        linear: The model linearized at their images.
         norm, steps, overshoot, nearest, minimum_step: As in `deepfool`.
-        live: Numbers of the pairs to search; all that are not settled at the image by default.
+        live: Numbers of the pairs to search; all that are still to search by default.
         start: Coefficients (P, C, kr, kc) to start from instead of the image.
     """
     status, taken, reach = linear.status.clone(), torch.zeros_like(linear.status), linear.lengths.clone()
     r = search.zeros() if start is None else start / (1 + overshoot)
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
     status[live] = Status.STEP_LIMIT
-    values, slopes = linear.values[live], linear.slopes[live]
-    picked = linear.rivals.new_zeros(len(search), min(nearest, linear.rivals.shape[1]))
-
-    def nearest_rivals(logits: Logits, pairs: Labels) -> Tensor:
-        if search.target is not None:
-            return -search.gap(logits, pairs)[:, None]
-        lacking = logits.gather(1, search.reference[pairs, None]) - logits.gather(1, linear.rivals[pairs])
-        estimate = lacking.detach() / reach[pairs].clamp_min(torch.finfo(logits.dtype).tiny)
-        picked[pairs] = estimate.topk(picked.shape[1], 1, largest=False).indices
-        return -lacking.gather(1, picked[pairs])
-
+    values, gradients = linear.values[live], linear.gradients[live]
+    objective, picked = nearest_rivals(search, linear.rivals, reach, nearest)
     for step in range(steps + 1):
         moved = step > 0 or start is not None
         if moved and len(live):
-            # Asking first, and taking slopes where the answer is no, costs a forward pass and saves `nearest` backward.
+            # Testing first, and differentiating only what fails, costs a forward pass and saves `nearest` backward.
             status, live = settle(search, (1 + overshoot) * r[live], live, status)
         if step == steps or not len(live):
             break
         if moved:
-            _, values, slopes, total = search.slopes((1 + overshoot) * r[live], live, nearest_rivals)
-            lengths = torch.linalg.vector_norm(slopes.flatten(2), dim=2)
+            _, values, gradients, total = search.gradients((1 + overshoot) * r[live], live, objective)
+            lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
             if search.target is None:
                 reach[live] = reach[live].scatter(1, picked[live], lengths)
             finite = torch.isfinite(lengths).all(1)
@@ -157,10 +147,12 @@ def deepfool_search(
             status[live[~finite]] = Status.NON_FINITE
             status[live[finite & flat]] = Status.INVARIANT
             on = (finite & ~flat).nonzero().squeeze(1)
-            live, values, slopes = live[on], values[on], slopes[on]
+            live, values, gradients = live[on], values[on], gradients[on]
         here = r[live]
         r[live] = search.fit(
-            here + _step(search, (1 + overshoot) * here, values, slopes, live, norm, minimum_step), live, 1 + overshoot
+            here + _step(search, (1 + overshoot) * here, values, gradients, live, norm, minimum_step),
+            live,
+            1 + overshoot,
         )
         taken[live] += 1
         if search.bounds is not None:
@@ -168,17 +160,16 @@ def deepfool_search(
             stuck = (r[live] == here).flatten(1).all(1)
             status[live[stuck]] = Status.INFEASIBLE
             live = live[~stuck]
-    return Found((1 + overshoot) * r, status, taken)
+    return SearchResult((1 + overshoot) * r, status, taken)
 
 
 def _step(
-    search: Search, tried: Coefficients, values: Tensor, slopes: Tensor, live: Labels, norm: float, minimum: float
+    search: Search, tried: Coefficients, values: Tensor, gradients: Tensor, live: Labels, norm: float, minimum: float
 ) -> Coefficients:
-    """Return the step of least norm to the nearest of the boundaries linearised at `tried`, at least `minimum` long."""
+    """Return the step of least norm to the nearest of the boundaries linearized at `tried`, at least `minimum` long."""
     best, step = torch.full_like(values[:, 0], math.inf), torch.zeros_like(tried)
     for rival in range(values.shape[1]):
-        slope = search.pinned(tried, slopes[:, rival], live)
-        direction, gain = _steepest(search, slope, live, norm)
+        direction, gain = _steepest(search, search.pinned(tried, gradients[:, rival], live), live, norm)
         distance = torch.where(
             gain > 0, values[:, rival].abs() / gain.clamp_min(torch.finfo(gain.dtype).tiny), math.inf
         )
@@ -188,15 +179,15 @@ def _step(
     return torch.where(per_sample(torch.isfinite(best), step), step, 0)
 
 
-def _steepest(search: Search, slope: Coefficients, live: Labels, norm: float) -> tuple[Coefficients, Tensor]:
-    """Return the direction of unit l_p norm along which the linearised value grows fastest, and how fast.
+def _steepest(search: Search, gradient: Coefficients, live: Labels, norm: float) -> tuple[Coefficients, Tensor]:
+    """Return the direction of unit l_p norm along which the linearized value grows fastest, and how fast.
 
     In a subspace, for p other than 2, the whole-space direction is projected: feasible and of unit norm, not optimal.
     """
     if norm == 2:
-        length = norms(slope)
-        return slope / per_sample(length.clamp_min(torch.finfo(length.dtype).tiny), slope), length
-    pixels = search.frame.synthesise(slope, search.band[live]).flatten(1)
+        length = norms(gradient)
+        return gradient / per_sample(length.clamp_min(torch.finfo(length.dtype).tiny), gradient), length
+    pixels = search.frame.synthesise(gradient, search.band[live]).flatten(1)
     if norm == math.inf:
         shape = pixels.sign()
     else:
@@ -205,4 +196,4 @@ def _steepest(search: Search, slope: Coefficients, live: Labels, norm: float) ->
     direction = search.frame.analyse(image, search.band[live])
     cost = norms(search.frame.synthesise(direction, search.band[live]), norm)
     direction = direction / per_sample(cost.clamp_min(torch.finfo(cost.dtype).tiny), direction)
-    return direction, (slope * direction).flatten(1).sum(1)
+    return direction, (gradient * direction).flatten(1).sum(1)

@@ -1,15 +1,16 @@
 """Tight margins: a decoupled direction-and-norm search that starts from DeepFool and anneals its angle."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
-from geomrob.attacks.engine.linearize import Linear
-from geomrob.attacks.engine.run import attack
-from geomrob.attacks.engine.search import Found, Search, keep_closest, rounding
+from geomrob.attacks.engine.linearize import Linearization, towards_boundary
+from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.attacks.minimal.deepfool import deepfool_search
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
@@ -17,16 +18,16 @@ from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
 
 ANGLES = (3.0, 0.05)
-"""First and last step along the unit slope, as a multiple of the radius."""
+"""First and last step along the unit gradient, as a multiple of the radius."""
 
 SHRINKS = (0.8, 0.005)
 """First and last relative change of the radius a step in a subspace; the whole space, less bent, starts gentler."""
 
 SLACK = 1e-4
-"""Relative distance behind the boundary at which the last step, along the normal, is tried."""
+"""Relative distance beyond the boundary at which the last step, along the normal, is tried."""
 
 SOFTNESS = 0.1
-"""First temperature of the rivals' soft maximum, as a share of the gap at the image; it falls to a hard maximum."""
+"""First temperature of the soft maximum of the rivals, as a share of the logit gap at the image; it falls to 0."""
 
 
 def tight(
@@ -43,18 +44,18 @@ def tight(
 ) -> AttackResult:
     r"""Return the smallest l2 perturbations that geomrob can find at a given price.
 
-    A run keeps a point of radius rho around the image. Each step turns it by the unit slope g of the gap,
+    A run keeps a point of radius rho around the image. Each step turns it by the unit gradient g of the logit gap,
 
         r <- rho' (r + a rho g) / ||r + a rho g||,
 
-    with rho' = (1 - s) rho once the point has crossed and (1 + s) rho, but below the best crossing, while it has not.
+    with rho' = (1 - s) rho where the point is adversarial and (1 + s) rho, but below the best radius, where it is not.
     The angle a falls from 3 (the direction is nearly replaced by g: runs hop between basins) to 0.05 (they settle) and
     s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
     classes, the last ones the nearest rival.
 
     The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only
     looks closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches
-    the pairs whose first two disagree. A last step tries the normal of the boundary at the best crossing.
+    the pairs whose first two disagree. A last step tries the normal of the boundary at the best point.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -72,9 +73,9 @@ def tight(
         first step of DeepFool (CVPR 2016).
 
     Differences:
-        To DDN: radius and steps are relative to the linearised distance (no scale to choose), the step anneals as an
-        angle from far wider, the radius never exceeds the best crossing, the loss is the gap between the logits (free
-        of their scale), there are restarts.
+        To DDN: radius and steps are relative to the linearized distance (no scale to choose), the step anneals as an
+        angle from far wider, the radius never exceeds the best one, the loss is the logit gap (free of the scale of
+        the logits), there are restarts.
 
     Example:
         >>> import torch
@@ -82,29 +83,26 @@ def tight(
         >>> tight(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
-
-    def run(search: Search, linear: Linear) -> Found:
-        return tight_search(search, linear, budget=budget)
-
-    return attack(
+    return run_attack(
         model,
         inputs,
         labels,
-        run,
+        linearized(partial(tight_search, budget=budget), candidates),
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        candidates=candidates,
+        on_boundary=True,
+        copies=candidates + 16,
         memory=memory,
     )
 
 
-def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement: float = 0.005) -> Found:
-    """Return the closest crossing of each pair over all runs.
+def tight_search(search: Search, linear: Linearization, *, budget: int = 60, agreement: float = 0.005) -> SearchResult:
+    """Return the closest adversarial point of each pair over all runs.
 
     Args:
         search: The pairs.
-        linear: The model linearised at their images.
+        linear: The model linearized at their images.
         budget: Backward evaluations a pair, as in `tight`.
         agreement: Relative difference under which the first two runs count as agreed.
     """
@@ -116,10 +114,10 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
     if len(live):
-        found = _start(search, linear, live)
-        best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success)
+        start = _start(search, linear, live)
+        best[live], distance[live] = keep_closest(best[live], distance[live], start.coefficients, start.success)
     plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0)
-    # Two more runs, from further out, are only for pairs that the planned ones left without any crossing.
+    # Two more runs, from further out, are only for pairs for which the planned ones found nothing.
     for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
         if rank >= len(plan):
             live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
@@ -135,32 +133,32 @@ def tight_search(search: Search, linear: Linear, *, budget: int = 60, agreement:
         best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live])
         live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
     status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
-    return _along_normal(search, Found(best, status, taken))
+    return _along_normal(search, SearchResult(best, status, taken))
 
 
-def _start(search: Search, linear: Linear, live: Labels) -> Found:
-    """Return where a short DeepFool along the nearest rival crosses, pulled back to the boundary: some 3 slopes."""
-    found = deepfool_search(search, linear, steps=6, nearest=1, live=live)
-    found = Found(found.coefficients[live], found.status[live], found.steps[live])
-    return refine(search, found, live, tolerance=1e-3)
+def _start(search: Search, linear: Linearization, live: Labels) -> SearchResult:
+    """Return where a short DeepFool along the nearest rival meets the boundary: some 3 gradients."""
+    result = deepfool_search(search, linear, steps=6, nearest=1, live=live)
+    result = SearchResult(result.coefficients[live], result.status[live], result.steps[live])
+    return refine(search, result, live, tolerance=1e-3)
 
 
-def _along_normal(search: Search, found: Found) -> Found:
-    """Return the crossings, moved onto the normal of their boundary where that is closer: exact where it is flat."""
-    live = (found.success & (norms(found.coefficients) > 0)).nonzero().squeeze(1)
+def _along_normal(search: Search, result: SearchResult) -> SearchResult:
+    """Return the points moved onto the normal of their boundary where that is closer: exact where it is flat."""
+    live = (result.success & (norms(result.coefficients) > 0)).nonzero().squeeze(1)
     if not len(live):
-        return found
-    best = refine(search, found, tolerance=SLACK).coefficients
-    _, _, slopes, _ = search.slopes(best[live], live, lambda logits, pairs: -search.gap(logits, pairs)[:, None])
-    normal = slopes[:, 0] / per_sample(norms(slopes[:, 0]).clamp_min(torch.finfo(slopes.dtype).tiny), slopes[:, 0])
+        return result
+    best = refine(search, result, tolerance=SLACK).coefficients
+    gradient = search.gradients(best[live], live, towards_boundary(search))[2][:, 0]
+    normal = gradient / per_sample(norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
     reach = (normal * best[live]).flatten(1).sum(1) * (1 + 2 * SLACK)
     moved = search.fit(normal * per_sample(reach, normal), live)
-    best[live], _ = keep_closest(best[live], norms(best[live]), moved, search.crosses(moved, live))
-    return Found(best, found.status, found.steps)
+    best[live], _ = keep_closest(best[live], norms(best[live]), moved, search.is_adversarial(moved, live))
+    return SearchResult(best, result.status, result.steps)
 
 
 def _plan(budget: int, start: int) -> list[int]:
-    """Return the steps of each run that a budget buys; `start` is what the linearised start cost in the whole space.
+    """Return the steps of each run that a budget buys; `start` is what the linearized start cost in the whole space.
 
     A band has few basins, so that one long run beats two short ones up to some 90 steps. The whole space has more and
     needs fewer steps in each.
@@ -173,9 +171,9 @@ def _plan(budget: int, start: int) -> list[int]:
 def _run(
     search: Search, live: Labels, direction: Coefficients, radius: Distances, cap: Distances, steps: int
 ) -> tuple[Coefficients, Distances, Labels]:
-    """Return the closest crossing of one annealed run, its norm (`cap` if none), and a status where it broke off."""
+    """Return the closest point of one annealed run, its norm (`cap` if none), and a status where it broke off."""
     shrinks = (0.3, SHRINKS[1]) if search.whole else SHRINKS
-    warmth = SOFTNESS * search.gap(search.clean, search.pairs).clamp_min(0)
+    warmth = SOFTNESS * search.logit_gap(search.clean, search.pairs).clamp_min(0)
     radius = torch.minimum(radius, cap * (1 - SLACK))
     c = search.fit(direction * per_sample(radius, direction), live)
     best, distance = torch.zeros_like(c), cap
@@ -192,20 +190,20 @@ def _run(
         angle, shrink = (
             last * (first / last) ** ((1 + math.cos(math.pi * turn)) / 2) for first, last in (ANGLES, shrinks)
         )
-        logits, _, slopes, total = search.slopes(c, live, soft_gap)
-        length, crossed = norms(slopes[:, 0]), search.gap(logits, live) < 0
-        best, distance = keep_closest(best, distance, c, crossed)
+        logits, _, gradients, total = search.gradients(c, live, soft_gap)
+        length, adversarial = norms(gradients[:, 0]), search.logit_gap(logits, live) < 0
+        best, distance = keep_closest(best, distance, c, adversarial)
         finite = torch.isfinite(logits).all(1) & torch.isfinite(length)
         flat = length <= rounding(total[:, 0])
         ended[~finite] = Status.NON_FINITE
-        ended[finite & flat & ~crossed] = Status.INVARIANT
-        slope = torch.where(per_sample(finite & ~flat, c), slopes[:, 0], 0)
-        unit = slope / per_sample(length.clamp_min(tiny), slope)
-        radius = torch.where(crossed, torch.minimum(norms(c), distance) * (1 - shrink), radius * (1 + shrink))
-        radius = torch.minimum(radius, torch.where(crossed, math.inf, distance * (1 - 0.2 * shrink)))
+        ended[finite & flat & ~adversarial] = Status.INVARIANT
+        gradient = torch.where(per_sample(finite & ~flat, c), gradients[:, 0], 0)
+        unit = gradient / per_sample(length.clamp_min(tiny), gradient)
+        radius = torch.where(adversarial, torch.minimum(norms(c), distance) * (1 - shrink), radius * (1 + shrink))
+        radius = torch.minimum(radius, torch.where(adversarial, math.inf, distance * (1 - 0.2 * shrink)))
         moved = c + angle * per_sample(radius, c) * unit
         c = search.fit(moved * per_sample(radius / norms(moved).clamp_min(tiny), moved), live)
-    best, distance = keep_closest(best, distance, c, search.crosses(c, live))
+    best, distance = keep_closest(best, distance, c, search.is_adversarial(c, live))
     return best, distance, ended
 
 

@@ -103,7 +103,7 @@ def corrupt(
 
     Differences:
         Follows that program where it departs from the paper: glass blur copies pixels instead of swapping them and
-        never moves one by +d; defocus of small images is mostly a Gaussian blur; frost knows four pictures; elastic
+        never moves one by +d; defocus of small images is mostly a Gaussian blur; frost has four pictures; elastic
         transform of small images is affine only at severity 1; fog begins with a noise of 100^2; results are truncated
         to 8 bits, not rounded.
 
@@ -175,5 +175,5 @@ def _to_pixels(images: Tensor) -> Pixels:
     elif images.ndim != 4 or not len(images):
         raise UsageError(f"images must be shaped (N, C, H, W) with N > 0; got {tuple(images.shape)}: reshape them")
     if images.shape[1] not in (1, 3):
-        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[1]}: choose channels")
+        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[1]}: keep one or three of them")
     return images.detach().cpu().contiguous().numpy()

@@ -96,6 +96,6 @@ def _line(size: int, factor: float) -> tuple[NDArray[np.intp], NDArray[np.intp],
     first = (size - crop) // 2
     grown = round(crop * factor)
     trim = (grown - size) // 2
-    places = np.arange(trim, trim + size, dtype=np.float64) * ((crop - 1) / (grown - 1))
-    before = np.minimum(places.astype(np.intp), crop - 1)
-    return first + before, first + np.minimum(before + 1, crop - 1), places - before
+    positions = np.arange(trim, trim + size, dtype=np.float64) * ((crop - 1) / (grown - 1))
+    before = np.minimum(positions.astype(np.intp), crop - 1)
+    return first + before, first + np.minimum(before + 1, crop - 1), positions - before

@@ -44,8 +44,8 @@ def _affine(moves: Field, height: int, width: int) -> tuple[Field, Field]:
     # Solves (moved corner, 1) A = corner: the inverse of the map, which is what reading needs.
     inverse = np.linalg.solve(np.concatenate((corners + moves, ones), 2), np.broadcast_to(corners, moves.shape))
     rows, columns = np.indices((height, width))
-    places = np.stack((columns, rows, np.ones_like(rows)), -1).astype(np.float64)
-    found = np.einsum("hwi,nio->nohw", places, inverse)
+    positions = np.stack((columns, rows, np.ones_like(rows)), -1).astype(np.float64)
+    found = np.einsum("hwi,nio->nohw", positions, inverse)
     return found[:, 1], found[:, 0]
 
 
@@ -56,7 +56,7 @@ def _gaussian(size: int, sigma: float) -> Field:
 
 
 def _read(images: Field, rows: Field, columns: Field, *, edge: str) -> Field:
-    """Return images (N, C, H, W) at real places (N, H, W), linear between pixels.
+    """Return images (N, C, H, W) at real positions (N, H, W), linear between pixels.
 
     Beyond the edges the image is reflected: about the last pixel (`mirror`) or about its outer side (`reflect`).
     """
@@ -66,17 +66,17 @@ def _read(images: Field, rows: Field, columns: Field, *, edge: str) -> Field:
     flat = images.reshape(count, channels, height * width)
 
     def at(row: Field, column: Field) -> Field:
-        places = _inside(row, height, edge) * width + _inside(column, width, edge)
-        return np.take_along_axis(flat, places.reshape(count, 1, -1), axis=2).reshape(images.shape)
+        positions = _inside(row, height, edge) * width + _inside(column, width, edge)
+        return np.take_along_axis(flat, positions.reshape(count, 1, -1), axis=2).reshape(images.shape)
 
     upper = at(top, left) * (1 - across) + at(top, left + 1) * across
     lower = at(top + 1, left) * (1 - across) + at(top + 1, left + 1) * across
     return upper * (1 - down) + lower * down
 
 
-def _inside(places: Field, size: int, edge: str) -> NDArray[np.intp]:
-    """Return whole places, reflected into 0 ... size - 1 as often as needed."""
-    whole = places.astype(np.intp)
+def _inside(positions: Field, size: int, edge: str) -> NDArray[np.intp]:
+    """Return whole positions, reflected into 0 ... size - 1 as often as needed."""
+    whole = positions.astype(np.intp)
     if edge == "mirror":
         period = max(2 * (size - 1), 1)
         folded = whole % period

@@ -44,7 +44,7 @@ def write_corrupted(
     A known data set or an `.npz` file becomes `NAME.npy`, (5 N, H, W, C) bytes, severity after severity, and
     `labels.npy`, the labels five times (the layout of CIFAR-10-C). A folder of images becomes
     `NAME/SEVERITY/class/image` (the layout of ImageNet-C). A note in the folder says that geomrob made it, and how.
-    Corruptions that are already there with the same settings are kept, so that a run that was stopped goes on. Every
+    Corruptions that are already there with the same settings are kept, so that a stopped run is resumed. Every
     class has its folder, also where no image of it was drawn, so that reading the set numbers the classes alike.
 
     Args:
@@ -54,7 +54,7 @@ def write_corrupted(
         seed: Of the draw and of everything random.
         table: As in `corrupt`.
         form: Of the images of a folder: JPEG of quality 85, as ImageNet-C, or PNG without loss.
-        progress: Is told how many corruptions are done.
+        progress: Is called with how many corruptions are done.
 
     Raises:
         UsageError: As `load` and `corrupt`; or `out` holds something else.
@@ -64,7 +64,7 @@ def write_corrupted(
             raise unknown("corruption", name, CORRUPTIONS)
     folder = str(data) not in DATASETS and Path(data).expanduser().is_dir()
     settings = {"data": str(data), "samples": samples, "seed": seed, "table": table}
-    # What cannot be read is told before anything is written.
+    # What cannot be read is reported before anything is written.
     clean = None if folder else load_data(data, data_dir=data_dir, samples=samples, seed=seed)
     if clean is None:
         order(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed)
@@ -89,23 +89,27 @@ def write_corrupted(
 
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the note of a set, which is begun or gone on with."""
+    """Return the note of a set, which is begun or resumed."""
     # A note alone is what a run leaves that was refused before its first image.
     if out.is_dir() and any(path.name != MARK for path in out.iterdir()):
         note = mark_of(out)
         if note is None:
-            raise UsageError(f"out must be a new folder; got {out} with other files in it: choose another")
+            raise UsageError(
+                f"out must be a new folder; got {out} with other files in it: name an empty or a new folder"
+            )
         changed = [name for name, value in settings.items() if note.get(name) != value]
         if changed:
             raise UsageError(
                 f"out must be made with the same {', '.join(changed)}; got {out} with "
-                f"{note.get(changed[0])!r}, not {settings[changed[0]]!r}: choose another folder"
+                f"{note.get(changed[0])!r}, not {settings[changed[0]]!r}: repeat those settings or write elsewhere"
             )
         return {"left_out": [], **note}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"out must be a folder to write to; got {error.strerror}: choose another") from error
+        raise UsageError(
+            f"out must be a folder to write to; got {error.strerror}: name a folder you may write to"
+        ) from error
     note = {"made_by": f"geomrob {__version__}", **settings, "finished": [], "left_out": []}
     write_atomic(out / MARK, json.dumps(note, indent=1).encode())
     return note

@@ -40,16 +40,16 @@ def _sources(offsets: NDArray[np.int8], height: int, width: int, reach: int) -> 
     the image has there. So each pixel is followed to the end of its chain of visited pixels, in doubling steps.
     """
     count = len(offsets)
-    places = np.arange(height * width).reshape(height, width)
+    positions = np.arange(height * width).reshape(height, width)
     visited = np.zeros(height * width, bool)
-    inside = places[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
+    inside = positions[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
     visited[inside] = True
-    targets = np.broadcast_to(places.ravel(), (count, height * width)).copy()
+    targets = np.broadcast_to(positions.ravel(), (count, height * width)).copy()
     steps = offsets[:, ::-1, ::-1].astype(np.intp)
     targets[:, inside] = inside + steps[..., 1] * width + steps[..., 0]
-    # Pixels are visited in falling order: a larger place was visited earlier.
-    earlier = visited[targets] & (targets > places.ravel()) & visited
-    following = np.where(earlier, targets, places.ravel())
+    # Pixels are visited in falling order: a larger position was visited earlier.
+    earlier = visited[targets] & (targets > positions.ravel()) & visited
+    following = np.where(earlier, targets, positions.ravel())
     while True:
         further = np.take_along_axis(following, following, axis=1)
         if np.array_equal(further, following):

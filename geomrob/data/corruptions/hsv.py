@@ -15,7 +15,7 @@ def to_hsv(images: Field) -> tuple[Field, Field, Field]:
     red, green, blue = images[:, 0], images[:, 1], images[:, 2]
     value = images.max(1)
     spread = value - images.min(1)
-    # Where nothing is divided the answer is 0.
+    # Where nothing is divided the result is 0.
     apart = np.where(spread == 0, 1, spread)
     hue = np.where(value == red, (green - blue) / apart, 0)
     hue = np.where(value == green, 2 + (blue - red) / apart, hue)

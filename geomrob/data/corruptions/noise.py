@@ -24,11 +24,11 @@ def shot_noise(pixels: Pixels, constants: Constants, draws: Sequence[Generator])
 
 
 def impulse_noise(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:
-    """Return the images with a share of their elements set to 0 or to 255, each with the same chance."""
+    """Return the images with a share of their elements set to 0 or to 255, each with the same probability."""
     (amount,) = constants
-    chance = np.stack([draw.random((2, *pixels.shape[1:])) for draw in draws])
-    salt = np.where(chance[:, 1] <= 0.5, np.uint8(255), np.uint8(0))
-    return np.where(chance[:, 0] <= amount, salt, pixels)
+    uniform = np.stack([draw.random((2, *pixels.shape[1:])) for draw in draws])
+    salt = np.where(uniform[:, 1] <= 0.5, np.uint8(255), np.uint8(0))
+    return np.where(uniform[:, 0] <= amount, salt, pixels)
 
 
 def speckle_noise(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:

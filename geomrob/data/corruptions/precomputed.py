@@ -168,8 +168,8 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
         )
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
-    told = (mark_of(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
-    classes = known.classes if known else tuple(told)
+    names = (mark_of(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
+    classes = known.classes if known else tuple(names)
     check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
     chosen = order(count, samples, seed)
     block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)

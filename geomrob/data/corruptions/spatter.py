@@ -22,8 +22,8 @@ def spatter(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) ->
     """Return the images under drops where smoothed normal noise is above a threshold.
 
     The constants are (mean, deviation, sigma, threshold, strength, kind). Kind 0 is water: the drops shine, with a
-    relief made of the distance to their rims, strength times the colour of water at the brightest place. Kind 1 is mud,
-    which covers; there the strength is the sigma that smooths its rims.
+    relief made of the distance to their rims, strength times the colour of water at the brightest position. Kind 1 is
+    mud, which covers; there the strength is the sigma that smooths its rims.
     """
     mean, deviation, sigma, threshold, strength, mud = constants
     size = pixels.shape[-2:]

@@ -42,7 +42,7 @@ def snow(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pi
 
 
 def frost(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pixels:
-    """Return a x + b f, where f is cut from one of five pictures of frost at a random place.
+    """Return a x + b f, where f is cut from one of five pictures of frost at a random position.
 
     The constants are (a, b, fifth): where `fifth` is 1, every fifth pixel of the pictures is taken.
 
@@ -91,7 +91,7 @@ def fog(pixels: Pixels, constants: Constants, draws: Sequence[Generator]) -> Pix
 
 
 def plasma(side: int, decay: float, draws: Sequence[Generator]) -> Field:
-    """Return one fractal an image (N, side, side) in [0, 1], which goes on over its edges; the side is a power of 2.
+    """Return one fractal an image (N, side, side) in [0, 1], which is periodic; the side is a power of 2.
 
     The midpoints of squares, then of diamonds, become the mean of their corners + w^2 U(-1, 1), where w begins at 100
     and is divided by `decay` each time the squares are halved.
@@ -103,9 +103,9 @@ def plasma(side: int, decay: float, draws: Sequence[Generator]) -> Field:
     def midpoints(corners: Field) -> Field:
         nonlocal taken
         count = corners[0].size
-        chance = noise[:, taken : taken + count].reshape(corners.shape)
+        uniform = noise[:, taken : taken + count].reshape(corners.shape)
         taken += count
-        return corners / 4 + wobble**2 * chance
+        return corners / 4 + wobble**2 * uniform
 
     while step >= 2:
         half = step // 2

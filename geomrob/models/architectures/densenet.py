@@ -27,7 +27,7 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """A normalised and rectified 1x1 convolution to fewer channels, then the mean over 2x2 places."""
+    """A normalised and rectified 1x1 convolution to fewer channels, then the mean over 2x2 positions."""
 
     def __init__(self, width: int, width_out: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """A 3x3 stem, dense blocks with transitions between them, the mean over places, one linear layer."""
+    """A 3x3 stem, dense blocks with transitions between them, the mean over positions, one linear layer."""
 
     def __init__(
         self,
@@ -114,7 +114,10 @@ def densenet(
     """
     if not depths or min(*depths, growth, growth) < 1 or not 0 < compression <= 1:
         found = f"depths {tuple(depths)}, growth {growth}, compression {compression}"
-        raise UsageError(f"depths and growth must be at least 1, compression in (0, 1]; got {found}: correct them")
+        raise UsageError(
+            f"depths and growth must be at least 1, compression in (0, 1]; got {found}: DenseNet-121 has "
+            "(6, 12, 24, 16), 32, 0.5"
+        )
     if min(shape[1:]) < 2 ** (len(depths) - 1):
         raise UsageError(f"shape must be halved {len(depths) - 1} times; got {shape[1]}x{shape[2]}: enlarge the images")
     return DenseNet(shape, classes, mean, std, depths, growth, compression)

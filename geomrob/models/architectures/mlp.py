@@ -73,5 +73,7 @@ def mlp(
         torch.Size([3, 10])
     """
     if depth < 0 or width < 1:
-        raise UsageError(f"depth must be at least 0 and width at least 1; got {depth} and {width}: raise them")
+        raise UsageError(
+            f"depth must be at least 0 and width at least 1; got {depth} and {width}: the papers take 10 and 500"
+        )
     return MLP(shape, classes, mean, std, depth, width)

@@ -15,7 +15,7 @@ IMAGENET: dict[str, Any] = {"stem_kernel": 7, "stem_stride": 2, "stem_pool": 3}
 
 
 class Pad(nn.Module):
-    """The shortcut without parameters: every second place, new channels of zeros, half of them on either side."""
+    """The shortcut without parameters: every second position, new channels of zeros, half of them on either side."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ def resnet(
         stem_pool: Side of a max-pooling by 2 behind the stem; 0 for none.
         bottleneck: Whether the blocks are bottlenecks, four times as wide as `widths` at their ends.
         shortcut: Where the shape changes: `conv`, a 1x1 convolution with batch normalisation (option B), or `pad`,
-            every second place and channels of zeros (option A).
+            every second position and channels of zeros (option A).
 
     Returns:
         The model, initialised by PyTorch's defaults from the global generator.

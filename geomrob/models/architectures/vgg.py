@@ -33,7 +33,7 @@ class VGGBlock(nn.Module):
 
 
 class VGG(nn.Module):
-    """Blocks of one convolution and poolings in a row (`features`), the mean over places, one linear layer (`fc`)."""
+    """Blocks of one convolution and poolings (`features`), the mean over positions, one linear layer (`fc`)."""
 
     def __init__(
         self, classes: int, mean: Sequence[float], std: Sequence[float], blocks: Sequence[nn.Module], width: int
@@ -79,7 +79,7 @@ def vgg(
         weight_norm: Whether the filters of the other blocks have unit norm; None where `hah` > 0.
         relu_first: Whether the ReLU comes before the batch normalisation; None where the filters have unit norm.
         sigma: Of the HaH blocks; see `geomrob.models.layers.hah.HaHBlock` for this and what follows.
-        active: Share of the places that stay active.
+        active: Share of the positions that stay active.
         normalization: `divisive` or `batch`.
         field: Of the divisive normalisation.
         strict: Of the threshold.
@@ -95,7 +95,7 @@ def vgg(
         Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, section 2.
 
     Differences:
-        From 2015: batch normalisation, and one linear layer behind the mean over places, as usual on small images.
+        From 2015: batch normalisation, and one linear layer behind the mean over positions, as usual on small images.
 
     Example:
         >>> import torch
@@ -130,7 +130,9 @@ def _check_plan(plan: Sequence[int | str], shape: tuple[int, int, int], hah: int
     if not widths or min(widths) < 1 or any(word != POOL for word in plan if isinstance(word, str)):
         raise UsageError(f"plan must hold widths of at least 1 and 'M'; got {tuple(plan)}: take VGG16 or SMALL")
     if not 0 <= hah <= len(widths):
-        raise UsageError(f"hah must lie between 0 and the {len(widths)} convolutions; got {hah}: correct it")
+        raise UsageError(
+            f"hah must lie between 0 and the {len(widths)} convolutions; got {hah}: the paper takes the first 6"
+        )
     side = 2 ** (len(plan) - len(widths))
     if min(shape[1:]) < side:
         found = f"{shape[1]}x{shape[2]}"

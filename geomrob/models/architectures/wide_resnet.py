@@ -31,7 +31,7 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """A 3x3 stem of 16 channels, three stages, the mean over places, one linear layer."""
+    """A 3x3 stem of 16 channels, three stages, the mean over positions, one linear layer."""
 
     def __init__(
         self,

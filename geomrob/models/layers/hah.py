@@ -33,14 +33,14 @@ def normalized_weight(weight: Float[Tensor, "out *shape"]) -> Float[Tensor, "out
 
 
 def divisive_normalization(responses: Images, *, sigma: float = 0.1, field: str = "mean") -> Images:
-    """Return each response divided by what its place and the strongest place of its image hold (eq. 2).
+    """Return each response divided by what its position and the strongest position of its image hold (eq. 2).
 
     z_k(loc) = y_k(loc) / (sigma * max_loc M + (1 - sigma) * M(loc)), M the mean over the channels: strong channels
-    suppress weak ones at the same place, and places without signal stay small. The scale of the input cancels.
+    suppress weak ones at the same position, and positions without signal stay small. The scale of the input cancels.
 
     Args:
         responses: Non-negative, as after a ReLU; each image by itself.
-        sigma: Weight of the strongest place, in [0, 1].
+        sigma: Weight of the strongest position, in [0, 1].
         field: `mean` for M as above; `pooled` for the mean of 3x3 max-pooled responses.
 
     Returns:
@@ -67,7 +67,7 @@ def divisive_normalization(responses: Images, *, sigma: float = 0.1, field: str 
     # Not torch.mean: its gradient is written out channel by channel.
     mean = local.sum(1, keepdim=True) / responses.shape[1]
     divisor = sigma * mean.amax((2, 3), keepdim=True) + (1 - sigma) * mean
-    # One reciprocal a place instead of one division a channel: forward and backward take half the time.
+    # One reciprocal a position instead of one division a channel: forward and backward take half the time.
     return responses * torch.where(divisor > 0, divisor, 1).reciprocal()
 
 
@@ -78,12 +78,12 @@ def adaptive_threshold(responses: Images, *, active: float | str = 0.2, strict: 
 
     Args:
         responses: Non-negative.
-        active: Share of the places that stay active, in (0, 1], or `mean`.
+        active: Share of the positions that stay active, in (0, 1], or `mean`.
         strict: Keep what exceeds the floor((1 - active) * H * W)-th smallest response, as released, instead of what
-            reaches tau. Both keep the same places where no two responses are equal.
+            reaches tau. Both keep the same positions where no two responses are equal.
 
     Returns:
-        As many values. A channel with fewer positive responses than asked for keeps these: zeros are never active.
+        As many values. A channel with fewer positive responses than required keeps these: zeros are never active.
         Responses equal to tau, as over a flat background, are all kept, with `strict` all dropped.
 
     Raises:
@@ -93,9 +93,9 @@ def adaptive_threshold(responses: Images, *, active: float | str = 0.2, strict: 
         Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, eq. 3.
 
     Differences:
-        Without `strict`, responses at most 16 rounding errors below tau count as equal to it: the answer on a flat
+        Without `strict`, responses at most 16 rounding errors below tau count as equal to it: the result on a flat
         background depends neither on the scale of the input nor on how a convolution rounds. The released code fails
-        on maps of one place; here the one response stays.
+        on maps of one position; here the one response stays.
 
     Example:
         >>> responses = torch.arange(10.0).reshape(1, 1, 2, 5)
@@ -135,12 +135,12 @@ class _Threshold(torch.autograd.Function):
 
 def _tau(rows: Tensor, active: float | str, strict: bool) -> Tensor:
     """Return the threshold of each row of responses."""
-    places = rows.shape[2]
+    positions = rows.shape[2]
     if isinstance(active, str):
         tau = rows.mean(2)
     else:
         # The product may miss a whole number by a rounding error: 0.07 * 100 is above 7.
-        smaller = places - max(1, math.ceil(round(active * places, 9)))
+        smaller = positions - max(1, math.ceil(round(active * positions, 9)))
         if strict and not smaller:
             return torch.full_like(rows[..., 0], -math.inf)
         tau = order_statistic(rows, smaller if strict else smaller + 1)

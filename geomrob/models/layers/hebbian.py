@@ -11,15 +11,15 @@ from geomrob.arrays import Images
 from geomrob.errors import UsageError
 from geomrob.models.layers.order_statistics import order_statistic, piece_length
 
-# Up to this rank a sorted list of whole maps is faster than one a place.
+# Up to this rank a sorted list of whole maps is faster than one a position.
 FEW_RANKS = 7
 
 
 def hebbian_cost(projections: Images, *, share: float = 0.1, balance: float = 0.1) -> Float[Tensor, ""]:
     """Return the Hebbian/anti-Hebbian cost of one layer, which training maximises (eq. 4).
 
-    With y = ReLU(projection) sorted over the N channels of a place, it is the mean of the K = ceil(share * N) largest
-    minus `balance` times the mean of the other N - K, averaged over places and images.
+    With y = ReLU(projection) sorted over the N channels of a position, it is the mean of the K = ceil(share * N)
+    largest minus `balance` times the mean of the other N - K, averaged over positions and images.
 
     Args:
         projections: What the weight-normalised convolution returns, before the ReLU.
@@ -46,8 +46,8 @@ def hebbian_cost(projections: Images, *, share: float = 0.1, balance: float = 0.
 def hebbian_gradient(projections: Images, *, share: float = 0.1, balance: float = 0.1) -> Images:
     """Return the derivative of `hebbian_cost` by each projection.
 
-    It is 1 / K for the K largest of a place, -balance / (N - K) for the others and 0 where the ReLU is, over the
-    number of places of all images. Channels that tie for the K-th rank share alike. The cost is linear in between:
+    It is 1 / K for the K largest of a position, -balance / (N - K) for the others and 0 where the ReLU is, over the
+    number of positions of all images. Channels that tie for the K-th rank share alike. The cost is linear in between:
     it equals the sum of projections times derivatives.
 
     Args:
@@ -63,18 +63,20 @@ def hebbian_gradient(projections: Images, *, share: float = 0.1, balance: float 
     """
     if not (0 < share <= 1 and balance >= 0):
         found = f"share {share}, balance {balance}"
-        raise UsageError(f"share must lie in (0, 1] and balance be at least 0; got {found}: correct them")
+        raise UsageError(
+            f"share must lie in (0, 1] and balance be at least 0; got {found}: the paper takes 0.1 and 0.1"
+        )
     projections = projections.detach()
     gradient = torch.empty_like(projections)
     length = piece_length(projections)
-    places = projections.numel() // projections.shape[1]
+    positions = projections.numel() // projections.shape[1]
     for piece, out in zip(projections.split(length), gradient.split(length), strict=True):
-        _fill(out, piece, share, balance, places)
+        _fill(out, piece, share, balance, positions)
     return gradient
 
 
 class _Cost(torch.autograd.Function):
-    """The cost, which knows its derivative before it is asked: cheaper than a graph of sorting and summing."""
+    """The cost, with its derivative computed in the forward pass: cheaper than a graph of sorting and summing."""
 
     @staticmethod
     def forward(ctx: Any, projections: Tensor, share: float, balance: float) -> Tensor:
@@ -90,12 +92,12 @@ class _Cost(torch.autograd.Function):
         return derivative * gradients[0], None, None
 
 
-def _fill(out: Tensor, projections: Tensor, share: float, balance: float, places: int) -> None:
+def _fill(out: Tensor, projections: Tensor, share: float, balance: float, positions: int) -> None:
     """Write the derivatives of a piece of the batch."""
     channels = projections.shape[1]
     # The product may miss a whole number by a rounding error: 0.07 * 100 is above 7.
     top = math.ceil(round(share * channels, 9))
-    reward, penalty = 1 / (top * places), -balance / (max(channels - top, 1) * places)
+    reward, penalty = 1 / (top * positions), -balance / (max(channels - top, 1) * positions)
     # Nothing is rewarded where the ReLU is 0, though it be among the K largest.
     least = _largest_channels(projections, top).clamp_min(torch.finfo(projections.dtype).tiny)
     # Masks of numbers, not of truth values: a tenth of the time on the CPU.
@@ -110,11 +112,11 @@ def _fill(out: Tensor, projections: Tensor, share: float, balance: float, places
 
 
 def _largest_channels(projections: Tensor, rank: int) -> Tensor:
-    """Return the `rank`-th largest channel (N, 1, H, W) of each place."""
+    """Return the `rank`-th largest channel (N, 1, H, W) of each position."""
     if projections.device.type != "cpu" or rank > FEW_RANKS:
         rows = projections.movedim(1, 3)
         return order_statistic(rows, rows.shape[-1] - rank + 1)[:, None]
-    # A sorted list a place, all places at once: each channel sinks to its rank.
+    # A sorted list a position, all positions at once: each channel sinks to its rank.
     leaders: list[Tensor] = []
     for channel in projections.contiguous().unbind(1):
         sinking = channel

@@ -1,33 +1,27 @@
-"""Order statistics of many short rows, and how much of a batch to work on at once: where HaH blocks spend time."""
+"""Order statistics of many short rows, and how much of a batch to process at once: where HaH blocks spend time."""
 
-import numpy as np
-import torch
 from torch import Tensor
 
-# NumPy's vectorised partition takes a quarter of the time of torch.topk, but one thread; torch uses all it may.
-FEW_THREADS = 4
-# Values of a piece: what is needed beside the maps is a few times that, however large the batch.
+# Values of a piece: the memory needed next to the maps is a few times that, however large the batch.
 PIECE = 2**20
 
 
 def order_statistic(rows: Tensor, rank: int) -> Tensor:
     """Return the `rank`-th smallest value (from 1) of each row of the last axis, without gradient.
 
+    One way for all devices, data types and numbers of threads. On one CPU thread a row of 64 values takes 0.9 us and a
+    row of 6,272 takes 70 us: three fifths to nine tenths of the time of `torch.kthvalue`, which on CUDA is slower than
+    a full sort of long rows. NumPy's partition, on the CPU alone, needs a sixth to two fifths of it; a pass forward and
+    backward through a whole HaH network would become 3 % (VGG-16) to 8 % (`fmnist-hah`) faster.
+
     Example:
+        >>> import torch
         >>> order_statistic(torch.tensor([[3.0, 1.0, 2.0], [5.0, 5.0, 4.0]]), 2).tolist()
         [2.0, 5.0]
     """
-    rows = rows.detach()
-    if rows.device.type == "cpu" and rows.dtype in (torch.float32, torch.float64):
-        if torch.get_num_threads() <= FEW_THREADS:
-            return torch.from_numpy(np.partition(rows.numpy(), rank - 1, axis=-1)[..., rank - 1].copy())
-        return rows.kthvalue(rank, dim=-1).values
-    # On CUDA torch.kthvalue is slower than a full sort of long rows.
-    return rows.topk(rows.shape[-1] - rank + 1, dim=-1, sorted=False).values.amin(-1)
+    return rows.detach().topk(rows.shape[-1] - rank + 1, dim=-1, sorted=False).values.amin(-1)
 
 
 def piece_length(batch: Tensor) -> int:
-    """Return how many images of a batch to work on at once; all of them on a GPU and where threads share the work."""
-    if batch.device.type != "cpu" or torch.get_num_threads() > FEW_THREADS:
-        return len(batch)
-    return max(1, PIECE // max(1, batch[:1].numel()))
+    """Return how many images of a batch to process at once; all of them on a GPU."""
+    return len(batch) if batch.device.type != "cpu" else max(1, PIECE // max(1, batch[:1].numel()))

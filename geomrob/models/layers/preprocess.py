@@ -44,8 +44,8 @@ class Preprocess(nn.Module):
 class NormalizeFlipped(nn.Module):
     """Normalise flipped images: subtract the flipped mean image and divide by the standard deviation.
 
-    (x' - flip(mean * 1)) / std = flip((x - mean) / std) for x' = flip(x): what a model sees of a flipped image is the
-    flip of what it saw of the plain one.
+    (x' - flip(mean * 1)) / std = flip((x - mean) / std) for x' = flip(x): the normalised flipped image is the
+    flip of the normalised plain one.
 
     Args:
         mean: One value a channel, of the plain images in [0, 1].

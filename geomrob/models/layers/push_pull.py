@@ -1,4 +1,4 @@
-"""The push-pull convolution: a filter inhibited by the answer of its own complement, in place of any first layer."""
+"""The push-pull convolution: a filter inhibited by the response of its own complement, in place of any first layer."""
 
 import math
 from typing import Any, Literal
@@ -31,27 +31,27 @@ def push_pull(
     groups: int = 1,
     rectified: bool = True,
 ) -> Float[Tensor, "n f i j"]:
-    r"""Return what push filters answer, less what their complements answer nearby.
+    r"""Return the responses of push filters, less those of their complements nearby.
 
         y = r(x * w) - alpha r((x * w_pull) * 1_box) + b,    w_pull = -w + max(w) + min(w)
 
-    r is the rectifier, max and min are taken over one filter, 1_box averages box x box neighbours of the answer (of
+    r is the rectifier, max and min are taken over one filter, 1_box averages box x box neighbours of the response (of
     those inside it, so that borders are not darkened). Both filter banks are one convolution of 2 F kernels. With
     alpha = 0 and no bias this is r(x * w): a network that rectifies next computes what it did with a convolution; one
-    that normalises first, as a ResNet does, then normalises rectified answers.
+    that normalises first, as a ResNet does, then normalises rectified responses.
 
     Args:
         inputs: Images or features (N, C, H, W).
         weight: The push filters (F, C / groups, k, l).
         inhibition: alpha, one number or one a filter; of either sign.
         bias: One number a filter, added last; None for none.
-        average: Side of the box in answers, odd; 0 for none.
+        average: Side of the box in responses, odd; 0 for none.
         stride, padding, dilation, groups: As in `torch.nn.functional.conv2d`, the same for both filter banks.
-        rectified: Whether r is the rectifier; False leaves it out, and inside the image the answer is then that of the
-            one kernel of `geomrob.spectral.push_pull_kernel.push_pull_kernel` (at stride and dilation 1).
+        rectified: Whether r is the rectifier; False leaves it out, and inside the image the response is then that of
+            the one kernel of `geomrob.spectral.push_pull_kernel.push_pull_kernel` (at stride and dilation 1).
 
     Returns:
-        The answers (N, F, H', W'), differentiable in inputs, weight (its extrema too), inhibition and bias.
+        The responses (N, F, H', W'), differentiable in inputs, weight (its extrema too), inhibition and bias.
 
     Raises:
         UsageError: An even or negative side of the average.
@@ -88,12 +88,12 @@ class PushPullConv2d(nn.Conv2d):
         inhibition: "trainable" for a parameter `inhibition`, one number a filter, drawn from U(0, 1) and free in sign;
             a number for a buffer of that name, fixed.
         average: Side of the box, odd; 0 for none.
-        padding: As in `torch.nn.Conv2d`; "same" goes with any stride (the answer has ceil(H / stride) rows, what is
+        padding: As in `torch.nn.Conv2d`; "same" goes with any stride (the output has ceil(H / stride) rows, what is
             odd is padded below and right).
 
     In eval mode, while the weights want no gradient, the 2 F kernels are kept from call to call. They are made anew
     after `train()`, `eval()`, `to()`, `load_state_dict()` and every change of `weight` in place; a change through
-    `weight.data` is the one that PyTorch tells nobody of: call `eval()` after it.
+    `weight.data` is the one that PyTorch reports to nobody: call `eval()` after it.
 
     References:
         As `push_pull`; inhibition as in section 4.2 there, weights and bias drawn as by `torch.nn.Conv2d`.
@@ -127,7 +127,7 @@ class PushPullConv2d(nn.Conv2d):
         average: int = 3,
     ) -> None:
         _check_average(average)
-        # nn.Conv2d knows "same" at stride 1 only.
+        # nn.Conv2d supports "same" at stride 1 only.
         strided_same = padding == "same" and stride not in (1, (1, 1))
         super().__init__(
             in_channels, out_channels, kernel_size, stride, 0 if strided_same else padding, dilation, groups, bias,
@@ -142,7 +142,7 @@ class PushPullConv2d(nn.Conv2d):
         self._kept: tuple[Tensor, int, int, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's layers
-        """Return the answers (N, F, H', W')."""
+        """Return the responses (N, F, H', W')."""
         inputs, padding = input, self.padding
         if self.strided_same:
             inputs = F.pad(inputs, same_padding(inputs, self.kernel_size, self.stride, self.dilation))
@@ -164,7 +164,7 @@ class PushPullConv2d(nn.Conv2d):
         """Return both filter banks, those kept if they still belong to the weights."""
         weight = self.weight
         learning = self.training or (torch.is_grad_enabled() and weight.requires_grad)
-        # Only a plain parameter tells when it changes: not one of torch.func, of a parametrization, of inference mode.
+        # Only a plain parameter records its changes: not one of torch.func, of a parametrization, of inference mode.
         plain = type(weight) is nn.Parameter and not weight.is_inference() and not torch.compiler.is_compiling()
         if learning or not plain:
             return both_kernels(weight, self.groups)
@@ -219,12 +219,12 @@ def _inhibited(
     if rectified:
         push, pull = push.relu(), pull.relu()
     strength = inhibition.reshape(-1, 1, 1) if isinstance(inhibition, Tensor) else inhibition
-    answer = push - strength * pull
-    return answer if bias is None else answer + bias.reshape(-1, 1, 1)
+    response = push - strength * pull
+    return response if bias is None else response + bias.reshape(-1, 1, 1)
 
 
 def _box_mean(maps: Tensor, side: int) -> Tensor:
-    """Return the mean over the box around each place, of those places of it that are in the map.
+    """Return the mean over the box around each position, of those positions of it that are in the map.
 
     This is `avg_pool2d` with `count_include_pad=False`, written as a depthwise convolution and a factor for the border:
     on a CPU that costs a fifth.
@@ -237,10 +237,10 @@ def _box_mean(maps: Tensor, side: int) -> Tensor:
 
 
 def _inside(length: int, side: int, like: Tensor) -> Tensor:
-    """Return how many places of the box around each place of a line lie on the line."""
-    place = torch.arange(length, device=like.device)
+    """Return how many positions of the box around each position of a line lie on the line."""
+    position = torch.arange(length, device=like.device)
     reach = side // 2
-    return ((place + reach).clamp_max(length - 1) - (place - reach).clamp_min(0) + 1).to(like)
+    return ((position + reach).clamp_max(length - 1) - (position - reach).clamp_min(0) + 1).to(like)
 
 
 def _check_average(average: int) -> None:

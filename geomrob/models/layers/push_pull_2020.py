@@ -23,7 +23,7 @@ def upsampled_push_pull(
     padding: int = 0,
     groups: int = 1,
 ) -> Float[Tensor, "n f i j"]:
-    """Return what push filters answer, less what their enlarged negatives answer at the same place.
+    """Return the responses of push filters, less those of their enlarged negatives at the same position.
 
         y = r(x * w + b) - alpha r(-(x * up(w)) - b)
 
@@ -37,10 +37,10 @@ def upsampled_push_pull(
         bias: One number a filter, of both filter banks; None for none.
         scale: At least 1.
         stride, padding, groups: As in `torch.nn.functional.conv2d`; the padding is that of the push filters, the pull
-            filters have as much more as their side asks for.
+            filters have as much more as their side requires.
 
     Returns:
-        The answers (N, F, H', W').
+        The responses (N, F, H', W').
 
     Raises:
         UsageError: A filter of even side, or a scale below 1.
@@ -141,7 +141,7 @@ class UpsampledPushPullConv2d(nn.Conv2d):
         return F.pad(self.weight, [around] * 4) - self.strength.reshape(-1, 1, 1, 1) * pull
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's layers
-        """Return the answers (N, F, H', W')."""
+        """Return the responses (N, F, H', W')."""
         where: Any = {"stride": self.stride[0], "padding": self.padding[0], "groups": self.groups}
         return upsampled_push_pull(input, self.weight, self.strength, self.bias, scale=self.scale, **where)
 

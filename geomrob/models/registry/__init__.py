@@ -1,1 +1,1 @@
-"""Tables of the models: the zoo with weights, the published ones without."""
+"""The rows of `MODELS`: embedded and zoo with weights, published without."""

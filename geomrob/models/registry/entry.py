@@ -17,11 +17,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """How a model is built, what it takes, which weights it ships with and what they are worth.
+    """How a model is built, what it takes, which weights it ships with and how accurate they are.
 
     `builder` is called with shape, classes, mean and std and returns an untrained model that takes images in [0, 1].
     `about` says in a few words what it is. `command` trains it; `weights` is the file of `geomrob/assets` that came of
-    it, `sha256` its digest and `claims` what it is worth. A row without weights is there to be trained.
+    it, `sha256` its digest and `claims` the accuracies of the weights. A row without weights is there to be trained.
     """
 
     builder: Callable[..., nn.Module]

@@ -1,4 +1,4 @@
-"""The models of the thesis: rows of `MODELS` without weights, to be trained by the recipe so named.
+"""The models of the thesis and of the papers: rows of `MODELS` without weights, trained by the recipe of the same name.
 
 Low-pass and grey images (Tables A.2 and 5.1), PRIME and AugMix (Table 5.2) need no row of their own: their recipes
 train the plain one.
@@ -39,7 +39,7 @@ NETWORKS = {
 """Builder, words, data and the radius of the l2 ball of the five networks."""
 
 
-def _rows(network: str) -> dict[str, ModelEntry]:
+def _variants(network: str) -> dict[str, ModelEntry]:
     """Return the rows of one network: plain, adversarial, flipped, both.
 
     The flipped model takes flipped images. The adversarial one takes plain images and flips them itself, because the
@@ -84,21 +84,6 @@ SYNTHETIC = {
     )
 }
 
-THESIS = {name: row for network in NETWORKS for name, row in _rows(network).items()} | SYNTHETIC
-THESIS["cifar100-resnet18"] = ModelEntry(
-    builder=resnet18,
-    about="ResNet-18",
-    command="geomrob train cifar100-resnet18 --seed 0",
-    reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
-    shape=(3, 32, 32),
-    classes=100,
-    mean=(0.5071, 0.4865, 0.4409),
-    std=(0.2673, 0.2564, 0.2762),
-)
-# The plain LeNet-5 on digits comes with weights: its row is in `geomrob.models`.
-del THESIS["mnist-lenet"]
-
-
 OLD_PUSH_PULL = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
 # The statistics that the push-pull papers divide by are those of single images, not of all pixels.
 PUSH_PULL_PHOTOS = {**PHOTOS, "std": (0.2023, 0.1994, 0.2010)}
@@ -121,7 +106,7 @@ def old_push_pull(**facts: Any) -> nn.Module:
     return replace_first_conv_upsampled(resnet20(**facts))
 
 
-_ROWS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...] = (
+_PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...] = (
     (
         "cifar10-resnet18-pushpull-baseline",
         resnet18,
@@ -195,4 +180,19 @@ _ROWS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...
     ),
 )
 
-PAPERS: dict[str, ModelEntry] = {row[0]: _row(*row) for row in _ROWS}
+# The plain LeNet-5 on digits ships with weights: its row is in `embedded`.
+PUBLISHED: dict[str, ModelEntry] = {
+    **{name: row for network in NETWORKS for name, row in _variants(network).items() if name != "mnist-lenet"},
+    **SYNTHETIC,
+    "cifar100-resnet18": ModelEntry(
+        builder=resnet18,
+        about="ResNet-18",
+        command="geomrob train cifar100-resnet18 --seed 0",
+        reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
+        shape=(3, 32, 32),
+        classes=100,
+        mean=(0.5071, 0.4865, 0.4409),
+        std=(0.2673, 0.2564, 0.2762),
+    ),
+    **{row[0]: _row(*row) for row in _PAPERS},
+}

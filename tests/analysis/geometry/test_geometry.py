@@ -13,6 +13,7 @@ from geomrob.arrays import norms
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared
 from geomrob.results import Status, equal
 from tests.attacks.zoo import Flat, NaNFor, images, net
 from tests.oracles import LinearModel, SphereModel
@@ -45,7 +46,7 @@ class Tip(nn.Module):
 
 def at_tip(step):
     image = torch.full((1, 1, 1, 3), 0.5, dtype=torch.float64)
-    search = Search(Tip(), image, reference=torch.zeros(1, dtype=torch.int64), block=4)
+    search = Search(Prepared(Tip(), image, block=4), image, reference=torch.zeros(1, dtype=torch.int64))
     return Boundary(search, torch.zeros_like(image), torch.ones(1, dtype=torch.int64), step), search.pairs
 
 

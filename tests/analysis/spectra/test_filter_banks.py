@@ -50,7 +50,9 @@ def test_a_network_without_inhibition_shows_its_first_convolution():
     (bank,) = filter_banks(model)
     assert (bank.layer, bank.kind, len(bank.inhibition)) == ("stem", "convolution", 0)
     assert [spectrum.method for spectrum in bank.spectra] == ["filters"]
-    assert all(math.isnan(value) for value in bank.summary().values())
+    row = bank.summary()
+    assert all(math.isnan(row[name]) for name in ("mean", "deviation", "negative", "least", "most"))
+    assert (row["model"], row["filters"]) == (bank.model, len(bank.weights))
 
 
 def test_the_older_layer_is_the_kernel_that_convolves_as_it_does_without_rectifiers():

@@ -83,7 +83,7 @@ def test_shares_of_the_rings_sum_to_one_and_quantiles_are_those_of_images():
 def test_failed_attacks_are_left_out_and_counted():
     moved = noise(6, 1, 8, 8)
     success = torch.tensor([True, False, True, True, False, True])
-    found = perturbation_spectrum(attack_result(moved, success), name="m", method="a")
+    found = perturbation_spectrum(attack_result(moved, success), name="m", attack="a")
     torch.testing.assert_close(found.values, spectra(moved[success]).mean(0))
     assert (found.left_out, found.of, found.provenance.forwards, found.provenance.backwards) == (
         2, "perturbations", 18, 12,

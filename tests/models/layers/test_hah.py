@@ -17,6 +17,7 @@ from geomrob.models.layers.hah import (
     normalized_weight,
 )
 from geomrob.models.layers.hebbian import hebbian_cost
+from geomrob.models.layers.order_statistics import order_statistic
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -185,19 +186,16 @@ def test_negative_responses_behind_batch_normalization_are_ranked_like_others():
 def test_a_batch_worked_on_in_pieces_gives_the_same(monkeypatch):
     responses = draw(7, 10, 6, 5)
     whole = adaptive_threshold(responses), hebbian_cost(responses)
-    monkeypatch.setattr(ranks, "PIECE", 600)
+    monkeypatch.setattr(order_statistics, "PIECE", 600)
     assert torch.equal(adaptive_threshold(responses), whole[0])
     assert torch.allclose(hebbian_cost(responses), whole[1])
 
 
-def test_every_way_to_select_gives_the_same_value(monkeypatch):
-    rows = draw(6, 50)
-    expected = rows.sort(-1).values[:, 16]
-    assert torch.equal(order_statistics.order_statistic(rows, 17), expected)
-    monkeypatch.setattr(ranks, "FEW_THREADS", 0)
-    assert torch.equal(order_statistics.order_statistic(rows, 17), expected)
-    half = rows.to(torch.bfloat16)
-    assert torch.equal(order_statistics.order_statistic(half, 17), half.sort(-1).values[:, 16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("rank", [1, 17, 50])
+def test_the_order_statistic_is_a_value_of_the_sorted_row(rank, dtype):
+    rows = draw(6, 50).relu().to(dtype)
+    assert torch.equal(order_statistic(rows, rank), rows.sort(-1).values[:, rank - 1])
 
 
 # Cost

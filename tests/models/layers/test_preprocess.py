@@ -29,7 +29,7 @@ def test_a_model_behind_a_low_pass_sees_nothing_else():
     x = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model(x), model(low_pass(x, 14)), atol=1e-5, rtol=1e-5)
     assert "lowpass:14" in repr(model)
-    low, high = margin_curve(model, x, subspaces=blocks(basis("dct", (28, 28)), 8, 20), method="deepfool").distances
+    low, high = margin_curve(model, x, subspaces=blocks(basis("dct", (28, 28)), 8, 20), attack="deepfool").distances
     assert bool(torch.isfinite(low).all())
     assert bool(torch.isinf(high).all() or (high > 100 * low).all())
 

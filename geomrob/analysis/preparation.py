@@ -1,0 +1,78 @@
+"""What is settled before a measurement: whether models take the images, and how many CPU threads are used."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import torch
+from torch import nn
+
+from geomrob.arrays import Images, Model
+from geomrob.errors import UsageError
+from geomrob.inference import CPU_BLOCK, Prepared, evaluate
+from geomrob.models import MODELS
+
+
+def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> None:
+    """Refuse, before the work, models that do not take these images.
+
+    A model for colour does not fail on grey images (the mean of each channel is taken off the one there is), so the
+    channels are compared with those of the table.
+
+    Args:
+        models: By name.
+        images: Of which the first is evaluated, on the device of each model.
+        data: Name of their data set.
+
+    Raises:
+        UsageError: Other channels than a model of the table is made for, or a call with one image fails.
+    """
+    for name, model in models.items():
+        if name in MODELS and MODELS[name].shape[0] != images.shape[1]:
+            raise _misfit(name, images, data)
+        device = next((tensor.device for tensor in model.state_dict().values()), images.device)
+        image = images[:1].to(device)
+        with Prepared(model, image), torch.no_grad():
+            try:
+                evaluate(model, image)
+            except (RuntimeError, UsageError) as error:
+                raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
+
+
+def prepare(model: Model, images: Images, *, threads: int | None = None, memory: int | None = None) -> Prepared:
+    """Return the model prepared for the images, with the number of CPU threads set for it by `set_threads`."""
+    ready = Prepared(model, images, memory=memory)
+    set_threads(ready, images, threads)
+    return ready
+
+
+def set_threads(model: Model, images: Images, threads: int | None) -> None:
+    """Set the number of CPU threads: as given, else one for a model of which a full block fits into one call.
+
+    Such calls take milliseconds; more threads than one then mostly wait for each other, on a busy machine for long.
+
+    Args:
+        model: A model, or one that is `Prepared` for the images: its block size is then measured once.
+        images: At least one, on the model's device.
+        threads: As the user has it; None for the rule.
+    """
+    every = _threads_at_start()
+    if threads is None:
+        threads = 1 if images.device.type == "cpu" and Prepared(model, images).block == CPU_BLOCK else every
+    torch.set_num_threads(threads)
+
+
+@cache
+def _threads_at_start() -> int:
+    """Return how many threads torch had before a small model took all but one away."""
+    return torch.get_num_threads()
+
+
+def _misfit(name: str, images: Images, data: str, reason: str = "") -> UsageError:
+    """Return the error that says that the images are not for the model."""
+    shape = "x".join(map(str, images.shape[1:]))
+    if name in MODELS:
+        wanted = "x".join(map(str, MODELS[name].shape))
+        return UsageError(
+            f"data must hold images of {wanted} for {name}; got {shape} in {data}: choose a model for them"
+        )
+    return UsageError(f"model must take the images of {data} ({shape}); {name} does not ({reason}): choose others")

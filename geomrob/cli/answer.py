@@ -1,0 +1,165 @@
+"""What a command hands out: tables or one JSON object on stdout, results, CSV and pictures in its folder."""
+
+import csv
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from geomrob.cli.console import say, show_table
+from geomrob.tables import Record, Table, is_unknown, slug
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from geomrob.results.result import Result
+
+SCHEMA = 2
+"""Of the JSON object. 1 had a shape for each command."""
+
+
+class Answer:
+    """The results of a command, the files that hold them, and the one way in which they are shown.
+
+    Attributes:
+        results: What was measured, in the order in which it is shown.
+        files: What was written so far.
+        notes: Sentences that a reader of the numbers has to know, besides those of the results.
+        shown: The tables, those of the results by default.
+    """
+
+    def __init__(self, command: str, folder: Path | None, results: "Sequence[Result]", *, as_json: bool) -> None:
+        self.command, self.folder, self.results, self.as_json = command, folder or Path(), list(results), as_json
+        self.files: list[Path] = []
+        self.notes: list[str] = []
+        self.shown: list[Table] | None = None
+
+    def save(self, results: "Sequence[Result] | None" = None, name: str = "") -> None:
+        """Write results for `geomrob.load`: NAME.json with .npz, or NAME-LABEL.json for each of several.
+
+        Args:
+            results: All by default.
+            name: That of the command by default.
+        """
+        from geomrob.results import save
+
+        chosen, name = self.results if results is None else results, name or self.command
+        for part, result in zip(file_names(chosen), chosen, strict=True):
+            page = save(result, self.folder / f"{name}{part}.json")
+            self.files += [page, page.with_suffix(".npz")]
+
+    def csv(self, rows: Sequence[Record] | None = None, name: str = "") -> None:
+        """Write rows as NAME.csv: unknown numbers empty, infinite ones inf.
+
+        Args:
+            rows: The records of all results by default.
+            name: That of the command by default.
+        """
+        rows = [row for result in self.results for row in result.records()] if rows is None else rows
+        self.write(f"{name or self.command}.csv", to_csv(rows).encode())
+
+    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
+        """Write a figure, or that of axes, in the format of its ending."""
+        from geomrob.files import write_atomic
+
+        buffer = io.BytesIO()
+        cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
+        write_atomic(path, buffer.getvalue())
+        self.files.append(path)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of another kind into the folder."""
+        from geomrob.files import write_atomic
+
+        write_atomic(self.folder / name, content)
+        self.files.append(self.folder / name)
+
+    def finish(self, *, complete: bool = True) -> int:
+        """Show everything on stdout and return the exit status: 0, or 3 where not all was found."""
+        if self.as_json:
+            say(self.to_json())
+        else:
+            self._show()
+        return 0 if complete else 3
+
+    def to_json(self) -> str:
+        """Return the JSON object: strict, null for what is infinite or unknown."""
+        results: list[dict[str, Any]] = []
+        for result in self.results:
+            spent = getattr(result, "provenance", None)
+            results.append(
+                {
+                    "kind": type(result).__name__,
+                    "facts": result.summary(),
+                    "rows": result.records(),
+                    "notes": result.notes(),
+                    "provenance": None if spent is None else vars(spent),
+                }
+            )
+        answer = {"schema": SCHEMA, "command": self.command, "results": results, "notes": self.notes}
+        return json.dumps(_strict({**answer, "files": [str(file) for file in self.files]}), allow_nan=False, indent=1)
+
+    def _show(self) -> None:
+        """Write the tables, those with one title as one, then the notes, the costs and the files."""
+        every = [table for result in self.results for table in result.tables()]
+        for table in merged(every if self.shown is None else self.shown):
+            say(*table.title)
+            if table.rows:
+                show_table(table)
+        say(*dict.fromkeys(note for result in self.results for note in result.notes()), *self.notes)
+        costs = {id(one): one for result in self.results if (one := getattr(result, "provenance", None)) is not None}
+        say(*(one.headline() for one in costs.values()))
+        if self.files:
+            say(f"written: {', '.join(map(str, self.files))}")
+
+
+def merged(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables, those of one title and the same columns joined."""
+    joined: dict[tuple[Any, ...], list[Record]] = {}
+    for table in tables:
+        joined.setdefault((table.title, table.columns), []).extend(table.rows)
+    return [Table(title, columns, rows) for (title, columns), rows in joined.items()]
+
+
+def file_names(results: Sequence[object]) -> list[str]:
+    """Return what is appended to a file name for each result: nothing for one, else -MODEL, numbered where they agree.
+
+    Example:
+        >>> from types import SimpleNamespace as Named
+        >>> file_names([Named(model="a"), Named(model="b"), Named(model="b")])
+        ['-a', '-b-1', '-b-2']
+    """
+    if len(results) == 1:
+        return [""]
+    labels = [
+        (getattr(result, "model", "") or getattr(result, "name", ""), getattr(result, "layer", ""))
+        for result in results
+    ]
+    several = Counter(label for label, _ in labels)
+    parts = [slug(label if several[label] == 1 or not layer else f"{label}-{layer}") for label, layer in labels]
+    return [
+        f"-{part}" if parts.count(part) == 1 else f"-{part}-{parts[: index + 1].count(part)}"
+        for index, part in enumerate(parts)
+    ]
+
+
+def to_csv(rows: Sequence[Record]) -> str:
+    """Return rows under their names: unknown numbers empty, infinite ones inf."""
+    page = io.StringIO(newline="")
+    writer = csv.DictWriter(page, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if is_unknown(value) else value for key, value in row.items()} for row in rows)
+    return page.getvalue()
+
+
+def _strict(value: Any) -> Any:
+    """Return `value` with null for every number that JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The commands of geomrob, one file each: options in, one analysis, an `Answer` out."""

@@ -1,0 +1,114 @@
+"""`geomrob augment`: pictures of augmented images, and data sets augmented beforehand."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from geomrob.cli.answer import Answer
+from geomrob.cli.options import Data, Output
+from geomrob.cli.session import libraries, load_samples, places
+from geomrob.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from geomrob.augment.registry import Augment
+    from geomrob.data.entry import Samples
+    from geomrob.results import AugmentationGrid
+
+Shown: TypeAlias = Literal[
+    "spectral", "spatial", "color", "prime", "augmix", "autoaugment", "randaugment", "trivialaugment"
+]
+PRIMITIVES = ("spectral", "spatial", "color")
+ROWS = 5
+"""Most images in a picture of a method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Output, Data):
+    """Images and a folder: no model.
+
+    Attributes:
+        samples: How many images: rows of the pictures of a method, and what is augmented with --copies.
+    """
+
+    samples: int = 5
+
+
+def augment(
+    *,
+    options: Options = Options(),
+    show: tuple[Shown, ...] = ("spectral", "spatial", "color", "prime", "augmix"),
+    split: Literal["train", "test"] = "test",
+    smoothness: tuple[int, ...] = (),
+    strength: tuple[float, ...] = (),
+    draws: int = 7,
+    preset: Literal[
+        "cifar", "cifar-fixed", "imagenet", "cifar-released", "cifar-capped", "imagenet-released"
+    ] = "cifar",
+    alpha: float = 1.0,
+    copies: int = 0,
+) -> int:
+    """Draw what the augmentations do to images: each primitive by smoothness and strength, several draws of a method.
+
+    Writes NAME.png for each of them. With --copies also augmented.npz, the drawn images and so many augmented versions
+    of each by the last method that is shown.
+
+    Args:
+        show: spectral, spatial, color (one image), prime, augmix, or with kornia autoaugment, randaugment,
+            trivialaugment (several images, several draws); repeat it for several.
+        split: train or test.
+        smoothness: Rows of a primitive, K; repeat it.
+        strength: Columns of a primitive, sigma; repeat it.
+        draws: Columns of a method.
+        preset: Numbers of prime: cifar, cifar-fixed, imagenet, cifar-released, cifar-capped, imagenet-released.
+        alpha: Factor of every strength of prime.
+        copies: How many augmented versions of each image to write, 0 for none.
+    """
+    libraries()
+    from geomrob.analysis.augmentation_grid import augmentation_grid
+    from geomrob.augment.registry import Augment, enlarged, write_samples
+    from geomrob.plot.augmentation_grid import plot_primitive
+
+    methods = [name for name in show if name not in PRIMITIVES]
+    if copies and not methods:
+        raise UsageError("copies must go with a method; got primitives alone: add --show prime")
+    if copies < 0 or options.samples < 1:
+        told = f"{copies} and {options.samples}"
+        raise UsageError(f"copies must be at least 0, samples at least 1; got {told}: leave --copies out for none")
+    recipes = {name: Augment(method=name, preset=preset, strength=alpha) for name in methods}
+    out, _ = places("augment", options)
+    samples = load_samples(options, split=split)
+    # All are drawn before the first is written: a refusal leaves nothing behind.
+    figures: dict[str, Figure] = {}
+    grids: list[AugmentationGrid] = []
+    for name in show:
+        if name in PRIMITIVES:
+            grid = augmentation_grid(
+                samples.images[0], name, smoothness=smoothness, strength=strength, seed=options.seed
+            )
+            grids.append(grid)
+            figures[name] = plot_primitive(grid)
+        else:
+            figures[name] = _draws(samples, recipes[name], draws, options.seed)
+    answer = Answer("augment", out, grids, as_json=options.json)
+    for name, figure in figures.items():
+        answer.picture(figure, out / f"{name}.png")
+    if copies:
+        larger = enlarged(samples, copies, recipes[methods[-1]], seed=options.seed)
+        answer.files.append(write_samples(larger, out / "augmented.npz"))
+    return answer.finish()
+
+
+def _draws(samples: "Samples", recipe: "Augment", count: int, seed: int) -> "Figure":
+    """Return the picture of a method."""
+    import torch
+
+    from geomrob.analysis.augmentation_grid import draws
+    from geomrob.plot.augmentation_grid import plot_draws
+
+    shown = samples.subset(torch.arange(min(ROWS, len(samples))))
+    rows = [draws(image, recipe, count, seed=seed + row) for row, image in enumerate(shown.images)]
+    named = recipe.method == "prime"
+    method = f"prime ({recipe.preset}, strength {recipe.strength:g})" if named else recipe.method
+    classes = [samples.classes[label] for label in shown.labels.tolist()]
+    return plot_draws(torch.stack(rows), method=method, classes=classes)

@@ -1,0 +1,57 @@
+"""`geomrob boundary`: how near the decision boundary is for an attack that sees decisions alone."""
+
+from typing import Literal
+
+from geomrob.cli.answer import Answer
+from geomrob.cli.options import Common
+from geomrob.cli.session import Session
+
+
+def boundary(
+    *,
+    options: Common = Common(),
+    attack: Literal["boundary", "foolbox-boundary", "hop-skip-jump"] = "boundary",
+    budget: int = 5000,
+    repeats: int = 1,
+) -> int:
+    """Measure how far images are from the decision boundary for an attack that sees decisions alone.
+
+    Writes boundary.json with boundary.npz (the perturbed images and everything, for geomrob.load), boundary.csv (a line
+    an image and repeat) and boundary.png. The exit status is 3 where some image has no start or was not fooled.
+
+    Args:
+        attack: Our walk along the boundary, foolbox's BoundaryAttack, or foolbox's HopSkipJump.
+        budget: Most queries per image; foolbox's attacks take as many steps as they can about afford.
+        repeats: How often it is done with other draws, with the seeds after the first; the score is the mean over them.
+    """
+    session = Session.open("boundary", options)
+    from geomrob.analysis.decision_based import decision_distances
+    from geomrob.interop.foolbox_decisions import foolbox_within
+    from geomrob.plot.decision_based import plot_decision_distances
+
+    peer = None if attack == "boundary" else foolbox_within(attack, budget)
+    results = [
+        decision_distances(
+            model,
+            session.images,
+            attack=peer,
+            attack_name=attack,
+            budget=budget,
+            repeats=repeats,
+            labels=session.samples.labels,
+            indices=session.samples.indices,
+            name=name,
+            data=session.samples.name,
+            seed=options.seed,
+            memory=session.memory,
+            progress=progress,
+        )
+        for name, model, progress in session.each("boundary")
+    ]
+    found = [one.success for result in results for one in result.repeats]
+    answer = Answer("boundary", session.out, results, as_json=session.json)
+    answer.save()
+    answer.csv()
+    if any(bool(success.any()) for success in found):
+        answer.picture(plot_decision_distances(results), session.figure)
+    return answer.finish(complete=all(bool(success.all()) for success in found))

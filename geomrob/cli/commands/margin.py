@@ -1,0 +1,86 @@
+"""`geomrob margin`: how far the decision boundary is in each band of a basis."""
+
+from typing import Any, Literal
+
+from geomrob.analysis.named_attacks import BandAttack
+from geomrob.cli.answer import Answer
+from geomrob.cli.options import Common
+from geomrob.cli.session import Session
+from geomrob.errors import UsageError
+
+EXAMPLES = 3
+"""Images in the picture of examples."""
+
+
+def margin(
+    *,
+    options: Common = Common(),
+    transform: str | None = None,
+    basis: str = "dct",
+    bands: Literal["blocks", "diagonal", "grid", "rings"] = "blocks",
+    size: int | None = None,
+    step: int | None = None,
+    count: int | None = None,
+    attack: BandAttack = "tight",
+    budget: int | None = None,
+    norm: float = 2,
+) -> int:
+    """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
+
+    Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for images that are
+    not transformed, examples.png.
+
+    Args:
+        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
+        basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
+        bands: Which sets of basis vectors to measure: blocks along the diagonal, only their diagonal, all blocks (a
+            map), or rings of equal frequency.
+        size: Side of a block in coefficients; the default follows the image size.
+        step: Distance between blocks in coefficients.
+        count: Number of rings.
+        attack: Search for the boundary; deepfool is the cheapest, tight the closest.
+        budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
+        norm: Norm of the distance, 1, 2 or inf.
+    """
+    if budget is not None and attack != "tight":
+        raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
+    if norm not in (1, 2, float("inf")):
+        raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
+    session = Session.open("margin", options, transform=transform)
+    from geomrob.analysis.margins import margin_bands, margin_curve
+    from geomrob.plot.band_examples import plot_band_examples
+    from geomrob.plot.margins import margin_figure
+
+    samples, boxed = session.samples, session.boxed and transform is None
+    effort: dict[str, Any] = {} if budget is None else {"budget": budget}
+    sizes = {"size": size, "step": step, "count": count}
+    subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
+    curves = [
+        margin_curve(
+            model,
+            session.images,
+            subspaces=subspaces,
+            attack=attack,
+            norm=norm,
+            allowed=(0.0, 1.0) if boxed else None,
+            labels=samples.labels,
+            indices=samples.indices,
+            name=name,
+            data=samples.name,
+            band_kind=bands,
+            seed=options.seed,
+            examples=EXAMPLES if boxed else 0,
+            memory=session.memory,
+            progress=progress,
+            **effort,
+        )
+        for name, model, progress in session.each("margins")
+    ]
+    answer = Answer("margin", session.out, curves, as_json=session.json)
+    answer.save()
+    answer.csv()
+    if any(bool(curve.reached.any()) for curve in curves):
+        answer.picture(margin_figure(curves), session.figure)
+    if (examples := curves[0].examples) is not None:
+        answer.picture(plot_band_examples(examples, classes=samples.classes), session.out / "examples.png")
+    return answer.finish(complete=all(bool((curve.reached == 1).all()) for curve in curves))

@@ -1,0 +1,86 @@
+"""`geomrob sparsefool`: how few pixels of each image change the prediction."""
+
+from typing import Any
+
+from geomrob.cli.answer import Answer, file_names
+from geomrob.cli.options import Common
+from geomrob.cli.session import Session
+from geomrob.errors import UsageError
+
+LEVEL = 1 / 255
+SEEDS = 2**63
+
+
+def sparsefool(
+    *,
+    options: Common = Common(),
+    lam: float = 3.0,
+    radius: float | None = None,
+    target: str | None = None,
+    steps: int = 50,
+    prune: bool = False,
+    budget: int | None = None,
+    uint8: bool = False,
+) -> int:
+    """Change as few pixels of each image as it takes for another prediction; show and write them.
+
+    Writes sparsefool.json with sparsefool.npz (everything, for geomrob.load), sparsefool.csv (a line an image),
+    adversarial.npz (the changed images exactly; --data takes it), images/ (as 8-bit PNG, those that are still
+    adversarial so; those of an earlier run are removed) and gallery.png.
+
+    Args:
+        lam: How many times further than the boundary a step aims, at least 1; more is quicker and changes more pixels.
+        radius: Largest change of an element, in levels of 1/255 (25, say); the default is no limit but [0, 1].
+        target: Class to reach, by number or name; images that are classified as it already are left out.
+        steps: Most steps per image.
+        prune: Spend more evaluations on fewer pixels.
+        budget: With --prune, most forward and backward evaluations together per image; default 150.
+        uint8: Round the changed images to 8 bits, re-verify, and count and write those.
+    """
+    if radius is not None and not radius > 0:
+        raise UsageError(f"radius must be above 0 levels of 1/255; got {radius:g}: leave --radius out for no limit")
+    if budget is not None and not prune:
+        raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
+    if not 0 <= options.seed < SEEDS:
+        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {options.seed}: 0 is the default")
+    session = Session.open("sparsefool", options, figure="gallery.png")
+    from geomrob.analysis.sparse_export import to_npz, write_png
+    from geomrob.analysis.sparsity import sparsity
+    from geomrob.plot.sparse_gallery import plot_gallery
+
+    samples = session.samples
+    effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune}
+    effort |= {} if radius is None else {"radius": radius * LEVEL}
+    effort |= {} if budget is None else {"budget": budget}
+    exact = [
+        sparsity(
+            model,
+            session.images,
+            labels=session.labels,
+            target=target,
+            indices=samples.indices,
+            classes=samples.classes,
+            name=name,
+            data=samples.name,
+            seed=options.seed,
+            memory=session.memory,
+            progress=progress,
+            **effort,
+        )
+        for name, model, progress in session.each("SparseFool")
+    ]
+    results = [result.exported() for result in exact] if uint8 else exact
+    answer = Answer("sparsefool", session.out, results, as_json=session.json)
+    answer.save()
+    answer.csv()
+    for result, end in zip(results, file_names(results), strict=True):
+        answer.write(f"adversarial{end}.npz", to_npz(result))
+        write_png(result, session.out / f"images{end}")
+        answer.files.append(session.out / f"images{end}")
+        gallery = session.figure.with_stem(session.figure.stem + end)
+        if bool(result.result.success.any()):
+            answer.picture(plot_gallery(result), gallery)
+        else:
+            # A picture of an earlier run would show something else than the table.
+            gallery.unlink(missing_ok=True)
+    return answer.finish(complete=all(bool(result.result.success.all()) for result in results))

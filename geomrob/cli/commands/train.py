@@ -1,0 +1,58 @@
+"""`geomrob train`: train a model by a recipe."""
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geomrob.cli import console
+from geomrob.cli.answer import Answer
+from geomrob.cli.session import libraries
+
+if TYPE_CHECKING:
+    from geomrob.training import Epoch
+
+
+def train(
+    recipe: str,
+    *,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    fresh: bool = False,
+    json: bool = False,
+) -> int:
+    """Train a model by a recipe, resuming a killed run; print its accuracy and its weights file.
+
+    Args:
+        recipe: A name that `geomrob models` lists, smoke, or the path of a .toml file.
+        data_dir: Folder of the data sets (MNIST/raw, FashionMNIST/raw, cifar-10-batches-py); default GEOMROB_DATA.
+        out: Folder of this training; default trained/RECIPE.
+        seed: Seed of the initial weights and of everything random.
+        device: auto, cpu or cuda.
+        fresh: Start again even if the folder holds a training.
+        json: Print one JSON object and nothing else.
+    """
+    libraries()
+    from geomrob.training import train_recipe
+
+    folder = out or Path("trained") / Path(recipe).stem
+    with console.progress(f"training {recipe}", quiet=json) as progress:
+        report = train_recipe(
+            recipe,
+            out=folder,
+            data_dir=data_dir,
+            seed=seed,
+            device=console.resolve_device(device),
+            resume=not fresh,
+            progress=progress,
+            on_epoch=report_epoch,
+        )
+    return Answer("train", folder, [report], as_json=json).finish()
+
+
+def report_epoch(epoch: "Epoch") -> None:
+    """Write the loss and the held-out accuracy of an epoch on stderr."""
+    held_out = "" if math.isnan(epoch.held_out) else f", held-out accuracy {epoch.held_out:.2%}"
+    sys.stderr.write(f"epoch {epoch.epoch}, loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.0f} s\n")

@@ -1,0 +1,266 @@
+"""What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geomrob.cli import console
+from geomrob.cli.options import Common, Data, Output, Settings
+from geomrob.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from geomrob.arrays import Model
+    from geomrob.data.entry import Samples
+
+PICTURES = (".png", ".pdf", ".svg")
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What one run of a command works with.
+
+    Attributes:
+        command: Its name.
+        out: Folder to write to, checked.
+        figure: Where its picture goes, checked.
+        json: Whether the answer is one JSON object.
+        device: Where models and images are.
+        models: The models by name, the first one of each where there are several weights.
+        networks: All networks of each model: one for each file of weights.
+        samples: The drawn images.
+        memory: Budget of a batch in bytes, None for the default.
+        threads: CPU threads, None for the default.
+    """
+
+    command: str
+    out: Path
+    figure: Path
+    json: bool
+    device: "torch.device"
+    networks: "dict[str, list[nn.Module]]"
+    samples: "Samples"
+    memory: int | None = None
+    threads: int | None = None
+
+    @classmethod
+    def open(
+        cls,
+        command: str,
+        options: Settings,
+        *,
+        models: Sequence[str] = (),
+        weights: Sequence[Path] = (),
+        default_models: "Callable[[Samples], Sequence[str]] | None" = None,
+        figure: str = "",
+        transform: str | None = None,
+        several: bool = False,
+    ) -> "Session":
+        """Return the session of a command, everything checked and loaded before the first evaluation.
+
+        Args:
+            command: Name of the command.
+            options: What the user gave.
+            models, weights: Where the command decides; those of the options by default.
+            default_models: Which models the images suggest, where none is named.
+            figure: Name of the picture; COMMAND.png by default.
+            transform: Edit of the images.
+            several: Whether a model may have several files of weights, trainings of it with different seeds.
+
+        Raises:
+            UsageError: A folder that cannot be written to, no picture's ending, no such device, models or images that
+                cannot be loaded or do not fit each other.
+        """
+        libraries()
+        from geomrob.analysis.preparation import check_fit
+
+        memory = check_resources(options.threads, options.memory)
+        out, picture = places(command, options, figure)
+        device = console.resolve_device(options.device)
+        if isinstance(options, Common) and not models:
+            models, weights = options.model, options.weights
+        samples = load_samples(options, transform)
+        if not models and default_models is not None:
+            models = default_models(samples)
+        networks = load_networks(models, weights, device, several=several)
+        check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        return cls(
+            command=command,
+            out=out,
+            figure=picture,
+            json=options.json,
+            device=device,
+            networks=networks,
+            samples=samples,
+            memory=memory,
+            threads=options.threads,
+        )
+
+    @property
+    def models(self) -> "dict[str, nn.Module]":
+        """The first network of each model."""
+        return {name: group[0] for name, group in self.networks.items()}
+
+    def load(self, names: Sequence[str]) -> "dict[str, nn.Module]":
+        """Return further models by name, checked as the others; one that is open already is that one.
+
+        Raises:
+            UsageError: One cannot be loaded or does not take the images.
+        """
+        from geomrob.analysis.preparation import check_fit
+
+        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        loaded = {name: known[name] for name in names}
+        check_fit(loaded, self.samples.images, self.samples.name)
+        return loaded
+
+    @cached_property
+    def images(self) -> "torch.Tensor":
+        """The drawn images on the device, the same tensor at each call: what is known of it is measured once."""
+        return self.samples.images.to(self.device)
+
+    @cached_property
+    def labels(self) -> "torch.Tensor":
+        """The labels on the device."""
+        return self.samples.labels.to(self.device)
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the images of this data set lie in [0, 1]; synthetic ones need not."""
+        from geomrob.data import DATASETS
+
+        return self.samples.name not in DATASETS or DATASETS[self.samples.name].boxed
+
+    def set_threads(self, model: "nn.Module | None" = None) -> None:
+        """Set the number of CPU threads for a model, the first one by default."""
+        from geomrob.analysis.preparation import set_threads
+
+        model = model or next(iter(self.models.values()))
+        set_threads(model, self.samples.images[:2].to(self.device), self.threads)
+
+    def progress(self, title: str) -> AbstractContextManager[Progress]:
+        """Return a bar on stderr for people who watch, moved by (done, total)."""
+        return console.progress(title, quiet=self.json)
+
+    def each(self, title: str) -> "Iterator[tuple[str, Model, Progress]]":
+        """Yield name, model and progress of each model, prepared for the images, the CPU threads set for it."""
+        from geomrob.analysis.preparation import prepare
+
+        for name, model in self.models.items():
+            ready = prepare(model, self.images, threads=self.threads, memory=self.memory)
+            with self.progress(f"{title} of {name}") as progress:
+                yield name, ready, progress
+
+
+def libraries() -> None:
+    """Import numpy before anything imports torch, so that Ctrl-C ends a command at any time.
+
+    Torch imports numpy from its own code while it starts and drops whatever is raised there: a Ctrl-C in that moment
+    would be lost, and numpy with it.
+    """
+    import_module("numpy")
+
+
+def places(command: str, options: Output, figure: str = "") -> tuple[Path, Path]:
+    """Return the folder and the picture of a command, if both can be written, so that this is known before the work.
+
+    Raises:
+        UsageError: An ending that is no picture's, or a folder that cannot be written to.
+    """
+    from geomrob.runs import writable
+
+    out = options.out or Path(f"geomrob-{command}")
+    writable(out)
+    picture = options.figure or out / (figure or f"{command}.png")
+    if picture.suffix.lower() not in PICTURES:
+        raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
+    writable(picture.parent)
+    return out, picture
+
+
+def check_resources(threads: int | None, memory: float | None) -> int | None:
+    """Return the budget of a batch in bytes, None for the default, so that misuse is known before the work.
+
+    Raises:
+        UsageError: No thread, no memory.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
+    if memory is not None and not 0 < memory < float("inf"):
+        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
+    return None if memory is None else int(memory * 2**30)
+
+
+def load_networks(
+    names: Sequence[str], weights: Sequence[Path], device: "torch.device", *, several: bool = False
+) -> "dict[str, list[nn.Module]]":
+    """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
+
+    Raises:
+        UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
+    """
+    from geomrob.models import load_model
+
+    if weights and len(names) > 1:
+        raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+    if len(weights) > 1 and not several:
+        raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
+    return {
+        name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
+        for name in dict.fromkeys(names)
+    }
+
+
+def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
+    """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+
+    Raises:
+        UsageError: The data set cannot be read, or does not hold as many.
+    """
+    from geomrob.data import load_data
+
+    drawn = load_data(
+        options.data,
+        split=split,
+        data_dir=options.data_dir,
+        samples=options.samples,
+        seed=options.seed,
+        transform=transform,
+    )
+    if drawn.skipped:
+        sys.stderr.write(
+            f"note: left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}\n"
+        )
+    return drawn
+
+
+def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
+    """Return the models of the table with weights, trained for the data set or else for images of its shape.
+
+    Args:
+        samples: The images.
+        least: How many there must be: then the first so many are returned.
+
+    Raises:
+        UsageError: The table has fewer.
+    """
+    from geomrob.models import MODELS
+
+    shape = tuple(samples.images.shape[1:])
+    fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
+    trained = [name for name, entry in fits.items() if samples.name in (claim.data for claim in entry.claims)]
+    names = tuple(trained or fits)
+    if len(names) < least:
+        told = f"{names[0]} alone" if names else "none"
+        raise UsageError(f"model must name {least} models for {samples.name}; the table has {told} for it: name yours")
+    return names[:least] if least else names

@@ -1,0 +1,46 @@
+"""How a model is evaluated: prepared once (eval mode, block size, determinism, clean logits), in fixed padded blocks.
+
+Every call of the model has the same batch shape (`Prepared.block` rows, the last one repeated as padding), because the
+rounding of a matrix product depends on the shape of the batch and a search can amplify it. So the output for an image
+does not depend on its neighbours, on their order or on how many images are left. The block follows from the model, the
+image shape and the memory budget: another budget may give other last bits.
+"""
+
+from geomrob.inference.calls import Objective, evaluate, evaluating, gradient, gradients, out_of_memory
+from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap
+from geomrob.inference.decisions import accuracy, is_adversarial
+from geomrob.inference.prepared import (
+    CPU_BLOCK,
+    CPU_FORWARD_BLOCK,
+    GPU_BLOCK,
+    MEMORY,
+    PROBED,
+    Evaluations,
+    Prepared,
+    chunks,
+    plain,
+)
+
+__all__ = [
+    "CPU_BLOCK",
+    "CPU_FORWARD_BLOCK",
+    "GPU_BLOCK",
+    "MEMORY",
+    "PROBED",
+    "Evaluations",
+    "Objective",
+    "Prepared",
+    "accuracy",
+    "check_finite",
+    "checked_classes",
+    "checked_targets",
+    "chunks",
+    "evaluate",
+    "evaluating",
+    "gradient",
+    "gradients",
+    "is_adversarial",
+    "logit_gap",
+    "out_of_memory",
+    "plain",
+]

@@ -1,0 +1,64 @@
+"""What every result can do: flat rows of plain values, a summary, tables for people, a short repr, an HTML repr."""
+
+import textwrap
+from dataclasses import fields
+from typing import ClassVar
+
+from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html
+
+REPR_LINES = 10
+
+
+class Result:
+    """Mixed into every dataclass that geomrob returns.
+
+    A class overrides what differs for it; `records` is what CSV, JSON and tables are made of.
+    """
+
+    COLUMNS: ClassVar[tuple[Column, ...]] = ()
+
+    def facts(self) -> Record:
+        """Return the plain values of the result: of what, by what, under which settings."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
+
+    def summary(self) -> Record:
+        """Return the facts and the headline numbers, flat."""
+        return self.facts()
+
+    def records(self) -> list[Record]:
+        """Return flat rows of plain values: infinite where nothing was found, NaN where there is nothing to know."""
+        return [self.facts()]
+
+    def headline(self) -> str:
+        """Return in one line what was measured."""
+        about = [str(getattr(self, name)) for name in ("model", "data") if getattr(self, name, "")]
+        return " on ".join(about) or type(self).__name__
+
+    def tables(self) -> list[Table]:
+        """Return what a person reads of the result; those of several results with one title become one table."""
+        rows = self.records()
+        columns = self.COLUMNS or tuple(
+            Column(key, (key,), "{:.4g}" if isinstance(value, float) else "{}", words=isinstance(value, str))
+            for key, value in (rows[0] if rows else {}).items()
+        )
+        return [Table((self.headline(),), columns, rows)]
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the numbers has to know, a sentence each."""
+        return []
+
+    def __repr__(self) -> str:
+        """Return at most ten lines: the headline and the summary."""
+        told = ", ".join(f"{name} {_short(value)}" for name, value in self.summary().items() if not is_unknown(value))
+        lines = textwrap.wrap(told, 110, initial_indent="  ", subsequent_indent="  ")
+        kept = lines if len(lines) < REPR_LINES else [*lines[: REPR_LINES - 2], "  ..."]
+        return "\n".join([f"{type(self).__name__}: {self.headline()}", *kept])
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook, long ones cut to their first rows, which the last line says."""
+        return "".join(to_html(table) for table in self.tables())
+
+
+def _short(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(plain(value))

@@ -1,0 +1,99 @@
+"""Records and how they are shown: flat rows of plain values, columns, tables, names of files. Imports nothing heavy."""
+
+import html
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Value: TypeAlias = str | int | float | bool | None
+Record: TypeAlias = dict[str, Value]
+
+HTML_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: What stands above it.
+        keys: Which values of a record a cell shows.
+        form: Format of those values together, one `{}` each.
+        alone: Format of the first value where another one is unknown (None or NaN); otherwise such a cell is `-`.
+        words: Whether it holds words, which are aligned left and may wrap; numbers never do.
+
+    Example:
+        >>> Column("accuracy", ("mean", "error"), "{:.1%} +- {:.1%}", "{:.1%}").cell({"mean": 0.5, "error": math.nan})
+        '50.0%'
+    """
+
+    heading: str
+    keys: tuple[str, ...]
+    form: str = "{}"
+    alone: str = ""
+    words: bool = False
+
+    def cell(self, record: Record) -> str:
+        """Return what the column shows of a record."""
+        values = [record[key] for key in self.keys]
+        known = [not is_unknown(value) for value in values]
+        if all(known):
+            return self.form.format(*map(plain, values))
+        return self.alone.format(plain(values[0])) if self.alone and known[0] else "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a person reads of a result: lines that say what is shown, columns, and the records they show."""
+
+    title: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: Sequence[Record]
+
+    def cells(self) -> list[list[str]]:
+        """Return the cells, a list a record."""
+        return [[column.cell(row) for column in self.columns] for row in self.rows]
+
+
+def to_html(table: Table) -> str:
+    """Return a table as HTML, of long ones the first rows and a line that says how many there are."""
+    head = "".join(f"<th>{html.escape(one_line(column.heading))}</th>" for column in table.columns)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>" for cells in table.cells()[:HTML_ROWS]
+    )
+    left = len(table.rows) - HTML_ROWS
+    more = f"<p>and {left} more rows: see <code>.records()</code></p>" if left > 0 else ""
+    title = "".join(f"<p>{html.escape(line)}</p>" for line in table.title)
+    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def one_line(heading: str) -> str:
+    r"""Return a heading without its line breaks, hyphenated words joined.
+
+    Example:
+        >>> one_line("dimen-\nsion of\nthe band")
+        'dimension of the band'
+    """
+    return " ".join(heading.replace("-\n", "").split())
+
+
+def slug(name: str, *, otherwise: str = "model") -> str:
+    """Return `name` as a part of a file name; `otherwise` if nothing of it can be one.
+
+    Example:
+        >>> slug("my_models.nets:small")
+        'my_models.nets-small'
+    """
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
+
+
+def is_unknown(value: object) -> bool:
+    """Return whether a value is None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def plain(value: Value) -> str | int | float | None:
+    """Return a value as it is printed: yes or no for a truth value."""
+    return ("no", "yes")[value] if isinstance(value, bool) else value

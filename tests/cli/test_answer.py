@@ -1,0 +1,108 @@
+"""The one way out of a command: tables, one JSON object, CSV, pictures and files that say the same."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+import torch
+
+from geomrob.cli.answer import Answer, file_names, merged, slug, to_csv
+from geomrob.plot.margins import margin_figure
+from geomrob.results import MarginCurve, equal, load
+from geomrob.tables import Column, Table
+from tests.synthetic import margin_curve
+
+
+def answer(folder, *results, as_json=False):
+    return Answer("margin", folder, results, as_json=as_json)
+
+
+def test_one_result_is_one_pair_of_files(tmp_path):
+    curve, out = margin_curve(), answer(tmp_path, margin_curve())
+    out.save()
+    out.csv()
+    assert [file.name for file in out.files] == ["margin.json", "margin.npz", "margin.csv"]
+    assert equal(load(out.files[0], MarginCurve), curve)
+
+
+def test_several_results_are_named_by_their_models_and_numbered_where_those_agree(tmp_path):
+    models = ("a", "pkg.mod:net", "pkg.mod/net")
+    out = answer(tmp_path, *(margin_curve(model=model) for model in models))
+    out.save()
+    names = [file.name for file in out.files if file.suffix == ".json"]
+    assert names == ["margin-a.json", "margin-pkg.mod-net-1.json", "margin-pkg.mod-net-2.json"]
+    assert [load(file, MarginCurve).model for file in out.files if file.suffix == ".json"] == list(models)
+    assert file_names([margin_curve()]) == [""]
+
+
+@pytest.mark.parametrize(("name", "safe"), [("a:b", "a-b"), ("../x", "x"), ("::", "model"), ("a b/c", "a-b-c")])
+def test_slug_is_a_file_name(name, safe):
+    assert slug(name) == safe
+
+
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_pictures_have_the_format_of_their_ending(tmp_path, ending, start):
+    path = tmp_path / f"margin.{ending}"
+    answer(tmp_path).picture(margin_figure([margin_curve(bands=3)]), path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_csv_has_a_line_a_record_infinite_numbers_inf_and_unknown_ones_empty():
+    unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
+    curves = [margin_curve(bands=2, missing=30, frequency=unknown), margin_curve(bands=3, model="other, one")]
+    lines = list(csv.DictReader(io.StringIO(to_csv([row for curve in curves for row in curve.records()]))))
+    assert [line["model"] for line in lines] == ["fmnist-lenet"] * 2 + ["other, one"] * 3
+    assert float(lines[0]["median"]) == float(curves[0].quantiles(0.5)[0])
+    assert lines[0]["frequency"] == ""
+    assert lines[1]["margin_95"] == "inf"
+    assert float(lines[0]["median_low"]) == float(curves[0].interval[0, 0])
+
+
+def test_json_is_strict_and_one_envelope(tmp_path):
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf), as_json=True)
+    out.notes.append("mind the gap")
+    out.files.append(tmp_path / "margin.json")
+    told = json.loads(out.to_json(), parse_constant=refuse)
+    assert list(told) == ["schema", "command", "results", "notes", "files"]
+    assert (told["schema"], told["command"], told["notes"]) == (2, "margin", ["mind the gap"])
+    assert told["files"] == [str(tmp_path / "margin.json")]
+    (result,) = told["results"]
+    assert list(result) == ["kind", "facts", "rows", "notes", "provenance"]
+    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, None)
+    assert [row["median"] is None for row in result["rows"]] == [False, True]
+    assert result["provenance"]["seed"] == 0
+
+
+def test_the_table_starts_with_the_clean_accuracy_and_hides_no_failure(tmp_path, capsys):
+    assert answer(tmp_path, margin_curve(missing=30)).finish(complete=False) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fmnist-lenet on fashion-mnist-1k: clean accuracy 90.0% of 50 images"
+    assert "[0, 1] pixel units" in lines[1]
+    table = [line.split() for line in lines if line.strip().startswith(("0-7", "20-27"))]
+    assert "100%" in table[0]
+    assert "inf" in table[1]
+    assert max(map(len, lines)) < 100
+
+
+def test_a_basis_without_frequencies_shows_a_dash(tmp_path, capsys):
+    answer(tmp_path, margin_curve(bands=1, frequency=torch.tensor([torch.nan], dtype=torch.float64))).finish()
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("0-7"))
+    assert line.split()[1] == "-"
+
+
+def test_tables_of_one_title_are_one():
+    columns = (Column("a", ("a",)),)
+    tables = [
+        Table(("t",), columns, [{"a": 1}]),
+        Table(("u",), columns, [{"a": 2}]),
+        Table(("t",), columns, [{"a": 3}]),
+    ]
+    assert [(table.title, [row["a"] for row in table.rows]) for table in merged(tables)] == [
+        (("t",), [1, 3]),
+        (("u",), [2]),
+    ]

@@ -1,0 +1,176 @@
+"""What a command opens before its work, and what it refuses."""
+
+import inspect
+import re
+import subprocess
+import sys
+from dataclasses import fields, replace
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+
+from geomrob.analysis.preparation import _threads_at_start, check_fit, set_threads
+from geomrob.cli import COMMANDS
+from geomrob.cli.options import Common, Data, Output
+from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
+from geomrob.data.entry import Samples
+from geomrob.errors import UsageError
+from geomrob.models import load_model
+
+CPU = torch.device("cpu")
+SHARED = {field.name for field in fields(Common)}
+
+
+def drawn(*shape, skipped=()):
+    count = torch.arange(2)
+    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", skipped)
+
+
+def signature(command):
+    function = getattr(import_module(f"geomrob.cli.commands.{command}"), command)
+    return inspect.signature(function).parameters
+
+
+def test_networks_are_loaded_by_name():
+    networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
+    assert list(networks) == ["fmnist-lenet", "fmnist-resnet8"]
+    assert not any(network.training for group in networks.values() for network in group)
+
+
+def test_weights_go_with_one_model(tmp_path):
+    with pytest.raises(UsageError, match="weights must go with one model; got 2 models"):
+        load_networks(["fmnist-lenet", "mnist-lenet"], [tmp_path / "some.pt"], CPU)
+    with pytest.raises(UsageError, match="weights must be one file here; got 2"):
+        load_networks(["fmnist-lenet"], [tmp_path / "some.pt", tmp_path / "other.pt"], CPU)
+
+
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if "weights" in signature(name) or "options" in signature(name)]
+)
+def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, command):
+    if command in ("augment", "transfer"):
+        pytest.skip("takes no weights, or has its own sentence")
+    models = ["fmnist-lenet", "mnist-lenet"]
+    words = models if command == "audit" else [word for model in models for word in ("--model", model)]
+    status, out, err = run(command, *words, "--weights", "w.safetensors")
+    assert (status, out) == (2, "")
+    assert err == "error: weights must go with one model; got 2 models: measure them one by one\n"
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_images_that_were_left_out_are_reported(monkeypatch, capsys):
+    monkeypatch.setattr(
+        "geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, skipped=("x.png: broken", "y.png: too"))
+    )
+    load_samples(Data(data="folder", samples=2))
+    assert capsys.readouterr().err == "note: left out 2 files of folder; the first: x.png: broken\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "told"),
+    [
+        ("fmnist-lenet", (1, 32, 32), "data must hold images of 1x28x28 for fmnist-lenet; got 1x32x32 in some"),
+        ("fmnist-resnet8", (3, 28, 28), "data must hold images of 1x28x28 for fmnist-resnet8; got 3x28x28 in some"),
+    ],
+)
+def test_a_model_that_fails_on_the_images_is_refused(name, shape, told):
+    with pytest.raises(UsageError, match=re.escape(told)):
+        check_fit({name: load_model(name)}, drawn(*shape).images, "some")
+
+
+def test_a_model_of_ones_own_that_fails_is_refused_with_its_reason():
+    mine = {"m:net": nn.Sequential(nn.Flatten(), nn.Linear(16, 3))}
+    with pytest.raises(UsageError, match=r"m:net does not \(mat1 and mat2 shapes cannot be multiplied"):
+        check_fit(mine, torch.zeros(2, 1, 8, 8), "some")
+    check_fit(mine, torch.zeros(2, 1, 4, 4), "some")
+
+
+def test_grey_images_are_not_for_a_model_of_colour_that_would_take_them():
+    models = {"cifar10-resnet20": load_model("cifar10-resnet20")}
+    with pytest.raises(UsageError, match="3x32x32 for cifar10-resnet20; got 1x32x32"):
+        check_fit(models, torch.zeros(2, 1, 32, 32), "some")
+
+
+def test_models_for_a_data_set_are_those_trained_for_it_or_else_those_of_its_shape():
+    found = trained_for(drawn(1, 28, 28))
+    assert {"fmnist-lenet", "fmnist-resnet8", "fmnist-standard", "mnist-lenet"} <= set(found)
+    assert not {"cifar10-resnet20", "mnist-resnet18"} & set(found)
+    assert trained_for(replace(drawn(1, 28, 28), name="mnist")) == ("mnist-lenet",)
+    assert trained_for(drawn(1, 5, 5)) == ()
+    with pytest.raises(UsageError, match="model must name 2 models for mnist; the table has mnist-lenet alone"):
+        trained_for(replace(drawn(1, 28, 28), name="mnist"), 2)
+
+
+def test_the_images_of_a_session_are_one_tensor(tmp_path):
+    session = Session.open("margin", Common(out=tmp_path, samples=2))
+    assert session.images is session.images
+    (ready,) = [ready for _, ready, _ in session.each("work")]
+    assert ready.images.data_ptr() == session.images.data_ptr()
+
+
+def test_memory_is_gib():
+    assert check_resources(None, None) is None
+    assert check_resources(1, 0.5) == 2**29
+
+
+@pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])
+def test_memory_that_cannot_be_is_refused(memory):
+    with pytest.raises(UsageError, match="memory must be above 0 GiB"):
+        check_resources(None, memory)
+
+
+def test_threads_that_cannot_be_are_refused():
+    with pytest.raises(UsageError, match="threads must be at least 1; got 0"):
+        check_resources(0, None)
+
+
+def test_a_picture_ends_as_pictures_do(tmp_path):
+    assert places("margin", Output(out=tmp_path)) == (tmp_path, tmp_path / "margin.png")
+    with pytest.raises(UsageError, match=r"figure must end in .png, .pdf, .svg; got"):
+        places("margin", Output(out=tmp_path, figure=tmp_path / "margin.jpeg"))
+
+
+def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
+    own = {"audit": {"model", "weights"}, "transfer": {"model"}, "models": {"data", "json"}}
+    bare = {"corrupt", "train"}
+    for command in COMMANDS:
+        assert set(signature(command)) & SHARED == own.get(command, set()) or command in bare, command
+        assert not {"method", "gallery", "factor", "memory_bytes"} & set(signature(command)) or command == "geometry"
+
+
+def test_a_large_model_after_a_small_one_gets_all_threads_back():
+    before = torch.get_num_threads()
+    _threads_at_start.cache_clear()
+    small = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    large = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    try:
+        torch.set_num_threads(2)
+        set_threads(small, torch.rand(2, 1, 4, 4), None)
+        assert torch.get_num_threads() == 1
+        set_threads(large, torch.rand(2, 3, 512, 512), None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        _threads_at_start.cache_clear()
+
+
+INTERRUPTED_WHILE_NUMPY_STARTS = """
+import sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy._core.multiarray":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from geomrob.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["margin", "spectrum", "audit"])
+def test_an_interruption_while_the_libraries_start_is_not_lost(command, tmp_path):
+    words = [sys.executable, "-c", INTERRUPTED_WHILE_NUMPY_STARTS, command, "--samples", "2", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
