@@ -4,15 +4,24 @@ import pytest
 
 from geomrob.cli import main
 
+NO_FOLDER = ("corrupt", "models")
+"""Commands without --out."""
+
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
+    """Return a function that runs a command in an empty folder, with --out there, for status, stdout, stderr.
+
+    What the test writes there can be imported, and no data of this machine is found.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("GEOMROB_DATA", raising=False)
 
     def call(*words):
-        status = main([*words, "--out", str(tmp_path / "out")] if "--out" not in words else list(words))
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        folder = () if "--out" in words or words[0] in NO_FOLDER else ("--out", str(tmp_path / "out"))
+        status = main([*words, *folder])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
 
     return call

@@ -31,17 +31,15 @@ def net():
 
 
 @pytest.fixture(autouse=True)
-def small(tmp_path, monkeypatch):
+def small(tmp_path):
     """The folder has the linear model of `SMALL`."""
     (tmp_path / "one_small.py").write_text(LINEAR)
-    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.fixture
-def wrong(tmp_path, monkeypatch):
+def wrong(tmp_path):
     """Return the name of a model whose gradient is cut off."""
     (tmp_path / "cut_off.py").write_text(DETACHED)
-    monkeypatch.syspath_prepend(tmp_path)
     return "cut_off:net"
 
 
@@ -135,13 +133,12 @@ def unlike(folder):
         (["--figure", "audit.txt"], "must end in"),
         (["--threads", "0"], "threads must be at least 1"),
         (["--device", "tpu"], "device must be"),
-        (["--memory", "1"], "memory must be left out here; got 1"),
+        (["--memory", "0"], "memory must be above 0 GiB; got 0"),
         (["--quieries", "3"], "--quieries"),
     ],
     ids=lambda value: value.__name__ if callable(value) else " ".join(value) if isinstance(value, list) else "",
 )
-def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch, words, told):
-    monkeypatch.syspath_prepend(tmp_path)
+def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, words, told):
     given = words(tmp_path) if callable(words) else words
     quick = [QUICK[at : at + 2] for at in (0, 2, 4) if QUICK[at] not in given]
     status, out, err = run("audit", *given, *(word for pair in quick for word in pair))

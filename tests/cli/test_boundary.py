@@ -98,8 +98,7 @@ def test_steps_of_hop_skip_jump_fit_the_budget(budget, steps):
 
 
 @pytest.mark.parametrize("attack", ["boundary", "foolbox-boundary", "hop-skip-jump"])
-def test_images_without_a_start_are_listed(run, tmp_path, monkeypatch, attack):
-    monkeypatch.syspath_prepend(tmp_path)
+def test_images_without_a_start_are_listed(run, tmp_path, attack):
     (tmp_path / "deaf.py").write_text(DEAF)
     status, out, _ = run("boundary", "--samples", "6", "--budget", "200", "--model", "deaf:Deaf", "--attack", attack)
     assert status == 3

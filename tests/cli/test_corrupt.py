@@ -7,24 +7,12 @@ import pytest
 from PIL import Image
 
 from geomrob.analysis.corruptions.errors import chosen_corruptions
-from geomrob.cli import main
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder and gives status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        status = main(["corrupt", *words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return call
 
 
 def test_arrays_labels_note_and_sheet(run, tmp_path):
-    status, out, err = run("fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow")
+    status, out, err = run(
+        "corrupt", "fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow"
+    )
     assert (status, err) == (0, "")
     assert out == "2 corruptions at 5 severities in out: snow, fog\nwritten: out/corruptions.png\n"
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -34,7 +22,7 @@ def test_arrays_labels_note_and_sheet(run, tmp_path):
 
 def test_json_is_one_object(run):
     status, out, _ = run(
-        "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
+        "corrupt", "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
     )
     told = json.loads(out)
     assert (status, told["command"], told["files"]) == (0, "corrupt", ["x.png"])
@@ -54,7 +42,7 @@ def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((20, 20), 90, np.uint8)).save(path)
     path.write_bytes(b"no picture")
-    status, out, _ = run("pets", "out", "--corruptions", "contrast", "--images", "png")
+    status, out, _ = run("corrupt", "pets", "out", "--corruptions", "contrast", "--images", "png")
     assert status == 3
     assert "left out 1 unreadable images; the first: cat/2.png" in out
     assert len(list((tmp_path / "out" / "contrast").rglob("*.png"))) == 10
@@ -75,7 +63,7 @@ def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
 )
 def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
     (tmp_path / "other").write_text("here")
-    status, out, err = run(*words)
+    status, out, err = run("corrupt", *words)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from geomrob.analysis.corruptions.errors import corruption_errors
 from geomrob.analysis.corruptions.scores import BENCHMARK
 from geomrob.analysis.corruptions.summary import corruption_scores, score_table
-from geomrob.cli import main
 from geomrob.cli.answer import Answer
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS
@@ -83,20 +82,10 @@ FILES = {
 }
 
 
-@pytest.fixture
-def call(tmp_path, capsys, monkeypatch):
-    """Return a function that runs the command in an empty folder with a module of nets, for status, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def nets(tmp_path):
+    """The folder has a module of nets."""
     (tmp_path / "few_nets.py").write_text(NETS)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GEOMROB_DATA", raising=False)
-
-    def run(*words):
-        status = main(["corruptions", *words, "--out", str(tmp_path / "out")])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
 
 
 def lines(file):
@@ -104,8 +93,8 @@ def lines(file):
         return list(csv.DictReader(opened))
 
 
-def test_what_is_written_is_what_is_measured(call, tmp_path):
-    status, out, err = call(*PAIR, *QUICK)
+def test_what_is_written_is_what_is_measured(run, tmp_path):
+    status, out, err = run("corruptions", *PAIR, *QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
     assert {path.name for path in folder.iterdir()} == {*FILES, "corruptions-trade-off.png"}
@@ -138,8 +127,8 @@ def test_what_is_written_is_what_is_measured(call, tmp_path):
     assert f"{100 * found.clean[1].item():.1f}" in out
 
 
-def test_one_model_has_no_baseline_and_json_is_one_object(call, tmp_path):
-    status, out, err = call("--model", "few_nets:one", *QUICK, "--adapt", "full", "--json")
+def test_one_model_has_no_baseline_and_json_is_one_object(run, tmp_path):
+    status, out, err = run("corruptions", "--model", "few_nets:one", *QUICK, "--adapt", "full", "--json")
     told = json.loads(out)
     assert (status, err) == (0, "")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
@@ -157,8 +146,8 @@ def test_one_model_has_no_baseline_and_json_is_one_object(call, tmp_path):
     )
 
 
-def test_accuracies_are_what_is_left_and_adaptation_is_told(call, tmp_path):
-    status, out, _ = call("--model", "few_nets:one", *QUICK, "--accuracy", "--adapt", "single")
+def test_accuracies_are_what_is_left_and_adaptation_is_told(run, tmp_path):
+    status, out, _ = run("corruptions", "--model", "few_nets:one", *QUICK, "--accuracy", "--adapt", "single")
     assert status == 0
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
     row = next(line for line in out.splitlines() if line.lstrip().startswith("few_nets:one")).split()
@@ -169,14 +158,14 @@ def test_accuracies_are_what_is_left_and_adaptation_is_told(call, tmp_path):
     assert found.adapt == "single"
 
 
-def test_several_weights_are_networks_of_one_model_with_a_standard_error(call, tmp_path):
+def test_several_weights_are_networks_of_one_model_with_a_standard_error(run, tmp_path):
     import few_nets
 
     words = []
     for seed in (5, 6, 7):
         save_file(few_nets.net(seed).state_dict(), tmp_path / f"{seed}.safetensors")
         words += ["--weights", f"{seed}.safetensors"]
-    status, out, _ = call("--model", "few_nets:one", *words, *QUICK, "--adapt", "partial")
+    status, out, _ = run("corruptions", "--model", "few_nets:one", *words, *QUICK, "--adapt", "partial")
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
     assert status == 0
     assert found.adapt == "partial"
@@ -188,9 +177,9 @@ def test_several_weights_are_networks_of_one_model_with_a_standard_error(call, t
     assert f"{100 * values.mean():.1f} ± {100 * values.std() / 3**0.5:.1f}" in out
 
 
-def test_a_baseline_that_errs_on_clean_images_alone_has_no_map_of_the_trade_off(call, tmp_path):
+def test_a_baseline_that_errs_on_clean_images_alone_has_no_map_of_the_trade_off(run, tmp_path):
     words = ["--samples", "1", *QUICK[2:], "--baseline", "few_nets:grey"]
-    status, _, err = call("--model", "few_nets:one", "--model", "few_nets:grey", *words)
+    status, _, err = run("corruptions", "--model", "few_nets:one", "--model", "few_nets:grey", *words)
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
     assert (found.clean[1].item(), found.errors[1].sum().item()) == (1, 0)
     assert (status, err) == (0, "")
@@ -222,8 +211,8 @@ def distributed(tmp_path, monkeypatch):
     return ["--model", "few_nets:coloured", "--data", "cifar10", "--data-dir", "data", "--samples", "8"]
 
 
-def test_a_distributed_set_is_read_and_told(call, tmp_path, distributed):
-    status, out, err = call(*distributed, "--corruptions", "fog")
+def test_a_distributed_set_is_read_and_told(run, tmp_path, distributed):
+    status, out, err = run("corruptions", *distributed, "--corruptions", "fog")
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
     assert (status, err) == (0, "")
     assert found.source == "ready-made"
@@ -231,24 +220,24 @@ def test_a_distributed_set_is_read_and_told(call, tmp_path, distributed):
     assert {row["source"] for row in lines(tmp_path / "out" / "corruption-scores.csv")} == {"ready-made"}
 
 
-def test_what_a_distributed_set_lacks_is_named(call, tmp_path, distributed):
-    status, _, err = call(*distributed, "--corruptions", "fog", "--corruptions", "snow")
+def test_what_a_distributed_set_lacks_is_named(run, tmp_path, distributed):
+    status, _, err = run("corruptions", *distributed, "--corruptions", "fog", "--corruptions", "snow")
     assert status == 2
     assert "must hold snow.npy or snow/1; got fog: add it" in err
     assert err.count("\n") == 1
     np.save(tmp_path / "data" / "CIFAR-10-C" / "labels.npy", np.zeros(20, np.uint8))
-    status, _, err = call(*distributed, "--corruptions", "fog")
+    status, _, err = run("corruptions", *distributed, "--corruptions", "fog")
     assert (status, err.count("\n")) == (2, 1)
     assert "labels.npy must hold 100 labels, those of the 20 test images five times; got (20,)" in err
 
 
-def test_alexnet_is_refused_off_imagenet_c(call, distributed):
-    status, _, err = call(*distributed, "--corruptions", "fog", "--baseline", "alexnet")
+def test_alexnet_is_refused_off_imagenet_c(run, distributed):
+    status, _, err = run("corruptions", *distributed, "--corruptions", "fog", "--baseline", "alexnet")
     assert (status, err.count("\n")) == (2, 1)
     assert "got a distributed set on cifar10: measure a standard model as the baseline" in err
 
 
-def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(call, tmp_path):
+def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(run, tmp_path):
     from PIL import Image
 
     for at in ("val/cat", *(f"data/ImageNet-C/fog/{level}/cat" for level in range(1, 6))):
@@ -256,7 +245,7 @@ def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(call, tmp_
         for i in range(3):
             Image.fromarray(np.full((28, 28), 40 * i, np.uint8)).save(tmp_path / at / f"{i}.png")
     words = ["--model", "few_nets:one", "--data", "val", "--data-dir", "data", "--samples", "2", "--corruptions", "fog"]
-    status, out, err = call(*words, "--baseline", "alexnet")
+    status, out, err = run("corruptions", *words, "--baseline", "alexnet")
     assert (status, err) == (0, "")
     assert "AlexNet's errors are of 1000 classes, those of val 1\n" in out
     found = load(tmp_path / "out" / "corruptions.json", CorruptionTable)
@@ -294,11 +283,11 @@ def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(call, tmp_
     ],
     ids=" ".join,
 )
-def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(call, tmp_path, words, told):
+def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_path, words, told):
     quick = ["--samples", "2", "--corruptions", "fog", "--severities", "2"]
     given = [*([] if "--samples" in words else quick[:2]), *quick[2:4]]
     given += [] if words[:2] in (["--severities", "6"], ["--severities", "0"]) else quick[4:]
-    status, out, err = call("--model", "few_nets:one", *given, *words)
+    status, out, err = run("corruptions", "--model", "few_nets:one", *given, *words)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1

@@ -156,12 +156,11 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_baseline_that_is_never_right_is_refused(run, tmp_path, monkeypatch):
+def test_a_baseline_that_is_never_right_is_refused(run, tmp_path):
     (tmp_path / "never.py").write_text(
         "import torch\n\n\nclass Never(torch.nn.Module):\n    def forward(self, x):\n"
         "        return torch.eye(11)[10].to(x) + 0 * x.mean((1, 2, 3))[:, None]\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, _, err = run(*QUICK, "--model", "never:Never", "--model", "fmnist-lenet", "--baseline", "never:Never")
     assert status == 2
     assert "baseline must be right on some clean image" in err

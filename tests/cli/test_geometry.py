@@ -51,12 +51,11 @@ def test_several_models_in_one_object_of_json(run, tmp_path):
     assert (tmp_path / "out" / "geometry-fmnist-resnet8.json").exists()
 
 
-def test_a_model_without_boundary_ends_with_3(run, tmp_path, monkeypatch):
+def test_a_model_without_boundary_ends_with_3(run, tmp_path):
     (tmp_path / "still.py").write_text(
         "import torch\n\n\nclass Still(torch.nn.Module):\n"
         "    def forward(self, x):\n        return 0 * x.flatten(1)[:, :10] + torch.eye(10)[0]\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, err = run(*QUICK, "--samples", "3", "--model", "still:Still")
     assert (status, err) == (3, "")
     assert "boundary found and measured for 0" in out

@@ -24,9 +24,8 @@ def older():
 
 
 @pytest.fixture
-def nets(tmp_path, monkeypatch):
+def nets(tmp_path):
     (tmp_path / "push_nets.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path)
     return ["--model", "push_nets:pushed", "--model", "fmnist-resnet8"]
 
 

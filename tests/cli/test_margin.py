@@ -85,12 +85,11 @@ def test_two_models_share_one_picture(run, tmp_path):
     assert (tmp_path / "out" / "margin-fmnist-resnet8.json").exists()
 
 
-def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path, monkeypatch):
+def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path):
     (tmp_path / "blind.py").write_text(
         "import torch\n\n\nclass Blind(torch.nn.Module):\n    def forward(self, x):\n"
         "        return x.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = run(*QUICK, "--model", "blind:Blind")
     assert status == 3
     assert "0%" in out
@@ -188,9 +187,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("words", "hint"), BAD, ids=[hint for _, hint in BAD])
-def test_misuse_is_one_sentence_and_status_2(run, tmp_path, monkeypatch, words, hint):
-    monkeypatch.delenv("GEOMROB_DATA", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
     given = words(tmp_path)
     quick = [QUICK[at : at + 2] for at in range(1, len(QUICK), 2) if QUICK[at] not in given]
     status, out, err = run("margin", *(word for pair in quick for word in pair), *given)

@@ -62,13 +62,12 @@ def test_spectra_of_several_models_share_tables(run, tmp_path):
     assert {f"{kind}-{name}.npz" for kind in ("spectrum", "energy") for name in two} <= names(tmp_path)
 
 
-def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tmp_path):
     (tmp_path / "half.py").write_text(
         "import torch\n\n\nclass Half(torch.nn.Module):\n    def forward(self, x):\n"
         "        light = (x.mean((1, 2, 3)) > 0.3).to(x)\n        score = 0.5 - x[:, 0, 0, 0]\n"
         "        return torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = run("--model", "half:Half", "--samples", "30")
     assert status == 3
     assert "images left out: no perturbation was found" in out

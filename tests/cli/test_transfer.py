@@ -23,14 +23,13 @@ SMALL = ["--model", "two_small:one", "--model", "two_small:two"]
 
 
 @pytest.fixture(autouse=True)
-def small(tmp_path, monkeypatch):
+def small(tmp_path):
     """The folder has two linear models, `SMALL`, which cost little."""
     (tmp_path / "two_small.py").write_text(
         "import torch\n\n\ndef net(seed):\n    torch.manual_seed(seed)\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))\n\n\n"
         "def one():\n    return net(1)\n\n\ndef two():\n    return net(2)\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
 
 
 def lines(folder):
