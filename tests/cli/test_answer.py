@@ -4,15 +4,16 @@ import csv
 import io
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from geomrob.cli.answer import Answer, file_names, merged, slug, to_csv
+from geomrob.cli.answer import Answer, file_names, merged, to_csv
 from geomrob.plot.margins import margin_figure
 from geomrob.results import MarginCurve, equal, load
 from geomrob.tables import Column, Table
-from tests.synthetic import margin_curve
+from tests.synthetic import filter_bank, margin_curve, spectrum
 
 
 def answer(folder, *results, as_json=False):
@@ -37,9 +38,24 @@ def test_several_results_are_named_by_their_models_and_numbered_where_those_agre
     assert file_names([margin_curve()]) == [""]
 
 
-@pytest.mark.parametrize(("name", "safe"), [("a:b", "a-b"), ("../x", "x"), ("::", "model"), ("a b/c", "a-b-c")])
-def test_slug_is_a_file_name(name, safe):
-    assert slug(name) == safe
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["a", "b"], ["-a", "-b"]),
+        (["m:a", "m/a", "m a"], ["-m-a-1", "-m-a-2", "-m-a-3"]),
+        (["b", "b", "b-1"], ["-b-2", "-b-3", "-b-1"]),
+        (["b", "b-1", "b-1", "b"], ["-b-1", "-b-1-1", "-b-1-2", "-b-2"]),
+        (["::", "model"], ["-model-1", "-model-2"]),
+    ],
+)
+def test_no_two_results_share_a_file(models, names):
+    assert file_names([SimpleNamespace(model=model) for model in models]) == names
+
+
+def test_layers_of_one_model_are_named_by_their_layer_and_other_results_by_their_name():
+    stem, block = filter_bank("net", layer="stem"), filter_bank("net", layer="block.0")
+    assert file_names([stem, block, filter_bank("other")]) == ["-net-stem", "-net-block.0", "-other"]
+    assert file_names([spectrum(name="net"), spectrum(name="other")]) == ["-net", "-other"]
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
