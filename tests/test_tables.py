@@ -89,5 +89,6 @@ def test_one_line_joins_hyphenated_words_alone():
 
 
 def test_unknown_is_none_or_nan():
-    assert [is_unknown(value) for value in (None, math.nan, math.inf, 0, "", False, "nan")] == [True, True, *[False] * 5]
+    assert all(map(is_unknown, (None, math.nan)))
+    assert not any(map(is_unknown, (math.inf, 0, "", False, "nan")))
     assert [plain(value) for value in (True, False, 1, 0, None)] == ["yes", "no", 1, 0, None]
