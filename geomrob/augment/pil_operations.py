@@ -1,7 +1,7 @@
 """Pillow's image operations on whole batches of tensors, each image with its own number: what AugMix is made of.
 
 All take and give images as Pillow holds them, whole numbers 0 ... 255, here as floats (N, C, H, W), and give its
-results to the last bit; the deformations round as its bilinear filter does, downwards.
+results exactly; the deformations round as its bilinear filter does, downwards.
 """
 
 import math
