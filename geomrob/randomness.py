@@ -111,7 +111,7 @@ def fork(keys: Keys, *words: int) -> Keys:
 
     Args:
         keys: Any keys.
-        words: What tells this use from others.
+        words: What sets this use apart from others.
     """
     for word in words:
         keys = _mixed(_mixed(keys) ^ _signed(_mixed_number(word)))

@@ -75,13 +75,16 @@ class AugMix:
             if name not in OPERATIONS:
                 raise unknown("operation", name, OPERATIONS)
         if min(self.width, len(self.operations)) < 1 or self.depth < 0:
-            found = f"width {self.width}, depth {self.depth}, {len(self.operations)} operations"
+            values = f"width {self.width}, depth {self.depth}, {len(self.operations)} operations"
             raise UsageError(
-                f"width and operations of AugMix must be at least 1, depth at least 0; got {found}: raise it"
+                f"width and operations of AugMix must be at least 1, depth at least 0; got {values}: 3, 0 and all are "
+                "the defaults"
             )
         if not (0.1 <= self.severity <= 10 and self.alpha > 0):
-            found = f"severity {self.severity}, alpha {self.alpha}"
-            raise UsageError(f"severity of AugMix must lie in [0.1, 10], alpha be above 0; got {found}: correct it")
+            values = f"severity {self.severity}, alpha {self.alpha}"
+            raise UsageError(
+                f"severity of AugMix must lie in [0.1, 10], alpha be above 0; got {values}: 3 and 1 are the defaults"
+            )
 
 
 @torch.no_grad()
@@ -119,9 +122,9 @@ def augmix(images: Images, keys: Keys, how: AugMix | None = None) -> Images:
     depth = torch.full_like(chain_keys, how.depth)
     if not how.depth:
         depth = randomness.whole(randomness.fork(chain_keys, 0), 1, 3)
-    for place in range(how.depth or 3):
-        link_keys = randomness.fork(chain_keys, 2, place)
-        drawn = randomness.whole(link_keys, 0, kinds - 1).masked_fill(place >= depth, kinds)
+    for link in range(how.depth or 3):
+        link_keys = randomness.fork(chain_keys, 2, link)
+        drawn = randomness.whole(link_keys, 0, kinds - 1).masked_fill(link >= depth, kinds)
         for number, name in enumerate(how.operations):
             chosen = (drawn == number).nonzero().flatten()
             if len(chosen):

@@ -24,7 +24,7 @@ def policy(name: str, **options: Any) -> Callable[[Images, Keys], Images]:
     """Return a function from images and keys to augmented images, made by a policy of kornia.
 
     Kornia draws one operation for a whole batch, from the global generator: here every image goes through it alone,
-    with the generator seeded by its key and put back afterwards. That is slow beside PRIME and AugMix.
+    with the generator seeded by its key and restored afterwards. That is slow next to PRIME and AugMix.
 
     Args:
         name: `AutoAugment`, `RandAugment` or `TrivialAugment`.
@@ -59,7 +59,7 @@ def policy(name: str, **options: Any) -> Callable[[Images, Keys], Images]:
             for image, seed in zip(images.split(1), seeds, strict=True):
                 torch.manual_seed(seed)
                 drawn.append(made(image.expand(-1, max(3, image.shape[1]), -1, -1)))
-        found = torch.cat(drawn).clamp_(0, 1)
-        return found if images.shape[1] > 1 else found.mean(1, keepdim=True)
+        augmented = torch.cat(drawn).clamp_(0, 1)
+        return augmented if images.shape[1] > 1 else augmented.mean(1, keepdim=True)
 
     return augment

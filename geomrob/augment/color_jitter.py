@@ -45,8 +45,10 @@ def random_colors(
     if law not in LAWS:
         raise unknown("law", law, LAWS)
     if cut < 1 or band < 0 or not strength >= 0:
-        found = f"cut {cut}, band {band}, strength {strength}"
-        raise UsageError(f"cut must be at least 1, band and strength at least 0; got {found}: raise them")
+        values = f"cut {cut}, band {band}, strength {strength}"
+        raise UsageError(
+            f"cut must be at least 1, band and strength at least 0; got {values}: 10, 0 and 0.01 are usual"
+        )
     share = randomness.uniform(randomness.fork(keys, 0), 1)[:, 0]
     sigma = strength * share if law == "thesis" else (strength * share).sqrt()
     count = min(band, cut) or cut

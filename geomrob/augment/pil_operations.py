@@ -103,16 +103,16 @@ def affine(images: Images, matrices: Float64[Tensor, "n 6"]) -> Images:
     return torch.where(inside[:, None], value.trunc(), 0).to(images)
 
 
-def _pick(pixels: Tensor, places: Tensor) -> Tensor:
-    """Return pixels (N, C, H*W) at places (N, H, W)."""
-    index = places.flatten(1)[:, None].expand(-1, pixels.shape[1], -1)
-    return pixels.gather(2, index).unflatten(2, places.shape[1:])
+def _pick(pixels: Tensor, positions: Tensor) -> Tensor:
+    """Return pixels (N, C, H*W) at positions (N, H, W)."""
+    index = positions.flatten(1)[:, None].expand(-1, pixels.shape[1], -1)
+    return pixels.gather(2, index).unflatten(2, positions.shape[1:])
 
 
-def _matrices(amount: Tensor, place: int) -> Tensor:
+def _matrices(amount: Tensor, entry: int) -> Tensor:
     """Return the matrices that leave everything but for one of their six numbers."""
     matrices = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64, device=amount.device).repeat(len(amount), 1)
-    matrices[:, place] = amount.double()
+    matrices[:, entry] = amount.double()
     return matrices
 
 

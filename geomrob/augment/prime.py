@@ -74,11 +74,12 @@ class Prime:
             if name not in PRIMITIVES:
                 raise unknown("primitive", name, PRIMITIVES)
         if min(self.width, self.depth, len(self.primitives)) < 1 or not 0 <= self.strength < math.inf:
-            found = (
+            values = (
                 f"width {self.width}, depth {self.depth}, {len(self.primitives)} primitives, strength {self.strength}"
             )
             raise UsageError(
-                f"width, depth and primitives of PRIME must be at least 1, strength at least 0; got {found}: correct it"
+                f"width, depth and primitives of PRIME must be at least 1, strength at least 0; got {values}: 3, 3, "
+                "all and 1 are the defaults"
             )
         if len(self.beta) != 2 or not min(self.beta) > 0:
             raise UsageError(f"beta of PRIME must be two numbers above 0; got {self.beta}: (1, 1) is uniform")
@@ -145,10 +146,10 @@ def prime(images: Images, keys: Keys, how: Prime | None = None) -> Images:
     chain_keys = torch.cat([randomness.fork(keys, 1, chain) for chain in range(width)])
     chains = images.repeat(width, 1, 1, 1)
     links = _links(chain_keys, how)
-    for place in range(how.depth):
-        link_keys = randomness.fork(chain_keys, 2, place)
+    for link in range(how.depth):
+        link_keys = randomness.fork(chain_keys, 2, link)
         for number, name in enumerate(how.primitives):
-            drawn = (links[:, place] == number).nonzero().flatten()
+            drawn = (links[:, link] == number).nonzero().flatten()
             if len(drawn):
                 chains[drawn] = _primitive(name, chains[drawn], link_keys[drawn], how)
     return _mixed(images, chains.unflatten(0, (width, count)), randomness.fork(keys, 3), how).clamp_(0, 1)

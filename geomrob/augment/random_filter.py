@@ -55,10 +55,10 @@ def taps(keys: Keys, size: int, sigma: Float[Tensor, " n"], *, delta: str = "cen
         raise UsageError(f"size of a filter must be odd; got {size}: it needs a centre")
     if delta not in DELTAS:
         raise unknown("delta", delta, DELTAS)
-    found = per_sample(sigma, torch.empty(0, 0)) * randomness.normal(keys, size * size)
-    place = size // 2 if delta == "centre" else min((size + 1) // 2, size - 1)
-    found[:, place * size + place] += 1
-    return found.unflatten(1, (size, size))
+    filters = per_sample(sigma, torch.empty(0, 0)) * randomness.normal(keys, size * size)
+    middle = size // 2 if delta == "centre" else min((size + 1) // 2, size - 1)
+    filters[:, middle * size + middle] += 1
+    return filters.unflatten(1, (size, size))
 
 
 def filtered(images: Images, filters: Float[Tensor, "n size size"]) -> Images:

@@ -159,7 +159,7 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
     how = how or Augment()
     function = augmentation(how)
     count = len(samples)
-    # Filled part by part: a list of parts would be held beside the whole.
+    # Filled part by part: a list of parts would be held next to the whole.
     images = samples.images.new_empty(((copies + 1) * count, *samples.images.shape[1:]))
     images[:count] = samples.images
     for copy in range(copies):
