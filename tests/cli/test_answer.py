@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from geomrob.cli.answer import Answer, file_names, merged, to_csv
 from geomrob.plot.margins import margin_figure
 from geomrob.results import MarginCurve, equal, load
 from geomrob.tables import Column, Table
-from tests.synthetic import filter_bank, margin_curve, spectrum
+from tests.synthetic import filter_bank, margin_curve, sparsity_result, spectrum
 
 
 def answer(folder, *results, as_json=False):
@@ -122,3 +123,51 @@ def test_tables_of_one_title_are_one():
         (("t",), [1, 3]),
         (("u",), [2]),
     ]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("name", ["fmnist-lenet", "cifar10-resnet20"])
+def test_no_number_is_cut_in_a_terminal_of_80_columns(name, columns, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = sparsity_result((100, 346, 506, 507, 612), shape=(3, 32, 32), model=name)
+    Answer("sparsefool", tmp_path, [found], as_json=False).finish()
+    lines = capsys.readouterr().out.splitlines()
+    (counts,) = (line for line in lines if "%," not in line and "346" in line)
+    assert "346, 506, 507" in counts
+    assert counts.startswith(f" {name} ")
+    assert "…" not in "".join(lines)
+
+
+def test_a_table_in_a_pipe_is_cut_nowhere_however_many_models(tmp_path, capsys):
+    models = [f"models-of-somebody-else.and-a-long-name:{number}" for number in range(3)]
+    answer(tmp_path, *(sparsity_result(model=model) for model in models)).finish()
+    out = capsys.readouterr().out
+    assert all(f"\n {model} " in out for model in models)
+    assert "…" not in out
+
+
+def test_notes_that_results_share_are_said_once_and_costs_once_for_each_run(tmp_path, capsys):
+    out = answer(tmp_path, *(sparsity_result(pixels=(1, -1), model="net") for _ in range(2)))
+    out.notes.append("mind the gap")
+    out.finish()
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("not fooled, counted as infinite" in line for line in lines) == 1
+    assert sum(line == "mind the gap" for line in lines) == 1
+    assert sum(line.startswith("seed 0, 12.5 s on cpu") for line in lines) == 2
+
+
+def test_without_files_none_are_named(tmp_path, capsys):
+    assert answer(tmp_path).finish() == 0
+    assert capsys.readouterr().out == ""
+    out = answer(tmp_path)
+    out.write("other.bin", b"bytes")
+    out.finish()
+    assert capsys.readouterr().out == f"written: {tmp_path / 'other.bin'}\n"
+    assert (tmp_path / "other.bin").read_bytes() == b"bytes"
+
+
+def test_a_csv_without_rows_is_an_empty_head(tmp_path):
+    assert to_csv([]) == "\n"
+    assert to_csv([{"a": 1, "b": None}, {"a": math.nan, "b": True}]) == "a,b\n1,\n,True\n"
+    assert to_csv([{"a": math.inf, "b": -math.inf}]) == "a,b\ninf,-inf\n"

@@ -72,7 +72,8 @@ def test_every_attack(run, tmp_path, monkeypatch, attack):
     status, _, err = run("transfer", *SMALL, "--samples", "2", "--attack", attack)
     found = load(tmp_path / "out" / "transfer.json", TransferMatrix)
     assert err == ""
-    assert status == (0 if bool(found.found.all()) else 3)
+    assert status == 0
+    assert bool(found.found.all())
     assert found.attack.startswith(attack)
     assert torch.equal(found.fooled.diagonal().T, found.found)
 
