@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -128,6 +129,8 @@ def merged(tables: Sequence[Table]) -> list[Table]:
 def file_names(results: Sequence[object]) -> list[str]:
     """Return what is appended to a file name for each result: nothing for one, else -MODEL, numbered where they agree.
 
+    No two are equal, however the models are named.
+
     Example:
         >>> from types import SimpleNamespace as Named
         >>> file_names([Named(model="a"), Named(model="b"), Named(model="b")])
@@ -141,10 +144,11 @@ def file_names(results: Sequence[object]) -> list[str]:
     ]
     several = Counter(label for label, _ in labels)
     parts = [slug(label if several[label] == 1 or not layer else f"{label}-{layer}") for label, layer in labels]
-    return [
-        f"-{part}" if parts.count(part) == 1 else f"-{part}-{parts[: index + 1].count(part)}"
-        for index, part in enumerate(parts)
-    ]
+    names = [part if parts.count(part) == 1 else "" for part in parts]
+    for index, part in enumerate(parts):
+        if not names[index]:
+            names[index] = next(name for number in count(1) if (name := f"{part}-{number}") not in names)
+    return [f"-{name}" for name in names]
 
 
 def to_csv(rows: Sequence[Record]) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-WIDE = 200
+WIDE = 10_000
+"""Columns that no table needs: one in a pipe is as wide as it is, however many models it compares."""
 
 
 def show_table(table: "Table") -> None:
@@ -30,7 +31,7 @@ def show_table(table: "Table") -> None:
         grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
     for cells in table.cells():
         grid.add_row(*cells)
-    # A pipe has no width of its own: there the table takes the room it needs, so that no number is cut.
+    # A pipe has no width of its own: there the table takes the room it needs, so that nothing is cut or wrapped.
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(grid)
 
 

@@ -4,15 +4,17 @@ import csv
 import io
 import json
 import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from geomrob.cli.answer import Answer, file_names, merged, slug, to_csv
+from geomrob.cli.answer import Answer, file_names, merged, to_csv
 from geomrob.plot.margins import margin_figure
 from geomrob.results import MarginCurve, equal, load
 from geomrob.tables import Column, Table
-from tests.synthetic import margin_curve
+from tests.synthetic import filter_bank, margin_curve, sparsity_result, spectrum
 
 
 def answer(folder, *results, as_json=False):
@@ -37,9 +39,24 @@ def test_several_results_are_named_by_their_models_and_numbered_where_those_agre
     assert file_names([margin_curve()]) == [""]
 
 
-@pytest.mark.parametrize(("name", "safe"), [("a:b", "a-b"), ("../x", "x"), ("::", "model"), ("a b/c", "a-b-c")])
-def test_slug_is_a_file_name(name, safe):
-    assert slug(name) == safe
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["a", "b"], ["-a", "-b"]),
+        (["m:a", "m/a", "m a"], ["-m-a-1", "-m-a-2", "-m-a-3"]),
+        (["b", "b", "b-1"], ["-b-2", "-b-3", "-b-1"]),
+        (["b", "b-1", "b-1", "b"], ["-b-1", "-b-1-1", "-b-1-2", "-b-2"]),
+        (["::", "model"], ["-model-1", "-model-2"]),
+    ],
+)
+def test_no_two_results_share_a_file(models, names):
+    assert file_names([SimpleNamespace(model=model) for model in models]) == names
+
+
+def test_layers_of_one_model_are_named_by_their_layer_and_other_results_by_their_name():
+    stem, block = filter_bank("net", layer="stem"), filter_bank("net", layer="block.0")
+    assert file_names([stem, block, filter_bank("other")]) == ["-net-stem", "-net-block.0", "-other"]
+    assert file_names([spectrum(name="net"), spectrum(name="other")]) == ["-net", "-other"]
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
@@ -106,3 +123,51 @@ def test_tables_of_one_title_are_one():
         (("t",), [1, 3]),
         (("u",), [2]),
     ]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("name", ["fmnist-lenet", "cifar10-resnet20"])
+def test_no_number_is_cut_in_a_terminal_of_80_columns(name, columns, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = sparsity_result((100, 346, 506, 507, 612), shape=(3, 32, 32), model=name)
+    Answer("sparsefool", tmp_path, [found], as_json=False).finish()
+    lines = capsys.readouterr().out.splitlines()
+    (counts,) = (line for line in lines if "%," not in line and "346" in line)
+    assert "346, 506, 507" in counts
+    assert counts.startswith(f" {name} ")
+    assert "…" not in "".join(lines)
+
+
+def test_a_table_in_a_pipe_is_cut_nowhere_however_many_models(tmp_path, capsys):
+    models = [f"models-of-somebody-else.and-a-long-name:{number}" for number in range(3)]
+    answer(tmp_path, *(sparsity_result(model=model) for model in models)).finish()
+    out = capsys.readouterr().out
+    assert all(f"\n {model} " in out for model in models)
+    assert "…" not in out
+
+
+def test_notes_that_results_share_are_said_once_and_costs_once_for_each_run(tmp_path, capsys):
+    out = answer(tmp_path, *(sparsity_result(pixels=(1, -1), model="net") for _ in range(2)))
+    out.notes.append("mind the gap")
+    out.finish()
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("not fooled, counted as infinite" in line for line in lines) == 1
+    assert sum(line == "mind the gap" for line in lines) == 1
+    assert sum(line.startswith("seed 0, 12.5 s on cpu") for line in lines) == 2
+
+
+def test_without_files_none_are_named(tmp_path, capsys):
+    assert answer(tmp_path).finish() == 0
+    assert capsys.readouterr().out == ""
+    out = answer(tmp_path)
+    out.write("other.bin", b"bytes")
+    out.finish()
+    assert capsys.readouterr().out == f"written: {tmp_path / 'other.bin'}\n"
+    assert (tmp_path / "other.bin").read_bytes() == b"bytes"
+
+
+def test_a_csv_without_rows_is_an_empty_head(tmp_path):
+    assert to_csv([]) == "\n"
+    assert to_csv([{"a": 1, "b": None}, {"a": math.nan, "b": True}]) == "a,b\n1,\n,True\n"
+    assert to_csv([{"a": math.inf, "b": -math.inf}]) == "a,b\ninf,-inf\n"

@@ -61,3 +61,13 @@ def test_device_by_name():
 def test_unknown_device_is_one_sentence(name):
     with pytest.raises(UsageError, match="device must be auto, cpu or a GPU"):
         resolve_device(name)
+
+
+def test_a_table_wider_than_any_terminal_is_whole_in_a_pipe(capsys):
+    columns = (Column("what", ("what",), words=True), *(Column(f"model-number-{i}", (f"of {i}",)) for i in range(40)))
+    row = {"what": "long words " * 9, **{f"of {i}": f"{100 + i}.5 ± 0.25" for i in range(40)}}
+    show_table(Table((), columns, [row]))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert len(lines) == 3
+    assert all(f"model-number-{i}" in lines[0] and row[f"of {i}"] in lines[2] for i in range(40))
+    assert "long words " * 8 in lines[2]

@@ -97,7 +97,7 @@ def test_uint8_counts_and_writes_what_a_file_holds(run, tmp_path):
     assert "rounded to 8 bits" in out
     assert torch.allclose(levels, levels.round(), atol=1e-4)
     assert torch.equal(found.survived, found.result.success)
-    assert status == (0 if bool(found.result.success.all()) else 3)
+    assert status == 0
     with torch.no_grad():
         seen = load_model("fmnist-lenet")(found.result.perturbed).argmax(1)
     assert seen[found.result.success].tolist() == found.found[found.result.success].tolist()
@@ -108,7 +108,7 @@ def test_a_target_by_number_or_name_is_reached_and_images_there_already_are_left
     status, out, err = run("sparsefool", "--samples", "30", "--target", target)
     assert f"towards {target}, lam 3" in out
     found = load(tmp_path / "out" / "sparsefool.json", Sparsity)
-    assert status in (0, 3)
+    assert status == 0
     assert set(found.found[found.result.success].tolist()) == {8}
     assert bool((found.result.labels != 8).all())
     assert (err, found.left_out) == ("", 30 - len(found.labels))

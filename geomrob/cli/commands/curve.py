@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cyclopts import Parameter
-
 from geomrob.analysis.named_attacks import Strength
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -12,14 +10,9 @@ from geomrob.cli.session import Session
 from geomrob.errors import UsageError
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The shared options.
-
-    Attributes:
-        samples: How many images.
-    """
+    """The defaults of this command."""
 
     samples: int = 200
 

@@ -1,0 +1,101 @@
+"""The options of all commands, as their help shows them: each shared one in one place, in one set of words."""
+
+import inspect
+import re
+from dataclasses import fields
+from importlib import import_module
+from itertools import combinations
+
+import pytest
+
+from geomrob.cli import COMMANDS, main
+from geomrob.cli.options import Common, Compute, Data, Models, Output, Settings
+
+PARTS = (Models, Data, Compute, Output)
+SHARED = {field.name.replace("_", "-"): part for part in PARTS for field in fields(part)}
+MEASURING = tuple(name for name in COMMANDS if name not in ("models", "corrupt", "augment", "train", "kernels"))
+OWN_WORDS = {
+    ("audit", "model"): "it takes names without --model",
+    ("transfer", "model"): "it needs two, and the data set suggests them",
+    ("corruptions", "weights"): "several are trainings of one model",
+    ("corruptions", "data-dir"): "distributed sets are read, too",
+    ("augment", "samples"): "they are rows of a picture",
+}
+"""Shared options that a command describes itself, and why."""
+REPEATED = [("audit", "weights")]
+"""Described again in the same words, as it goes with a model that is described itself."""
+LACKS = {"transfer": {"weights"}}
+
+
+def documented(part):
+    """Return the words of each attribute in the docstring of a class."""
+    entries = re.split(r"\n    (?=\w+: )", inspect.getdoc(part).split("Attributes:")[1])[1:]
+    return {name: " ".join(words.split()) for name, words in (entry.split(":", 1) for entry in entries)}
+
+
+def said(line, words):
+    """Return whether a line of the help has these words, then the default alone."""
+    return re.fullmatch(re.escape(words) + r"(?: \[default: .*\])?", line) is not None
+
+
+WORDS = {name.replace("_", "-"): words for part in PARTS for name, words in documented(part).items()}
+
+
+@pytest.fixture
+def options(capsys, monkeypatch):
+    """Return a function that gives the options of a command, each with its help in one line."""
+    monkeypatch.setenv("COLUMNS", "500")
+
+    def read(command):
+        assert main([command, "--help"]) == 0
+        page = capsys.readouterr().out.split("╰")[0]
+        entries = re.split(r"^│ \*? *(?:[A-Z]+ )?--", page, flags=re.MULTILINE)[1:]
+        lines = (" ".join(entry.replace("│", " ").split()) for entry in entries)
+        return dict(re.fullmatch(r"([\w-]+)(?: [A-Z]+(?:\.\.\.)?)? (.*)", line).groups() for line in lines)
+
+    return read
+
+
+def test_each_shared_option_is_documented_once_where_it_is_defined():
+    for part in PARTS:
+        assert set(documented(part)) == {field.name for field in fields(part)}
+    assert len(WORDS) == sum(len(fields(part)) for part in PARTS) == len(fields(Common))
+    assert {field.name for field in fields(Settings)} == {field.name for field in fields(Common)} - {"model", "weights"}
+
+
+@pytest.mark.parametrize("command", MEASURING)
+def test_a_measuring_command_takes_every_shared_option(options, command):
+    assert set(SHARED) - set(options(command)) == LACKS.get(command, set())
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("models", "corrupt", "train")])
+def test_shared_options_have_the_same_words_in_every_help(options, command):
+    own = {name for name, line in options(command).items() if name in WORDS and not said(line, WORDS[name])}
+    assert own == {name for owner, name in OWN_WORDS if owner == command}
+
+
+@pytest.mark.parametrize("command", MEASURING)
+def test_a_command_describes_a_shared_option_only_where_it_means_more(command):
+    module = import_module(f"geomrob.cli.commands.{command}")
+    own = {
+        name
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and "Attributes:" in (value.__doc__ or "")
+        for name in documented(value)
+    }
+    own |= set(re.findall(r"^    (\w+): ", inspect.getdoc(getattr(module, command)), re.MULTILINE))
+    repeated = {name.replace("_", "-") for name in own} & set(SHARED)
+    assert repeated == {name for owner, name in [*OWN_WORDS, *REPEATED] if owner == command}
+
+
+def test_one_choice_has_one_name_in_all_commands(options):
+    named = {}
+    for command in COMMANDS:
+        for name, line in options(command).items():
+            for choices in re.findall(r"\[choices: ([^]]*)\]", line):
+                named.setdefault(name, set()).update(choices.split(", "))
+    assert {"deepfool", "pgd-l2", "hop-skip-jump", "sparsefool"} < named["attack"]
+    assert named["method"] == {"difference", "hessian"}
+    alike = {pair for pair in combinations(sorted(named), 2) if len(named[pair[0]] & named[pair[1]]) > 1}
+    # Constants of corruptions and of PRIME are both named after the size of the images.
+    assert alike == {("preset", "table")}
