@@ -1,37 +1,65 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-    from geomrob.tables import Table
+    from geomrob.tables import Column, Table
 
 Progress = Callable[[int, int], None]
 
 WIDE = 200
+"""Columns of a pipe, in characters."""
+
+GAP = 2
+"""Characters between two columns."""
 
 
 def show_table(table: "Table") -> None:
     """Write the columns of a table to stdout; words are aligned left, numbers right.
 
-    Where the terminal is narrow, words wrap; the first column and numbers stay on one line.
+    Where the terminal is narrow, words wrap; the first column and numbers stay on one line. Columns that do not fit
+    follow below, behind the first column again, so that no number is cut.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
 
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, column in enumerate(table.columns):
-        left = index == 0 or column.words
-        grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
-    for cells in table.cells():
-        grid.add_row(*cells)
-    # A pipe has no width of its own: there the table takes the room it needs, so that no number is cut.
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(grid)
+    # A pipe has no width of its own.
+    terminal = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    cells = table.cells()
+    for part in _side_by_side(table.columns, cells, terminal.width):
+        grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for index in part:
+            column = table.columns[index]
+            left = index == 0 or column.words
+            grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
+        for row in cells:
+            grid.add_row(*(row[index] for index in part))
+        terminal.print(grid)
+
+
+def _side_by_side(columns: "Sequence[Column]", cells: list[list[str]], room: int) -> list[list[int]]:
+    """Return which columns are shown next to each other: the first one, and as many of the others as fit."""
+    from rich.cells import cell_len
+
+    widths: list[int] = []
+    for index, column in enumerate(columns):
+        texts = [column.heading, *(row[index] for row in cells)]
+        pieces = [piece for text in texts for piece in (text.split() if column.words else text.splitlines())]
+        widths.append(GAP + max(map(cell_len, pieces), default=0))
+    parts, taken = [[0]], widths[0]
+    for index, width in enumerate(widths[1:], 1):
+        if taken + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = widths[0]
+        parts[-1].append(index)
+        taken += width
+    return parts
 
 
 def say(*lines: str) -> None:
