@@ -21,6 +21,7 @@ from geomrob.results import (
     BandExamples,
     BoundaryResult,
     Check,
+    CorruptedSet,
     CorruptionScores,
     DecisionDistances,
     Locations,
@@ -200,6 +201,10 @@ def scores():
     )
 
 
+def on_disk():
+    return CorruptedSet("pets", "out", "png", "auto", 3, 5, ("fog", "snow"), ("cat/2.png: broken", "dog/1.png: broken"))
+
+
 def card():
     accuracies = {"fashion-mnist": 0.91, "fashion-mnist-1k": 0.92}
     return ModelCard(
@@ -219,7 +224,7 @@ def grid():
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
-EVERY += [scores(), card(), trained(), grid()]
+EVERY += [scores(), on_disk(), card(), trained(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
 
 
