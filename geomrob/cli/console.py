@@ -1,38 +1,74 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-    from geomrob.tables import Table
+    from geomrob.tables import Column, Table
 
 Progress = Callable[[int, int], None]
 
 WIDE = 10_000
-"""Columns that no table needs: one in a pipe is as wide as it is, however many models it compares."""
+"""Characters in a line of a pipe: more than any table needs, so that nothing is cut or wrapped."""
+
+GAP = 2
+"""Characters between two columns."""
 
 
 def show_table(table: "Table") -> None:
     """Write the columns of a table to stdout; words are aligned left, numbers right.
 
-    Where the terminal is narrow, words wrap; the first column and numbers stay on one line.
+    Where the terminal is narrow, words wrap; the first column and numbers stay on one line. Columns that do not fit
+    follow below, behind the first column again, so that nothing is cut; two that do not fit together are wider than the
+    terminal.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
 
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, column in enumerate(table.columns):
-        left = index == 0 or column.words
-        grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
-    for cells in table.cells():
-        grid.add_row(*cells)
-    # A pipe has no width of its own: there the table takes the room it needs, so that nothing is cut or wrapped.
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(grid)
+    # A pipe has no width of its own.
+    terminal = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    room, cells = terminal.width, table.cells()
+    widths = _least_widths(table.columns, cells)
+    for part in _side_by_side(widths, room):
+        grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for index in part:
+            column = table.columns[index]
+            left = index == 0 or column.words
+            grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
+        for row in cells:
+            grid.add_row(*(row[index] for index in part))
+        terminal.width = max(room, sum(widths[index] for index in part))
+        terminal.print(grid)
+
+
+def _least_widths(columns: "Sequence[Column]", cells: list[list[str]]) -> list[int]:
+    """Return how many characters each column takes at least, with its gap; words wrap between words only."""
+    from rich.cells import cell_len
+
+    widths: list[int] = []
+    for index, column in enumerate(columns):
+        texts = [column.heading, *(row[index] for row in cells)]
+        wraps = index > 0 and column.words
+        pieces = [piece for text in texts for piece in (text.split() if wraps else text.splitlines())]
+        widths.append(GAP + max(map(cell_len, pieces), default=0))
+    return widths
+
+
+def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:
+    """Return which columns are shown next to each other: the first one, and as many of the others as fit."""
+    parts, taken = [[0]], widths[0]
+    for index, width in enumerate(widths[1:], 1):
+        if taken + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = widths[0]
+        parts[-1].append(index)
+        taken += width
+    return parts
 
 
 def say(*lines: str) -> None:

@@ -37,7 +37,7 @@ class Data:
 
     data: str = "fashion-mnist-1k"
     data_dir: Path | None = None
-    samples: int = 50
+    samples: int | None = 50
     seed: int = 0
 
 

@@ -8,7 +8,7 @@ from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult, Status
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation import AugmentationGrid
-from geomrob.results.corruptions import CorruptionScores, CorruptionTable
+from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
 from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -32,6 +32,7 @@ __all__ = [
     "BandExamples",
     "BoundaryResult",
     "Check",
+    "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",

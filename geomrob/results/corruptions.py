@@ -311,6 +311,53 @@ class CorruptionScores(Result):
         return Table(title, columns, rows)
 
 
+@dataclass(frozen=True, repr=False)
+class CorruptedSet(Result):
+    """A data set on disk, under corruptions at all five severities.
+
+    `layout` is npy (NAME.npy as in CIFAR-10-C), jpeg or png (NAME/SEVERITY/class/image as in ImageNet-C), `table` the
+    constants that were asked for, `images` how many are under each corruption. `left_out` names the images that could
+    not be read, with the reason; they are not among `images`.
+    """
+
+    data: str
+    folder: str
+    layout: str
+    table: str
+    seed: int
+    images: int
+    corruptions: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def facts(self) -> Record:
+        """Return data, folder, layout, constants, seed, images, corruptions, and what could not be read."""
+        lists: Record = {"corruptions": " ".join(self.corruptions), "left_out": "; ".join(self.left_out)}
+        return {**super().facts(), **lists}
+
+    def records(self) -> list[Record]:
+        """Return one row a corruption, with where it is in the folder."""
+        end = ".npy" if self.layout == "npy" else ""
+        return [
+            {"data": self.data, "corruption": name, "path": f"{name}{end}", "images": self.images}
+            for name in self.corruptions
+        ]
+
+    def headline(self) -> str:
+        """Return which corruptions are where."""
+        plural = "" if len(self.corruptions) == 1 else "s"
+        names = ", ".join(self.corruptions)
+        return f"{len(self.corruptions)} corruption{plural} at 5 severities in {self.folder}: {names}"
+
+    def tables(self) -> list[Table]:
+        """Return the headline: there are no numbers."""
+        return [Table((self.headline(),), (), [])]
+
+    def notes(self) -> list[str]:
+        """Return how many images could not be read."""
+        left = self.left_out
+        return [f"left out {len(left)} unreadable images; the first: {left[0]}"] if left else []
+
+
 def score_cell(
     values: Float[Tensor, " g"], *, percent: bool = False, accuracy: bool = False, spread: bool = True
 ) -> str | None:

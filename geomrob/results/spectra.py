@@ -110,7 +110,7 @@ class BandEnergy(Result):
         Column("cycles/\nimage", ("frequency",), "{:.3g}"),
         Column("dimen-\nsion", ("dimension",)),
         Column("5 %", ("share_05",), "{:.3g}"),
-        Column("median", ("share",), "{:.3g}"),
+        Column("median", ("median",), "{:.3g}"),
         Column("95 %", ("share_95",), "{:.3g}"),
     )
 
@@ -120,13 +120,13 @@ class BandEnergy(Result):
 
     def records(self) -> list[Record]:
         """Return one row a band: 5 %, median and 95 % of the share of the energy over images."""
-        about: Record = {"model": self.model, "data": self.data, "attack": self.attack, "basis": self.basis}
+        about = {name: self.facts()[name] for name in ("model", "data", "attack", "basis", "left_out")}
         shares = self.quantiles(0.05, 0.5, 0.95).T.tolist()
         columns = {
             "band": self.bands,
             "frequency": self.frequency.tolist(),
             "dimension": self.dimensions.tolist(),
-            **dict(zip(("share_05", "share", "share_95"), shares, strict=True)),
+            **dict(zip(("share_05", "median", "share_95"), shares, strict=True)),
         }
         return [{**about, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
 

@@ -18,7 +18,7 @@ from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation import AugmentationGrid
-from geomrob.results.corruptions import CorruptionScores, CorruptionTable
+from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
 from geomrob.results.decisions import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -61,6 +61,7 @@ RESULTS: dict[str, type] = {
     "Geometry": Geometry,
     "Norms": Norms,
     "CorruptionTable": CorruptionTable,
+    "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,
     "CrossSection": CrossSection,
 }

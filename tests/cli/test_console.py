@@ -1,5 +1,6 @@
 """How commands talk."""
 
+import re
 import sys
 
 import pytest
@@ -26,6 +27,31 @@ def test_words_wrap_on_a_narrow_terminal_and_names_and_numbers_stay_whole(capsys
     assert "a-name-of-20-letters" in told
     assert "12,345,678" in told
     assert told.count("words") == 6
+
+
+def test_columns_that_do_not_fit_follow_below_and_no_number_is_cut(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "50")
+    columns = (Column("model", ("m",)), *(Column(f"c{i}", (f"c{i}",), "{:.5f}") for i in range(12)))
+    rows = [{"m": name, **{f"c{i}": start + i for i in range(12)}} for name, start in (("first-net", 100), ("b", 200))]
+    show_table(Table((), columns, rows))
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 50
+    for name, start in (("first-net", 100), ("b", 200)):
+        shown = [line.split() for line in lines if line.split()[:1] == [name]]
+        assert [cell for cells in shown for cell in cells[1:]] == [f"{start + i:.5f}" for i in range(12)]
+        assert len(shown) == 4
+
+
+def test_a_table_as_wide_as_the_terminal_is_one(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    columns = (Column("name", ("a",)), Column("b", ("b",)), Column("c", ("c",)))
+    # Four, five and six characters with two between them and one at each edge.
+    for width, headers in ((21, 1), (20, 2)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        show_table(Table((), columns, [{"a": "x", "b": "12345", "c": "123456"}]))
+        told = capsys.readouterr().out
+        assert (told.count("name"), "123456" in told) == (headers, True)
 
 
 def test_say_is_on_stdout(capsys):

@@ -26,7 +26,9 @@ def test_json_is_one_object(run):
     )
     told = json.loads(out)
     assert (status, told["command"], told["files"]) == (0, "corrupt", ["x.png"])
-    assert told["notes"] == ["1 corruptions at 5 severities in out: fog"]
+    (written,) = told["results"]
+    assert (written["kind"], written["facts"]["images"], written["facts"]["left_out"]) == ("CorruptedSet", 1, "")
+    assert [(row["corruption"], row["path"]) for row in written["rows"]] == [("fog", "fog.npy")]
 
 
 def test_groups_and_names_are_each_taken_once_in_the_order_of_the_table():

@@ -51,6 +51,15 @@ def test_json_is_one_object_and_nothing_else(run):
     assert (energy["facts"]["attack"], len(energy["rows"])) == ("sparsefool", 21)
 
 
+def test_spectrum_and_energy_carry_the_one_cost_of_the_attack(run, tmp_path):
+    status, out, _ = run("--samples", "2", "--seed", "3")
+    spectrum, energy = (load(tmp_path / "out" / f"{name}.json") for name in ("spectrum", "energy"))
+    assert (status, spectrum.provenance.seed) == (0, 3)
+    assert spectrum.provenance == energy.provenance
+    assert spectrum.provenance.backwards > 0
+    assert out.count(spectrum.provenance.headline()) == 1
+
+
 def test_spectra_of_several_models_share_tables(run, tmp_path):
     two, folder = ["fmnist-lenet", "mnist-lenet"], tmp_path / "out"
     assert run("--samples", "2", *(word for name in two for word in ("--model", name)))[0] == 0
@@ -103,9 +112,10 @@ def test_images(run, tmp_path, order):
 @pytest.mark.parametrize("noise", ["gaussian", "uniform", "salt-pepper"])
 def test_noise_as_corruption(run, tmp_path, noise):
     pytest.importorskip("geomrob.attacks.fixed_budget.noise")
-    status, _, _ = run("--of", "corruption", "--corruption", noise, "--strength", "0.05")
+    status, _, _ = run("--of", "corruption", "--corruption", noise, "--strength", "0.05", "--seed", "7")
     assert status == 0
-    assert load(tmp_path / "out" / "spectrum.json", Spectrum).name == f"{noise} 0.05"
+    spectrum = load(tmp_path / "out" / "spectrum.json", Spectrum)
+    assert (spectrum.name, spectrum.provenance.seed) == (f"{noise} 0.05", 7)
 
 
 def test_a_pair_of_files_as_corruption(run, tmp_path):
@@ -126,7 +136,7 @@ def test_a_pair_of_files_as_corruption(run, tmp_path):
         (["--channels", "gray"], "did you mean grey"),
         (["--channels", "1"], "channels must be below 1"),
         (["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
-        (["--of", "kernels", "--box", "3"], "box must go with --alpha"),
+        (["--of", "kernels", "--box", "3"], "box must go with alpha"),
         (["--of", "kernels", "--alpha", "1", "--box", "2"], "odd side"),
         (["--of", "model", "--epsilon", "-1"], "epsilon must be"),
         (["--of", "corruption", "--corruption", "fog.npz"], "data must be the .npz file"),

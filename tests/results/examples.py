@@ -13,6 +13,7 @@ from geomrob.results import (
     BandExamples,
     BoundaryResult,
     Check,
+    CorruptedSet,
     CorruptionScores,
     DecisionDistances,
     Locations,
@@ -158,6 +159,10 @@ def scores() -> CorruptionScores:
     )
 
 
+def corrupted() -> CorruptedSet:
+    return CorruptedSet("pets", "out", "png", "auto", 3, 5, ("fog", "snow"), ("cat/2.png: broken", "dog/1.png: broken"))
+
+
 def card() -> ModelCard:
     accuracies = {"fashion-mnist": 0.91, "fashion-mnist-1k": 0.92}
     return ModelCard(
@@ -177,5 +182,5 @@ def grid() -> AugmentationGrid:
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
-EVERY += [scores(), card(), trained(), grid()]
+EVERY += [scores(), corrupted(), card(), trained(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]

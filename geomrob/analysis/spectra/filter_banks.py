@@ -1,5 +1,6 @@
 """The filters of push-pull layers: how strong the learned inhibition is, and which frequencies filters pass."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,13 +111,30 @@ def _numbers(values: Tensor) -> Tensor:
     return values.detach().cpu().to(torch.float64)
 
 
-def first_filters(name: str, model: nn.Module) -> Tensor:
-    """Return the filters (F, C, k, k) of the first convolution of a model, in the order of its modules.
+def first_filter_spectra(
+    model: nn.Module, *, alpha: Sequence[float] = (), box: int = 0, name: str = "model", **scaling: Any
+) -> list[Spectrum]:
+    """Return the spectrum of the filters of a model's first convolution, or of the push-pull kernels made of them.
+
+    Args:
+        model: Any network with a `torch.nn.Conv2d`; the first in the order of its modules is taken.
+        alpha: Inhibition strengths, a spectrum each; without one the filters are shown as they are.
+        box: Side of the average of the pull, 0 for none.
+        name: How the results call the model.
+        scaling: As in `kernel_spectrum`.
 
     Raises:
-        UsageError: It has none.
+        UsageError: No convolution in the model, a box without inhibition, or as `kernel_spectrum`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+        >>> [spectrum.method for spectrum in first_filter_spectra(model, alpha=[-0.5, 0.5])]
+        ['push-pull, alpha -0.5', 'push-pull, alpha 0.5']
     """
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            return module.weight.detach().double().cpu()
-    raise UsageError(f"model must have a convolution; got {name} without: choose another")
+    if box and not alpha:
+        raise UsageError(f"box must go with alpha; got {box} without: it averages the pull")
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is None:
+        raise UsageError(f"model must have a convolution; got {name} without: choose another")
+    filters = _numbers(first.weight)
+    return [kernel_spectrum(filters, alpha=strength, box=box, name=name, **scaling) for strength in alpha or (None,)]

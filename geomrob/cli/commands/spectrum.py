@@ -1,14 +1,13 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
-import dataclasses
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
+from geomrob.cli.console import resolve_device
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
-from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.plot.spectra import Scale
@@ -65,24 +64,39 @@ def spectrum(
         step: Distance between blocks in coefficients.
     """
     libraries()
-    if box and not alpha:
-        raise UsageError(f"box must go with --alpha; got {box} without: it averages the pull")
-    chosen = int(channels) if channels is not None and channels.isdecimal() else channels
-    given = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": chosen, "unit_norm": unit_norm}
-    scaling: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    out, figure = places("spectrum", options)
+    from geomrob.analysis.spectra.filter_banks import first_filter_spectra
+    from geomrob.analysis.spectra.fourier_heat_map import heat_map
+    from geomrob.analysis.spectra.perturbed import attack_spectrum, data_spectrum
     from geomrob.plot.spectra import spectrum_figures
 
-    planes: list[Spectrum] | list[HeatMap]
+    plane_of = int(channels) if channels is not None and channels.isdecimal() else channels
+    given = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": plane_of, "unit_norm": unit_norm}
+    scaling: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    out, figure = places("spectrum", options)
+    seed = options.seed
+    planes: list[Spectrum | HeatMap] = []
     energies: list[BandEnergy] = []
-    if of == "perturbations":
-        planes, energies = _perturbations(options, attack, size, step, scaling)
-    elif of == "model":
-        planes = _heat_maps(options, epsilon)
+    if of in ("perturbations", "model"):
+        session = Session.open("spectrum", options)
+        images, samples = session.images, session.samples
+        for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
+            named: dict[str, Any] = {"seed": seed, "name": name}
+            if of == "model":
+                named |= {"indices": samples.indices, "data": samples.name, "progress": progress}
+                planes.append(heat_map(model, images, session.labels, epsilon=epsilon, **named))
+            else:
+                named |= {"size": size, "step": step}
+                plane, energy = attack_spectrum(attack, model, samples, images=images, **named, **scaling)
+                planes.append(plane)
+                energies.append(energy)
     elif of == "kernels":
-        planes = _kernels(options, alpha, box, scaling)
+        networks = load_networks(options.model, options.weights, resolve_device(options.device))
+        for name, (model,) in networks.items():
+            planes += first_filter_spectra(model, alpha=alpha, box=box, name=name, **scaling)
     else:
-        planes = [_images(options, of, corruption, strength, scaling)]
+        chosen = corruption if of == "corruption" else None
+        settings: dict[str, Any] = {"corruption": chosen, "strength": strength, "seed": seed, **scaling}
+        planes.append(data_spectrum(options.data, lambda data: load_samples(replace(options, data=data)), **settings))
     answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:
@@ -91,66 +105,3 @@ def spectrum(
     for name, drawing in spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log")).items():
         answer.picture(drawing, figure if name == "spectrum" else out / f"{name}.png")
     return answer.finish(complete=not any(energy.left_out for energy in energies))
-
-
-def _perturbations(
-    options: Common, attack: str, size: int | None, step: int | None, scaling: dict[str, Any]
-) -> "tuple[list[Spectrum], list[BandEnergy]]":
-    session = Session.open("spectrum", options)
-    from geomrob.analysis.spectra.perturbed import attack_spectrum
-
-    sizes: dict[str, Any] = {"size": size, "step": step, "seed": options.seed, "images": session.images}
-    pairs = [
-        attack_spectrum(attack, model, session.samples, name=name, **sizes, **scaling)
-        for name, model, _ in session.each("perturbations")
-    ]
-    return [spectrum for spectrum, _ in pairs], [energy for _, energy in pairs]
-
-
-def _heat_maps(options: Common, epsilon: float) -> "list[HeatMap]":
-    session = Session.open("spectrum", options)
-    from geomrob.analysis.spectra.fourier_heat_map import heat_map
-
-    return [
-        heat_map(
-            model,
-            session.images,
-            session.labels,
-            epsilon=epsilon,
-            indices=session.samples.indices,
-            seed=options.seed,
-            name=name,
-            data=session.samples.name,
-            progress=progress,
-        )
-        for name, model, progress in session.each("heat map")
-    ]
-
-
-def _kernels(options: Common, alpha: tuple[float, ...], box: int, scaling: dict[str, Any]) -> "list[Spectrum]":
-    from geomrob.analysis.spectra.filter_banks import first_filters
-    from geomrob.analysis.spectra.spectra import kernel_spectrum
-    from geomrob.cli.console import resolve_device
-
-    networks = load_networks(options.model, options.weights, resolve_device(options.device))
-    return [
-        kernel_spectrum(first_filters(name, network), alpha=strength, box=box, name=name, **scaling)
-        for name, (network,) in networks.items()
-        for strength in alpha or (None,)
-    ]
-
-
-def _images(options: Common, of: str, corruption: str, strength: float, scaling: dict[str, Any]) -> "Spectrum":
-    from geomrob.analysis.spectra.perturbed import noise_spectrum, paired_spectrum
-    from geomrob.analysis.spectra.spectra import image_spectrum
-
-    if of == "corruption" and Path(corruption).suffix == ".npz":
-
-        def load(file: str) -> Any:
-            return load_samples(dataclasses.replace(options, data=file))
-
-        return paired_spectrum(options.data, Path(corruption), load, **scaling)
-    samples = load_samples(options)
-    if of == "images":
-        return image_spectrum(samples.images, name=samples.name, data=samples.name, **scaling)
-    return noise_spectrum(corruption, samples, strength=strength, seed=options.seed, **scaling)

@@ -16,10 +16,11 @@ from geomrob import __version__
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, chosen_table, corrupt
 from geomrob.data.corruptions.precomputed import MARK, mark_of
-from geomrob.data.entry import order
+from geomrob.data.entry import Samples, order
 from geomrob.data.folder import BROKEN, list_folder, read_image
 from geomrob.errors import UsageError, unknown
 from geomrob.files import write_atomic
+from geomrob.results import CorruptedSet
 
 Progress = Callable[[int, int], None]
 # Images of a folder that are held at once, and images of an array that are made 8-bit at once.
@@ -38,8 +39,8 @@ def write_corrupted(
     table: str = "auto",
     form: Literal["jpeg", "png"] = "jpeg",
     progress: Progress = lambda _done, _total: None,
-) -> tuple[str, ...]:
-    """Return the files that were left out, after writing a data set under corruptions at all five severities.
+) -> CorruptedSet:
+    """Write a data set under corruptions at all five severities; return what is on disk and what was left out.
 
     A known data set or an `.npz` file becomes `NAME.npy`, (5 N, H, W, C) bytes, severity after severity, and
     `labels.npy`, the labels five times (the layout of CIFAR-10-C). A folder of images becomes
@@ -67,10 +68,12 @@ def write_corrupted(
     # What cannot be read is reported before anything is written.
     clean = None if folder else load_data(data, data_dir=data_dir, samples=samples, seed=seed)
     if clean is None:
-        order(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed)
+        count = len(order(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed))
     else:
+        count = len(clean)
         chosen_table(table, *clean.images.shape[-2:])
-    note = _begin(out, {**settings, "form": form if folder else "npy"})
+    layout = form if folder else "npy"
+    note = _begin(out, {**settings, "form": layout})
     for done, name in enumerate(names):
         progress(done, len(names))
         if name in note["finished"]:
@@ -85,7 +88,36 @@ def write_corrupted(
         note["left_out"] = list(dict.fromkeys(note["left_out"]))
         write_atomic(out / MARK, json.dumps(note, indent=1).encode())
     progress(len(names), len(names))
-    return tuple(note["left_out"])
+    left_out = tuple(note["left_out"])
+    return CorruptedSet(
+        data=str(data),
+        folder=str(out),
+        layout=layout,
+        table=table,
+        seed=seed,
+        images=count - len(left_out),
+        corruptions=tuple(names),
+        left_out=left_out,
+    )
+
+
+def each_severity(image: Samples, names: Sequence[str], *, seed: int = 0, table: str = "auto") -> dict[str, Tensor]:
+    """Return one image under each corruption (5, C, H, W), from the least severity on.
+
+    Args:
+        image: The image alone, with its index in the source.
+        names: Rows of `CORRUPTIONS`.
+        seed, table: As in `corrupt`.
+
+    Raises:
+        UsageError: As `corrupt`.
+    """
+    return {
+        name: torch.cat(
+            [corrupt(image.images, name, one, seed=seed, indices=image.indices, table=table) for one in SEVERITIES]
+        )
+        for name in names
+    }
 
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_corrupted_images_may_be_edited():
 
 def test_a_set_that_geomrob_wrote_is_read_back_as_made(tmp_path):
     out = tmp_path / "out"
-    assert write_corrupted("fashion-mnist-1k", out, names=("fog", "shot_noise"), samples=6, seed=4) == ()
+    assert write_corrupted("fashion-mnist-1k", out, names=("fog", "shot_noise"), samples=6, seed=4).left_out == ()
     assert np.load(out / "fog.npy").shape == (30, 28, 28, 1)
     for severity in (1, 5):
         found = load_corrupted(out, "shot_noise", severity)
@@ -142,7 +142,7 @@ def test_a_folder_becomes_folders(tmp_path, form, monkeypatch):
     monkeypatch.setattr("geomrob.data.corruptions.generate.AT_ONCE", 3)
     images = folder(tmp_path / "images", ["a", "b"], count=3)
     (images / "b" / "1.png").write_bytes(b"no picture")
-    left_out = write_corrupted(images, tmp_path / "out", names=("gaussian_noise",), form=form, seed=4)
+    left_out = write_corrupted(images, tmp_path / "out", names=("gaussian_noise",), form=form, seed=4).left_out
     assert len(left_out) == 1
     assert left_out[0].startswith("b/1.png: ")
     written = sorted(path.name for path in (tmp_path / "out" / "gaussian_noise" / "3").rglob("*.*"))
@@ -226,9 +226,9 @@ def test_a_corruption_that_is_not_whole_is_refused(tmp_path, monkeypatch):
 def test_a_run_that_goes_on_still_names_what_it_left_out(tmp_path):
     images = folder(tmp_path / "images", ["a", "b"])
     (images / "b" / "1.png").write_bytes(b"no picture")
-    first = write_corrupted(images, tmp_path / "out", names=("contrast",))
+    first = write_corrupted(images, tmp_path / "out", names=("contrast",)).left_out
     assert len(first) == 1
-    assert write_corrupted(images, tmp_path / "out", names=("contrast",)) == first
+    assert write_corrupted(images, tmp_path / "out", names=("contrast",)).left_out == first
 
 
 def test_a_refused_run_can_be_begun_again(tmp_path):
@@ -239,7 +239,7 @@ def test_a_refused_run_can_be_begun_again(tmp_path):
     images = folder(tmp_path / "images", ["a"], side=64)
     with pytest.raises(UsageError, match="got auto"):
         write_corrupted(images, out, names=("contrast",))
-    assert write_corrupted(images, out, names=("contrast",), table="cifar") == ()
+    assert write_corrupted(images, out, names=("contrast",), table="cifar").left_out == ()
 
 
 def test_images_of_another_size_are_refused_wherever_they_come(tmp_path, monkeypatch):
