@@ -33,30 +33,44 @@ def show_table(table: "Table") -> None:
     # A pipe has no width of its own.
     terminal = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     room, cells = terminal.width, table.cells()
-    widths = _least_widths(table.columns, cells)
-    for part in _side_by_side(widths, room):
+    least, most = _widths(table.columns, cells)
+    for part in _side_by_side(least, room):
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for index in part:
+        taken = sum(least[index] for index in part)
+        shares = _shares([most[index] - least[index] for index in part], max(room - taken, 0))
+        for index, share in zip(part, shares, strict=True):
             column = table.columns[index]
             left = index == 0 or column.words
-            grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
+            # Left to itself rich shrinks the widest column first, below its longest word too.
+            width = least[index] - GAP + share
+            grid.add_column(column.heading, justify="left" if left else "right", width=width)
         for row in cells:
             grid.add_row(*(row[index] for index in part))
-        terminal.width = max(room, sum(widths[index] for index in part))
+        terminal.width = max(room, taken)
         terminal.print(grid)
 
 
-def _least_widths(columns: "Sequence[Column]", cells: list[list[str]]) -> list[int]:
-    """Return how many characters each column takes at least, with its gap; words wrap between words only."""
+def _widths(columns: "Sequence[Column]", cells: list[list[str]]) -> tuple[list[int], list[int]]:
+    """Return how many characters columns take at least and at most, with their gaps; words wrap between words only."""
     from rich.cells import cell_len
 
-    widths: list[int] = []
+    least: list[int] = []
+    most: list[int] = []
     for index, column in enumerate(columns):
-        texts = [column.heading, *(row[index] for row in cells)]
-        wraps = index > 0 and column.words
-        pieces = [piece for text in texts for piece in (text.split() if wraps else text.splitlines())]
-        widths.append(GAP + max(map(cell_len, pieces), default=0))
-    return widths
+        lines = [line for text in (column.heading, *(row[index] for row in cells)) for line in text.splitlines()]
+        pieces = [piece for line in lines for piece in line.split()] if index > 0 and column.words else lines
+        least.append(GAP + max(map(cell_len, pieces), default=0))
+        most.append(GAP + max(map(cell_len, lines), default=0))
+    return least, most
+
+
+def _shares(wants: "Sequence[int]", spare: int) -> list[int]:
+    """Return how many of the spare characters each column gets of those it wants; who wants least is served first."""
+    shares = [0] * len(wants)
+    for served, index in enumerate(sorted(range(len(wants)), key=wants.__getitem__)):
+        shares[index] = min(wants[index], spare // (len(wants) - served))
+        spare -= shares[index]
+    return shares
 
 
 def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:

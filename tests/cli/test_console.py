@@ -43,6 +43,27 @@ def test_columns_that_do_not_fit_follow_below_and_no_number_is_cut(capsys, monke
         assert len(shown) == 4
 
 
+@pytest.mark.parametrize("width", range(12, 91, 3))
+def test_no_table_loses_a_letter_on_a_terminal_of_any_width(capsys, monkeypatch, width):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = (
+        Column("layer", ("layer",)),
+        Column("what\nit is", ("what",), words=True),
+        Column("signal-to-noise\nratio", ("ratio",), "{:.6f}"),
+        Column("where", ("where",), words=True),
+        *(Column(f"n{i}", (f"n{i}",), "{:,}") for i in range(6)),
+    )
+    row = {"layer": "stages.0.0.conv1", "what": "max-pooling of an overlapping neighbourhood", "ratio": -123.456789}
+    row |= {"where": "a-folder-without-spaces/of-a-long-name", **{f"n{i}": 10**i * 7 for i in range(6)}}
+    table = Table((), columns, [row])
+    show_table(table)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    shown = re.sub(r"\x1b\[[\d;]*m", "", out).split()
+    assert {word for cell in table.cells()[0] for word in cell.split()} <= set(shown)
+
+
 def test_a_table_as_wide_as_the_terminal_is_one(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     columns = (Column("name", ("a",)), Column("b", ("b",)), Column("c", ("c",)))
