@@ -12,26 +12,39 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-WIDE = 200
+WIDE = 10_000
+"""Columns that no table needs: one in a pipe is as wide as it is, however many models it compares."""
+WORDS = 8
+"""Columns that words have at least."""
+BETWEEN = 2
+"""Columns between two of a table."""
 
 
 def show_table(table: "Table") -> None:
     """Write the columns of a table to stdout; words are aligned left, numbers right.
 
-    Where the terminal is narrow, words wrap; the first column and numbers stay on one line.
+    Where the terminal is narrow, words wrap; the first column and numbers stay on one line and are never cut: a table
+    of more of them than the terminal has room for is wider than it.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
 
+    rows, needed = table.cells(), 0
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(table.columns):
+        whole = index == 0 or not column.words
+        longest = max(map(len, [*column.heading.split("\n"), *(cells[index] for cells in rows)]))
+        least = longest if whole else min(longest, WORDS)
+        needed += least + BETWEEN
         left = index == 0 or column.words
-        grid.add_column(column.heading, justify="left" if left else "right", no_wrap=index == 0 or not column.words)
-    for cells in table.cells():
+        grid.add_column(
+            column.heading, justify="left" if left else "right", no_wrap=whole, min_width=least, overflow="fold"
+        )
+    for cells in rows:
         grid.add_row(*cells)
-    # A pipe has no width of its own: there the table takes the room it needs, so that no number is cut.
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(grid)
+    # A pipe has no width of its own: there the table takes the room it needs, so that nothing is cut or wrapped.
+    Console(highlight=False, width=max(Console().width, needed) if sys.stdout.isatty() else WIDE).print(grid)
 
 
 def say(*lines: str) -> None:

@@ -28,6 +28,28 @@ def test_words_wrap_on_a_narrow_terminal_and_names_and_numbers_stay_whole(capsys
     assert told.count("words") == 6
 
 
+def test_no_number_is_cut_where_the_terminal_is_too_narrow_for_all(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    columns = (Column("layer", ("n",)), Column("kind", ("k",), words=True))
+    columns += tuple(Column(f"number\n{i}", (f"x{i}",), "{:.3f}") for i in range(6))
+    row = {"n": "stages.0.0.conv1", "k": "Conv2d", **{f"x{i}": -i - 0.125 for i in range(6)}}
+    show_table(Table((), columns, [row]))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "stages" in line]
+    assert line.split() == ["stages.0.0.conv1", "Conv2d", *(f"{-i - 0.125:.3f}" for i in range(6))]
+
+
+def test_a_word_longer_than_its_column_goes_on_in_the_next_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    columns = (Column("model", ("m",)), Column("what", ("w",), words=True))
+    show_table(Table((), columns, [{"m": "m" * 30, "w": "max-pooling"}]))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    cells = [line.replace("m" * 30, "").strip() for line in out.splitlines()[3:]]
+    assert "".join(cells) == "max-pooling"
+
+
 def test_say_is_on_stdout(capsys):
     say("one", "two")
     assert capsys.readouterr() == ("one\ntwo\n", "")
