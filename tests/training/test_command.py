@@ -1,8 +1,6 @@
 """`geomrob train`."""
 
-import contextlib
 import json
-import sys
 
 import pytest
 
@@ -29,23 +27,6 @@ def test_it_trains_resumes_and_prints_where_the_weights_are(tmp_path, recipe, ca
     load_model("fmnist-lenet", weights=facts["weights"])
     assert main(["train", recipe, "--out", str(out)]) == 0
     assert "sha256" in capsys.readouterr().out
-
-
-def test_whoever_watches_sees_a_bar_and_not_a_line_an_epoch(tmp_path, recipe, capsys, monkeypatch):
-    moves = []
-
-    @contextlib.contextmanager
-    def bar(title, *, quiet=False):
-        moves.append((title, quiet))
-        yield lambda done, total: moves.append((done, total))
-
-    monkeypatch.setattr("geomrob.cli.console.progress", bar)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    text = RECIPE.replace("epochs = 1", "epochs = 2\nbatch = 20")
-    (tmp_path / "mine.toml").write_text(text)
-    assert main(["train", recipe, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
-    assert moves == [(f"training {recipe}", False), (1, 4), (2, 4), (3, 4), (4, 4)]
-    assert "epoch" not in capsys.readouterr().err
 
 
 def test_it_trains_on_transformed_images(tmp_path, capsys):

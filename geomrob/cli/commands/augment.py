@@ -82,9 +82,9 @@ def augment(
     grids: list[AugmentationGrid] = []
     for name in show:
         if name in PRIMITIVES:
-            sizes = {"smoothness": smoothness, "strength": strength, "seed": options.seed}
-            grids.append(augmentation_grid(first[0], name, **sizes))
-            figures[name] = plot_primitive(grids[-1])
+            grid = augmentation_grid(first[0], name, smoothness=smoothness, strength=strength, seed=options.seed)
+            grids.append(grid)
+            figures[name] = plot_primitive(grid)
         else:
             method = f"prime ({preset}, strength {alpha:g})" if name == "prime" else name
             pictures = draws_of(first, recipes[name], draws, seed=options.seed)

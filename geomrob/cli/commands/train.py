@@ -32,32 +32,34 @@ def train(
         json: Print one JSON object and nothing else.
     """
     libraries()
-    from geomrob.training import read_recipe, train_recipe
+    from geomrob.training import train_recipe
 
     folder = out or Path("trained") / Path(recipe).stem
-    where = console.resolve_device(device)
-    epochs = read_recipe(recipe).options.epochs
-    with console.progress(f"training {recipe}", quiet=json) as bar:
-        report = train_recipe(
-            recipe,
-            out=folder,
-            data_dir=data_dir,
-            seed=seed,
-            device=where,
-            resume=not fresh,
-            progress=_steps(bar, epochs),
-        )
+    report = train_recipe(
+        recipe,
+        out=folder,
+        data_dir=data_dir,
+        seed=seed,
+        device=console.resolve_device(device),
+        resume=not fresh,
+        progress=steps(),
+    )
     return Answer("train", folder, [report], as_json=json).finish()
 
 
-def _steps(bar: console.Progress, epochs: int) -> Callable[[int, int, int, float], None]:
-    """Return what moves the bar, and where nobody watches writes a line on stderr at the end of each epoch."""
-    watched, start = sys.stderr.isatty(), time.monotonic()
+def steps() -> Callable[[int, int, int, float], None]:
+    """Return a function that writes one line a second at most on stderr, and one at the end of each epoch."""
+    last = start = time.monotonic()
 
     def report(epoch: int, step: int, steps: int, loss: float) -> None:
-        bar((epoch - 1) * steps + step, epochs * steps)
-        if step == steps and not watched:
-            seconds = time.monotonic() - start
-            sys.stderr.write(f"epoch {epoch}, step {step}/{steps}, loss {loss:.4f}, {seconds:.0f} s\n")
+        nonlocal last
+        now = time.monotonic()
+        if now - last < 1 and step < steps:
+            return
+        last = now
+        line = f"epoch {epoch}, step {step}/{steps}, loss {loss:.4f}, {now - start:.0f} s"
+        if step == steps or sys.stderr.isatty():
+            sys.stderr.write(f"\r{line}" + ("\n" if step == steps else ""))
+            sys.stderr.flush()
 
     return report
