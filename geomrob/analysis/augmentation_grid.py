@@ -1,4 +1,4 @@
-"""One image under one primitive of PRIME, by smoothness and strength; one image in several draws of a method."""
+"""One image under one primitive of PRIME, by smoothness and strength; images in several draws of a method."""
 
 import math
 
@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob import randomness
+from geomrob.arrays import Images
 from geomrob.augment.color_jitter import recolored
 from geomrob.augment.diffeomorphism import displacements, largest_cut, remapped, variances
 from geomrob.augment.random_filter import filtered, taps
@@ -68,22 +69,25 @@ def augmentation_grid(
 
 
 @torch.no_grad()
-def draws(image: Float[Tensor, "c h w"], how: Augment, count: int, *, seed: int = 0) -> Float[Tensor, "d c h w"]:
-    """Return an image and `count` draws of an augmentation behind it.
+def draws_of(images: Images, how: Augment, count: int, *, seed: int = 0) -> Float[Tensor, "n d c h w"]:
+    """Return each image and `count` draws of an augmentation behind it.
 
     Args:
-        image: In [0, 1].
+        images: In [0, 1].
         how: The augmentation.
         count: How many draws, at least 1.
-        seed: Of the draws.
+        seed: Of the draws of the first image; the next one has the next seed.
 
     Raises:
         UsageError: No draw asked for, or an augmentation that needs an extra.
     """
     if count < 1:
         raise UsageError(f"draws must be at least 1; got {count}: there would be nothing to see")
-    images = image.expand(count, -1, -1, -1).contiguous()
-    return torch.cat((image[None], augmentation(how)(images, randomness.image_keys(seed, torch.arange(count)))))
+    augment, rows = augmentation(how), list[Tensor]()
+    for row, image in enumerate(images):
+        keys = randomness.image_keys(seed + row, torch.arange(count))
+        rows.append(torch.cat((image[None], augment(image.expand(count, -1, -1, -1).contiguous(), keys))))
+    return torch.stack(rows)
 
 
 def _row(image: Tensor, primitive: str, size: int, strength: tuple[float, ...], seed: int) -> Tensor:

@@ -49,13 +49,13 @@ class Layers(Result):
     COLUMNS = (
         Column("layer", ("layer",)),
         Column("kind", ("kind",), words=True),
-        Column("channels", ("channels",)),
-        Column("positions", ("positions",)),
-        Column("Hoyer ratio", ("sparsity",), "{:.3f}"),
+        Column("chan-\nnels", ("channels",)),
+        Column("posi-\ntions", ("positions",)),
+        Column("Hoyer\nratio", ("sparsity",), "{:.3f}"),
         Column("active", ("active",), "{:.1%}"),
-        Column("SNR (dB)", ("snr_db",), "{:.2f}"),
+        Column("SNR\n(dB)", ("snr_db",), "{:.2f}"),
         Column("median\n(dB)", ("snr_db_median",), "{:.2f}"),
-        Column("silent\npositions", ("silent_positions",)),
+        Column("silent\nposi-\ntions", ("silent_positions",)),
     )
 
     def facts(self) -> Record:

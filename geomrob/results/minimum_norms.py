@@ -1,5 +1,6 @@
 """How small the smallest perturbations are, in several norms."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Labels
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
+from geomrob.tables import Column, Record, Table
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,8 +20,8 @@ class Norms(Result):
     `values[m, p, i]` is the smallest value of norm `norms[p]` among the perturbations of image i that any of the
     `attacks` found on model m, infinity where none did; `by[m, p, i]` says which attack found it (-1 where none).
     `pixels` are changed pixels, `elements` changed channels of pixels, `l1`, `l2`, `linf` are in [0, 1] pixel units.
-    Perturbed images lie in [0, 1]. `left` is the class that was to be left: an image that is not seen as that has
-    distance 0. `accuracy` is that of each model on the clean images.
+    Perturbed images lie in [0, 1]. `left` is the class that was to be left: an image that is not classified as
+    that has distance 0. `accuracy` is that of each model on the clean images.
     """
 
     models: tuple[str, ...]
@@ -32,6 +34,52 @@ class Norms(Result):
     accuracy: Float[Tensor, " m"]
     indices: Labels
     provenance: Provenance
+
+    COLUMNS = (
+        Column("model", ("model",)),
+        Column("norm", ("norm",)),
+        Column("mean", ("mean",), "{:.4g}"),
+        Column("median", ("median",), "{:.4g}"),
+        Column("not found", ("failures",)),
+        Column("smallest by", ("by",), words=True),
+    )
+
+    def facts(self) -> Record:
+        """Return data, class that was left, number of images, attacks and norms."""
+        lists = {"images": len(self.indices), "attacks": " ".join(self.attacks), "norms": " ".join(self.norms)}
+        return {**super().facts(), "models": " ".join(self.models), **lists}
+
+    def records(self) -> list[Record]:
+        """Return one row a model and norm: mean where one was found, median over all, failures, which attacks won."""
+        return [
+            {
+                "model": model,
+                "data": self.data,
+                "norm": norm,
+                "accuracy": float(self.accuracy[m]),
+                "mean": float(self.mean[m, p]),
+                "median": float(self.median[m, p]),
+                "failures": int(self.failures[m, p]),
+                "by": ", ".join(
+                    f"{self.attacks[attack]} {count}"
+                    for attack, count in Counter(self.by[m, p].tolist()).most_common()
+                    if attack >= 0
+                ),
+            }
+            for m, model in enumerate(self.models)
+            for p, norm in enumerate(self.norms)
+        ]
+
+    def headline(self) -> str:
+        """Return of how many images, leaving which class."""
+        return f"Smallest perturbations of {len(self.indices)} images of {self.data} that leave the {self.left} class"
+
+    def tables(self) -> list[Table]:
+        """Return the table of models and norms."""
+        reading = (
+            "mean over the images where one was found, median over all (failures are infinite); [0, 1] pixel units"
+        )
+        return [Table((self.headline(), reading), self.COLUMNS, self.records())]
 
     @property
     def mean(self) -> Float[Tensor, "m p"]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from geomrob.analysis.augmentation_grid import GRIDS, augmentation_grid, draws
+from geomrob.analysis.augmentation_grid import GRIDS, augmentation_grid, draws_of
 from geomrob.augment.prime import prime
 from geomrob.errors import UsageError
 from geomrob.randomness import image_keys
@@ -32,12 +32,15 @@ def test_only_cut_frequencies_that_the_image_carries():
 
 
 def test_draws_are_those_of_the_method():
-    found = draws(picture(), Augment(strength=0.5), 3, seed=4)
-    assert torch.equal(found[0], picture())
-    wanted = prime(picture().expand(3, -1, -1, -1), image_keys(4, torch.arange(3)), Augment(strength=0.5).prime())
-    torch.testing.assert_close(found[1:], wanted)
+    images = torch.stack((picture(), 1 - picture()))
+    pictures = draws_of(images, Augment(strength=0.5), 3, seed=4)
+    assert torch.equal(pictures[:, 0], images)
+    for row, image in enumerate(images):
+        keys = image_keys(4 + row, torch.arange(3))
+        wanted = prime(image.expand(3, -1, -1, -1), keys, Augment(strength=0.5).prime())
+        torch.testing.assert_close(pictures[row, 1:], wanted)
     with pytest.raises(UsageError, match="draws must be at least 1"):
-        draws(picture(), Augment(), 0)
+        draws_of(picture()[None], Augment(), 0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """`geomrob models`: every row of the table is listed with its accuracy."""
 
 import json
+import subprocess
+import sys
 
 from geomrob.cli import main
 from geomrob.models import MODELS
@@ -21,6 +23,11 @@ def test_every_model_is_listed_with_accuracy_and_source(capsys):
         assert row["sha256"] == entry.sha256
         assert accuracies[name] == {claim.data: claim.accuracy for claim in entry.claims}
     assert listed["fmnist-lenet"]["parameters"] == 61_706
+
+
+def test_the_list_needs_no_torch_so_that_it_is_there_at_once():
+    code = "import sys; from geomrob.cli import main; main(['models', '--json']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
 
 
 def test_the_table_can_be_narrowed_to_a_data_set(capsys):

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from geomrob.data import load_data
 from geomrob.errors import UsageError
-from geomrob.models import ASSETS, MODELS, build, count, load_model
+from geomrob.models import ASSETS, MODELS, build, load_model
 from geomrob.models.registry.published import PUBLISHED
 from geomrob.models.registry.zoo import ZOO
 from geomrob.spectral.frequency_filters import flip
@@ -76,15 +76,11 @@ def test_every_row_builds_and_can_be_trained(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_every_large_row_can_be_counted_without_being_drawn(name):
-    # Logistic regression on 100 numbers is the one row that is meant to be tiny.
-    assert count(name) > (60_000 if name != "t1-logistic" else 201)
-
-
-def test_the_count_is_that_of_the_model():
-    for name in ("fmnist-pushpull-avg3", "mnist-lenet-flipped-l2-adversarial", "cifar10-resnet20-old-pushpull"):
-        assert count(name) == sum(parameter.numel() for parameter in build(name, seed=0).parameters())
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_and_data_of_a_row_are_those_of_its_model_and_its_recipe(name):
+    with torch.device("meta"):
+        assert MODELS[name].parameters == sum(one.numel() for one in build(name, seed=0).parameters())
+    assert MODELS[name].data == read_recipe(MODELS[name].command.split()[2]).data
 
 
 def test_no_row_hides_another():

@@ -11,8 +11,6 @@ from geomrob.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from geomrob.augment.registry import Augment
-    from geomrob.data.entry import Samples
     from geomrob.results import AugmentationGrid
 
 Shown: TypeAlias = Literal[
@@ -65,9 +63,9 @@ def augment(
         copies: How many augmented versions of each image to write, 0 for none.
     """
     libraries()
-    from geomrob.analysis.augmentation_grid import augmentation_grid
+    from geomrob.analysis.augmentation_grid import augmentation_grid, draws_of
     from geomrob.augment.registry import Augment, enlarged, write_samples
-    from geomrob.plot.augmentation_grid import plot_primitive
+    from geomrob.plot.augmentation_grid import plot_draws, plot_primitive
 
     methods = [name for name in show if name not in PRIMITIVES]
     if copies and not methods:
@@ -78,18 +76,19 @@ def augment(
     recipes = {name: Augment(method=name, preset=preset, strength=alpha) for name in methods}
     out, _ = places("augment", options)
     samples = load_samples(options, split=split)
+    first, classes = samples.images[:ROWS], [samples.classes[label] for label in samples.labels[:ROWS].tolist()]
     # All are drawn before the first is written: a refusal leaves nothing behind.
     figures: dict[str, Figure] = {}
     grids: list[AugmentationGrid] = []
     for name in show:
         if name in PRIMITIVES:
-            grid = augmentation_grid(
-                samples.images[0], name, smoothness=smoothness, strength=strength, seed=options.seed
-            )
+            grid = augmentation_grid(first[0], name, smoothness=smoothness, strength=strength, seed=options.seed)
             grids.append(grid)
             figures[name] = plot_primitive(grid)
         else:
-            figures[name] = _draws(samples, recipes[name], draws, options.seed)
+            method = f"prime ({preset}, strength {alpha:g})" if name == "prime" else name
+            pictures = draws_of(first, recipes[name], draws, seed=options.seed)
+            figures[name] = plot_draws(pictures, method=method, classes=classes)
     answer = Answer("augment", out, grids, as_json=options.json)
     for name, figure in figures.items():
         answer.picture(figure, out / f"{name}.png")
@@ -97,18 +96,3 @@ def augment(
         larger = enlarged(samples, copies, recipes[methods[-1]], seed=options.seed)
         answer.files.append(write_samples(larger, out / "augmented.npz"))
     return answer.finish()
-
-
-def _draws(samples: "Samples", recipe: "Augment", count: int, seed: int) -> "Figure":
-    """Return the picture of a method."""
-    import torch
-
-    from geomrob.analysis.augmentation_grid import draws
-    from geomrob.plot.augmentation_grid import plot_draws
-
-    shown = samples.subset(torch.arange(min(ROWS, len(samples))))
-    rows = [draws(image, recipe, count, seed=seed + row) for row, image in enumerate(shown.images)]
-    named = recipe.method == "prime"
-    method = f"prime ({recipe.preset}, strength {recipe.strength:g})" if named else recipe.method
-    classes = [samples.classes[label] for label in shown.labels.tolist()]
-    return plot_draws(torch.stack(rows), method=method, classes=classes)

@@ -1,7 +1,6 @@
 """`geomrob models`: what can be named as a model, how accurate it is, and where it comes from."""
 
 from geomrob.cli.answer import Answer
-from geomrob.cli.session import libraries
 
 
 def models(*, data: str | None = None, json: bool = False) -> int:
@@ -11,8 +10,7 @@ def models(*, data: str | None = None, json: bool = False) -> int:
         data: Only those for images of that data set, fashion-mnist, say.
         json: Print one JSON object and nothing else: with the command that trains each, its reference and its digest.
     """
-    libraries()
-    from geomrob.training.cards import model_cards
+    from geomrob.models import model_cards
 
     cards = model_cards(data)
     answer = Answer("models", None, cards, as_json=json)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +10,6 @@ from geomrob.errors import UsageError, unknown
 from geomrob.models.layers.normalize import Normalize
 
 SHORTCUTS = ("conv", "pad")
-IMAGENET: dict[str, Any] = {"stem_kernel": 7, "stem_stride": 2, "stem_pool": 3}
 
 
 class Pad(nn.Module):
@@ -136,7 +134,8 @@ def resnet(
 
     It has 2 + 2 x sum(depths) layers with weights, 2 + 3 x sum(depths) with bottlenecks: the defaults are the ResNet-18
     of the CIFAR papers. `resnet18`, `resnet34`, `resnet50` and, of width 16 to 64, `resnet20`, `resnet32`, `resnet44`,
-    `resnet56` are this function with the depths filled in; `**IMAGENET` gives the first three a stem for large images.
+    `resnet56` are this function with the depths filled in; `**plans.IMAGENET` gives the first three a stem for large
+    images.
 
     Args:
         shape: Channels, height and width of the images.

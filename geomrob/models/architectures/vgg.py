@@ -7,14 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
+from geomrob.models.architectures.plans import POOL, VGG16
 from geomrob.models.layers.hah import HaHBlock, WeightNormConv2d
 from geomrob.models.layers.normalize import Normalize
-
-POOL = "M"
-VGG11 = (64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL)
-VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512, POOL)
-VGG19 = (64, 64, POOL, 128, 128, POOL, *[256] * 4, POOL, *[512] * 4, POOL, *[512] * 4, POOL)
-SMALL = (16, 16, POOL, 32, 32, POOL, 64, 64, POOL)
 
 
 class VGGBlock(nn.Module):
@@ -74,7 +69,7 @@ def vgg(
         classes: Number of logits.
         mean: What the first layer subtracts, one value a channel.
         std: What the first layer divides by, one value a channel.
-        plan: The width of each convolution and "M" for each pooling: `VGG11`, `VGG16`, `VGG19`, `SMALL` or your own.
+        plan: The width of each convolution and "M" for each pooling: one of `plans`, `VGG16` say, or your own.
         hah: Number of HaH blocks, from 0 to the number of convolutions.
         weight_norm: Whether the filters of the other blocks have unit norm; None where `hah` > 0.
         relu_first: Whether the ReLU comes before the batch normalisation; None where the filters have unit norm.
@@ -99,6 +94,7 @@ def vgg(
 
     Example:
         >>> import torch
+        >>> from geomrob.models.architectures.plans import SMALL
         >>> model = vgg(shape=(1, 28, 28), mean=[0.286], std=[0.353], plan=SMALL, hah=4)
         >>> model(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])

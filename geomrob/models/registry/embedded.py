@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from geomrob.models.architectures.lenet import lenet
-from geomrob.models.architectures.resnet import resnet
-from geomrob.models.registry.entry import Claim, ModelEntry
+from geomrob.models.registry.entry import Claim, ModelEntry, deferred
+
+lenet, resnet = deferred("architectures.lenet:lenet"), deferred("architectures.resnet:resnet")
 
 EMBEDDED: dict[str, ModelEntry] = {
     "fmnist-lenet": ModelEntry(
@@ -14,6 +14,8 @@ EMBEDDED: dict[str, ModelEntry] = {
         mean=(0.2860,),
         std=(0.3530,),
         about="LeNet-5 with ReLU and max-pooling",
+        parameters=61_706,
+        data="fashion-mnist",
         weights="fmnist-lenet.safetensors",
         sha256="ab459196a9f5f66d59984ef9af5428a84456f48cbde87883cf896d7cff6be2f6",
         claims=(Claim("fashion-mnist", "test", 0.9155), Claim("fashion-mnist-1k", "test", 0.919)),
@@ -27,6 +29,8 @@ EMBEDDED: dict[str, ModelEntry] = {
         mean=(0.2860,),
         std=(0.3530,),
         about="ResNet-8, 16 to 64 channels",
+        parameters=77_754,
+        data="fashion-mnist",
         weights="fmnist-resnet8.safetensors",
         sha256="e25be96efc00e32409b2ba989260c9444001fd0850fe235076fdfcda84c2edd6",
         claims=(Claim("fashion-mnist", "test", 0.9260), Claim("fashion-mnist-1k", "test", 0.940)),
@@ -40,6 +44,8 @@ EMBEDDED: dict[str, ModelEntry] = {
         mean=(0.1307,),
         std=(0.3081,),
         about="LeNet-5 with ReLU and max-pooling",
+        parameters=61_706,
+        data="mnist",
         weights="mnist-lenet.safetensors",
         sha256="265c65d43964530b2b35b1e5d15a36b28c3eca426afac31bdacd0b1dce1ba4fd",
         claims=(Claim("mnist", "test", 0.9932),),
@@ -53,6 +59,8 @@ EMBEDDED: dict[str, ModelEntry] = {
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2430, 0.2610),
         about="ResNet-20, 16 to 64 channels",
+        parameters=272_474,
+        data="cifar10",
         weights="cifar10-resnet20.safetensors",
         sha256="2d59d5772e6c6542c3adf0f58b3a34f2848ee4c5277d3fe4f3304643e7d19da5",
         claims=(Claim("cifar10", "test", 0.8828),),

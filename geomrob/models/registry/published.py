@@ -4,39 +4,48 @@ Low-pass and grey images (Tables A.2 and 5.1), PRIME and AugMix (Table 5.2) need
 train the plain one.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from geomrob.models.architectures.plans import IMAGENET, VGG16, VGG19
+from geomrob.models.registry.entry import Builder, ModelEntry, deferred
+from geomrob.models.registry.zoo import (
+    AUGMIX,
+    HAH,
+    PUSH_PULL,
+    SIMILARITY,
+    for_flipped,
+    vgg,
+    with_preprocessing,
+    with_push_pull,
+)
 
-from geomrob.models.architectures.densenet import densenet
-from geomrob.models.architectures.lenet import lenet
-from geomrob.models.architectures.mlp import mlp
-from geomrob.models.architectures.resnet import IMAGENET, resnet18, resnet20, resnet34, resnet50
-from geomrob.models.architectures.vgg import VGG16, VGG19, vgg
-from geomrob.models.architectures.wide_resnet import wide_resnet
-from geomrob.models.layers.preprocess import for_flipped, with_preprocessing
-from geomrob.models.push_pull_stem import replace_first_conv_upsampled, with_push_pull
-from geomrob.models.registry.entry import ModelEntry
-from geomrob.models.registry.zoo import AUGMIX, HAH, PUSH_PULL, SIMILARITY
+if TYPE_CHECKING:
+    from torch import nn
+
+densenet, lenet = deferred("architectures.densenet:densenet"), deferred("architectures.lenet:lenet")
+mlp, wide_resnet = deferred("architectures.mlp:mlp"), deferred("architectures.wide_resnet:wide_resnet")
+resnet18, resnet20 = deferred("architectures.resnet:resnet18"), deferred("architectures.resnet:resnet20")
+resnet34, resnet50 = deferred("architectures.resnet:resnet34"), deferred("architectures.resnet:resnet50")
+replace_first_conv_upsampled = deferred("push_pull_stem:replace_first_conv_upsampled")
 
 REFERENCE = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; thesis, Tables A.2 and A.6."
-DIGITS: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "mean": (0.1307,), "std": (0.3081,)}
+DIGITS: dict[str, Any] = {"data": "mnist", "shape": (1, 28, 28), "classes": 10, "mean": (0.1307,), "std": (0.3081,)}
 PHOTOS: dict[str, Any] = {
+    "data": "cifar10",
     "shape": (3, 32, 32),
     "classes": 10,
     "mean": (0.4914, 0.4822, 0.4465),
     "std": (0.2470, 0.2430, 0.2610),
 }
 NETWORKS = {
-    "mnist-lenet": (lenet, "LeNet-5", DIGITS, 2),
-    "mnist-resnet18": (partial(resnet18, **IMAGENET), "ResNet-18, 7x7 stem", DIGITS, 2),
-    "cifar10-vgg19": (partial(vgg, plan=VGG19), "VGG-19", PHOTOS, 1),
-    "cifar10-resnet18": (resnet18, "ResNet-18", PHOTOS, 1),
-    "cifar10-densenet121": (densenet, "DenseNet-121", PHOTOS, 1),
+    "mnist-lenet": (lenet, "LeNet-5", 61_706, DIGITS, 2),
+    "mnist-resnet18": (partial(resnet18, **IMAGENET), "ResNet-18, 7x7 stem", 11_175_370, DIGITS, 2),
+    "cifar10-vgg19": (partial(vgg, plan=VGG19), "VGG-19", 20_040_522, PHOTOS, 1),
+    "cifar10-resnet18": (resnet18, "ResNet-18", 11_173_962, PHOTOS, 1),
+    "cifar10-densenet121": (densenet, "DenseNet-121", 6_956_298, PHOTOS, 1),
 }
-"""Builder, words, data and the radius of the l2 ball of the five networks."""
+"""Builder, words, parameters, data and the radius of the l2 ball of the five networks."""
 
 
 def _variants(network: str) -> dict[str, ModelEntry]:
@@ -45,7 +54,7 @@ def _variants(network: str) -> dict[str, ModelEntry]:
     The flipped model takes flipped images. The adversarial one takes plain images and flips them itself, because the
     box of its perturbed images is that of the plain ones; the flip keeps lengths, so that the l2 ball is the same.
     """
-    builder, about, facts, radius = NETWORKS[network]
+    builder, about, parameters, facts, radius = NETWORKS[network]
     flipped = partial(for_flipped, builder)
     variants = {
         "": (builder, about),
@@ -60,6 +69,7 @@ def _variants(network: str) -> dict[str, ModelEntry]:
         network + ending: ModelEntry(
             builder=build,
             about=words,
+            parameters=parameters,
             command=f"geomrob train {network}{ending} --seed 0",
             reference=REFERENCE,
             **facts,
@@ -73,14 +83,16 @@ SYNTHETIC = {
     name: ModelEntry(
         builder=partial(mlp, depth=depth),
         about=words,
+        parameters=parameters,
+        data=name[:2],
         command=f"geomrob train {name} --seed 0",
         reference="Modas, thesis, 2022, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
         **POINTS,
     )
-    for name, depth, words in (
-        ("t1-mlp", 10, "MLP of 10 x 500, for the synthetic T1"),
-        ("t1-logistic", 0, "logistic regression, for the synthetic T1"),
-        ("t2-mlp", 10, "MLP of 10 x 500, for the synthetic T2"),
+    for name, depth, words, parameters in (
+        ("t1-mlp", 10, "MLP of 10 x 500, for the synthetic T1", 2_306_002),
+        ("t1-logistic", 0, "logistic regression, for the synthetic T1", 202),
+        ("t2-mlp", 10, "MLP of 10 x 500, for the synthetic T2", 2_306_002),
     )
 }
 
@@ -91,26 +103,30 @@ OLD_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435
 HAH_PHOTOS = {**PHOTOS, "std": (0.2471, 0.2435, 0.2616)}
 AUGMIX_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 SIMILARITY_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)}
-SIMILARITY_GREY: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "mean": (0.0,), "std": (1.0,)}
+SIMILARITY_100 = {**SIMILARITY_PHOTOS, "data": "cifar100", "classes": 100}
+SIMILARITY_DIGITS = {**DIGITS, "mean": (0.0,), "std": (1.0,)}
+SIMILARITY_CLOTHES = {**SIMILARITY_DIGITS, "data": "fashion-mnist"}
 
 
-def _row(name: str, builder: Callable[..., nn.Module], about: str, reference: str, facts: dict[str, Any]) -> ModelEntry:
+def _row(name: str, builder: Builder, about: str, parameters: int, reference: str, facts: dict[str, Any]) -> ModelEntry:
     """Return a row that its recipe trains."""
+    command = f"geomrob train {name} --seed 0"
     return ModelEntry(
-        builder=builder, about=about, command=f"geomrob train {name} --seed 0", reference=reference, **facts
+        builder=builder, about=about, parameters=parameters, command=command, reference=reference, **facts
     )
 
 
-def old_push_pull(**facts: Any) -> nn.Module:
+def old_push_pull(**facts: Any) -> "nn.Module":
     """Return the ResNet-20 with the older push-pull layer in front, its inhibition fixed at 1."""
     return replace_first_conv_upsampled(resnet20(**facts))
 
 
-_PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], ...] = (
+_PAPERS: tuple[tuple[str, Builder, str, int, str, dict[str, Any]], ...] = (
     (
         "cifar10-resnet18-pushpull-baseline",
         resnet18,
         "ResNet-18: the baseline of the push-pull models",
+        11_173_962,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -118,6 +134,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet18-pushpull-avg3",
         partial(with_push_pull, resnet18, average=3),
         "ResNet-18, push-pull stem, 3x3 average, trained inhibition",
+        11_174_026,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -125,6 +142,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet18-pushpull-avg5",
         partial(with_push_pull, resnet18, average=5),
         "ResNet-18, push-pull stem, 5x5 average, trained inhibition",
+        11_174_026,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -132,6 +150,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet50-pushpull-baseline",
         resnet50,
         "ResNet-50: the baseline of the push-pull models",
+        23_520_842,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -139,6 +158,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet50-pushpull-avg3",
         partial(with_push_pull, resnet50, average=3),
         "ResNet-50, push-pull stem, 3x3 average, trained inhibition",
+        23_520_906,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -146,6 +166,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet50-pushpull-avg5",
         partial(with_push_pull, resnet50, average=5),
         "ResNet-50, push-pull stem, 5x5 average, trained inhibition",
+        23_520_906,
         PUSH_PULL,
         PUSH_PULL_PHOTOS,
     ),
@@ -153,6 +174,7 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-resnet20-old-pushpull",
         old_push_pull,
         "ResNet-20, older push-pull stem, inhibition 1",
+        272_474,
         OLD_PUSH_PULL,
         OLD_PHOTOS,
     ),
@@ -160,18 +182,19 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
         "cifar10-vgg16",
         partial(vgg, plan=VGG16, weight_norm=True),
         "VGG-16 with weight normalisation: the baseline of HaH",
+        14_724_042,
         HAH,
         HAH_PHOTOS,
     ),
-    ("cifar10-vgg16-hah", partial(vgg, plan=VGG16, hah=6), "VGG-16, six HaH blocks", HAH, HAH_PHOTOS),
-    ("cifar10-wrn40-2", wide_resnet, "WRN-40-2: the baseline of AugMix", AUGMIX, AUGMIX_PHOTOS),
+    ("cifar10-vgg16-hah", partial(vgg, plan=VGG16, hah=6), "VGG-16, six HaH blocks", 14_722_250, HAH, HAH_PHOTOS),
+    ("cifar10-wrn40-2", wide_resnet, "WRN-40-2: the baseline of AugMix", 2_243_546, AUGMIX, AUGMIX_PHOTOS),
     *(
-        (f"{network}-{ending}", partial(builder, stem_kernel=7), f"{about}, 7x7 stem{what}", SIMILARITY, facts)
-        for network, builder, about, facts in (
-            ("cifar10-resnet18", resnet18, "ResNet-18", SIMILARITY_PHOTOS),
-            ("cifar100-resnet34", resnet34, "ResNet-34", {**SIMILARITY_PHOTOS, "classes": 100}),
-            ("mnist-resnet18", resnet18, "ResNet-18", SIMILARITY_GREY),
-            ("fmnist-resnet18", resnet18, "ResNet-18", SIMILARITY_GREY),
+        (f"{network}-{ending}", partial(builder, stem_kernel=7), f"{about}, 7x7 stem{what}", count, SIMILARITY, facts)
+        for network, builder, about, count, facts in (
+            ("cifar10-resnet18", resnet18, "ResNet-18", 11_181_642, SIMILARITY_PHOTOS),
+            ("cifar100-resnet34", resnet34, "ResNet-34", 21_335_972, SIMILARITY_100),
+            ("mnist-resnet18", resnet18, "ResNet-18", 11_175_370, SIMILARITY_DIGITS),
+            ("fmnist-resnet18", resnet18, "ResNet-18", 11_175_370, SIMILARITY_CLOTHES),
         )
         for ending, what in (
             ("unregularised", ": the baseline of the pixel-similarity model"),
@@ -187,6 +210,8 @@ PUBLISHED: dict[str, ModelEntry] = {
     "cifar100-resnet18": ModelEntry(
         builder=resnet18,
         about="ResNet-18",
+        parameters=11_220_132,
+        data="cifar100",
         command="geomrob train cifar100-resnet18 --seed 0",
         reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
         shape=(3, 32, 32),

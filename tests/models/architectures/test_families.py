@@ -9,8 +9,8 @@ from geomrob.errors import UsageError
 from geomrob.models.architectures.densenet import densenet
 from geomrob.models.architectures.lenet import lenet
 from geomrob.models.architectures.mlp import mlp
+from geomrob.models.architectures.plans import IMAGENET, VGG16, VGG19
 from geomrob.models.architectures.resnet import (
-    IMAGENET,
     Pad,
     resnet,
     resnet18,
@@ -21,7 +21,7 @@ from geomrob.models.architectures.resnet import (
     resnet50,
     resnet56,
 )
-from geomrob.models.architectures.vgg import VGG16, VGG19, vgg
+from geomrob.models.architectures.vgg import vgg
 from geomrob.models.architectures.wide_resnet import wide_resnet
 
 LARGE = {"shape": (3, 224, 224), "classes": 1000, **IMAGENET}

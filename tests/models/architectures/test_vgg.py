@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from geomrob.errors import UsageError
-from geomrob.models.architectures.vgg import SMALL, VGG11, VGG16, VGG19, VGGBlock, vgg
+from geomrob.models.architectures.plans import SMALL, VGG11, VGG16, VGG19
+from geomrob.models.architectures.vgg import VGGBlock, vgg
 from geomrob.models.layers.hah import HaHBlock, WeightNormConv2d
 
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
-from geomrob.models.architectures.vgg import SMALL, VGG16, vgg
+from geomrob.models.architectures.plans import SMALL, VGG16
+from geomrob.models.architectures.vgg import vgg
 from geomrob.models.layers.hah import HaHBlock, adaptive_threshold, divisive_normalization, normalized_weight
 from geomrob.models.layers.hebbian import hebbian_cost
 from geomrob.training.losses.hebbian import HebbianTerm

@@ -1,9 +1,9 @@
-"""The facts of the models that come with geomrob, for `geomrob models`."""
+"""The facts of the models that come with geomrob, for `geomrob models`; nothing is built and torch is not needed."""
 
 from geomrob.errors import unknown
-from geomrob.models import MODELS, ModelEntry, count
-from geomrob.results import ModelCard
-from geomrob.training.recipe import read_recipe
+from geomrob.models.registry import MODELS
+from geomrob.models.registry.entry import ModelEntry
+from geomrob.results.models import ModelCard
 
 
 def model_cards(data: str | None = None) -> list[ModelCard]:
@@ -28,7 +28,7 @@ def model_cards(data: str | None = None) -> list[ModelCard]:
             about=entry.about,
             shape="x".join(map(str, entry.shape)),
             classes=entry.classes,
-            parameters=count(name),
+            parameters=entry.parameters,
             data=" ".join(sorted(_sets(entry))),
             accuracies={claim.data: claim.accuracy for claim in entry.claims},
             weights=entry.weights,
@@ -41,6 +41,5 @@ def model_cards(data: str | None = None) -> list[ModelCard]:
 
 
 def _sets(entry: ModelEntry) -> set[str]:
-    """Return the data sets that a row is for: those of its claims, or that of its recipe."""
-    claimed = {claim.data for claim in entry.claims}
-    return claimed or {read_recipe(entry.command.split()[2]).data}
+    """Return the data sets that a row is for: that of its recipe and those of its claims."""
+    return {entry.data, *(claim.data for claim in entry.claims)}

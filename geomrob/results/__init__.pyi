@@ -1,0 +1,54 @@
+# The names of this package and their homes: read by type checkers, and by lazy_loader.
+from .accuracy import Acceptance, StrengthCurve, TransferMatrix
+from .attack import AttackResult, BoundaryResult, Status
+from .audit import Audit, Check
+from .augmentation import AugmentationGrid
+from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
+from .cross_section import CrossSection
+from .decisions import DecisionDistances
+from .filter_banks import FilterBank
+from .geometry import Geometry
+from .layers import Layers
+from .margins import BandExamples, MarginCurve
+from .minimum_norms import Norms
+from .models import ModelCard, TrainingReport
+from .provenance import Provenance
+from .sparse import Locations, Overlap, Sparsity
+from .spectra import BandEnergy, HeatMap, Spectrum
+from .store import RESULTS, equal, load, save
+
+__all__ = [
+    "RESULTS",
+    "Acceptance",
+    "AttackResult",
+    "Audit",
+    "AugmentationGrid",
+    "BandEnergy",
+    "BandExamples",
+    "BoundaryResult",
+    "Check",
+    "CorruptedSet",
+    "CorruptionScores",
+    "CorruptionTable",
+    "CrossSection",
+    "DecisionDistances",
+    "FilterBank",
+    "Geometry",
+    "HeatMap",
+    "Layers",
+    "Locations",
+    "MarginCurve",
+    "ModelCard",
+    "Norms",
+    "Overlap",
+    "Provenance",
+    "Sparsity",
+    "Spectrum",
+    "Status",
+    "StrengthCurve",
+    "TrainingReport",
+    "TransferMatrix",
+    "equal",
+    "load",
+    "save",
+]
