@@ -26,8 +26,8 @@ def load_model(name: str, *, weights: str | Path | None = None, device: str | to
         name: A row of `MODELS`, or `package.module:factory`: a function of your own code that is imported and called
             without arguments and returns a `torch.nn.Module` with the normalisation inside.
         weights: A `.safetensors`, `.pt` or `.pth` file to use instead of the row's own weights, or for the factory's
-            model; None takes the row's own, or the factory's model as it is.
-        device: Where the model shall live, `cpu` or `cuda`.
+            model; None uses the row's own, or the factory's model as it is.
+        device: Device of the model, `cpu` or `cuda`.
 
     Returns:
         The model. It is a fresh one on each call.

@@ -135,5 +135,5 @@ def _check_plan(plan: Sequence[int | str], shape: tuple[int, int, int], hah: int
         )
     side = 2 ** (len(plan) - len(widths))
     if min(shape[1:]) < side:
-        found = f"{shape[1]}x{shape[2]}"
-        raise UsageError(f"shape must be at least {side}x{side} for this plan; got {found}: drop a pooling")
+        size = f"{shape[1]}x{shape[2]}"
+        raise UsageError(f"shape must be at least {side}x{side} for this plan; got {size}: leave out a pooling")

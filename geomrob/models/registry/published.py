@@ -19,9 +19,9 @@ from geomrob.models.architectures.wide_resnet import wide_resnet
 from geomrob.models.layers.preprocess import for_flipped, with_preprocessing
 from geomrob.models.push_pull_stem import replace_first_conv_upsampled, with_push_pull
 from geomrob.models.registry.entry import ModelEntry
-from geomrob.models.registry.zoo import AUGMIX, HAH, PUSH_PULL, SIMILARITY
+from geomrob.models.registry.zoo import AUGMIX, HAH, PUSH_PULL, SIMILARITY, THESIS
 
-REFERENCE = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; thesis, Tables A.2 and A.6."
+REFERENCE = f"Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; {THESIS}, Tables A.2 and A.6."
 DIGITS: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "mean": (0.1307,), "std": (0.3081,)}
 PHOTOS: dict[str, Any] = {
     "shape": (3, 32, 32),
@@ -59,12 +59,12 @@ def _variants(network: str) -> dict[str, ModelEntry]:
     return {
         network + ending: ModelEntry(
             builder=build,
-            about=words,
+            about=description,
             command=f"geomrob train {network}{ending} --seed 0",
             reference=REFERENCE,
             **facts,
         )
-        for ending, (build, words) in variants.items()
+        for ending, (build, description) in variants.items()
     }
 
 
@@ -72,22 +72,22 @@ POINTS: dict[str, Any] = {"shape": (1, 1, 100), "classes": 2, "mean": (0.0,), "s
 SYNTHETIC = {
     name: ModelEntry(
         builder=partial(mlp, depth=depth),
-        about=words,
+        about=description,
         command=f"geomrob train {name} --seed 0",
-        reference="Modas, thesis, 2022, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
+        reference=f"{THESIS}, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
         **POINTS,
     )
-    for name, depth, words in (
+    for name, depth, description in (
         ("t1-mlp", 10, "MLP of 10 x 500, for the synthetic T1"),
         ("t1-logistic", 0, "logistic regression, for the synthetic T1"),
         ("t2-mlp", 10, "MLP of 10 x 500, for the synthetic T2"),
     )
 }
 
-OLD_PUSH_PULL = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
+PUSH_PULL_2020 = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
 # The statistics that the push-pull papers divide by are those of single images, not of all pixels.
 PUSH_PULL_PHOTOS = {**PHOTOS, "std": (0.2023, 0.1994, 0.2010)}
-OLD_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}
+PUSH_PULL_2020_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}
 HAH_PHOTOS = {**PHOTOS, "std": (0.2471, 0.2435, 0.2616)}
 AUGMIX_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 SIMILARITY_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)}
@@ -101,7 +101,7 @@ def _row(name: str, builder: Callable[..., nn.Module], about: str, reference: st
     )
 
 
-def old_push_pull(**facts: Any) -> nn.Module:
+def push_pull_2020(**facts: Any) -> nn.Module:
     """Return the ResNet-20 with the older push-pull layer in front, its inhibition fixed at 1."""
     return replace_first_conv_upsampled(resnet20(**facts))
 
@@ -151,10 +151,10 @@ _PAPERS: tuple[tuple[str, Callable[..., nn.Module], str, str, dict[str, Any]], .
     ),
     (
         "cifar10-resnet20-old-pushpull",
-        old_push_pull,
+        push_pull_2020,
         "ResNet-20, older push-pull stem, inhibition 1",
-        OLD_PUSH_PULL,
-        OLD_PHOTOS,
+        PUSH_PULL_2020,
+        PUSH_PULL_2020_PHOTOS,
     ),
     (
         "cifar10-vgg16",
@@ -188,7 +188,7 @@ PUBLISHED: dict[str, ModelEntry] = {
         builder=resnet18,
         about="ResNet-18",
         command="geomrob train cifar100-resnet18 --seed 0",
-        reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
+        reference=f"{THESIS}, section 5.3: the standard of PRIME and AugMix.",
         shape=(3, 32, 32),
         classes=100,
         mean=(0.5071, 0.4865, 0.4409),
