@@ -106,8 +106,8 @@ def load_data(
         samples: How many images to draw without replacement, at least 1; None takes all in source order.
         seed: Of that draw, which is the same on every machine.
         transform: A transform of the images, such as `lowpass:16` or `flip`
-            (`geomrob.spectral.frequency_filters.transform`). Edited images may leave [0, 1]; the name of the samples
-            names the edit.
+            (`geomrob.spectral.frequency_filters.transform`). Transformed images may leave [0, 1]; the name
+            of the samples names the transform.
 
     Returns:
         The samples. Files of a folder that cannot be read are left out and named in `skipped`.

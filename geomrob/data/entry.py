@@ -93,7 +93,7 @@ def to_images(array: NDArray[np.generic]) -> Tensor:
 
 
 def transformed(samples: Samples, name: str) -> Samples:
-    """Return samples whose images are edited as `name` says; the name of the data set says so.
+    """Return samples with transformed images; the name of the data set names the transform.
 
     The transform is computed in float64, a few images at a time, and rounded once.
 

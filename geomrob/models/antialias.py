@@ -130,7 +130,7 @@ def _plan(
 
 
 def _next(layer: nn.Conv2d, later: list[nn.Module]) -> nn.Module:
-    """Return the layer or block behind the norm and the rectifier of `layer`, among its siblings."""
+    """Return the layer or block after the norm and the rectifier of `layer`, among its siblings."""
     for module in later:
         inner = module
         # A sequence has no slot in front of it, its first block has.

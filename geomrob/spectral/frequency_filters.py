@@ -125,7 +125,7 @@ def gray(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
     if images.shape[-3] == 1:
         return images
     if images.shape[-3] != len(LUMA):
-        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: leave the edit gray out")
+        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: leave gray out")
     weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device).reshape(3, 1, 1)
     return (images * weights).sum(-3, keepdim=True).expand_as(images).contiguous()
 

@@ -95,7 +95,7 @@ def vgg(
         Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, section 2.
 
     Differences:
-        From 2015: batch normalisation, and one linear layer behind the mean over positions, as usual on small images.
+        From 2015: batch normalisation, and one linear layer after the mean over positions, as usual on small images.
 
     Example:
         >>> import torch
