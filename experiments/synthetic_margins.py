@@ -30,7 +30,7 @@ import geomrob
 from experiments.harness import SMOKE, Experiment, Page, Row, run, stroke
 from experiments.measures import coarse_products
 from geomrob import models
-from geomrob.data.synthetic import World, t1
+from geomrob.data.synthetic import SyntheticData, t1
 from geomrob.plot.style import blank, figure_headline, plain_numbers, tidy
 from geomrob.results import MarginCurve, Status
 from geomrob.spectral.bases import basis, from_matrix
@@ -91,14 +91,14 @@ TITLES = {"t1-mlp": "MLP of 10 x 500 (Table 4.1)", "t1-logistic": "Logistic regr
 FLAGS = {"--trained": {"type": Path, "metavar": "FOLDER", "help": "keeps the trained weights, to resume from"}}
 
 
-def train(name: str, scale: Scale, world: World, kept: Path | None) -> nn.Module:
+def train(name: str, scale: Scale, world: SyntheticData, kept: Path | None) -> nn.Module:
     options = dataclasses.replace(read_recipe(name).options, **scale.training[name])
     out = None if kept is None else kept / name
     with coarse_products(scale.coarse and name == "t1-mlp"):
         return fit(models.build(name, seed=SEED), world.train, options, seed=SEED, out=out).model
 
 
-def draws(world: World, kind: str, count: int) -> list[Subspace]:
+def draws(world: SyntheticData, kind: str, count: int) -> list[Subspace]:
     """Random subspaces of three dimensions: anywhere, or spanned by further rows of the rotation, orthogonal to u_1."""
     shape = world.basis.shape
     if kind == "random":
@@ -111,7 +111,7 @@ def draws(world: World, kind: str, count: int) -> list[Subspace]:
     return spans
 
 
-def margins(model: nn.Module, world: World, subspace: Subspace, points: int) -> MarginCurve:
+def margins(model: nn.Module, world: SyntheticData, subspace: Subspace, points: int) -> MarginCurve:
     few = world.test.subset(torch.arange(points))
     return geomrob.margin_curve(
         model, few.images, subspaces=[subspace], attack="deepfool", steps=100, allowed=None, labels=few.labels

@@ -26,7 +26,7 @@ import geomrob
 from experiments.harness import SMOKE, Experiment, Page, Row, run, stroke
 from experiments.measures import coarse_products
 from geomrob import models
-from geomrob.data.synthetic import World, t2
+from geomrob.data.synthetic import SyntheticData, t2
 from geomrob.plot.style import FAINT, blank, headline, plain_numbers, tidy
 from geomrob.results import CrossSection
 from geomrob.spectral.subspaces import span
@@ -58,14 +58,14 @@ WORDS = {"u1": "along $u_1$: separates the classes by a line", "u2": "along $u_2
 FLAGS = {"--trained": {"type": Path, "metavar": "FOLDER", "help": "keeps the trained weights, to resume from"}}
 
 
-def train(epsilon: float, world: World, scale: Scale, kept: Path | None) -> nn.Module:
+def train(epsilon: float, world: SyntheticData, scale: Scale, kept: Path | None) -> nn.Module:
     options = dataclasses.replace(read_recipe("t2-mlp").options, **scale.training)
     out = None if kept is None else kept / f"t2-{epsilon:g}"
     with coarse_products(scale.coarse):
         return fit(models.build("t2-mlp", seed=SEED), world.train, options, seed=SEED, out=out).model
 
 
-def margins(model: nn.Module, world: World, points: int) -> Page:
+def margins(model: nn.Module, world: SyntheticData, points: int) -> Page:
     """Quantiles along u_1 and u_2, and the share of points for which a boundary was found."""
     few = world.test.subset(torch.arange(points))
     bands = [span(world.basis, [number], f"u{number + 1}") for number in range(2)]
@@ -74,7 +74,7 @@ def margins(model: nn.Module, world: World, points: int) -> Page:
     return {name: {"quantiles": values, "reached": reached} for name, values, reached in rows}
 
 
-def section(model: nn.Module, world: World, epsilon: float) -> CrossSection:
+def section(model: nn.Module, world: SyntheticData, epsilon: float) -> CrossSection:
     """The plane of u_1 and u_2 through zero, with the training points projected on it."""
     few = world.train.subset(torch.arange(min(300, len(world.train))))
     reach = RHO * (PERIODS + 0.25)

@@ -1,6 +1,6 @@
 """The vocabulary of tensors: what an image batch, a label, a logit, a bound and a model are, and how they are measured.
 
-Everything else in geomrob is written in these words. Images are float tensors (N, C, H, W) in [0, 1] *before* any
+Everything else in geomrob is written in these terms. Images are float tensors (N, C, H, W) in [0, 1] *before* any
 normalisation (a model normalises inside), labels are int64 (N,), logits are float (N, K).
 """
 
@@ -44,7 +44,7 @@ def per_sample(values: Float[Tensor, " n"] | Tensor, like: Tensor) -> Tensor:
 def check_norm(norm: float) -> float:
     """Return `norm` if it is one that the attacks can minimise: 1, 2 or infinity."""
     if norm not in (1, 2, math.inf):
-        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
+        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: pass one of these")
     return float(norm)
 
 
@@ -54,7 +54,7 @@ def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: st
     Args:
         inputs: What should be (N, C, H, W) floats.
         bounds: The range each element must lie in; None leaves the range open.
-        name: How the caller's argument is called.
+        name: Name of the caller's argument.
 
     Raises:
         UsageError: Wrong rank or type, no image, NaN or infinity, or a value outside `bounds`.
@@ -64,20 +64,22 @@ def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: st
     if not inputs.is_floating_point():
         raise UsageError(f"{name} must be floats in [0, 1]; got {inputs.dtype}: divide 8-bit images by 255")
     if inputs.numel() == 0:
-        raise UsageError(f"{name} must hold at least one image; got shape {tuple(inputs.shape)}: pass more samples")
+        raise UsageError(
+            f"{name} must hold at least one image; got shape {tuple(inputs.shape)}: select at least one image"
+        )
     if not bool(torch.isfinite(inputs).all()):
         bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten().tolist()
-        raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: repair or drop them")
+        raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: leave these out")
     if bounds is None:
         return
     low, high = bounds
     if bool((inputs < low).any()) or bool((inputs > high).any()):
-        found = f"[{float(inputs.min()):.3g}, {float(inputs.max()):.3g}]"
+        span = f"[{float(inputs.min()):.3g}, {float(inputs.max()):.3g}]"
         wanted = f"({low:g}, {high:g})" if not isinstance(low, Tensor) and not isinstance(high, Tensor) else "given"
-        raise UsageError(f"{name} must lie in bounds {wanted}; got {found}: pass images before normalisation")
+        raise UsageError(f"{name} must lie in bounds {wanted}; got {span}: pass images before normalisation")
 
 
 def _few(indices: list[int]) -> str:
-    """Return the first indices of a list as words, and how many more there are."""
+    """Return the first indices of a list as text, and how many more there are."""
     shown = ", ".join(str(i) for i in indices[:5])
     return shown if len(indices) <= 5 else f"{shown} and {len(indices) - 5} more"

@@ -29,7 +29,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        # mkstemp makes files for their owner alone; what others may read is for the umask to say.
+        # mkstemp makes files for their owner alone; the umask decides what others may read.
         umask = os.umask(0)
         os.umask(umask)
         Path(scratch).chmod(0o666 & ~umask)
@@ -52,4 +52,6 @@ def unpack(content: bytes) -> dict[str, Tensor]:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
     except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError("arrays must be an npz file of numbers; got something else or a damaged file") from error
+        raise UsageError(
+            "arrays must be an npz file of numbers; got something else or a damaged file: write the file again"
+        ) from error

@@ -36,7 +36,7 @@ class Clock:
         self.start = time.perf_counter()
 
     def provenance(self, *, forwards: int, backwards: int) -> Provenance:
-        """Return the birth certificate of what was computed since the clock was started.
+        """Return the provenance of what was computed since the clock was started.
 
         Args:
             forwards: Model evaluations spent, one for each sample.
@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device | str) -> str:
-    """Return what a device is called: for a GPU its model, for the CPU its architecture and the threads in use."""
+    """Return the name of a device: for a GPU its model, for the CPU its architecture and the threads in use."""
     device = torch.device(device)
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
@@ -126,7 +126,7 @@ class Run:
             raise UsageError(f"{path} must be a part written by geomrob; got a damaged file: delete it") from error
 
     def merge(self, shards: Iterable[Path | str]) -> int:
-        """Return how many parts were taken over from the folders of other runs with the same settings.
+        """Return how many parts were copied from the folders of other runs with the same settings.
 
         A part that is already here stays as it is: with equal settings its numbers are the same.
 
@@ -144,7 +144,7 @@ class Run:
 
 
 def writable(folder: Path) -> Path:
-    """Return `folder`, made when missing, after a file was written to it and removed: better to know before the work.
+    """Return `folder`, made when missing, after a trial file was written to it and removed: fail before the work.
 
     Raises:
         UsageError: It cannot be made or written to.
@@ -169,8 +169,8 @@ def _digest(settings: Mapping[str, object]) -> str:
 def _check_settings(page: Path, wanted: Mapping[str, object]) -> None:
     """Refuse a run folder that was made with other settings than `wanted`."""
     try:
-        found = json.loads(page.read_bytes())
-        digest, settings = found["digest"], dict(found["settings"])
+        content = json.loads(page.read_bytes())
+        digest, settings = content["digest"], dict(content["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{page} must be the page of a run; got none or a damaged one: remove it or name a new --out"

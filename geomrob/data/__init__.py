@@ -1,4 +1,4 @@
-"""Data sets by name: a table of facts, and one function that reads them."""
+"""Data sets by name: the table `DATASETS`, and the function that reads them."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 
 from geomrob.data import cifar, embedded, folder, idx, synthetic
-from geomrob.data.entry import DatasetEntry, Samples, check_labels, edited, order, to_images
+from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.errors import UsageError, unknown
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
 
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 DIGITS = tuple("0123456789")
+THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"
 
 DATASETS: dict[str, DatasetEntry] = {
     "fashion-mnist-1k": DatasetEntry(
@@ -69,7 +70,7 @@ DATASETS: dict[str, DatasetEntry] = {
         classes=synthetic.CLASSES,
         splits={"train": 10_000, "test": 10_000},
         licence="none needed: drawn on the spot",
-        reference="Modas, thesis, 2022, section 4.2.2: T1(5, 1) of geomrob.data.synthetic, seed 0.",
+        reference=f"{THESIS}, section 4.2.2: T1(5, 1) of geomrob.data.synthetic, seed 0.",
         boxed=False,
     ),
     "t2": DatasetEntry(
@@ -79,7 +80,7 @@ DATASETS: dict[str, DatasetEntry] = {
         classes=synthetic.CLASSES,
         splits={"train": 10_000, "test": 10_000},
         licence="none needed: drawn on the spot",
-        reference="Modas, thesis, 2022, section 4.4.1: T2(20, 1, 1, 3) of geomrob.data.synthetic, seed 0.",
+        reference=f"{THESIS}, section 4.4.1: T2(20, 1, 1, 3) of geomrob.data.synthetic, seed 0.",
         boxed=False,
     ),
 }
@@ -104,38 +105,36 @@ def load_data(
             layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
         samples: How many images to draw without replacement, at least 1; None takes all in source order.
         seed: Of that draw, which is the same on every machine.
-        transform: An edit of the images, such as `lowpass:16` or `flip`
-            (`geomrob.spectral.frequency_filters.transform`). Edited images may leave [0, 1]; the name of the samples
-            names the edit.
+        transform: A transform of the images, such as `lowpass:16` or `flip`
+            (`geomrob.spectral.frequency_filters.transform`). Transformed images may leave [0, 1]; the name
+            of the samples names the transform.
 
     Returns:
         The samples. Files of a folder that cannot be read are left out and named in `skipped`.
 
     Raises:
         UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1],
-            unknown edit.
+            unknown transform.
 
     Example:
         >>> clothes = load_data("fashion-mnist-1k", samples=20)
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    plain = _load_path if str(name) not in DATASETS else _load_row
-    found = plain(str(name), split, samples, seed, data_dir)
-    return found if transform is None else edited(found, transform)
+    read = _load_path if str(name) not in DATASETS else _load_row
+    plain = read(str(name), split, samples, seed, data_dir)
+    return plain if transform is None else transformed(plain, transform)
 
 
 def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
     """Return the samples of a row of the table."""
     entry = DATASETS[name]
     if split not in entry.splits:
-        raise UsageError(
-            f"split must be one of {', '.join(entry.splits)} for {name}; got {split!r}: choose one of those"
-        )
+        raise UsageError(f"split must be one of {', '.join(entry.splits)} for {name}; got {split!r}: pass one of those")
     root = Path() if entry.folder is None else _data_dir(name, entry.folder, data_dir)
     images, labels, indices = entry.reader(root / (entry.folder or ""), split)
     check_labels(labels, len(images), entry.classes, f"{name} ({split})")
-    chosen = order(len(labels), samples, seed)
+    chosen = sample_positions(len(labels), samples, seed)
     kept = chosen.numpy()
     drawn = to_images(images[kept])
     return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)

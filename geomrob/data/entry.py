@@ -22,7 +22,7 @@ Reader: TypeAlias = Callable[[Path, str], Arrays]
 class Samples:
     """Images of one data set, in the order in which they were drawn.
 
-    `images` lie in [0, 1] unless they were edited (`edited`) or are synthetic; `indices` are positions in the source
+    `images` lie in [0, 1] unless they were `transformed` or are synthetic; `indices` are positions in the source
     split (for an image folder, in its sorted list of files); `skipped` names the files that could not be read, each
     with the reason.
     """
@@ -63,7 +63,7 @@ class DatasetEntry:
     boxed: bool = True
 
 
-def order(available: int, samples: int | None, seed: int) -> Tensor:
+def sample_positions(available: int, samples: int | None, seed: int) -> Tensor:
     """Return the positions to read (M,) int64: all in source order, or the first `samples` of a seeded permutation.
 
     The draw of 50 is the first half of the draw of 100 with the same seed.
@@ -72,9 +72,9 @@ def order(available: int, samples: int | None, seed: int) -> Tensor:
         UsageError: `samples` is below 1 or above `available`.
 
     Example:
-        >>> order(5, None, seed=0).tolist()
+        >>> sample_positions(5, None, seed=0).tolist()
         [0, 1, 2, 3, 4]
-        >>> bool((order(9, 2, seed=1) == order(9, 4, seed=1)[:2]).all())
+        >>> bool((sample_positions(9, 2, seed=1) == sample_positions(9, 4, seed=1)[:2]).all())
         True
     """
     if samples is None:
@@ -92,21 +92,21 @@ def to_images(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(floats)
 
 
-def edited(samples: Samples, name: str) -> Samples:
-    """Return samples whose images are edited as `name` says; the name of the data set says so.
+def transformed(samples: Samples, name: str) -> Samples:
+    """Return samples with transformed images; the name of the data set names the transform.
 
-    The edit is computed in float64, a few images at a time, and rounded once.
+    The transform is computed in float64, a few images at a time, and rounded once.
 
     Raises:
-        UsageError: No such edit (`geomrob.spectral.frequency_filters.transform`), or one that does not fit the images.
+        UsageError: No such transform (see `geomrob.spectral.frequency_filters`), or one that does not fit the images.
 
     Example:
         >>> one = Samples(torch.rand(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), ("a",), torch.arange(1), "mine")
-        >>> edited(one, "lowpass:2").name
+        >>> transformed(one, "lowpass:2").name
         'mine (lowpass:2)'
     """
-    edit = transform(name)
-    parts = [edit(part.double()).to(part.dtype) for part in samples.images.split(512)]
+    change = transform(name)
+    parts = [change(part.double()).to(part.dtype) for part in samples.images.split(512)]
     return replace(samples, images=torch.cat(parts), name=f"{samples.name} ({name})")
 
 
@@ -118,4 +118,6 @@ def check_labels(labels: NDArray[np.integer], count: int, classes: Sequence[str]
         raise UsageError(f"{source} must hold at least one image; got none: replace the file")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
-        raise UsageError(f"labels of {source} must lie in 0 ... {len(classes) - 1}; got {low} ... {high}: repair them")
+        raise UsageError(
+            f"labels of {source} must lie in 0 ... {len(classes) - 1}; got {low} ... {high}: number the classes from 0"
+        )

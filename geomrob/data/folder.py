@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from geomrob.data.entry import Samples, check_labels, order, to_images
+from geomrob.data.entry import Samples, check_labels, sample_positions, to_images
 from geomrob.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -34,8 +34,8 @@ def read_folder(
             channel, too many samples.
     """
     files, names, mode = list_folder(path, split, only=only)
-    wanted = len(order(len(files), samples, seed))
-    queue = order(len(files), None if samples is None else len(files), seed).tolist()
+    wanted = len(sample_positions(len(files), samples, seed))
+    queue = sample_positions(len(files), None if samples is None else len(files), seed).tolist()
     images: list[NDArray[np.uint8]] = []
     kept: list[int] = []
     skipped: list[str] = []
@@ -51,10 +51,9 @@ def read_folder(
             skipped.append(f"{file.relative_to(path)}: {error}")
             continue
         if images and array.shape != images[0].shape:
-            one, other = (f"{a.shape[1]}x{a.shape[0]}" for a in (images[0], array))
-            first = files[kept[0]][0].relative_to(path)
-            found = f"{one} in {first} and {other} in {file.relative_to(path)}"
-            raise UsageError(f"images of {path} must all have one size; got {found}: resize them first")
+            first, second = (f"{a.shape[1]}x{a.shape[0]}" for a in (images[0], array))
+            sizes = f"{first} in {files[kept[0]][0].relative_to(path)} and {second} in {file.relative_to(path)}"
+            raise UsageError(f"images of {path} must all have one size; got {sizes}: resize them first")
         images.append(array)
         kept.append(position)
     if not images:
@@ -84,19 +83,19 @@ def _class_root(path: Path, split: str) -> Path:
     named = [sub for sub in inner if sub.name.lower() in SPLITS.get(split, (split,))]
     if named:
         return named[0]
-    found = f"only {', '.join(sub.name for sub in inner)}" if inner else "no images one or two folders down"
-    raise UsageError(f"{path} must hold class/image.png or {split}/class/image.png; got {found}: sort them by class")
+    content = f"only {', '.join(sub.name for sub in inner)}" if inner else "no images one or two folders down"
+    raise UsageError(f"{path} must hold class/image.png or {split}/class/image.png; got {content}: sort them by class")
 
 
 def _classes(root: Path, only: Sequence[str] | None) -> list[Path]:
     """Return the sub-folders of `root` that are classes, in alphabetical order; of all, those that `only` names."""
-    found = [sub for sub in sorted(root.iterdir()) if sub.is_dir() and not sub.name.startswith(".")]
+    classes = [sub for sub in sorted(root.iterdir()) if sub.is_dir() and not sub.name.startswith(".")]
     if only is None:
-        return found
-    missing = sorted(set(only) - {sub.name for sub in found})
+        return classes
+    missing = sorted(set(only) - {sub.name for sub in classes})
     if missing:
         raise UsageError(f"{root} must hold the classes {', '.join(only)}; got none named {missing[0]}: add it")
-    return [sub for sub in found if sub.name in only]
+    return [sub for sub in classes if sub.name in only]
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -105,7 +104,7 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _is_grey(file: Path) -> bool:
-    """Return whether the header of `file` says one channel; a header that cannot be read says nothing against it."""
+    """Return whether the header of `file` says one channel; a header that cannot be read does not count against it."""
     try:
         with Image.open(file) as image:
             return image.mode in GREY
@@ -147,7 +146,7 @@ def read_npz(path: Path, split: str, samples: int | None, seed: int) -> Samples:
     names = arrays.get("classes", np.arange(int(labels.max(initial=0)) + 1))
     classes = tuple(str(name) for name in names.tolist())
     check_labels(labels, len(images), classes, str(path))
-    chosen = order(len(labels), samples, seed)
+    chosen = sample_positions(len(labels), samples, seed)
     drawn = to_images(images[chosen.numpy()])
     return Samples(drawn, torch.from_numpy(labels)[chosen], classes, chosen, str(path))
 
@@ -159,7 +158,7 @@ def _channels_first(x: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
     if x.dtype != np.uint8 and x.size:
         bad = int((~np.isfinite(x)).reshape(len(x), -1).any(1).sum())
         if bad:
-            raise UsageError(f"x of {path} must be finite; got NaN or infinity in {bad} images: repair or drop them")
+            raise UsageError(f"x of {path} must be finite; got NaN or infinity in {bad} images: leave these out")
         low, high = float(x.min()), float(x.max())
         if low < 0 or high > 1:
             raise UsageError(f"x of {path} must lie in [0, 1]; got [{low:.3g}, {high:.3g}]: divide 8-bit values by 255")
@@ -167,8 +166,8 @@ def _channels_first(x: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
         return x[:, None]
     first, last = (x.ndim == 4 and x.shape[axis] in (1, 3) for axis in (1, 3))
     if first == last:
-        found = f"{x.shape}, where the channels {'could be either' if first else 'are neither'}"
+        shape = f"{x.shape}, where the channels {'could be either' if first else 'are neither'}"
         raise UsageError(
-            f"x of {path} must be (N, H, W), (N, H, W, C) or (N, C, H, W); got {found}: move 1 or 3 channels"
+            f"x of {path} must be (N, H, W), (N, H, W, C) or (N, C, H, W); got {shape}: move the 1 or 3 channels last"
         )
     return x if first else x.transpose(0, 3, 1, 2)

@@ -25,13 +25,13 @@ def read(folder: Path, split: str) -> Arrays:
     Raises:
         UsageError: A file is missing, cut off or no IDX file of that rank.
     """
-    images = read_idx(find(folder, f"{PREFIX[split]}-images-idx3-ubyte"), rank=3)
-    labels = read_idx(find(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), rank=1)
+    images = read_idx(find_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), rank=3)
+    labels = read_idx(find_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), rank=1)
     return images[:, None], labels.astype(np.int64), np.arange(len(images))
 
 
-def find(folder: Path, stem: str) -> Path:
-    """Return the plain or gzipped file called `stem` in `folder`."""
+def find_file(folder: Path, stem: str) -> Path:
+    """Return the plain or gzipped file named `stem` in `folder`."""
     for name in (stem, f"{stem}.gz"):
         if (folder / name).is_file():
             return folder / name
@@ -60,6 +60,6 @@ def read_idx(path: Path, rank: int) -> NDArray[np.uint8]:
         )
     shape = tuple(int(size) for size in np.frombuffer(data, ">u4", rank, offset=4))
     if len(data) - start != math.prod(shape):
-        found = f"{len(data) - start} bytes for shape {shape}"
-        raise UsageError(f"{path} must be as long as its header says; got {found}: fetch it again")
+        length = f"{len(data) - start} bytes for shape {shape}"
+        raise UsageError(f"{path} must be as long as its header says; got {length}: fetch it again")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()

@@ -1,4 +1,4 @@
-"""Images of one data set in the shape of another."""
+"""Resize images of one data set to the shape of another."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from geomrob.arrays import Images
 from geomrob.errors import UsageError
 
 
-def as_shape(images: Images, shape: tuple[int, int, int]) -> Float[Tensor, "n c2 h2 w2"]:
+def resize_to(images: Images, shape: tuple[int, int, int]) -> Float[Tensor, "n c2 h2 w2"]:
     """Return images with as many channels, rows and columns as `shape`.
 
     The largest middle part of the wanted aspect ratio is resized bilinearly, with the smoothing that keeps a smaller
@@ -26,22 +26,22 @@ def as_shape(images: Images, shape: tuple[int, int, int]) -> Float[Tensor, "n c2
 
     Example:
         >>> import torch
-        >>> as_shape(torch.rand(2, 3, 64, 48), (1, 28, 28)).shape
+        >>> resize_to(torch.rand(2, 3, 64, 48), (1, 28, 28)).shape
         torch.Size([2, 1, 28, 28])
     """
     channels, height, width = shape
     if min(shape) < 1 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
-        found = f"{tuple(images.shape[1:])} for {shape}"
+        given = f"{tuple(images.shape[1:])} for {shape}"
         raise UsageError(
-            f"shape must have pixels, and 1 or 3 channels where they change; got {found}: pass (C, H, W), C 1 or 3"
+            f"shape must have pixels, and 1 or 3 channels where they change; got {given}: pass (C, H, W), C 1 or 3"
         )
     rows, columns = images.shape[2:]
     kept_rows = min(rows, max(1, round(columns * height / width)))
     kept_columns = min(columns, max(1, round(rows * width / height)))
     top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
-    found = images[:, :, top : top + kept_rows, left : left + kept_columns]
-    if found.shape[1] != channels:
-        found = found.mean(1, keepdim=True) if channels == 1 else found.expand(-1, 3, -1, -1)
-    if found.shape[2:] != (height, width):
-        found = F.interpolate(found, size=(height, width), mode="bilinear", antialias=True).clamp(0, 1)
-    return found
+    resized = images[:, :, top : top + kept_rows, left : left + kept_columns]
+    if resized.shape[1] != channels:
+        resized = resized.mean(1, keepdim=True) if channels == 1 else resized.expand(-1, 3, -1, -1)
+    if resized.shape[2:] != (height, width):
+        resized = F.interpolate(resized, size=(height, width), mode="bilinear", antialias=True).clamp(0, 1)
+    return resized

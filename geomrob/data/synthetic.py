@@ -1,4 +1,4 @@
-"""Synthetic worlds whose features are known: T1, one linear feature in noise; T2, a second one that alternates."""
+"""Synthetic data sets whose features are known: T1, one linear feature in noise; T2, a second one that alternates."""
 
 import hashlib
 import math
@@ -26,7 +26,7 @@ Fill: TypeAlias = Callable[[NDArray[np.float64], int, Generator], None]
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class SyntheticData:
     """A training and a test set that share their directions.
 
     `basis` holds them: its vector k is u_(k+1), so that u_1 is the first row of `basis.matrices[0]`. Images are vectors
@@ -46,7 +46,7 @@ def t1(
     dimension: int = 100,
     half: bool = True,
     seed: int = 0,
-) -> World:
+) -> SyntheticData:
     r"""Return T1(epsilon, sigma): one direction separates the classes, all others hold noise.
 
         x = (epsilon / 2) y u_1 + sum over k > 1 of z_k u_k,   z_k ~ N(0, sigma^2),   y uniform in {-1, +1}
@@ -69,7 +69,8 @@ def t1(
         UsageError: A size below its least.
 
     References:
-        Modas, thesis, 2022, section 4.2.2; Ortiz-Jimenez, Modas et al., Hold me tight!, NeurIPS 2020.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.2.2; Ortiz-Jimenez, Modas
+        et al., Hold me tight!, NeurIPS 2020.
 
     Differences:
         The text prints x_1 = epsilon y, with which a perfect separator has margin epsilon = 5, but its Tables 4.1 and
@@ -104,12 +105,12 @@ def t2(
     dimension: int = 100,
     half: bool = True,
     seed: int = 0,
-) -> World:
+) -> SyntheticData:
     r"""Return T2(rho, epsilon, sigma, K): a small linear feature along u_1, a large one along u_2 that alternates.
 
         x = (epsilon / 2) y u_1 + rho (k + [y = -1] / 2) u_2 + sum over j > 2 of z_j u_j,   z_j ~ N(0, sigma^2)
 
-    with k uniform in {-K, ..., K - 1}. Along u_2 the classes take turns at a distance of rho / 2; epsilon > 0 also
+    with k uniform in {-K, ..., K - 1}. Along u_2 the classes alternate at a distance of rho / 2; epsilon > 0 also
     separates them linearly, along u_1.
 
     Args:
@@ -125,7 +126,7 @@ def t2(
         UsageError: A size below its least.
 
     References:
-        Modas, thesis, 2022, section 4.4.1, Figs. 4.9 and 4.10.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.4.1, Figs. 4.9 and 4.10.
 
     Differences:
         As in `t1`.
@@ -155,7 +156,7 @@ def rotation(dimension: int, seed: int) -> Float64[Tensor, "d d"]:
     digest = hashlib.sha256(f"synthetic rotation {seed}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
     matrix = random_matrix(dimension, generator)
-    # Half of the orthogonal matrices mirror; turning one row around maps them onto the others and keeps the measure.
+    # Half of the orthogonal matrices mirror; reversing one row maps them onto the others and keeps the measure.
     if torch.linalg.det(matrix) < 0:
         matrix[-1] *= -1
     return matrix
@@ -173,22 +174,22 @@ def read(name: str) -> Callable[[Path, str], Arrays]:
 
 
 def _check(**sizes: float) -> None:
-    """Refuse sizes that are none."""
+    """Refuse negative and infinite sizes."""
     for name, value in sizes.items():
         if not 0 <= value < math.inf:
-            raise UsageError(f"{name} must be at least 0 and finite; got {value}: choose the size of a feature")
+            raise UsageError(f"{name} must be at least 0 and finite; got {value}: 1 and 5 are those of the thesis")
 
 
-def _world(fill: Fill, name: str, count: int, dimension: int, least: int, seed: int) -> World:
+def _world(fill: Fill, name: str, count: int, dimension: int, least: int, seed: int) -> SyntheticData:
     """Return both sets, their features made by `fill` and turned."""
     if count < 1 or dimension < least:
-        found = f"{count} and {dimension}"
+        given = f"{count} and {dimension}"
         raise UsageError(
-            f"count must be at least 1 and dimension at least {least}; got {found}: the thesis takes 10,000 and 100"
+            f"count must be at least 1 and dimension at least {least}; got {given}: the thesis takes 10,000 and 100"
         )
     matrix = rotation(dimension, seed)
     train, test = (_samples(fill, f"{name}, {split}", split, count, matrix, seed) for split in ("train", "test"))
-    return World(train, test, from_matrix(matrix, (1, dimension), note=f"directions of {name}"))
+    return SyntheticData(train, test, from_matrix(matrix, (1, dimension), note=f"directions of {name}"))
 
 
 def _samples(fill: Fill, name: str, split: str, count: int, matrix: Tensor, seed: int) -> Samples:

@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError, unknown
-from geomrob.models.architectures.resnet import Pad
+from geomrob.models.architectures.resnet import PadShortcut
 from geomrob.models.layers.blurpool import BlurPool, binomial, pair
 
 VARIANTS = {"zhang": 4, "vasconcelos": 5}
-"""Where the low-pass stands, and the side of its filter if none is given."""
+"""The variants, with the default side of the filter."""
 
 
 def antialias(
@@ -24,7 +24,7 @@ def antialias(
 ) -> nn.Module:
     """Return `model`, changed in place: whatever subsampled now takes every position, then a `BlurPool` subsamples.
 
-    `zhang` moves the stride of a convolution behind its rectifier: conv(s) - norm - relu - conv becomes conv(1) - norm
+    `zhang` moves the stride of a convolution after its rectifier: conv(s) - norm - relu - conv becomes conv(1) - norm
     - relu - blur(s) - conv. `vasconcelos` moves it before: conv(1) - blur(s) - norm - relu. Max pools become max(1) -
     blur(s). A 1 x 1 convolution with a stride, such as those of shortcuts, is blurred before (`zhang`) or after it.
     All parameters stay the same under the same names, shapes of features too; with size 1 the logits as well.
@@ -34,7 +34,7 @@ def antialias(
             are registered in the order of their use (the shortcuts without parameters of our ResNets are known, too).
         size: Side of the filters; None for 4 (`zhang`) or 5 (`vasconcelos`).
         variant: A row of `VARIANTS`.
-        everywhere: Blur behind all convolutions larger than 1 x 1 but the first, also where none subsamples;
+        everywhere: Blur after all convolutions larger than 1 x 1 but the first, also where none subsamples;
             `vasconcelos` only.
         keep_stem: Leave the stride of the first convolution, which is what makes the others expensive at 224 pixels.
         window: Side of the max pools, padded by nothing; None keeps theirs.
@@ -69,7 +69,7 @@ def antialias(
     if everywhere and variant != "vasconcelos":
         raise UsageError(f"everywhere must go with variant 'vasconcelos'; got {variant!r}: leave it out")
     if any(isinstance(module, BlurPool) for module in model.modules()):
-        raise UsageError("model must not blur yet; got one with BlurPool: change a fresh one")
+        raise UsageError("model must not blur yet; got one with BlurPool: pass a new one")
     side = VARIANTS[variant] if size is None else size
     binomial(side)
     plan = _plan(model, variant, everywhere, keep_stem)
@@ -105,10 +105,10 @@ def with_antialias(builder: Callable[..., nn.Module], **options: Any) -> nn.Modu
 
 def _plan(
     model: nn.Module, variant: str, everywhere: bool, keep_stem: bool
-) -> dict[nn.Conv2d | nn.MaxPool2d | Pad, tuple[str, nn.Module]]:
-    """Return the layers that lose their stride, and before or after what it is made up for; nothing is changed yet."""
+) -> dict[nn.Conv2d | nn.MaxPool2d | PadShortcut, tuple[str, nn.Module]]:
+    """Return the layers that lose their stride, with where a blur replaces it; nothing is changed yet."""
     after = variant == "vasconcelos"
-    plan: dict[nn.Conv2d | nn.MaxPool2d | Pad, tuple[str, nn.Module]] = {}
+    plan: dict[nn.Conv2d | nn.MaxPool2d | PadShortcut, tuple[str, nn.Module]] = {}
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     for parent in model.modules():
         children = list(parent.children())
@@ -117,7 +117,7 @@ def _plan(
                 if layer.ceil_mode:
                     raise UsageError(f"max pools must round down; got {layer}: set ceil_mode to False")
                 plan[layer] = ("blur_after", layer)
-            if isinstance(layer, Pad) and layer.stride > 1:
+            if isinstance(layer, PadShortcut) and layer.stride > 1:
                 plan[layer] = ("blur_after" if after else "blur_before", layer)
             if not isinstance(layer, nn.Conv2d) or (keep_stem and layer is first):
                 continue
@@ -130,7 +130,7 @@ def _plan(
 
 
 def _next(layer: nn.Conv2d, later: list[nn.Module]) -> nn.Module:
-    """Return the layer or block behind the norm and the rectifier of `layer`, among its siblings."""
+    """Return the layer or block after the norm and the rectifier of `layer`, among its siblings."""
     for module in later:
         inner = module
         # A sequence has no slot in front of it, its first block has.
@@ -142,7 +142,7 @@ def _next(layer: nn.Conv2d, later: list[nn.Module]) -> nn.Module:
 
 
 def _attach(target: nn.Module, position: str, blur: BlurPool) -> None:
-    """Let `blur`, a part of `target` from now on, work before or after it; its parameters keep their names."""
+    """Apply `blur` before or after `target`, as a part of it; the parameters of `target` keep their names."""
     target.add_module(position, blur)
     if position == "blur_before":
         target.register_forward_pre_hook(_blur_before)

@@ -1,4 +1,4 @@
-"""Finding a layer in any network, and putting another one in its place."""
+"""Find a convolution in any network, and replace a module by another one."""
 
 from torch import Tensor, nn
 
@@ -6,34 +6,34 @@ from geomrob.errors import UsageError
 
 
 def first_convolution(model: nn.Module, layer: str | None = None) -> tuple[str, nn.Conv2d]:
-    """Return name and module of the first convolution registered in `model`, or of the one called `layer`.
+    """Return name and module of the first convolution registered in `model`, or of the one named `layer`.
 
     Raises:
         UsageError: There is none, `model` is nothing but a convolution, or it is one that does more than convolve.
     """
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
-    found = next(iter(convolutions), None) if layer is None else layer
-    if found not in convolutions:
+    name = next(iter(convolutions), None) if layer is None else layer
+    if name not in convolutions:
         names = ", ".join(list(convolutions)[:5]) or "no torch.nn.Conv2d at all"
         raise UsageError(f"model must have the convolution {layer or 'to replace'}; got {names}: name one of those")
-    if not found:
+    if not name:
         raise UsageError("model must hold its first convolution; got the convolution itself: put it in nn.Sequential")
-    conv = convolutions[found]
+    conv = convolutions[name]
     if not isinstance(dict(conv.named_parameters(recurse=False)).get("weight"), nn.Parameter):
-        raise UsageError(f"layer {found!r} must have a plain weight; got a parametrization: remove it first")
+        raise UsageError(f"layer {name!r} must have a plain weight; got a parametrization: remove it first")
     if isinstance(conv.weight, nn.parameter.UninitializedParameter):
-        raise UsageError(f"layer {found!r} must have its shape; got a lazy one: send one image through the model first")
+        raise UsageError(f"layer {name!r} must have its shape; got a lazy one: send one image through the model first")
     if next(conv.children(), None) is not None:
-        raise UsageError(f"layer {found!r} must have nothing attached; got layers in it: replace first, then antialias")
+        raise UsageError(f"layer {name!r} must have nothing attached; got layers in it: replace first, then antialias")
     if not only_convolves(conv):
         raise UsageError(
-            f"layer {found!r} must do no more than convolve; got {type(conv).__name__}: name a plain Conv2d"
+            f"layer {name!r} must do no more than convolve; got {type(conv).__name__}: name a plain Conv2d"
         )
-    return found, conv
+    return name, conv
 
 
-def put_in_place(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put `new` wherever `model` has `old`, which may be under several names."""
+def replace_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Replace `old` by `new` wherever `model` has it, which may be under several names."""
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if module is old:
             parent, _, child = name.rpartition(".")

@@ -8,8 +8,8 @@ from torch import nn
 
 from geomrob.errors import UsageError
 from geomrob.models.layers.push_pull import Inhibition, PushPullConv2d, checked_inhibition
-from geomrob.models.layers.push_pull_2020 import UpsampledPushPullConv2d, drawn_strengths
-from geomrob.models.module_replacement import first_convolution, put_in_place
+from geomrob.models.layers.push_pull_2020 import UpsampledPushPullConv2d, initial_inhibition
+from geomrob.models.module_replacement import first_convolution, replace_module
 
 
 def replace_first_conv(
@@ -29,7 +29,7 @@ def replace_first_conv(
     Args:
         model: Any module with a `torch.nn.Conv2d` in it, or timm's `Conv2dSame`.
         average, inhibition: As in `PushPullConv2d`.
-        seed: Of the inhibition drawn, the same on every device; the global generator is left alone.
+        seed: Of the initial inhibition, the same on every device; the global generator is left alone.
         layer: Name of the convolution to replace instead of the first, as in `model.named_modules()`.
 
     Returns:
@@ -59,7 +59,7 @@ def replace_first_conv(
         new.inhibition = nn.Parameter(drawn.to(conv.weight))
     else:
         new.inhibition = torch.full_like(conv.weight[:, 0, 0, 0], checked_inhibition(inhibition), requires_grad=False)
-    put_in_place(model, conv, new.train(conv.training))
+    replace_module(model, conv, new.train(conv.training))
     return model
 
 
@@ -129,8 +129,8 @@ def replace_first_conv_upsampled(
             inhibition=inhibition, scale=scale,
         ).to(conv.weight)  # fmt: skip
     if inhibition == "trainable":
-        drawn = drawn_strengths(conv.in_channels, conv.out_channels, torch.Generator().manual_seed(seed))
+        drawn = initial_inhibition(conv.in_channels, conv.out_channels, torch.Generator().manual_seed(seed))
         new.inhibition = nn.Parameter(drawn.to(conv.weight))
     new.weight, new.bias = conv.weight, conv.bias
-    put_in_place(model, conv, new.train(conv.training))
+    replace_module(model, conv, new.train(conv.training))
     return model

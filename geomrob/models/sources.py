@@ -36,11 +36,13 @@ def from_factory(name: str) -> nn.Module:
     try:
         model = getattr(importlib.import_module(module_name), factory_name)()
     except Exception as error:
-        found = f"{type(error).__name__}: {error}"
-        raise UsageError(f"model {name!r} must be importable and build; got {found}: try it in Python first") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"model {name!r} must be importable and build; got {reason}: try it in Python first"
+        ) from error
     if not isinstance(model, nn.Module):
-        found = type(model).__name__
-        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {found}: return the model itself")
+        kind = type(model).__name__
+        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {kind}: return the model itself")
     return model
 
 
@@ -78,9 +80,9 @@ def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = Non
             problems.append(f"NaN or infinity in {key}")
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        found = ", ".join(problems[:SHOWN]) + more
+        shown = ", ".join(problems[:SHOWN]) + more
         raise UsageError(
-            f"weights must fit the model {type(model).__name__}; got {found} in {path}: pass the file of this model"
+            f"weights must fit the model {type(model).__name__}; got {shown} in {path}: pass the file of this model"
         )
     model.load_state_dict(state, strict=False)
 
@@ -93,9 +95,9 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"weights must be a readable file; got {error.strerror} for {path}: check the path") from None
-    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+    if sha256 is not None and (digest := hashlib.sha256(data).hexdigest()) != sha256:
         raise UsageError(
-            f"weights {path} must have SHA-256 {sha256[:12]}...; got {found[:12]}...: install geomrob again"
+            f"weights {path} must have SHA-256 {sha256[:12]}...; got {digest[:12]}...: install geomrob again"
         )
     try:
         state: Any = load_bytes(data) if path.suffix == ".safetensors" else _torch_state(path)

@@ -107,7 +107,7 @@ def _checks(ax: Axes, audit: Audit) -> None:
 
 
 def _number(value: float, unit: str) -> str:
-    """Return the number of a check as its unit wants it: shares in per cent."""
+    """Return the number of a check in its unit: shares in per cent."""
     if math.isnan(value):
         return "-"
     return f"{value:.0%}" if unit.startswith("of ") else f"{value:.2g}"

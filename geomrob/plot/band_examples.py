@@ -1,4 +1,4 @@
-"""A picture of single images: what a change along one band looks like when it is just large enough."""
+"""Single images with the smallest perturbation in each band that changes the prediction."""
 
 import math
 from collections.abc import Sequence

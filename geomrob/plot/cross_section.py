@@ -28,7 +28,7 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
         UsageError: A region or an image of a class without a name.
 
     References:
-        Modas, thesis, 2022, Fig. 4.9.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Fig. 4.9.
     """
     present = sorted({*section.regions.unique().tolist(), *section.labels.unique().tolist()})
     if present and not 0 <= present[0] <= present[-1] < len(section.classes):

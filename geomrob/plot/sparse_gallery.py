@@ -43,7 +43,7 @@ def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = N
         UsageError: No fooled image, or no row.
 
     References:
-        Modas, thesis, 2022, Figs. 3.4, 3.5, 3.7 and 3.9.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 3.4, 3.5, 3.7 and 3.9.
     """
     if rows < 1:
         raise UsageError(f"rows must be at least 1; got {rows}: choose how many images to show")

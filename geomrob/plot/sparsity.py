@@ -142,7 +142,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
         UsageError: No point, a point without that option, or two of one curve at the same position.
 
     References:
-        Modas, thesis, 2022, Figs. 3.3 (lam) and 3.6 (radius).
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 3.3 (lam) and 3.6 (radius).
     """
     series = series_of(points, parameter)
     figure = blank(9.2, 7.0) if figure is None else figure

@@ -130,12 +130,13 @@ def literal(name: str) -> str:
     r"""Return a name from outside (model, data, class, layer, file) so that matplotlib draws it letter by letter.
 
     Two dollar signs in one text would enclose mathematics; what fails to parse is raised when the figure is rendered.
+    A legend would leave out a label that begins with an underscore: a space of no width comes before it.
 
     Example:
         >>> literal("a$b$c")
         'a\\$b\\$c'
     """
-    return name.replace("$", r"\$")
+    return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
 
 
 def class_name(label: int, classes: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
         ax: Where to draw; a new figure by default.
 
     References:
-        Modas, thesis, 2022, Table 3.3.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Table 3.3.
     """
     count, images = len(matrix.models), matrix.found.shape[1]
     ax = axes_or_new(ax, max(3.6 + 1.1 * count, NARROW), 2.6 + 0.8 * count)

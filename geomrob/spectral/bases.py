@@ -36,7 +36,7 @@ class Basis:
         matrices: Rows (H, H) and columns (W, W) of a separable basis, or the one (H*W, H*W) matrix of a full one;
             float64 on the CPU, one basis vector a row.
         axis_frequencies: Cycles per image along each index axis, (H,) and (W,); NaN where the basis has none.
-        note: What a reader of a plot should know about this basis; may be empty.
+        note: A remark about this basis for readers of a plot; may be empty.
     """
 
     name: str
@@ -103,8 +103,8 @@ class Basis:
 
     def _check(self, planes: Tensor) -> None:
         if tuple(planes.shape[-2:]) != self.shape:
-            found = tuple(planes.shape[-2:])
-            raise UsageError(f"images must have the basis' shape {self.shape}; got {found}: build a basis for them")
+            shape = tuple(planes.shape[-2:])
+            raise UsageError(f"images must have the basis' shape {self.shape}; got {shape}: build a basis for them")
 
 
 def dct(shape: Shape) -> Basis:
@@ -159,13 +159,15 @@ def pca(shape: Shape, *, images: Tensor | None = None) -> Basis:
     """
     pixels = shape[0] * shape[1]
     if images is None:
-        raise UsageError("images must be given for the pca basis; got none: pass those to fit it on")
+        raise UsageError("images must be given for the pca basis; got none: pass the images to fit it on")
     if pixels > MOST_PIXELS:
-        raise UsageError(f"shape must have at most {MOST_PIXELS} pixels for pca; got {shape}: use another basis")
+        raise UsageError(f"shape must have at most {MOST_PIXELS} pixels for pca; got {shape}: use dct or haar")
     if images.ndim != 4 or tuple(images.shape[-2:]) != shape or images.shape[0] * images.shape[1] < 2:
-        raise UsageError(f"images must be several (N, C, {shape[0]}, {shape[1]}); got {tuple(images.shape)}: pass more")
+        raise UsageError(
+            f"images must be several (N, C, {shape[0]}, {shape[1]}); got {tuple(images.shape)}: pass two or more"
+        )
     if not bool(torch.isfinite(images).all()):
-        raise UsageError("images must be finite; got NaN or infinity: repair or drop those before fitting pca")
+        raise UsageError("images must be finite; got NaN or infinity: leave these images out before fitting pca")
     samples = images.detach().cpu().reshape(-1, pixels)
     note = f"principal components of {samples.shape[0]} channels"
     return Basis("pca", shape, (principal_components(samples),), _no_frequencies(shape), note)
@@ -196,7 +198,7 @@ def from_matrix(matrix: Float[Tensor, "d d"], shape: Shape, *, name: str = "cust
     Args:
         matrix: Orthonormal to 1e-4; replaced by the nearest orthonormal matrix, in float64.
         shape: Height and width (H, W) of the images, H*W = d.
-        name, note: What tables and plots call it, and what their reader should know.
+        name, note: Its name in tables and plots, and a remark for their readers.
 
     Raises:
         UsageError: Rows that are not orthonormal, or not as many as an image has pixels.

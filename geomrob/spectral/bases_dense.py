@@ -1,6 +1,6 @@
 """Orthonormal bases of a whole channel as one matrix, one basis vector a row: drawn, fitted to images, or read.
 
-Everything is float64, as in `axes`.
+Everything is float64, as in `bases_1d`.
 """
 
 import zipfile
@@ -63,8 +63,8 @@ def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
     elif set(arrays) == {"rows", "columns"}:
         wanted = {"rows": height, "columns": width}
     else:
-        found = ", ".join(sorted(arrays)) or "nothing"
-        raise UsageError(f"file must hold one matrix, or rows and columns; got {found} in {path}: rename or drop some")
+        names = ", ".join(sorted(arrays)) or "nothing"
+        raise UsageError(f"file must hold one matrix, or rows and columns; got {names} in {path}: keep these alone")
     return tuple(nearest_orthonormal(arrays[name], length, name, f" in {path}") for name, length in wanted.items())
 
 
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UsageError(f"file must exist; got {path}: check the path")
     try:
-        # Opened here, since numpy leaves the file open when what it finds is damaged.
+        # Opened here, since numpy leaves a damaged file open.
         if path.suffix == ".npy":
             with path.open("rb") as file:
                 return {"matrix": torch.from_numpy(np.load(file, allow_pickle=False))}

@@ -11,9 +11,9 @@ from geomrob.spectral.spectra import frequencies
 
 
 def half_plane(shape: Sequence[int]) -> tuple[Float64[Tensor, "b 2"], Int64[Tensor, "h w"]]:
-    """Return one of each pair of opposite frequencies, and for every bin of the plane which of those it is.
+    """Return one of each pair of opposite frequencies, and the index of its pair for every bin of the plane.
 
-    A real image has the same modulus at (k, l) and (-k, -l), so that half of the plane says all. On an axis of even
+    A real image has the same modulus at (k, l) and (-k, -l), so that half of the plane suffices. On an axis of even
     length -n/2 and n/2 are the same frequency.
 
     Args:
@@ -63,5 +63,5 @@ def fourier_directions(shape: Sequence[int], pairs: Float64[Tensor, "b 2"]) -> F
 
 
 def _signed(index: Int64[Tensor, " b"], length: int) -> Int64[Tensor, " b"]:
-    """Return the frequency of smallest size that an index of the transform stands for."""
+    """Return the frequency of smallest absolute value of an index of the transform."""
     return torch.where(index >= (length + 1) // 2, index - length, index)

@@ -6,6 +6,9 @@ For one pair, with A_r the rows and A_c the columns of a separable basis that it
 
 so a search works in the K x K coefficients of a band, where the Euclidean norm is that of the image. The small
 matrices are gathered pair by pair and the products are batched; nothing as large as image x band is ever built.
+
+`Frame` checks shapes and leaves the products to the layout of its basis: boxes of rows and columns for a separable one,
+lists of basis vectors for a full one. `WholeSpace` is the frame of attacks without a subspace.
 """
 
 from collections.abc import Sequence
@@ -23,10 +26,13 @@ Planes: TypeAlias = Float[Tensor, "p c h w"]
 Coefficients: TypeAlias = Float[Tensor, "p c kr kc"]
 Bands: TypeAlias = Int64[Tensor, " p"]
 
+TILE = 64
+"""Rows of one product with a full basis."""
+
 
 @runtime_checkable
 class Coordinates(Protocol):
-    """What a search needs of its subspaces: orthonormal coordinates there and back."""
+    """What a search needs of its subspaces: analysis into orthonormal coordinates and synthesis from them."""
 
     @property
     def dimension(self) -> Int64[Tensor, " r"]:
@@ -98,7 +104,7 @@ class Frame:
             torch.Size([5, 1, 8, 8])
         """
         if not subspaces:
-            raise UsageError("subspaces must hold at least one; got none: pass a list of subspaces")
+            raise UsageError("subspaces must hold at least one; got none: make them by geomrob.bands")
         if channels < 1:
             raise UsageError(f"channels must be at least 1; got {channels}: pass images.shape[1]")
         basis = subspaces[0].basis
@@ -106,12 +112,14 @@ class Frame:
             raise UsageError("subspaces must share one basis; got several: build them from the same Basis object")
         empty = [subspace.name for subspace in subspaces if not bool(subspace.mask.any())]
         if empty:
-            raise UsageError(f"subspaces must hold at least one coefficient; got none in {empty[0]}: drop it")
+            raise UsageError(
+                f"subspaces must hold at least one coefficient; got none in {empty[0]}: leave it out of the list"
+            )
         self.subspaces = tuple(subspaces)
         self.channels = channels
         self.dimension = torch.tensor([subspace.dimension(channels) for subspace in subspaces])
         masks = torch.stack([subspace.mask.cpu() for subspace in subspaces])
-        self._layout = Boxes(basis, masks) if basis.separable else Lists(basis, masks)
+        self._layout = _SeparableLayout(basis, masks) if basis.separable else _DenseLayout(basis, masks)
         self._images = (channels, *basis.shape)
         self.shape = (channels, *self._layout.shape)
 
@@ -146,16 +154,12 @@ class Frame:
 
     def _check(self, values: Tensor, shape: tuple[int, ...], name: str) -> None:
         if tuple(values.shape[1:]) != shape:
-            found = tuple(values.shape)
-            raise UsageError(f"{name} must be shaped (P, {', '.join(map(str, shape))}); got {found}: match the frame")
+            given = tuple(values.shape)
+            raise UsageError(f"{name} must be shaped (P, {', '.join(map(str, shape))}); got {given}: match the frame")
 
 
-TILE = 64
-"""Rows of one product with a full basis."""
-
-
-class Boxes:
-    """Coordinates of a separable basis: each band needs the rows and columns of a box of one common size.
+class _SeparableLayout:
+    """Coordinates in a separable basis: each band needs the rows and columns of a box of one common size.
 
     The rows are gathered pair by pair and multiplied in a batch: measured on one thread this beats sorting the pairs
     by band, einsum, and one product with the whole basis. Where the boxes are the whole plane, the basis does it all.
@@ -172,7 +176,7 @@ class Boxes:
         self._tables = _PerDevice((row_index, column_index, boxed))
 
     def analyse(self, images: Tensor, band: Tensor) -> Tensor:
-        """Return the coefficients of the images in their bands."""
+        """Return the coefficients (P, C, kr, kc) of the images in their bands."""
         if self.whole:
             return self._masked(self.basis.forward(images), band)
         rows, columns = self._gathered(images, band)
@@ -183,7 +187,7 @@ class Boxes:
         return self._masked(coefficients, band)
 
     def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
-        """Return the images of the coefficients in their bands."""
+        """Return the images (P, C, H, W) of the coefficients in their bands."""
         coefficients = self._masked(coefficients, band)
         if self.whole:
             return self.basis.inverse(coefficients)
@@ -203,8 +207,8 @@ class Boxes:
         return coefficients * self._tables.on(coefficients.device)[2].index_select(0, band).unsqueeze(1)
 
 
-class Lists:
-    """Coordinates of a full basis: each band is a list of basis vectors.
+class _DenseLayout:
+    """Coordinates in a full basis: each band is a list of basis vectors.
 
     Every image is multiplied with the whole basis and each pair then takes its own coefficients, in products of one
     shape (`TILE` rows, padded): the rounding of a product depends on its shape, and the coordinates of a pair must not
@@ -217,19 +221,19 @@ class Lists:
         size = max(len(indices) for indices in lists)
         self.shape = (1, size)
         # Short lists are filled up with vector 0, whose coefficient is then held at zero.
-        index = torch.stack([torch.cat((one, one.new_zeros(size - len(one)))) for one in lists])
-        kept = torch.stack([torch.arange(size) < len(one) for one in lists])
+        index = torch.stack([torch.cat((vectors, vectors.new_zeros(size - len(vectors)))) for vectors in lists])
+        kept = torch.stack([torch.arange(size) < len(vectors) for vectors in lists])
         self._tables = _PerDevice((index, kept))
 
     def analyse(self, images: Tensor, band: Tensor) -> Tensor:
-        """Return the coefficients of the images in their bands."""
+        """Return the coefficients (P, C, kr, kc) of the images in their bands."""
         (matrix,) = self.basis.matrices_like(images)
         index, kept = self._of(images, band)
         everything = _tiled(images.flatten(2), matrix.T)
         return (everything.gather(2, index) * kept).unsqueeze(2)
 
     def synthesise(self, coefficients: Tensor, band: Tensor) -> Tensor:
-        """Return the images of the coefficients in their bands."""
+        """Return the images (P, C, H, W) of the coefficients in their bands."""
         (matrix,) = self.basis.matrices_like(coefficients)
         index, kept = self._of(coefficients, band)
         everything = coefficients.new_zeros(*coefficients.shape[:2], matrix.shape[0])

@@ -1,11 +1,11 @@
-"""Edits of images in the frequency domain, by name: flip, low-pass, high-pass, band-stop, grey.
+"""Linear transforms of images by name: flip of the DCT, low-pass, high-pass, band-stop, grey.
 
 All are linear and act on the last two axes (grey also on the channel axis before them), so that one image (C, H, W) and
-a batch (N, C, H, W) are treated alike. With D the orthonormal DCT-II of each axis, an edit of the coefficients is
+a batch (N, C, H, W) are treated alike. With D the orthonormal DCT-II of each axis, a change of the coefficients is
 
     x' = A x B^T,    A = D_H^T M D_H,    B = D_W^T M D_W
 
-with M the mask (or the reversal) of one axis: two small products, whatever the edit.
+with M the mask (or the reversal) of one axis: two small products, whatever the change.
 """
 
 import inspect
@@ -34,7 +34,8 @@ def flip(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
         images: (..., C, H, W) of any float type.
 
     References:
-        Ortiz-Jimenez, Modas et al., Hold me tight!, NeurIPS 2020; Modas, thesis, 2022, section 4.3.1.
+        Ortiz-Jimenez, Modas et al., Hold me tight!, NeurIPS 2020; Modas, Robustness and invariance properties of image
+        classifiers, EPFL 2022, section 4.3.1.
 
     Example:
         >>> image = torch.rand(3, 8, 8)
@@ -55,7 +56,7 @@ def low_pass(images: Float[Tensor, "*batch c h w"], size: int) -> Float[Tensor, 
         UsageError: B out of its range.
 
     References:
-        Modas, thesis, 2022, section 4.3.2.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.3.2.
 
     Differences:
         The released code masks axes 1 and 2 of whatever it is given. On a batch (N, C, H, W), which its scripts pass,
@@ -93,14 +94,14 @@ def band_stop(images: Float[Tensor, "*batch c h w"], start: int, stop: int) -> F
 
     Args:
         images: (..., C, H, W) of any float type.
-        start: First index that goes, at least 0.
-        stop: First index that stays, from `start` to the shorter side.
+        start: First index that is removed, at least 0.
+        stop: First index that is kept, from `start` to the shorter side.
 
     Raises:
         UsageError: Indices out of their range.
     """
     if start > stop:
-        raise UsageError(f"start of a band must not lie behind its stop; got {start} and {stop}: swap them")
+        raise UsageError(f"start of a band must be at most its stop; got {start} and {stop}: swap them")
     return images - low_pass(images, stop) + low_pass(images, start)
 
 
@@ -114,7 +115,7 @@ def gray(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
         images: (..., 1 or 3, H, W) of any float type.
 
     Raises:
-        UsageError: Another number of channels, or whole numbers as all edits refuse them.
+        UsageError: Another number of channels, or integers, which all transforms refuse.
 
     Example:
         >>> gray(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1)).flatten()
@@ -124,7 +125,7 @@ def gray(images: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]
     if images.shape[-3] == 1:
         return images
     if images.shape[-3] != len(LUMA):
-        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: leave the edit gray out")
+        raise UsageError(f"images must have 1 or 3 channels; got {images.shape[-3]}: leave gray out")
     weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device).reshape(3, 1, 1)
     return (images * weights).sum(-3, keepdim=True).expand_as(images).contiguous()
 
@@ -140,55 +141,55 @@ TRANSFORMS: dict[str, Callable[..., Tensor]] = {
 
 @dataclass(frozen=True)
 class Transform:
-    """An edit with its numbers, to be called on images (..., C, H, W): what `transform` returns.
+    """A transform with its numbers, to be called on images (..., C, H, W): what `transform` returns.
 
     Attributes:
-        name: The words it was made from.
-        steps: Function and numbers of each edit, in their order.
+        name: The text it was made from.
+        steps: Function and numbers of each step, in their order.
     """
 
     name: str
     steps: tuple[tuple[Callable[..., Tensor], tuple[int, ...]], ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the edited images."""
-        for edit, numbers in self.steps:
-            images = edit(images, *numbers)
+        """Return the transformed images."""
+        for step, numbers in self.steps:
+            images = step(images, *numbers)
         return images
 
 
 def transform(name: str) -> Transform:
-    """Return the edit that words such as `flip`, `lowpass:16`, `bandstop:8:16` or `gray+lowpass:16` name.
+    """Return the transform written as `flip`, `lowpass:16`, `bandstop:8:16` or `gray+lowpass:16`.
 
     Args:
         name: A row of `TRANSFORMS`, its whole numbers after colons; several, from left to right, joined by `+`.
 
     Raises:
-        UsageError: Unknown name, or other numbers than the edit takes.
+        UsageError: Unknown name, or other numbers than the transform takes.
 
     Example:
         >>> transform("lowpass:4")(torch.rand(2, 1, 8, 8)).shape
         torch.Size([2, 1, 8, 8])
     """
-    return Transform(name, tuple(_step(words) for words in name.split("+")))
+    return Transform(name, tuple(_step(part) for part in name.split("+")))
 
 
-def _step(words: str) -> tuple[Callable[..., Tensor], tuple[int, ...]]:
-    """Return function and numbers of one edit."""
-    name, *rest = words.strip().split(":")
+def _step(text: str) -> tuple[Callable[..., Tensor], tuple[int, ...]]:
+    """Return function and numbers of one step."""
+    name, *rest = text.strip().split(":")
     if name not in TRANSFORMS:
         raise unknown("transform", name, TRANSFORMS)
     wanted = list(inspect.signature(TRANSFORMS[name]).parameters)[1:]
     if len(rest) != len(wanted) or not all(number.isdecimal() for number in rest):
-        form = ":".join([name, *(word.upper() for word in wanted)])
+        form = ":".join([name, *(parameter.upper() for parameter in wanted)])
         raise UsageError(
-            f"transform must be written {form} with whole numbers; got {words!r}: {name} takes {len(wanted)}"
+            f"transform must be written {form} with whole numbers; got {text!r}: {name} takes {len(wanted)}"
         )
     return TRANSFORMS[name], tuple(map(int, rest))
 
 
 def _check_floats(images: Tensor) -> None:
-    """Refuse whole numbers, in which the matrices of an edit would be 0."""
+    """Refuse integers, in which the matrices of a transform would be 0."""
     if not images.is_floating_point():
         raise UsageError(f"images must be floats; got {images.dtype}: divide 8-bit values by 255")
 
@@ -197,12 +198,12 @@ def _corner(images: Tensor, size: int) -> int:
     """Return the side of a corner if the images have it."""
     shortest = min(images.shape[-2:])
     if not 0 <= size <= shortest:
-        raise UsageError(f"size of a corner must lie in 0 ... {shortest}; got {size}: choose it by the image")
+        raise UsageError(f"size of a corner must lie in 0 ... {shortest}; got {size}: half of that is usual")
     return size
 
 
 def _products(images: Tensor, kind: str, size: int) -> Tensor:
-    """Return A x B^T for the matrices of one edit; their product is what needs no coefficients in between."""
+    """Return A x B^T for the matrices of one transform, without computing coefficients in between."""
     _check_floats(images)
     rows, columns = (_matrix(kind, size, length, images.dtype, images.device) for length in images.shape[-2:])
     return rows @ images @ columns.T

@@ -77,7 +77,7 @@ def push_pull_response(
         UsageError: An even or negative box.
 
     References:
-        As `push_pull_kernel`, eq. 5, without bias, rectified once more as the layer's successor does.
+        As `push_pull_kernel`, eq. 5, without bias, rectified once more as the next layer does.
 
     Example:
         >>> push_pull_response(torch.ones(1, 1, 4, 4), torch.ones(2, 1, 3, 3), 0.0).shape
@@ -111,10 +111,11 @@ def edge_snr(
         noise: Standard deviation of the noise, the edge being 1.
         size: Side of the image in pixels.
         width: Columns of the edge.
-        seed: Of the noise; all filters see the same.
+        seed: Of the noise; the same for all filters.
 
     Returns:
-        One number a filter: infinity where the background is silent, -infinity where the edge is, NaN where both are.
+        One number a filter: infinity where only the background has no response, -infinity where only the edge has none,
+        NaN where neither has one.
 
     Raises:
         UsageError: An even or negative box, or an image in which no column is far from the edge.
@@ -123,7 +124,7 @@ def edge_snr(
         As `push_pull_kernel`, Fig. 4.
 
     Differences:
-        The figure gives the formula, but not the image, the noise or the filter; these are arguments. Answers are
+        The figure gives the formula, but not the image, the noise or the filter; these are arguments. Responses are
         rectified, so that no sign can cancel in a mean.
 
     Example:
@@ -134,7 +135,7 @@ def edge_snr(
     lost = weights.shape[-1] - 1 + max(0, box - 1)
     if size < width + 4 * lost + 2:
         least = width + 4 * lost + 2
-        raise UsageError(f"size must be at least {least} for this kernel and edge; got {size}: enlarge the image")
+        raise UsageError(f"size must be at least {least} for this kernel and edge; got {size}: pass at least that")
     generator = torch.Generator().manual_seed(seed)
     column = torch.arange(size) - (size - width) // 2
     image = ((column >= 0) & (column < width)).double().expand(1, weights.shape[1], size, size)

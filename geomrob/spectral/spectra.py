@@ -1,7 +1,7 @@
 """Spectra of image planes: the Fourier transform with its origin in the middle, its means over rings and directions.
 
-Papers leave open what a "spectrum" is, so everything that changes the number is an argument: the modulus or its square,
-the factor of the transform, the window, and what becomes of the channels. Everything is computed in float64.
+Papers leave open what a "spectrum" is, so all that changes the number is an argument: the modulus or its square,
+the scaling (`norm`) of the transform, the window, and what becomes of the channels. Everything is computed in float64.
 """
 
 import math
@@ -20,7 +20,7 @@ Channels: TypeAlias = str | int
 """average, sum, grey, or the number of one channel."""
 
 KINDS = ("power", "amplitude")
-FACTORS = ("ortho", "backward")
+NORMS = ("ortho", "backward")
 WINDOWS = ("none", "hann")
 CHANNELS = ("average", "sum", "grey")
 
@@ -43,12 +43,12 @@ def spectra(
         kind: `power` is |F|^2, `amplitude` |F|.
         norm: `ortho` has s = 1 / sqrt(H W), `backward` s = 1 (what "no normalisation" means).
         window: `none`, or `hann`: the periodic Hann window on both axes, scaled to mean square 1, so that white noise
-            keeps its level. It tapers the borders, whose jump otherwise draws a cross through the middle.
+            keeps its level. It tapers the borders, whose jump otherwise shows as a cross through the middle.
         channels: `average` or `sum` over the channels' spectra, `grey` for the spectrum of the mean of the channels, or
             the number of one channel.
 
     Raises:
-        UsageError: No (N, C, H, W) floats, an unknown word, a channel that is not there.
+        UsageError: No (N, C, H, W) floats, an unknown option, a channel that is not there.
 
     Example:
         >>> x = torch.rand(2, 3, 8, 8)
@@ -73,9 +73,11 @@ def transform(
         UsageError: As `spectra`.
     """
     if images.ndim != 4 or not images.is_floating_point():
-        found = f"{tuple(images.shape)} of {images.dtype}"
-        raise UsageError(f"images must be floats shaped (N, C, H, W); got {found}: add the missing axes, cast")
-    _check("norm", norm, FACTORS)
+        given = f"{tuple(images.shape)} of {images.dtype}"
+        raise UsageError(
+            f"images must be floats shaped (N, C, H, W); got {given}: add the missing axes, convert to floats"
+        )
+    _check("norm", norm, NORMS)
     _check("window", window, WINDOWS)
     planes = _planes(images.detach().double(), channels)
     if window == "hann":
@@ -182,7 +184,7 @@ def band_shares(images: Images, subspaces: Sequence[Subspace]) -> tuple[Float64[
     """Return which share of each image's energy lies in each band, and the energy (squared l2 norm, all channels).
 
     The energy of an image is the sum of its squared coefficients in an orthonormal basis, so that bands that partition
-    the plane share it out without rest; bands that overlap, such as sliding blocks, count coefficients repeatedly.
+    the plane share it without remainder; bands that overlap, such as sliding blocks, count coefficients repeatedly.
 
     Args:
         images: Any real images or perturbations.
@@ -203,7 +205,7 @@ def band_shares(images: Images, subspaces: Sequence[Subspace]) -> tuple[Float64[
 
 
 def _planes(images: Tensor, channels: Channels) -> Tensor:
-    """Return the planes (N, K, H, W) whose spectra are wanted."""
+    """Return the planes (N, K, H, W) that are transformed."""
     if isinstance(channels, str):
         _check("channels", channels, CHANNELS)
         return images.mean(1, keepdim=True) if channels == "grey" else images
@@ -230,6 +232,6 @@ def _means(flat: Tensor, index: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     return sums / counts, counts
 
 
-def _check(name: str, word: str, known: Sequence[str]) -> None:
-    if word not in known:
-        raise unknown(name, word, known)
+def _check(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise unknown(name, value, known)

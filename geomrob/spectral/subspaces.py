@@ -26,7 +26,7 @@ class Subspace:
     Attributes:
         basis: The basis that the mask selects from.
         mask: Which coefficients (H, W) belong, the same for every channel.
-        name: How tables and plots call it.
+        name: Its name in tables and plots.
         frequency: Centre of the band in cycles per image, NaN if the basis has no frequencies.
         frequencies: Vertical and horizontal centre in cycles per image, NaN likewise.
     """
@@ -101,7 +101,8 @@ def diagonal(basis: Basis, size: int | None = None, step: int | None = None) -> 
         UsageError: K larger than the image, or K or T below 1.
 
     References:
-        Modas, thesis, EPFL, section 4.3: the formula as printed. Its text and its code take the whole block.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 4.3: the formula as
+        printed. Its text and its code take the whole block.
     """
     size, step = _size_and_step(basis, size, step)
     bands: list[Subspace] = []
@@ -155,7 +156,7 @@ def rings(basis: Basis, count: int | None = None) -> list[Subspace]:
     """
     count = 8 if count is None else count
     if count < 1:
-        raise UsageError(f"count must be at least 1; got {count}: choose the number of rings")
+        raise UsageError(f"count must be at least 1; got {count}: 8 is usual")
     radius = _radius(basis)
     # The small term keeps a radius that lies on an edge in the upper ring, whatever the rounding of the root.
     ring = (radius / radius.max().clamp_min(1e-300) * count + 1e-9).long().clamp_max(count - 1)
@@ -173,10 +174,10 @@ def span(basis: Basis, vectors: Sequence[int], name: str) -> Subspace:
     Args:
         basis: The basis to select from.
         vectors: Their numbers, row by row of the coefficient plane: number k is the coefficient at (k // W, k % W).
-        name: How tables and plots call it.
+        name: Its name in tables and plots.
 
     Raises:
-        UsageError: No vector, one twice, or one that the basis has not.
+        UsageError: No vector, one twice, or one that the basis does not have.
 
     Example:
         >>> from geomrob.spectral.bases import basis
@@ -214,7 +215,7 @@ def bands(
         count: Number of rings (rings).
 
     Raises:
-        UsageError: Unknown kind (the nearest are offered), an option that the kind has not, or one out of range.
+        UsageError: Unknown kind (the nearest are offered), an option that the kind does not have, or one out of range.
 
     Example:
         >>> from geomrob.spectral.bases import basis
@@ -239,7 +240,7 @@ def _size_and_step(basis: Basis, size: int | None, step: int | None) -> tuple[in
     step = default_step if step is None else step
     _check_size(basis, size)
     if step < 1:
-        raise UsageError(f"step must be at least 1; got {step}: choose the distance between blocks")
+        raise UsageError(f"step must be at least 1; got {step}: 1 is the densest")
     return size, step
 
 

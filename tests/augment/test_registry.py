@@ -15,7 +15,7 @@ from geomrob.augment.prime import PRESETS, prime
 from geomrob.augment.registry import METHODS, enlarged, views, write_samples
 from geomrob.augment.registry import augmentation as make
 from geomrob.data import load_data
-from geomrob.data.entry import edited
+from geomrob.data.entry import transformed
 from geomrob.errors import UsageError
 from geomrob.training import Adversarial, Augment, Options, fit
 from geomrob.training.losses.jsd import jsd
@@ -62,7 +62,7 @@ def test_what_a_step_sees_does_not_depend_on_the_batch(clothes, method):
 
 @pytest.mark.parametrize("method", OURS)
 def test_low_pass_images_are_clipped_before_they_are_augmented(clothes, method):
-    filtered = edited(clothes, "lowpass:14").images
+    filtered = transformed(clothes, "lowpass:14").images
     assert filtered.min() < 0
     assert filtered.max() > 1
     seen = views(filtered, clothes.indices, Augment(method=method, jsd=12.0), seed=3, epoch=2)
@@ -78,7 +78,7 @@ def test_images_without_their_range_are_not_augmented(clothes, tmp_path):
         with pytest.raises(UsageError, match=r"gray or lowpass with \[augment\].*: put the edit into the model"):
             Recipe("fmnist-lenet", "mnist", transform=name, options=options)
     with pytest.raises(UsageError, match="images"):
-        write_samples(edited(clothes, "flip"), tmp_path / "flipped.npz")
+        write_samples(transformed(clothes, "flip"), tmp_path / "flipped.npz")
     assert not list(tmp_path.iterdir())
 
 

@@ -197,10 +197,10 @@ def distributed(tmp_path, monkeypatch):
 
     monkeypatch.setitem(DATASETS, "cifar10", replace(known, splits={"test": 20}, reader=read))
     labels = torch.arange(20) % 10
-    from geomrob.data.entry import Samples, order
+    from geomrob.data.entry import Samples, sample_positions
 
     def drawn(options, _transform=None):
-        chosen = order(20, options.samples, options.seed)
+        chosen = sample_positions(20, options.samples, options.seed)
         return Samples(grey[chosen], labels[chosen], known.classes, chosen, "cifar10")
 
     monkeypatch.setattr("geomrob.cli.session.load_samples", drawn)

@@ -8,7 +8,7 @@ from torch import nn
 from geomrob.errors import UsageError
 from geomrob.models.antialias import antialias, with_antialias
 from geomrob.models.architectures.lenet import lenet
-from geomrob.models.architectures.resnet import Pad, resnet
+from geomrob.models.architectures.resnet import PadShortcut, resnet
 from geomrob.models.architectures.wide_resnet import wide_resnet
 from geomrob.models.layers.blurpool import BlurPool, blur_pool
 from geomrob.models.layers.push_pull import PushPullConv2d
@@ -73,7 +73,9 @@ def test_weights_names_and_shapes_stay(network, variant):
     found = network(inputs)
     assert found.shape == plain.shape
     assert not torch.allclose(found, plain)
-    strides = [module.stride for module in network.modules() if isinstance(module, (nn.Conv2d, nn.MaxPool2d, Pad))]
+    strides = [
+        module.stride for module in network.modules() if isinstance(module, (nn.Conv2d, nn.MaxPool2d, PadShortcut))
+    ]
     assert all(stride in (1, (1, 1)) for stride in strides)
     twin = copy.deepcopy(network)
     torch.testing.assert_close(twin(inputs), found)
@@ -171,7 +173,7 @@ def test_a_row_of_the_table_can_be_anti_aliased():
         (lenet(**GREY), {}, "nothing would change"),
         (nn.Sequential(nn.Conv2d(1, 1, 3, 2), nn.ReLU()), {}, "must follow"),
         (nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True)), {}, "round down"),
-        (antialias(pooled()), {}, "change a fresh one"),
+        (antialias(pooled()), {}, "pass a new one"),
         (pooled(), {"variant": "zang"}, "did you mean zhang"),
         (pooled(), {"everywhere": True}, "must go with variant 'vasconcelos'"),
         (pooled(), {"size": 0}, "size must be at least 1"),

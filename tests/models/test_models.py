@@ -28,6 +28,31 @@ LEAST = {
 }
 
 
+# As published (see test_families.py), and what differs in the row; a longer name comes before its beginning.
+COUNTS = {
+    "mnist-lenet": 61_706,
+    "mnist-resnet18": 11_173_962 + 64 * (49 - 27),
+    "fmnist-resnet18": 11_173_962 + 64 * (49 - 27),
+    "cifar10-vgg19": 20_040_522,
+    "cifar10-densenet121": 6_956_298,
+    "cifar10-resnet18-unregularised": 11_173_962 + 3 * 64 * (49 - 9),
+    "cifar10-resnet18-similarity": 11_173_962 + 3 * 64 * (49 - 9),
+    "cifar10-resnet18": 11_173_962,
+    "cifar10-resnet50": 23_520_842,
+    # The inhibition of the older layer is fixed; 1x1 convolutions are the shortcuts.
+    "cifar10-resnet20": 269_722 + 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64,
+    # PyTorch's VGG-16 with batch normalisation has a bias a filter, which weight-normalised convolutions do not.
+    "cifar10-vgg16-hah": 14_728_266 - 4_224 - 2 * 896,
+    "cifar10-vgg16": 14_728_266 - 4_224,
+    "cifar10-wrn40-2": 2_243_546,
+    "cifar100-resnet18": 11_173_962 + 90 * 513,
+    "cifar100-resnet34": 21_282_122 + 90 * 513 + 3 * 64 * (49 - 9),
+    "t1-mlp": 101 * 500 + 9 * 501 * 500 + 501 * 2,
+    "t2-mlp": 101 * 500 + 9 * 501 * 500 + 501 * 2,
+    "t1-logistic": 101 * 2,
+}
+
+
 def claims(embedded: bool):
     kept = [(name, claim) for name, claim in CLAIMS if (claim.data == "fashion-mnist-1k") == embedded]
     return pytest.mark.parametrize(("name", "claim"), kept, ids=[f"{name}-{claim.data}" for name, claim in kept])
@@ -81,6 +106,14 @@ def test_parameters_and_data_of_a_row_are_those_of_its_model_and_its_recipe(name
     with torch.device("meta"):
         assert MODELS[name].parameters == sum(one.numel() for one in build(name, seed=0).parameters())
     assert MODELS[name].data == read_recipe(MODELS[name].command.split()[2]).data
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_row_has_as_many_parameters_as_its_network(name):
+    network = next(network for network in COUNTS if name.startswith(network))
+    # One inhibition a filter of the stem.
+    inhibition = 64 if name.endswith(("pushpull-avg3", "pushpull-avg5")) else 0
+    assert MODELS[name].parameters == COUNTS[network] + inhibition
 
 
 def test_no_row_hides_another():

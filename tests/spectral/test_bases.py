@@ -213,7 +213,7 @@ def test_custom_runs_no_pickle(tmp_path):
         ({"name": "dct", "file": "x.npy"}, "file must be left out for the dct basis"),
         ({"name": "pca"}, "images must be given for the pca basis"),
         ({"name": "pca", "images": torch.rand(3, 1, 5, 4)}, r"images must be several \(N, C, 4, 4\)"),
-        ({"name": "pca", "images": torch.rand(1, 1, 4, 4)}, "pass more"),
+        ({"name": "pca", "images": torch.rand(1, 1, 4, 4)}, "pass two or more"),
         ({"name": "pca", "images": torch.full((3, 1, 4, 4), math.nan)}, "images must be finite"),
         ({"name": "pca", "shape": (65, 64), "images": torch.rand(1)}, "at most 4096 pixels for pca"),
         ({"name": "custom"}, "file must be given for the custom basis"),

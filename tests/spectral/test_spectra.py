@@ -12,7 +12,7 @@ from scipy import fft as scipy_fft
 from geomrob.errors import UsageError
 from geomrob.spectral.bases import basis
 from geomrob.spectral.spectra import (
-    FACTORS,
+    NORMS,
     WINDOWS,
     band_shares,
     direction_means,
@@ -77,7 +77,7 @@ def test_white_noise_is_flat_within_its_confidence_band(window):
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (7, 12)])
-@pytest.mark.parametrize("norm", FACTORS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_agrees_with_numpy_and_scipy(shape, norm):
     images = noise(3, 2, *shape)
     for other in (np.fft, scipy_fft):
@@ -109,13 +109,13 @@ def test_channels():
 def test_rings_are_those_of_a_plain_loop_and_none_is_empty(shape):
     height, width = shape
     values = noise(height, width)
-    found: dict[int, list[float]] = {}
+    rings, found = ring_index(shape), {}
     shorter = min(shape)
     for row in range(height):
         for column in range(width):
             radius = math.hypot((row - height // 2) * shorter / height, (column - width // 2) * shorter / width)
             ring = math.floor(radius + 0.5)
-            assert int(ring_index(shape)[row, column]) == ring
+            assert int(rings[row, column]) == ring
             found.setdefault(ring, []).append(float(values[row, column]))
     means, counts = ring_means(values)
     assert counts.tolist() == [len(found[ring]) for ring in range(len(found))]

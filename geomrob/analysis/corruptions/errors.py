@@ -14,7 +14,7 @@ from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, mark_of
+from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, read_manifest
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, check_finite, checked_classes, plain
@@ -218,7 +218,7 @@ def corrupted_source(
     """
     root = find_corrupted(data, data_dir=data_dir)
     if baseline == "alexnet":
-        check_imagenet(samples.name, "made" if root is None or mark_of(root) else "ready-made")
+        check_imagenet(samples.name, "made" if root is None or read_manifest(root) else "ready-made")
     if root is None:
         return None
     return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)

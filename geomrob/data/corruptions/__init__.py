@@ -126,7 +126,7 @@ def corrupt(
     if name not in CORRUPTIONS:
         raise unknown("corruption", name, CORRUPTIONS)
     if severity not in SEVERITIES:
-        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
+        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: 1 is the weakest, 5 the strongest")
     pixels = _to_pixels(images)
     constants = TABLES[chosen_table(table, *pixels.shape[-2:])][name][severity - 1]
     keys = checked_indices(indices, len(pixels)).tolist()
@@ -136,8 +136,8 @@ def corrupt(
     for start in range(0, len(pixels), step):
         draws = [image_generator(f"{name} {severity}", seed, index) for index in keys[start : start + step]]
         changed[start : start + step] = function(pixels[start : start + step], constants, draws)
-    found = torch.from_numpy(changed).to(images.device)
-    return found if images.dtype == torch.uint8 else found.to(images.dtype) / 255
+    corrupted = torch.from_numpy(changed).to(images.device)
+    return corrupted if images.dtype == torch.uint8 else corrupted.to(images.dtype) / 255
 
 
 def chosen_table(table: str, height: int, width: int) -> Table:
@@ -153,7 +153,9 @@ def chosen_table(table: str, height: int, width: int) -> Table:
     if table not in NAMES:
         raise unknown("table", table, NAMES)
     if min(height, width) < 16:
-        raise UsageError(f"images must have at least 16 x 16 pixels; got {height} x {width}: enlarge them")
+        raise UsageError(
+            f"images must have at least 16 x 16 pixels; got {height} x {width}: resize them to 28 x 28 or more"
+        )
     for one in TABLES:
         if table == one:
             return one
@@ -163,7 +165,7 @@ def chosen_table(table: str, height: int, width: int) -> Table:
         return "imagenet"
     raise UsageError(
         f"table must be cifar or imagenet for images of {height} x {width}; got auto: the constants are made for 32 x "
-        "32 and 224 x 224, choose the ones you want"
+        "32 and 224 x 224, pass the nearer one"
     )
 
 
@@ -173,7 +175,9 @@ def _to_pixels(images: Tensor) -> Pixels:
         check_images(images, name="images")
         images = (images * 255).round().to(torch.uint8)
     elif images.ndim != 4 or not len(images):
-        raise UsageError(f"images must be shaped (N, C, H, W) with N > 0; got {tuple(images.shape)}: reshape them")
+        raise UsageError(
+            f"images must be shaped (N, C, H, W) with N > 0; got {tuple(images.shape)}: add the missing axes"
+        )
     if images.shape[1] not in (1, 3):
         raise UsageError(f"images must have 1 or 3 channels; got {images.shape[1]}: keep one or three of them")
     return images.detach().cpu().contiguous().numpy()

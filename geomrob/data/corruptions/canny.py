@@ -58,18 +58,18 @@ def _largest(size: NDArray[np.int64], across: NDArray[np.int64], down: NDArray[n
 def distance(marks: NDArray[np.bool_], *, most: int) -> NDArray[np.float64]:
     """Return the distance (N, H, W) of each pixel to the nearest mark, `most` where there is none within that.
 
-    It is the length of the shortest way in steps to the side (1), across (1.4) and like a knight (2.1969).
+    It is the length of the shortest path in steps to the side (1), across (1.4) and like a knight (2.1969).
     """
     border = 2
     height, width = marks.shape[1:]
-    found = np.full((len(marks), height + 2 * border, width + 2 * border), most * SIDE, np.int64)
-    inner = found[:, border:-border, border:-border]
+    lengths = np.full((len(marks), height + 2 * border, width + 2 * border), most * SIDE, np.int64)
+    inner = lengths[:, border:-border, border:-border]
     inner[marks] = 0
     while True:
         before = inner.copy()
         for dy, dx, length in STEPS:
             for sign in (1, -1):
                 top, left = border + sign * dy, border + sign * dx
-                np.minimum(inner, found[:, top : top + height, left : left + width] + length, out=inner)
+                np.minimum(inner, lengths[:, top : top + height, left : left + width] + length, out=inner)
         if np.array_equal(before, inner):
             return inner / SIDE

@@ -15,8 +15,8 @@ from torch import Tensor
 from geomrob import __version__
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, chosen_table, corrupt
-from geomrob.data.corruptions.precomputed import MARK, mark_of
-from geomrob.data.entry import Samples, order
+from geomrob.data.corruptions.precomputed import MANIFEST, read_manifest
+from geomrob.data.entry import Samples, sample_positions
 from geomrob.data.folder import BROKEN, list_folder, read_image
 from geomrob.errors import UsageError, unknown
 from geomrob.files import write_atomic
@@ -68,7 +68,7 @@ def write_corrupted(
     # What cannot be read is reported before anything is written.
     clean = None if folder else load_data(data, data_dir=data_dir, samples=samples, seed=seed)
     if clean is None:
-        count = len(order(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed))
+        count = len(sample_positions(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed))
     else:
         count = len(clean)
         chosen_table(table, *clean.images.shape[-2:])
@@ -86,7 +86,7 @@ def write_corrupted(
             _write_arrays(clean.images, clean.indices, out, name, seed, table)
         note["finished"].append(name)
         note["left_out"] = list(dict.fromkeys(note["left_out"]))
-        write_atomic(out / MARK, json.dumps(note, indent=1).encode())
+        write_atomic(out / MANIFEST, json.dumps(note, indent=1).encode())
     progress(len(names), len(names))
     left_out = tuple(note["left_out"])
     return CorruptedSet(
@@ -123,8 +123,8 @@ def each_severity(image: Samples, names: Sequence[str], *, seed: int = 0, table:
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the note of a set, which is begun or resumed."""
     # A note alone is what a run leaves that was refused before its first image.
-    if out.is_dir() and any(path.name != MARK for path in out.iterdir()):
-        note = mark_of(out)
+    if out.is_dir() and any(path.name != MANIFEST for path in out.iterdir()):
+        note = read_manifest(out)
         if note is None:
             raise UsageError(
                 f"out must be a new folder; got {out} with other files in it: name an empty or a new folder"
@@ -143,7 +143,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
             f"out must be a folder to write to; got {error.strerror}: name a folder you may write to"
         ) from error
     note = {"made_by": f"geomrob {__version__}", **settings, "finished": [], "left_out": []}
-    write_atomic(out / MARK, json.dumps(note, indent=1).encode())
+    write_atomic(out / MANIFEST, json.dumps(note, indent=1).encode())
     return note
 
 
@@ -183,7 +183,7 @@ def _write_folder(
     files, classes, mode = list_folder(data, "test")
     left_out: list[str] = []
     names = _names([file for file, _ in files], form)
-    drawn = {position: files[position][0] for position in order(len(files), samples, seed).tolist()}
+    drawn = {position: files[position][0] for position in sample_positions(len(files), samples, seed).tolist()}
     for positions, pixels in _blocks(drawn, mode, left_out):
         for severity in SEVERITIES:
             changed = corrupt(pixels, name, severity, seed=seed, indices=torch.tensor(positions), table=table)
@@ -198,16 +198,16 @@ def _write_folder(
 
 
 def _names(files: Sequence[Path], form: str) -> list[str]:
-    """Return what each image is called: ImageNet-C keeps names; what has another form is called by that.
+    """Return the file name of each image: ImageNet-C keeps names; another format changes the suffix.
 
-    Where that gives two images of a class one name (1.bmp and 1.png), it is put behind their whole names.
+    Where that gives two images of a class one name (1.bmp and 1.png), the suffix is appended to their whole names.
     """
     kept = (".jpg", ".jpeg") if form == "jpeg" else (".png",)
-    found = [file.name if file.suffix.lower() in kept else f"{file.stem}.{form}" for file in files]
-    taken = Counter((file.parent, name) for file, name in zip(files, found, strict=True))
+    names = [file.name if file.suffix.lower() in kept else f"{file.stem}.{form}" for file in files]
+    taken = Counter((file.parent, name) for file, name in zip(files, names, strict=True))
     return [
         name if taken[file.parent, name] == 1 else f"{file.name}.{form}"
-        for file, name in zip(files, found, strict=True)
+        for file, name in zip(files, names, strict=True)
     ]
 
 

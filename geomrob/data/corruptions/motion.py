@@ -1,4 +1,4 @@
-"""Motion blur: what a moving camera sees, and what makes the streaks of snow."""
+"""Motion blur: of a moving camera, and for the streaks of snow."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from geomrob.data.entry import Samples, check_labels, edited, order, to_images
+from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.data.folder import list_folder, read_folder
 from geomrob.errors import UsageError, unknown
 
@@ -22,7 +22,7 @@ Source: TypeAlias = Literal["ready-made", "made"]
 FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 IMAGENET = "ImageNet-C"
 # What geomrob leaves in a set that it made, so that it is never taken for the distributed one.
-MARK = "geomrob-corrupt.json"
+MANIFEST = "geomrob-corrupt.json"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def load_corrupted(
         samples: As in `load`.
         seed: Of the draw, and of what is random in a corruption that is made.
         table: Constants of a corruption that is made, as in `corrupt`.
-        transform: An edit of the corrupted images, as in `load`.
+        transform: A transform of the corrupted images, as in `load`.
 
     Raises:
         UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
@@ -80,17 +80,17 @@ def load_corrupted(
     if name not in CORRUPTIONS:
         raise unknown("corruption", name, CORRUPTIONS)
     if severity not in SEVERITIES:
-        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: choose one of those")
+        raise UsageError(f"severity must lie in 1 ... 5; got {severity}: 1 is the weakest, 5 the strongest")
     root = find_corrupted(data, split=split, data_dir=data_dir)
     source: Source = "made"
     if root is not None:
-        found = _read(root, str(data), name, severity, samples, seed)
-        source = "ready-made" if mark_of(root) is None else "made"
+        corrupted = _read(root, str(data), name, severity, samples, seed)
+        source = "ready-made" if read_manifest(root) is None else "made"
     else:
         clean = load_data(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
         images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
-        found = replace(clean, images=images)
-    return Corrupted(found if transform is None else edited(found, transform), name, severity, source)
+        corrupted = replace(clean, images=images)
+    return Corrupted(corrupted if transform is None else transformed(corrupted, transform), name, severity, source)
 
 
 def find_corrupted(data: str | Path, *, split: str = "test", data_dir: str | Path | None = None) -> Path | None:
@@ -143,7 +143,7 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
             f"{root} must hold {name}.npy or {name}/{severity}; got {have}: add it, or move {root.name} away to have "
             "all of them made"
         )
-    made = mark_of(root)
+    made = read_manifest(root)
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
     own = Path(data).expanduser()
@@ -168,10 +168,10 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
         )
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
-    names = (mark_of(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
+    names = (read_manifest(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
     classes = known.classes if known else tuple(names)
     check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
-    chosen = order(count, samples, seed)
+    chosen = sample_positions(count, samples, seed)
     block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
     return Samples(to_images(block), torch.from_numpy(labels[:count])[chosen], classes, chosen, data)
 
@@ -184,11 +184,13 @@ def _load(path: Path) -> NDArray[np.generic]:
         raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
 
 
-def mark_of(root: Path) -> dict[str, Any] | None:
+def read_manifest(root: Path) -> dict[str, Any] | None:
     """Return the settings that a set was made with by geomrob, None for one that it did not make."""
     try:
-        return json.loads((root / MARK).read_text())
+        return json.loads((root / MANIFEST).read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{root / MARK} must be readable; got {error}: remove the folder and make it again") from None
+        raise UsageError(
+            f"{root / MANIFEST} must be readable; got {error}: remove the folder and make it again"
+        ) from None

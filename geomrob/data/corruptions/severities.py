@@ -1,7 +1,7 @@
 """The constants of the benchmark: what each corruption takes at severities 1 to 5, for small and for large images.
 
 `TABLES["cifar"]` made CIFAR-10-C and CIFAR-100-C (32 x 32 pixels), `TABLES["imagenet"]` made ImageNet-C (224 x 224).
-What the numbers of a row mean stands with the function that takes them; lengths are in pixels, strengths are for images
+The function of a corruption documents its numbers; lengths are in pixels, strengths are for images
 in [0, 1].
 """
 

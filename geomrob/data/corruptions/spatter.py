@@ -12,7 +12,7 @@ from geomrob.data.corruptions.blur import smooth
 from geomrob.data.corruptions.canny import canny, distance
 from geomrob.data.corruptions.severities import Constants
 
-# In the order red, green, blue: in the benchmark's own words pale turquoise and mud brown.
+# In the order red, green, blue: as the benchmark names them pale turquoise and mud brown.
 WATER = (175, 238, 238)
 MUD = (63, 42, 20)
 RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])

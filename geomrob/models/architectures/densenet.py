@@ -11,7 +11,7 @@ from geomrob.models.layers.normalize import Normalize
 
 
 class DenseLayer(nn.Module):
-    """Normalised, rectified 1x1 (to four times the growth) and 3x3 convolutions, put behind the input."""
+    """Normalised, rectified 1x1 (to four times the growth) and 3x3 convolutions, appended to the input."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -113,11 +113,11 @@ def densenet(
         torch.Size([2, 10])
     """
     if not depths or min(*depths, growth, growth) < 1 or not 0 < compression <= 1:
-        found = f"depths {tuple(depths)}, growth {growth}, compression {compression}"
+        given = f"depths {tuple(depths)}, growth {growth}, compression {compression}"
         raise UsageError(
-            f"depths and growth must be at least 1, compression in (0, 1]; got {found}: DenseNet-121 has "
+            f"depths and growth must be at least 1, compression in (0, 1]; got {given}: DenseNet-121 has "
             "(6, 12, 24, 16), 32, 0.5"
         )
     if min(shape[1:]) < 2 ** (len(depths) - 1):
-        raise UsageError(f"shape must be halved {len(depths) - 1} times; got {shape[1]}x{shape[2]}: enlarge the images")
+        raise UsageError(f"shape must be halved {len(depths) - 1} times; got {shape[1]}x{shape[2]}: pass fewer depths")
     return DenseNet(shape, classes, mean, std, depths, growth, compression)

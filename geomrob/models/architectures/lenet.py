@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
-from geomrob.models.layers.normalize import Normalize, check_images
+from geomrob.models.layers.normalize import Normalize, check_shape
 
 
 class LeNet(nn.Module):
@@ -17,7 +17,9 @@ class LeNet(nn.Module):
         channels, height, width = shape
         rows, columns = (height // 2 - 4) // 2, (width // 2 - 4) // 2
         if min(rows, columns) < 1:
-            raise UsageError(f"shape must be at least 12x12 for a LeNet; got {height}x{width}: enlarge the images")
+            raise UsageError(
+                f"shape must be at least 12x12 for a LeNet; got {height}x{width}: use an mlp, or larger images"
+            )
         self.shape = tuple(shape)
         self.norm = Normalize(mean, std)
         self.conv1 = nn.Conv2d(channels, 6, 5, padding=2)
@@ -32,7 +34,7 @@ class LeNet(nn.Module):
         Raises:
             UsageError: Images of another shape than that of the model.
         """
-        check_images(inputs, self.shape)
+        check_shape(inputs, self.shape)
         hidden = F.max_pool2d(F.relu(self.conv1(self.norm(inputs))), 2)
         hidden = F.max_pool2d(F.relu(self.conv2(hidden)), 2).flatten(1)
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(hidden)))))

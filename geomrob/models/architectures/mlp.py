@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
-from geomrob.models.layers.normalize import Normalize, check_images
+from geomrob.models.layers.normalize import Normalize, check_shape
 
 
 class MLP(nn.Module):
@@ -35,7 +35,7 @@ class MLP(nn.Module):
         Raises:
             UsageError: Images of another shape than that of the model.
         """
-        check_images(inputs, self.shape)
+        check_shape(inputs, self.shape)
         return self.fc(self.hidden(self.norm(inputs).flatten(1)))
 
 

@@ -12,7 +12,7 @@ from geomrob.models.layers.normalize import Normalize
 SHORTCUTS = ("conv", "pad")
 
 
-class Pad(nn.Module):
+class PadShortcut(nn.Module):
     """The shortcut without parameters: every second position, new channels of zeros, half of them on either side."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
@@ -27,11 +27,11 @@ class Pad(nn.Module):
 
 
 def _shortcut(width_in: int, width: int, stride: int, kind: str) -> nn.Module:
-    """Return what carries the input of a block around it."""
+    """Return the shortcut of a block."""
     if stride == 1 and width_in == width:
         return nn.Identity()
     if kind == "pad":
-        return Pad(width_in, width, stride)
+        return PadShortcut(width_in, width, stride)
     return nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
 
@@ -146,7 +146,7 @@ def resnet(
         depths: Blocks of each stage, as many as `widths`.
         stem_stride: Step of the first convolution; 2 quarters the cost.
         stem_kernel: Side of the first convolution, odd; 7 with step 2 and a pooling of 3 is the stem for ImageNet.
-        stem_pool: Side of a max-pooling by 2 behind the stem; 0 for none.
+        stem_pool: Side of a max-pooling by 2 after the stem; 0 for none.
         bottleneck: Whether the blocks are bottlenecks, four times as wide as `widths` at their ends.
         shortcut: Where the shape changes: `conv`, a 1x1 convolution with batch normalisation (option B), or `pad`,
             every second position and channels of zeros (option A).
@@ -171,12 +171,12 @@ def resnet(
         torch.Size([2, 10])
     """
     if not widths or len(widths) != len(depths) or min(*widths, *depths) < 1:
-        found = f"widths {tuple(widths)}, depths {tuple(depths)}"
-        raise UsageError(f"widths and depths must be as many, all at least 1; got {found}: give one pair a stage")
+        given = f"widths {tuple(widths)}, depths {tuple(depths)}"
+        raise UsageError(f"widths and depths must be as many, all at least 1; got {given}: pass one pair a stage")
     if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_stride < 1 or stem_pool not in (0, 2, 3):
-        found = f"{stem_kernel}, {stem_stride} and {stem_pool}"
+        given = f"{stem_kernel}, {stem_stride} and {stem_pool}"
         raise UsageError(
-            f"stem_kernel must be odd, stem_stride at least 1, stem_pool 0, 2 or 3; got {found}: 3, 1 and 0 are usual"
+            f"stem_kernel must be odd, stem_stride at least 1, stem_pool 0, 2 or 3; got {given}: 3, 1 and 0 are usual"
         )
     if shortcut not in SHORTCUTS:
         raise unknown("shortcut", shortcut, SHORTCUTS)

@@ -90,7 +90,7 @@ def vgg(
         Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, section 2.
 
     Differences:
-        From 2015: batch normalisation, and one linear layer behind the mean over positions, as usual on small images.
+        From 2015: batch normalisation, and one linear layer after the mean over positions, as usual on small images.
 
     Example:
         >>> import torch
@@ -131,5 +131,5 @@ def _check_plan(plan: Sequence[int | str], shape: tuple[int, int, int], hah: int
         )
     side = 2 ** (len(plan) - len(widths))
     if min(shape[1:]) < side:
-        found = f"{shape[1]}x{shape[2]}"
-        raise UsageError(f"shape must be at least {side}x{side} for this plan; got {found}: drop a pooling")
+        size = f"{shape[1]}x{shape[2]}"
+        raise UsageError(f"shape must be at least {side}x{side} for this plan; got {size}: leave out a pooling")

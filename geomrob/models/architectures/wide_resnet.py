@@ -10,7 +10,7 @@ from geomrob.models.layers.normalize import Normalize
 
 
 class WideBlock(nn.Module):
-    """Two 3x3 convolutions, each behind batch normalisation and ReLU, added to a shortcut (1x1 where shapes change)."""
+    """Two 3x3 convolutions, each after batch normalisation and ReLU, added to a shortcut (1x1 where shapes change)."""
 
     def __init__(self, width_in: int, width: int, stride: int, dropout: float) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class WideBlock(nn.Module):
         """Return the features (N, width, H / stride, W / stride)."""
         ready = F.relu(self.bn1(inputs))
         hidden = self.conv2(self.dropout(F.relu(self.bn2(self.conv1(ready)))))
-        # The shortcut that changes shape begins behind the ReLU, the one that does not at the input itself.
+        # The shortcut that changes shape begins after the ReLU, the one that does not at the input itself.
         return hidden + (inputs if self.shortcut is None else self.shortcut(ready))
 
 
@@ -99,6 +99,6 @@ def wide_resnet(
         torch.Size([2, 10])
     """
     if depth < 10 or (depth - 4) % 6 or widen < 1 or not 0 <= dropout < 1:
-        found = f"depth {depth}, widen {widen}, dropout {dropout}"
-        raise UsageError(f"depth must be 6 n + 4, widen at least 1, dropout in [0, 1); got {found}: 40 and 2 are usual")
+        given = f"depth {depth}, widen {widen}, dropout {dropout}"
+        raise UsageError(f"depth must be 6 n + 4, widen at least 1, dropout in [0, 1); got {given}: 40 and 2 are usual")
     return WideResNet(shape, classes, mean, std, (depth - 4) // 6, widen, dropout)

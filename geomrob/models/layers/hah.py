@@ -109,7 +109,7 @@ def adaptive_threshold(responses: Images, *, active: float | str = 0.2, strict: 
 class _Threshold(torch.autograd.Function):
     """The threshold; it keeps nothing for the backward pass but what it returns.
 
-    Masks are numbers, not truth values, and a product stands for a choice: a tenth of the time on the CPU.
+    Masks are numbers, not truth values, and a product replaces a selection: a tenth of the time on the CPU.
     """
 
     @staticmethod

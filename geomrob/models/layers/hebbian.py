@@ -62,9 +62,9 @@ def hebbian_gradient(projections: Images, *, share: float = 0.1, balance: float 
         [1.0, -0.05, 0.0]
     """
     if not (0 < share <= 1 and balance >= 0):
-        found = f"share {share}, balance {balance}"
+        given = f"share {share}, balance {balance}"
         raise UsageError(
-            f"share must lie in (0, 1] and balance be at least 0; got {found}: the paper takes 0.1 and 0.1"
+            f"share must lie in (0, 1] and balance be at least 0; got {given}: the paper takes 0.1 and 0.1"
         )
     projections = projections.detach()
     gradient = torch.empty_like(projections)

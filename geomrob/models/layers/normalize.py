@@ -33,8 +33,8 @@ class Normalize(nn.Module):
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) == 0 or len(mean) != len(std) or min(std) <= 0:
-            found = f"{tuple(mean)} and {tuple(std)}"
-            raise UsageError(f"mean and std must be as many, std above 0; got {found}: give one pair a channel")
+            given = f"{tuple(mean)} and {tuple(std)}"
+            raise UsageError(f"mean and std must be as many, std above 0; got {given}: pass one pair a channel")
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32).reshape(1, -1, 1, 1))
 
@@ -43,17 +43,19 @@ class Normalize(nn.Module):
         # Without this check a grey image would become one of three unequal channels.
         channels = self.mean.shape[1]
         if inputs.ndim != 4 or channels not in (1, inputs.shape[1]):
-            found = tuple(inputs.shape)
-            raise UsageError(f"inputs must be (N, {channels}, H, W) for this model; got {found}: give other images")
+            shape = tuple(inputs.shape)
+            raise UsageError(
+                f"inputs must be (N, {channels}, H, W) for this model; got {shape}: convert colour to grey or back"
+            )
         return (inputs - self.mean) / self.std
 
 
-def check_images(inputs: Tensor, shape: Sequence[int]) -> None:
+def check_shape(inputs: Tensor, shape: Sequence[int]) -> None:
     """Refuse images of another shape than the one that a network with fully connected layers was built for.
 
     Raises:
         UsageError: Another number of channels, another height or width.
     """
     if tuple(inputs.shape[1:]) != tuple(shape):
-        wanted, found = ("x".join(map(str, sides)) for sides in (shape, inputs.shape[1:]))
-        raise UsageError(f"inputs must be images of {wanted}; got {found}: build a model for them")
+        wanted, given = ("x".join(map(str, sides)) for sides in (shape, inputs.shape[1:]))
+        raise UsageError(f"inputs must be images of {wanted}; got {given}: build a model for them")

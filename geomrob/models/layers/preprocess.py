@@ -1,4 +1,4 @@
-"""Edits of the images as the first layer of a model, and the normalisation of a model for flipped images."""
+"""Transforms of the images as the first layer of a model, and the normalisation of a model for flipped images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,21 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.models.layers.normalize import Normalize
-from geomrob.models.module_replacement import put_in_place
+from geomrob.models.module_replacement import replace_module
 from geomrob.spectral.frequency_filters import flip, transform
 
 
 class Preprocess(nn.Module):
-    """Edit the images before everything else: `nn.Sequential(Preprocess("lowpass:16"), model)`.
+    """Transform the images before everything else: `nn.Sequential(Preprocess("lowpass:16"), model)`.
 
-    The edits are differentiable, so that attacks and margins see the whole model; a model behind a low-pass has an
+    The transforms are differentiable, so that attacks and margins see the whole model; a model after a low-pass has an
     infinite margin in the bands that the low-pass removes.
 
     Args:
         name: As `geomrob.spectral.frequency_filters.transform` takes it.
 
     Raises:
-        UsageError: No such edit.
+        UsageError: No such transform.
 
     Example:
         >>> Preprocess("gray")(torch.rand(2, 3, 4, 4)).shape
@@ -30,15 +30,15 @@ class Preprocess(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.edit = transform(name)
+        self.transform = transform(name)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the edited images (N, C, H, W)."""
-        return self.edit(inputs)
+        """Return the transformed images (N, C, H, W)."""
+        return self.transform(inputs)
 
     def extra_repr(self) -> str:
-        """Return the words of the edit."""
-        return self.edit.name
+        """Return the name of the transform."""
+        return self.transform.name
 
 
 class NormalizeFlipped(nn.Module):
@@ -75,7 +75,7 @@ class NormalizeFlipped(nn.Module):
 
 
 def with_preprocessing(builder: Callable[..., nn.Module], name: str, **facts: Any) -> nn.Sequential:
-    """Return the model of a builder behind an edit of its images.
+    """Return the model of a builder after a transform of its images.
 
     Args:
         builder: Called with `facts`.
@@ -95,5 +95,5 @@ def for_flipped(builder: Callable[..., nn.Module], **facts: Any) -> nn.Module:
     model = builder(**facts)
     _, height, width = facts["shape"]
     for layer in [module for module in model.modules() if isinstance(module, Normalize)]:
-        put_in_place(model, layer, NormalizeFlipped(facts["mean"], facts["std"], (height, width)))
+        replace_module(model, layer, NormalizeFlipped(facts["mean"], facts["std"], (height, width)))
     return model

@@ -69,11 +69,11 @@ def push_pull(
         [-1.0, 2.0, -1.0]
     """
     _check_average(average)
-    kernels = both_kernels(weight, groups)
+    kernels = push_and_pull_kernels(weight, groups)
     return _inhibited(inputs, kernels, inhibition, bias, average, stride, padding, dilation, groups, rectified)
 
 
-def both_kernels(weight: Float[Tensor, "f g k l"], groups: int = 1) -> Float[Tensor, "m g k l"]:
+def push_and_pull_kernels(weight: Float[Tensor, "f g k l"], groups: int = 1) -> Float[Tensor, "m g k l"]:
     """Return the 2 F kernels of one convolution for both banks: in each group first its push, then its pull filters."""
     if groups == 1:
         return torch.cat([weight, pull_kernel(weight)])
@@ -91,9 +91,9 @@ class PushPullConv2d(nn.Conv2d):
         padding: As in `torch.nn.Conv2d`; "same" goes with any stride (the output has ceil(H / stride) rows, what is
             odd is padded below and right).
 
-    In eval mode, while the weights want no gradient, the 2 F kernels are kept from call to call. They are made anew
-    after `train()`, `eval()`, `to()`, `load_state_dict()` and every change of `weight` in place; a change through
-    `weight.data` is the one that PyTorch reports to nobody: call `eval()` after it.
+    In eval mode, while the weights require no gradient, the 2 F kernels are kept from call to call. They are computed
+    again after `train()`, `eval()`, `to()`, `load_state_dict()` and every change of `weight` in place; a change through
+    `weight.data` bypasses the version counter of autograd: call `eval()` after it.
 
     References:
         As `push_pull`; inhibition as in section 4.2 there, weights and bias drawn as by `torch.nn.Conv2d`.
@@ -167,13 +167,13 @@ class PushPullConv2d(nn.Conv2d):
         # Only a plain parameter records its changes: not one of torch.func, of a parametrization, of inference mode.
         plain = type(weight) is nn.Parameter and not weight.is_inference() and not torch.compiler.is_compiling()
         if learning or not plain:
-            return both_kernels(weight, self.groups)
+            return push_and_pull_kernels(weight, self.groups)
         kept, state = self._kept, (weight._version, weight.data_ptr())  # noqa: SLF001 - torch names it so
         if kept is not None and kept[0] is weight and kept[1:3] == state:
             return kept[3]
         # A kernel made in inference mode could not take part in a later gradient with respect to images.
         with torch.inference_mode(False), torch.no_grad():
-            kernels = both_kernels(weight.detach(), self.groups)
+            kernels = push_and_pull_kernels(weight.detach(), self.groups)
         self._kept = (weight, *state, kernels)
         return kernels
 
@@ -208,7 +208,7 @@ def _inhibited(
     groups: int,
     rectified: bool,
 ) -> Tensor:
-    """Return eq. 5 from the kernels of `both_kernels`."""
+    """Return eq. 5 from the kernels of `push_and_pull_kernels`."""
     both: Tensor = F.conv2d(inputs, kernels, None, stride, padding, dilation, groups)
     if groups == 1:
         push, pull = both.chunk(2, 1)

@@ -50,7 +50,7 @@ def upsampled_push_pull(
         inhibition layer, 2020: reference [32] of `geomrob.models.layers.push_pull`.
 
     Differences:
-        None from the released layer; what it does that one may not expect is kept. The enlarged filter is not weighed
+        None from the released layer; its surprises are kept. The enlarged filter is not weighed
         by its area: the sum of a constant filter grows by 49 / 9 from 3 to 7 and by 225 / 49 from 7 to 15. The bias
         takes part in the pull with its sign turned.
 
@@ -117,7 +117,7 @@ class UpsampledPushPullConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, 1, groups, bias)
         self.scale, self.pull_side = scale, _pull_side(kernel_size, scale)
         if inhibition == "trainable":
-            self.inhibition = nn.Parameter(drawn_strengths(in_channels, out_channels))
+            self.inhibition = nn.Parameter(initial_inhibition(in_channels, out_channels))
         elif isinstance(inhibition, (int, float)) and math.isfinite(inhibition):
             self.register_buffer("inhibition", torch.full((out_channels,), float(inhibition)))
         else:
@@ -151,7 +151,7 @@ class UpsampledPushPullConv2d(nn.Conv2d):
         return f"{super().extra_repr()}, pull={self.pull_side}x{self.pull_side}, inhibition={kind}"
 
 
-def drawn_strengths(in_channels: int, out_channels: int, generator: torch.Generator | None = None) -> Tensor:
+def initial_inhibition(in_channels: int, out_channels: int, generator: torch.Generator | None = None) -> Tensor:
     """Return one strength a filter from U(1/2 - d, 1/2 + d), by default of the global generator."""
     reach = 1 / math.sqrt(in_channels * out_channels)
     return torch.empty(out_channels).uniform_(0.5 - reach, 0.5 + reach, generator=generator)

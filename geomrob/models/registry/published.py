@@ -14,6 +14,7 @@ from geomrob.models.registry.zoo import (
     HAH,
     PUSH_PULL,
     SIMILARITY,
+    THESIS,
     for_flipped,
     vgg,
     with_preprocessing,
@@ -29,7 +30,7 @@ resnet18, resnet20 = deferred("architectures.resnet:resnet18"), deferred("archit
 resnet34, resnet50 = deferred("architectures.resnet:resnet34"), deferred("architectures.resnet:resnet50")
 replace_first_conv_upsampled = deferred("push_pull_stem:replace_first_conv_upsampled")
 
-REFERENCE = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; thesis, Tables A.2 and A.6."
+REFERENCE = f"Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; {THESIS}, Tables A.2 and A.6."
 DIGITS: dict[str, Any] = {"data": "mnist", "shape": (1, 28, 28), "classes": 10, "mean": (0.1307,), "std": (0.3081,)}
 PHOTOS: dict[str, Any] = {
     "data": "cifar10",
@@ -68,13 +69,13 @@ def _variants(network: str) -> dict[str, ModelEntry]:
     return {
         network + ending: ModelEntry(
             builder=build,
-            about=words,
+            about=description,
             parameters=parameters,
             command=f"geomrob train {network}{ending} --seed 0",
             reference=REFERENCE,
             **facts,
         )
-        for ending, (build, words) in variants.items()
+        for ending, (build, description) in variants.items()
     }
 
 
@@ -82,24 +83,24 @@ POINTS: dict[str, Any] = {"shape": (1, 1, 100), "classes": 2, "mean": (0.0,), "s
 SYNTHETIC = {
     name: ModelEntry(
         builder=partial(mlp, depth=depth),
-        about=words,
+        about=description,
         parameters=parameters,
         data=name[:2],
         command=f"geomrob train {name} --seed 0",
-        reference="Modas, thesis, 2022, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
+        reference=f"{THESIS}, sections 4.2.2 and 4.4.1, appendices A.1 and A.2.",
         **POINTS,
     )
-    for name, depth, words, parameters in (
+    for name, depth, description, parameters in (
         ("t1-mlp", 10, "MLP of 10 x 500, for the synthetic T1", 2_306_002),
         ("t1-logistic", 0, "logistic regression, for the synthetic T1", 202),
         ("t2-mlp", 10, "MLP of 10 x 500, for the synthetic T2", 2_306_002),
     )
 }
 
-OLD_PUSH_PULL = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
+PUSH_PULL_2020 = "Strisciuglio et al., Enhanced robustness of convolutional networks with a push-pull layer, 2020."
 # The statistics that the push-pull papers divide by are those of single images, not of all pixels.
 PUSH_PULL_PHOTOS = {**PHOTOS, "std": (0.2023, 0.1994, 0.2010)}
-OLD_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}
+PUSH_PULL_2020_PHOTOS = {**PHOTOS, "mean": (0.4914, 0.4824, 0.4467), "std": (0.2471, 0.2435, 0.2616)}
 HAH_PHOTOS = {**PHOTOS, "std": (0.2471, 0.2435, 0.2616)}
 AUGMIX_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 SIMILARITY_PHOTOS = {**PHOTOS, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)}
@@ -116,7 +117,7 @@ def _row(name: str, builder: Builder, about: str, parameters: int, reference: st
     )
 
 
-def old_push_pull(**facts: Any) -> "nn.Module":
+def push_pull_2020(**facts: Any) -> "nn.Module":
     """Return the ResNet-20 with the older push-pull layer in front, its inhibition fixed at 1."""
     return replace_first_conv_upsampled(resnet20(**facts))
 
@@ -172,11 +173,11 @@ _PAPERS: tuple[tuple[str, Builder, str, int, str, dict[str, Any]], ...] = (
     ),
     (
         "cifar10-resnet20-old-pushpull",
-        old_push_pull,
+        push_pull_2020,
         "ResNet-20, older push-pull stem, inhibition 1",
         272_474,
-        OLD_PUSH_PULL,
-        OLD_PHOTOS,
+        PUSH_PULL_2020,
+        PUSH_PULL_2020_PHOTOS,
     ),
     (
         "cifar10-vgg16",
@@ -213,7 +214,7 @@ PUBLISHED: dict[str, ModelEntry] = {
         parameters=11_220_132,
         data="cifar100",
         command="geomrob train cifar100-resnet18 --seed 0",
-        reference="Modas, thesis, 2022, section 5.3: the standard of PRIME and AugMix.",
+        reference=f"{THESIS}, section 5.3: the standard of PRIME and AugMix.",
         shape=(3, 32, 32),
         classes=100,
         mean=(0.5071, 0.4865, 0.4409),

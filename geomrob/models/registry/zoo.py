@@ -1,16 +1,16 @@
 """The robust models under study and the models they are compared with: rows of `MODELS`."""
 
 from functools import partial
-from typing import Any
 
 from geomrob.models.registry.entry import Builder, Claim, ModelEntry, deferred
 
+THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"
 PUSH_PULL = "Bennabhaktula et al., PushPull-Net: inhibition-driven ResNet robust to image corruptions, 2024, eq. 5."
 HAH = "Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022."
 SIMILARITY = "Attias, Pehlevan, Obeid, A brain-inspired regularizer for adversarial robustness, 2024, eqs. 2-5."
 AUGMIX = "Hendrycks et al., AugMix: a simple data processing method to improve robustness and uncertainty, 2020."
-PRIME = "Modas, Rade, Ortiz-Jimenez, Moosavi-Dezfooli, Frossard, PRIME, 2022; Modas, thesis, 2022, chapter 5."
-THESIS_4 = "Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; Modas, thesis, 2022, 5.2.1."
+PRIME = f"Modas, Rade, Ortiz-Jimenez, Moosavi-Dezfooli, Frossard, PRIME, 2022; {THESIS}, chapter 5."
+FREQUENCY = f"Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard, Hold me tight!, 2020; {THESIS}, 5.2.1."
 ADVERSARIAL = "Madry et al., Towards deep learning models resistant to adversarial attacks, 2018."
 RESNET = "He et al., Deep residual learning for image recognition, 2016."
 VGG = "Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015."
@@ -29,19 +29,42 @@ def _clothes(
     name: str, builder: Builder, about: str, parameters: int, reference: str, digest: str, full: float, few: float
 ) -> ModelEntry:
     """Return the row of a model for Fashion-MNIST; `full` and `few` are its accuracies on the test sets."""
-    facts: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "mean": (0.2860,), "std": (0.3530,)}
-    facts |= {"weights": f"{name}.safetensors", "sha256": digest, "command": f"geomrob train {name} --seed 0"}
-    facts |= {"parameters": parameters, "data": "fashion-mnist"}
-    claims = (Claim("fashion-mnist", "test", full), Claim("fashion-mnist-1k", "test", few))
-    return ModelEntry(builder=builder, about=about, reference=reference, claims=claims, **facts)
+    return ModelEntry(
+        builder=builder,
+        shape=(1, 28, 28),
+        classes=10,
+        mean=(0.2860,),
+        std=(0.3530,),
+        about=about,
+        parameters=parameters,
+        data="fashion-mnist",
+        command=f"geomrob train {name} --seed 0",
+        reference=reference,
+        weights=f"{name}.safetensors",
+        sha256=digest,
+        claims=(Claim("fashion-mnist", "test", full), Claim("fashion-mnist-1k", "test", few)),
+    )
 
 
-def _photos(name: str, builder: Builder, about: str, parameters: int, reference: str, **weights: Any) -> ModelEntry:
-    """Return the row of a model for CIFAR-10."""
-    facts: dict[str, Any] = {"shape": (3, 32, 32), "classes": 10}
-    facts |= {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2430, 0.2610)}
-    facts |= {"command": f"geomrob train {name} --seed 0", "parameters": parameters, "data": "cifar10"}
-    return ModelEntry(builder=builder, about=about, reference=reference, **facts, **weights)
+def _photos(
+    name: str, builder: Builder, about: str, parameters: int, reference: str, digest: str, accuracy: float
+) -> ModelEntry:
+    """Return the row of a model for CIFAR-10; `accuracy` is that on the test set."""
+    return ModelEntry(
+        builder=builder,
+        shape=(3, 32, 32),
+        classes=10,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2430, 0.2610),
+        about=about,
+        parameters=parameters,
+        data="cifar10",
+        command=f"geomrob train {name} --seed 0",
+        reference=reference,
+        weights=f"{name}.safetensors",
+        sha256=digest,
+        claims=(Claim("cifar10", "test", accuracy),),
+    )
 
 
 ZOO: dict[str, ModelEntry] = {
@@ -170,7 +193,7 @@ ZOO: dict[str, ModelEntry] = {
         SMALL_RESNET,
         "small ResNet-8, trained on low-pass images (14 x 14 corner)",
         78_010,
-        THESIS_4,
+        FREQUENCY,
         "e158fb16cb53f05a236376c283ca6d6334d70bb6aefa2825c259795965c96c0a",
         0.8943,
         0.913,
@@ -180,7 +203,7 @@ ZOO: dict[str, ModelEntry] = {
         partial(with_preprocessing, partial(for_flipped, SMALL_RESNET), "flip"),
         "small ResNet-8 behind a flip of the DCT coefficients",
         78_010,
-        THESIS_4,
+        FREQUENCY,
         "10166e291c490706e999e302893bbd2cda12ff3559fbf482ee5da7a22e16c1b7",
         0.8995,
         0.913,
@@ -251,9 +274,8 @@ ZOO: dict[str, ModelEntry] = {
         "ResNet-20, push-pull stem, 5x5 average, trained inhibition",
         272_490,
         PUSH_PULL,
-        weights="cifar10-pushpull-avg5.safetensors",
-        sha256="a0c75282d10109b1fc7c7999288aebae89f9daa7a78b3ec6a491557b61999f26",
-        claims=(Claim("cifar10", "test", 0.8834),),
+        "a0c75282d10109b1fc7c7999288aebae89f9daa7a78b3ec6a491557b61999f26",
+        0.8834,
     ),
     "cifar10-hah": _photos(
         "cifar10-hah",
@@ -261,9 +283,8 @@ ZOO: dict[str, ModelEntry] = {
         "VGG-16 of 12 to 96 channels, six HaH blocks",
         519_646,
         HAH,
-        weights="cifar10-hah.safetensors",
-        sha256="6d62c7c583882a939017667745afcd3dcc0a05240dcca9d8d65fe22921c93325",
-        claims=(Claim("cifar10", "test", 0.6288),),
+        "6d62c7c583882a939017667745afcd3dcc0a05240dcca9d8d65fe22921c93325",
+        0.6288,
     ),
     "cifar10-similarity": _photos(
         "cifar10-similarity",
@@ -271,8 +292,7 @@ ZOO: dict[str, ModelEntry] = {
         "ResNet-18 of 12 to 96 channels, pixel-similarity regulariser",
         396_790,
         SIMILARITY,
-        weights="cifar10-similarity.safetensors",
-        sha256="52b6495a25885d80ec05f7e2babd519f5c363b511d141024087840d30c9d4fde",
-        claims=(Claim("cifar10", "test", 0.8046),),
+        "52b6495a25885d80ec05f7e2babd519f5c363b511d141024087840d30c9d4fde",
+        0.8046,
     ),
 }

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from geomrob.arrays import Labels
 from geomrob.errors import UsageError
-from geomrob.models.module_replacement import put_in_place
+from geomrob.models.module_replacement import replace_module
 
 
 def hash_targets(classes: int, bits: int = 64, *, seed: int = 0) -> Float[Tensor, "k b"]:
@@ -101,7 +101,7 @@ def hash_head(model: nn.Module, bits: int = 64, *, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         new = nn.Linear(old.in_features, bits, bias=old.bias is not None)
-    put_in_place(model, old, new.to(old.weight))
+    replace_module(model, old, new.to(old.weight))
     return model
 
 

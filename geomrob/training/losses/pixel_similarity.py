@@ -14,7 +14,7 @@ from geomrob.arrays import Images
 from geomrob.data import DATASETS, load_data
 from geomrob.data.entry import Samples
 from geomrob.data.folder import SPLITS
-from geomrob.data.resize import as_shape
+from geomrob.data.resize import resize_to
 from geomrob.errors import UsageError, unknown
 from geomrob.spectral.frequency_filters import transform
 from geomrob.training.losses.pair_sampler import PairTargets
@@ -245,7 +245,7 @@ def regularization_images(recipe: Recipe, train: Samples, data_dir: str | Path |
         split = "train" if any((Path(how.data).expanduser() / name).is_dir() for name in SPLITS["train"]) else "test"
         pool = load_data(how.data, split=split, samples=how.images, seed=0)
     _, channels, height, width = train.images.shape
-    images = as_shape(pool.images[: how.images], (channels, height, width))
+    images = resize_to(pool.images[: how.images], (channels, height, width))
     if recipe.transform:
         images = transform(recipe.transform)(images)
     count = len(images)

@@ -11,8 +11,8 @@ from PIL import Image
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import corrupt, generate
 from geomrob.data.corruptions.generate import write_corrupted
-from geomrob.data.corruptions.precomputed import MARK, load_corrupted
-from geomrob.data.entry import edited
+from geomrob.data.corruptions.precomputed import MANIFEST, load_corrupted
+from geomrob.data.entry import transformed
 from geomrob.errors import UsageError
 
 COUNT = 200
@@ -121,7 +121,7 @@ def test_corrupted_images_may_be_edited():
     plain = load_corrupted("fashion-mnist-1k", "shot_noise", 3, samples=5).samples
     found = load_corrupted("fashion-mnist-1k", "shot_noise", 3, samples=5, transform="lowpass:8").samples
     assert found.name == "fashion-mnist-1k (lowpass:8)"
-    assert torch.equal(found.images, edited(plain, "lowpass:8").images)
+    assert torch.equal(found.images, transformed(plain, "lowpass:8").images)
 
 
 def test_a_set_that_geomrob_wrote_is_read_back_as_made(tmp_path):
@@ -161,7 +161,7 @@ def test_a_stopped_run_goes_on_with_the_same_settings_only(tmp_path):
     before = (out / "fog.npy").stat().st_mtime_ns
     write_corrupted("fashion-mnist-1k", out, names=("fog", "snow"), samples=3)
     assert (out / "fog.npy").stat().st_mtime_ns == before
-    assert json.loads((out / MARK).read_text())["finished"] == ["fog", "snow"]
+    assert json.loads((out / MANIFEST).read_text())["finished"] == ["fog", "snow"]
     with pytest.raises(UsageError, match=r"out must be made with the same samples, seed; got .* with 3, not 4"):
         write_corrupted("fashion-mnist-1k", out, names=("fog",), samples=4, seed=1)
 

@@ -11,7 +11,7 @@ from geomrob.models.architectures.lenet import lenet
 from geomrob.models.architectures.mlp import mlp
 from geomrob.models.architectures.plans import IMAGENET, VGG16, VGG19
 from geomrob.models.architectures.resnet import (
-    Pad,
+    PadShortcut,
     resnet,
     resnet18,
     resnet20,
@@ -157,7 +157,7 @@ def test_every_family_normalises_first(name):
 
 def test_the_padded_shortcut_is_every_second_place_between_zeros():
     inputs = torch.rand(2, 3, 5, 6)
-    out = Pad(3, 8, 2)(inputs)
+    out = PadShortcut(3, 8, 2)(inputs)
     assert out.shape == (2, 8, 3, 3)
     assert torch.equal(out[:, 2:5], inputs[:, :, ::2, ::2])
     assert not bool(out[:, :2].any())

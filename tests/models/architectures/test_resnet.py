@@ -38,5 +38,5 @@ def test_a_block_that_adds_nothing_is_the_identity_after_relu():
 
 @pytest.mark.parametrize(("widths", "depths"), [((), ()), ((4, 8), (1,)), ((4, 0), (1, 1)), ((4,), (0,))])
 def test_unfit_stages_are_refused(widths, depths):
-    with pytest.raises(UsageError, match="give one pair a stage"):
+    with pytest.raises(UsageError, match="pass one pair a stage"):
         resnet(widths=widths, depths=depths)

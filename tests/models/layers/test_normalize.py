@@ -21,7 +21,7 @@ def test_it_follows_the_type_of_its_model_and_holds_no_parameters():
 
 @pytest.mark.parametrize(("mean", "std"), [([], []), ([0.5], [0.1, 0.2]), ([0.5], [0.0])])
 def test_unfit_statistics_are_refused(mean, std):
-    with pytest.raises(UsageError, match="give one pair a channel"):
+    with pytest.raises(UsageError, match="pass one pair a channel"):
         Normalize(mean, std)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from geomrob.errors import UsageError
-from geomrob.models.layers.push_pull import PushPullConv2d, both_kernels, push_pull
+from geomrob.models.layers.push_pull import PushPullConv2d, push_and_pull_kernels, push_pull
 from geomrob.spectral.push_pull_kernel import push_pull_kernel, push_pull_response
 
 
@@ -118,7 +118,7 @@ def test_gradients_are_those_of_finite_differences(average, groups, stride, rect
 
 def test_the_extrema_take_part_in_the_gradient():
     weight = torch.tensor([[[[1.0, -4.0, 2.0, 6.0]]]], requires_grad=True)
-    pull = both_kernels(weight)[1]
+    pull = push_and_pull_kernels(weight)[1]
     (gradient,) = torch.autograd.grad(pull.sum(), weight)
     # Four elements of -w + max + min: -1 each, +4 for the greatest and for the smallest.
     assert gradient.flatten().tolist() == [-1, 3, -1, 3]
@@ -208,9 +208,9 @@ def counted(monkeypatch):
 
     def spy(*given):
         made.append(1)
-        return both_kernels(*given)
+        return push_and_pull_kernels(*given)
 
-    monkeypatch.setattr("geomrob.models.layers.push_pull.both_kernels", spy)
+    monkeypatch.setattr("geomrob.models.layers.push_pull.push_and_pull_kernels", spy)
     return PushPullConv2d(2, 3, 3).eval().requires_grad_(False), made
 
 
