@@ -1,4 +1,4 @@
-"""Decision-based distances: how near the boundary is for an attack that sees decisions alone, over repeats."""
+"""Decision-based distances: how near the boundary is for a decision-based attack, over repeats."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -32,7 +32,7 @@ def decision_distances(
     memory: int | None = None,
     progress: Progress | None = None,
 ) -> DecisionDistances:
-    """Return how far images are from the boundary of their predicted region for an attack that sees decisions alone.
+    """Return how far images are from the boundary of their predicted region for a decision-based attack.
 
     Args:
         model: Images (N, C, H, W) to logits (N, K), of which the attack uses the largest alone.

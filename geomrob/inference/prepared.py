@@ -11,8 +11,8 @@ from torch import Tensor
 
 from geomrob.arrays import Images, Labels, Logits, Model
 from geomrob.errors import UsageError
-from geomrob.inference.calls import evaluate, evaluating, kept_bytes, out_of_memory
 from geomrob.inference.classes import check_finite
+from geomrob.inference.logits_and_gradients import evaluate, evaluating, kept_bytes, out_of_memory
 
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""

@@ -1,5 +1,7 @@
 """Models by name: the functions that build and load a row of `MODELS`, or code of your own."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 from geomrob.errors import UsageError, unknown
 from geomrob.models.registry import MODELS
-from geomrob.models.sources import from_factory, load_weights
+from geomrob.models.weights import load_weights
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -19,8 +21,8 @@ def load_model(name: str, *, weights: str | Path | None = None, device: str | to
         name: A row of `MODELS`, or `package.module:factory`: a function of your own code that is imported and called
             without arguments and returns a `torch.nn.Module` with the normalisation inside.
         weights: A `.safetensors`, `.pt` or `.pth` file to use instead of the row's own weights, or for the factory's
-            model; None takes the row's own, or the factory's model as it is.
-        device: Where the model shall live, `cpu` or `cuda`.
+            model; None uses the row's own, or the factory's model as it is.
+        device: Device of the model, `cpu` or `cuda`.
 
     Returns:
         The model. It is a fresh one on each call.
@@ -45,6 +47,33 @@ def load_model(name: str, *, weights: str | Path | None = None, device: str | to
     elif name in MODELS:
         load_weights(model, ASSETS / MODELS[name].weights, sha256=MODELS[name].sha256)
     return move(model, device).eval().requires_grad_(False)
+
+
+def from_factory(name: str) -> nn.Module:
+    """Return what `package.module:factory` builds when called without arguments. This imports and runs that code.
+
+    The current folder is searched first, as `python -m` does.
+
+    Raises:
+        UsageError: No such module or factory, the factory fails, or what it returns is no `torch.nn.Module`.
+    """
+    module_name, _, factory_name = name.partition(":")
+    if not module_name or not factory_name:
+        raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    # The factory is the user's own code: whatever it raises is reported as the reason.
+    try:
+        model = getattr(importlib.import_module(module_name), factory_name)()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"model {name!r} must be importable and build; got {reason}: try it in Python first"
+        ) from error
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {kind}: return the model itself")
+    return model
 
 
 def move(model: nn.Module, device: str | torch.device) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How far images are from the decision boundary for an attack that sees decisions alone."""
+"""How far images are from the decision boundary for a decision-based attack."""
 
 import math
 from dataclasses import dataclass

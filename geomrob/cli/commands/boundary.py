@@ -1,4 +1,4 @@
-"""`geomrob boundary`: how near the decision boundary is for an attack that sees decisions alone."""
+"""`geomrob boundary`: how near the decision boundary is for a decision-based attack."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ def boundary(
     budget: int = 5000,
     repeats: int = 1,
 ) -> int:
-    """Measure how far images are from the decision boundary for an attack that sees decisions alone.
+    """Measure how far images are from the decision boundary for a decision-based attack.
 
     Writes boundary.json with boundary.npz (the perturbed images and everything, for geomrob.load), boundary.csv (a line
     an image and repeat) and boundary.png. The exit status is 3 where some image has no start or was not fooled.

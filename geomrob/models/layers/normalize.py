@@ -12,7 +12,7 @@ class Normalize(nn.Module):
     """Subtract a mean and divide by a standard deviation, channel by channel.
 
     Both are buffers, so weights saved with the model carry them; weights saved without them keep the builder's
-    (`geomrob.models.sources.load_weights` says so).
+    (`geomrob.models.weights.load_weights` says so).
 
     Args:
         mean: One value a channel, in [0, 1] pixel units.

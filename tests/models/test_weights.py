@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from geomrob.errors import UsageError
 from geomrob.models import build, load_model
-from geomrob.models.sources import load_weights
+from geomrob.models.weights import load_weights
 
 
 class Malicious:

@@ -1,9 +1,7 @@
-"""Where models and weights come from: the table's files, a file of the user, a factory of the user's own code."""
+"""Weights from files: those of the table `MODELS` and those of users."""
 
 import hashlib
-import importlib
 import pickle
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,33 +15,6 @@ from geomrob.errors import UsageError
 from geomrob.models.layers.normalize import Normalize
 
 SHOWN = 3
-
-
-def from_factory(name: str) -> nn.Module:
-    """Return what `package.module:factory` builds when called without arguments. This imports and runs that code.
-
-    The current folder is searched first, as `python -m` does.
-
-    Raises:
-        UsageError: No such module or factory, the factory fails, or what it returns is no `torch.nn.Module`.
-    """
-    module_name, _, factory_name = name.partition(":")
-    if not module_name or not factory_name:
-        raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    # The factory is the user's own code: whatever it raises is reported as the reason.
-    try:
-        model = getattr(importlib.import_module(module_name), factory_name)()
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise UsageError(
-            f"model {name!r} must be importable and build; got {reason}: try it in Python first"
-        ) from error
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {kind}: return the model itself")
-    return model
 
 
 def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = None) -> None:
