@@ -18,15 +18,15 @@ from functools import partial
 
 import torch
 
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult
 
 
 def toy(model, inputs, labels=None, *, targets=None, subspace=None, bounds=None, steps=20, memory=None):
     """Step to the nearest linearized boundary, further each time."""
-    run = linearized(partial(toy_search, steps=steps), 10)
-    return run_attack(
-        model, inputs, labels, run, targets=targets, subspace=subspace, bounds=bounds, on_boundary=True, memory=memory
+    search = partial(toy_search, steps=steps)
+    return run_linearized(
+        model, inputs, labels, search, 10, targets=targets, subspace=subspace, bounds=bounds, memory=memory
     )
 
 

@@ -72,15 +72,42 @@ def run_attack(
     return AttackResult(images, reference, *(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def linearized(search: Callable[[Search, Linearization], SearchResult], candidates: int) -> Run:
-    """Return the run of a search that starts from the model linearized at each image, for so many top classes.
+def run_linearized(
+    model: Model,
+    inputs: Images,
+    labels: Labels | None,
+    search: Callable[[Search, Linearization], SearchResult],
+    candidates: int,
+    *,
+    targets: Labels | None = None,
+    subspace: Subspace | None = None,
+    bounds: Bounds | None = None,
+    memory: int | None = None,
+) -> AttackResult:
+    """Return the result of a search that starts from the model linearized at each image and ends at the boundary.
+
+    Args:
+        model, inputs, labels, targets, subspace, bounds, memory: As in `deepfool`.
+        search: What searches, given the pairs and the linearization.
+        candidates: Top classes whose gradients the linearization has; each is an array as large as the images.
 
     Raises:
-        UsageError: Fewer than 2 candidates.
+        UsageError: Fewer than 2 candidates, and as `deepfool`.
     """
     if candidates < 2:
         raise UsageError(f"candidates must be at least 2; got {candidates}: the class to leave is one of them")
-    return lambda pairs, _: search(pairs, linearize(pairs, candidates))
+    return run_attack(
+        model,
+        inputs,
+        labels,
+        lambda pairs, _: search(pairs, linearize(pairs, candidates)),
+        targets=targets,
+        subspace=subspace,
+        bounds=bounds,
+        on_boundary=True,
+        copies=candidates + 16,
+        memory=memory,
+    )
 
 
 def bounds_of(bounds: Bounds, piece: slice) -> Bounds:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
@@ -60,16 +60,15 @@ def ddn(
         1.0
     """
     search = partial(ddn_search, steps=steps, initial=initial, gamma=gamma)
-    return run_attack(
+    return run_linearized(
         model,
         inputs,
         labels,
-        linearized(search, candidates),
+        search,
+        candidates,
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        on_boundary=True,
-        copies=candidates + 16,
         memory=memory,
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, Labels, Model, check_norm, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding, settle
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
@@ -89,16 +89,15 @@ def deepfool(
     search = partial(
         deepfool_search, norm=p, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step
     )
-    return run_attack(
+    return run_linearized(
         model,
         inputs,
         labels,
-        linearized(search, candidates),
+        search,
+        candidates,
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        on_boundary=True,
-        copies=candidates + 16,
         memory=memory,
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from geomrob.arrays import Bounds, Images, Labels, Model, check_images
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
 from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.attacks.engine.sparse_projection import box_around, to_hyperplane
 from geomrob.attacks.minimal.deepfool import deepfool_search
@@ -121,15 +121,14 @@ def sparsefool(
         pairs.ready = ready
         return result
 
-    return run_attack(
+    return run_linearized(
         model,
         inputs,
         labels,
-        linearized(search, first),
+        search,
+        first,
         targets=targets,
         bounds=box_around(inputs.detach(), bounds, radius),
-        on_boundary=True,
-        copies=first + 16,
         memory=memory,
     )
 

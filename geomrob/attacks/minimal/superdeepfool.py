@@ -8,7 +8,7 @@ import torch
 from geomrob.arrays import Bounds, Images, Labels, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest
 from geomrob.attacks.minimal.deepfool import deepfool_search
 from geomrob.results import AttackResult, Status
@@ -65,16 +65,15 @@ def superdeepfool(
     search = partial(
         superdeepfool_search, rounds=rounds, steps=steps, overshoot=overshoot, nearest=nearest, additive=additive
     )
-    return run_attack(
+    return run_linearized(
         model,
         inputs,
         labels,
-        linearized(search, candidates),
+        search,
+        candidates,
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        on_boundary=True,
-        copies=candidates + 16,
         memory=memory,
     )
 

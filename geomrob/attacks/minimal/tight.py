@@ -9,7 +9,7 @@ from torch import Tensor
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
-from geomrob.attacks.engine.run import linearized, run_attack
+from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.attacks.minimal.deepfool import deepfool_search
 from geomrob.errors import UsageError
@@ -83,16 +83,15 @@ def tight(
         >>> tight(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
-    return run_attack(
+    return run_linearized(
         model,
         inputs,
         labels,
-        linearized(partial(tight_search, budget=budget), candidates),
+        partial(tight_search, budget=budget),
+        candidates,
         targets=targets,
         subspace=subspace,
         bounds=bounds,
-        on_boundary=True,
-        copies=candidates + 16,
         memory=memory,
     )
 
