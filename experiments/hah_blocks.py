@@ -25,7 +25,8 @@ from torch import nn
 import geomrob
 from experiments.harness import DATA_DIR, SMOKE, Experiment, Page, Row, run, stroke
 from experiments.measures import BALLS, noise_accuracy, robust_accuracy
-from geomrob.models.architectures.vgg import SMALL, vgg
+from geomrob.models.architectures.plans import SMALL
+from geomrob.models.architectures.vgg import vgg
 from geomrob.plot.style import blank, figure_headline, tidy
 from geomrob.training import Hebbian, Options, accuracy, fit
 

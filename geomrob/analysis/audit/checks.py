@@ -232,7 +232,7 @@ CHECKS: dict[str, CheckEntry] = {
 
 
 def judge(evidence: Evidence, indices: Labels) -> tuple[Check, ...]:
-    """Return every check of the table on the evidence, in its order; images are told by their `indices`."""
+    """Return every check of the table on the evidence, in its order; images are named by their `indices`."""
     checks: list[Check] = []
     for name, entry in CHECKS.items():
         ran = entry.runs(evidence)
