@@ -34,7 +34,7 @@ from geomrob.data import Samples
 from geomrob.interop.foolbox_import import from_foolbox
 from geomrob.plot.style import FAINT, INK, blank, figure_headline, tidy
 from geomrob.results import AttackResult, BoundaryResult
-from geomrob.results.accuracy import score
+from geomrob.results.decision_based import score
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ from .results import (
     load,
     save,
 )
-from .results.accuracy import score
+from .results.decision_based import score
 from .spectral.bases import basis
 from .spectral.subspaces import bands
 

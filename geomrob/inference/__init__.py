@@ -7,8 +7,8 @@ image shape and the memory budget: another budget may give other last bits.
 """
 
 from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap
-from geomrob.inference.decisions import accuracy, is_adversarial
 from geomrob.inference.logits_and_gradients import Objective, evaluate, evaluating, gradient, gradients, out_of_memory
+from geomrob.inference.predictions_and_accuracy import accuracy, is_adversarial
 from geomrob.inference.prepared import (
     CPU_BLOCK,
     CPU_FORWARD_BLOCK,

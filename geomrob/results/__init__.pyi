@@ -1,21 +1,23 @@
 # The names of this package and their homes: read by type checkers, and by lazy_loader.
-from .accuracy import Acceptance, StrengthCurve, TransferMatrix
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
-from .augmentation import AugmentationGrid
+from .augmentation_grid import AugmentationGrid
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .cross_section import CrossSection
-from .decisions import DecisionDistances
+from .decision_based import DecisionDistances
 from .filter_banks import FilterBank
 from .geometry import Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
-from .models import ModelCard, TrainingReport
+from .models import ModelCard
 from .provenance import Provenance
-from .sparse import Locations, Overlap, Sparsity
+from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
+from .strength_curve import Acceptance, StrengthCurve
+from .training import TrainingReport
+from .transfer import TransferMatrix
 
 __all__ = [
     "RESULTS",

@@ -14,22 +14,24 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.files import pack, unpack, write_atomic
-from geomrob.results.accuracy import Acceptance, StrengthCurve, TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
-from geomrob.results.augmentation import AugmentationGrid
+from geomrob.results.augmentation_grid import AugmentationGrid
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.cross_section import CrossSection
-from geomrob.results.decisions import DecisionDistances
+from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
-from geomrob.results.models import ModelCard, TrainingReport
+from geomrob.results.models import ModelCard
 from geomrob.results.provenance import Provenance
-from geomrob.results.sparse import Locations, Overlap, Sparsity
+from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
+from geomrob.results.strength_curve import Acceptance, StrengthCurve
+from geomrob.results.training import TrainingReport
+from geomrob.results.transfer import TransferMatrix
 
 SCHEMA = 1
 

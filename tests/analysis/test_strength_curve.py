@@ -12,7 +12,7 @@ from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.table import variants
 from geomrob.errors import UsageError
 from geomrob.results import Acceptance, AttackResult, Status, StrengthCurve, equal, load, save
-from geomrob.results.accuracy import mean_squares, score
+from geomrob.results.decision_based import mean_squares, score
 from tests.attacks.zoo import images, net
 from tests.oracles import LinearModel
 from tests.synthetic import attack_result, provenance

@@ -10,7 +10,7 @@ from geomrob.interop.foolbox_decisions import PEERS, steps_within
 from geomrob.interop.foolbox_import import FOOLBOX
 from geomrob.models import load_model
 from geomrob.results import AttackResult, BoundaryResult, DecisionDistances, load
-from geomrob.results.accuracy import score
+from geomrob.results.decision_based import score
 
 QUICK = ["boundary", "--samples", "6", "--budget", "100"]
 FEW = ["boundary", "--samples", "2", "--budget", "60"]

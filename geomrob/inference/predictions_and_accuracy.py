@@ -1,4 +1,4 @@
-"""What a model decides: which images are adversarial, and how many are classified as labelled."""
+"""What a model predicts: which images are adversarial, and how many are classified as labelled."""
 
 from typing import cast
 
