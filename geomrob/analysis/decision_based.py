@@ -64,7 +64,7 @@ def decision_distances(
         >>> decision_distances(model, torch.rand(4, 1, 4, 4), budget=60, repeats=2).distances.shape
         torch.Size([8])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
     if attack is not None and memory is not None:

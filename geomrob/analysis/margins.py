@@ -104,7 +104,7 @@ def margin_curve(
         >>> margin_curve(model, torch.rand(5, 1, 8, 8), subspaces=bands).distances.shape
         torch.Size([3, 5])
     """
-    check_images(inputs, allowed)
+    inputs = check_images(inputs, allowed)
     _check_attack(attack, norm, options)
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))

@@ -147,7 +147,7 @@ def _check(
     searches: Mapping[str, Attack],
 ) -> None:
     """Refuse, before the work, what cannot be measured."""
-    check_images(inputs)
+    inputs = check_images(inputs)
     if not models or not searches or not norms:
         raise UsageError(
             f"models, searches and norms must hold one at least; got {len(models)}, {len(searches)}, {len(norms)}: "

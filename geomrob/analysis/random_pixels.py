@@ -59,7 +59,7 @@ def random_pixels(
         >>> random_pixels(dark, black, [1], labels=seen, repeats=2).tolist()
         [0.0, 0.0]
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     drawn = [int(number) for number in counts]
     channels, size = inputs.shape[1], inputs.shape[2] * inputs.shape[3]
     if len(drawn) != channels or not all(0 <= number <= size for number in drawn):

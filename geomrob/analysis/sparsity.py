@@ -94,7 +94,7 @@ def sparsity(
         >>> found.options["lam"], found.result.pixels.shape
         (2.0, torch.Size([5]))
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
     if target is not None and targets is not None:

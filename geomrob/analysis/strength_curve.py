@@ -83,7 +83,7 @@ def strength_curve(
         >>> curve.strengths.tolist(), curve.mean.shape
         ([0.0, 0.1..., 0.2...], torch.Size([1, 3]))
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     networks = networks_of(models)
     row, how = variant(attack)
     if repeats is None:

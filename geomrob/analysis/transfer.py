@@ -66,7 +66,7 @@ def transfer_matrix(
         >>> transfer_matrix(nets, torch.rand(5, 1, 8, 8)).rates.shape
         torch.Size([2, 2])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if not models:
         raise UsageError("models must hold at least one model; got none: name some")
     _check_options(attack, attack_name, options)

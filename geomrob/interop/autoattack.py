@@ -60,7 +60,7 @@ def autoattack(
         Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
         ICML 2020.
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if not 0 < epsilon < math.inf:
         raise UsageError(f"epsilon must be above 0 and finite; got {epsilon}: 8 / 255 is usual for l-infinity")
     if norm not in NORMS:

@@ -106,7 +106,7 @@ def run_foolbox(
         they never adapted is known where it made fewer than 30 `update_stats_every_k` steps.
     """
     foolbox = library("foolbox")
-    check_images(inputs)
+    inputs = check_images(inputs)
     model, inputs, attack = plain(model), inputs.detach(), _built(attack, {})
     _check(attack, epsilon, starts, inputs)
     with evaluating(model), _seeded(seed), warnings.catch_warnings():

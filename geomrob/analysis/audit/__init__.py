@@ -74,7 +74,7 @@ def audit(
         >>> found.checks[0].name, found.checks[0].verdict
         ('repeats itself', 'passed')
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     _check_rising("epsilons", epsilons)
     _check_rising("steps", steps)
     if not 0 < epsilons[0] <= epsilons[-1] <= 1:

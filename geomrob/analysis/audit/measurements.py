@@ -97,7 +97,7 @@ def gather(
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
-    with Prepared(model, inputs, memory=memory) as ready:
+    with Prepared(model, inputs, memory=memory, checked=False) as ready:
         clean = ready.clean
         at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
         at.clean = clean

@@ -176,7 +176,7 @@ def adaptive_logits(
     """
     if how not in ADAPTATIONS:
         raise unknown("adapt", how, ADAPTATIONS)
-    check_images(images, name="images")
+    images = check_images(images, name="images")
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
     order = _groups(checked_indices(indices, len(images)), size, seed)
     together = max(1, Prepared(model, images, memory=memory, forward_only=True).block // size)

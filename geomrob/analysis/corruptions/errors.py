@@ -83,7 +83,7 @@ def corruption_errors(
         >>> found.errors.shape, found.source
         (torch.Size([1, 1, 1, 2]), 'made')
     """
-    check_images(images, name="images")
+    images = check_images(images, name="images")
     networks = networks_of(models)
     names, levels = _checked(corruptions, severities, adapt, networks)
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)

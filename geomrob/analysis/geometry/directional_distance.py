@@ -43,7 +43,7 @@ def distance_along(
         >>> distance_along(model, images, torch.ones_like(images)).shape
         torch.Size([2])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if directions.shape != inputs.shape or not bool((norms(directions) > 0).all()):
         found = f"{tuple(directions.shape)}, shortest {float(norms(directions).min()):.3g}"
         raise UsageError(f"directions must be as long as inputs and none of them 0; got {found}: drop those images")

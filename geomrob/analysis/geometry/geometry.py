@@ -218,7 +218,7 @@ def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
 
 def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[int, int, int]) -> None:
     """Refuse, before the work, what cannot be measured."""
-    check_images(inputs)
+    inputs = check_images(inputs)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     entry(attack, names(search=True))

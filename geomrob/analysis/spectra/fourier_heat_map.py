@@ -66,7 +66,7 @@ def heat_map(
         >>> heat_map(model, torch.rand(5, 1, 8, 8), epsilon=0.5).accuracy.shape
         torch.Size([8, 8])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if not epsilon >= 0:
         raise UsageError(f"epsilon must be a length of at least 0; got {epsilon}: choose the step in [0, 1] units")
     inputs = inputs.detach()

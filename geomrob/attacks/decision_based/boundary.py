@@ -99,7 +99,7 @@ def boundary(
         True
     """
     _check(budget, tries, spherical_step, adaptation)
-    check_images(inputs)
+    inputs = check_images(inputs)
     check_starts(starts, pool, inputs)
     keys = checked_indices(indices, len(inputs))
     walks: list[BoundaryWalk] = []

@@ -83,7 +83,7 @@ def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, 
         >>> sign_direction(model, torch.rand(4, 1, 4, 4)).abs().unique().tolist()
         [1.0]
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     with Prepared(source, inputs, memory=memory) as ready:
         reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
         return _signs(Search(ready, ready.images, reference=reference))

@@ -130,7 +130,7 @@ def _check(inputs: Images, kind: str, epsilon: float, clamp: str) -> None:
     check_strength(epsilon)
     if kind == "salt-pepper" and epsilon > 1:
         raise UsageError(f"epsilon must be a probability for salt-pepper; got {epsilon}: choose at most 1")
-    check_images(inputs)
+    inputs = check_images(inputs)
 
 
 def _added(inputs: Images, kind: str, epsilon: float, seed: int, keys: Labels) -> Images:

@@ -104,7 +104,7 @@ def sparsefool(
         raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
     if budget < 1:
         raise UsageError(f"budget must be at least 1 evaluation; got {budget}: 150 is usual")
-    check_images(inputs, None)
+    inputs = check_images(inputs, None)
 
     # The first gradients are those of the nearest rivals alone; the others get theirs when they come near.
     first = min(candidates, nearest + 1)
