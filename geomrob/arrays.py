@@ -5,12 +5,13 @@ normalisation (a model normalises inside), labels are int64 (N,), logits are flo
 """
 
 import math
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, overload
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError, note
@@ -18,6 +19,10 @@ from geomrob.errors import UsageError, note
 Images: TypeAlias = Float[Tensor, "n c h w"]
 Labels: TypeAlias = Int64[Tensor, " n"]
 Logits: TypeAlias = Float[Tensor, "n k"]
+ImagesLike: TypeAlias = Tensor | NDArray[np.generic] | Sequence[object]
+"""What a caller may give for images or, below, for labels: `as_images` and `as_labels` make tensors of it."""
+
+LabelsLike: TypeAlias = Tensor | NDArray[np.generic] | Sequence[object]
 Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
@@ -49,7 +54,7 @@ def check_norm(norm: float) -> float:
     return float(norm)
 
 
-def as_images(images: object, *, name: str = "inputs") -> Tensor:
+def as_images(images: ImagesLike, *, name: str = "inputs") -> Tensor:
     """Return images given as a tensor, a numpy array or a list of either, as floats of 32 or 64 bits.
 
     8-bit images are divided by 255, half precision becomes float32; both are noted. No value is checked.
@@ -71,8 +76,12 @@ def as_images(images: object, *, name: str = "inputs") -> Tensor:
     return tensor
 
 
-def as_labels(labels: object, *, name: str = "labels") -> Labels:
-    """Return labels given as a tensor, a numpy array or a list of whole numbers, as int64.
+@overload
+def as_labels(labels: LabelsLike, *, name: str = "labels") -> Labels: ...
+@overload
+def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | None: ...
+def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | None:
+    """Return labels given as a tensor, a numpy array or a list of whole numbers, as int64; None for None.
 
     Raises:
         UsageError: What came is no array of whole numbers.
@@ -81,13 +90,15 @@ def as_labels(labels: object, *, name: str = "labels") -> Labels:
         >>> as_labels([3, 1]), as_labels(np.array([3, 1], np.uint8))
         (tensor([3, 1]), tensor([3, 1]))
     """
+    if labels is None:
+        return None
     tensor = _as_tensor(labels, name)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise UsageError(f"{name} must be whole numbers; got {tensor.dtype}: give one class an image")
     return tensor.to(torch.int64)
 
 
-def check_images(inputs: object, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> Tensor:
+def check_images(inputs: ImagesLike, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> Tensor:
     """Return the images as `as_images` does; refuse what is no image batch, in one sentence.
 
     Args:
@@ -130,14 +141,14 @@ def _check_bounds(images: Tensor, bounds: Bounds, name: str) -> None:
     raise UsageError(f"{name} must lie in bounds {wanted}; got [{least:.3g}, {most:.3g}]: {advice}")
 
 
-def _as_tensor(values: object, name: str) -> Tensor:
+def _as_tensor(values: ImagesLike, name: str) -> Tensor:
     """Return a tensor, an array or a list of these as one tensor; arrays of native byte order share their memory."""
     if isinstance(values, Tensor):
         return values
-    if isinstance(values, (list, tuple)) and len(values) and all(isinstance(one, Tensor) for one in values):
-        shapes = {tuple(one.shape) for one in values}
-        if len(shapes) == 1:
-            return torch.stack(list(values))
+    if isinstance(values, (list, tuple)):
+        tensors = [one for one in values if isinstance(one, Tensor)]
+        if tensors and len(tensors) == len(values) and len({one.shape for one in tensors}) == 1:
+            return torch.stack(tensors)
     try:
         array = np.asarray(values)
         array = array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -39,6 +39,7 @@ class Session:
         samples: The drawn images.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
+        outputs: What the models return, as `Prepared` takes it.
     """
 
     command: str
@@ -50,6 +51,7 @@ class Session:
     samples: "Samples"
     memory: int | None = None
     threads: int | None = None
+    outputs: str = "auto"
 
     @classmethod
     def open(
@@ -90,7 +92,7 @@ class Session:
         samples = load_samples(options, transform)
         if not models and default_models is not None:
             models = default_models(samples)
-        networks = load_networks(models, weights, device, several=several)
+        networks = load_networks(models, weights, device, several=several, outputs=options.outputs)
         check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         return cls(
             command=command,
@@ -102,6 +104,7 @@ class Session:
             samples=samples,
             memory=memory,
             threads=options.threads,
+            outputs=options.outputs,
         )
 
     @property
@@ -117,7 +120,8 @@ class Session:
         """
         from geomrob.analysis.preparation import check_fit
 
-        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        missing = [name for name in names if name not in self.networks]
+        new = load_networks(missing, (), self.device, outputs=self.outputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         loaded = {name: known[name] for name in names}
         check_fit(loaded, self.samples.images, self.samples.name)
@@ -201,7 +205,12 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
 
 
 def load_networks(
-    names: Sequence[str], weights: Sequence[Path], device: "torch.device", *, several: bool = False
+    names: Sequence[str],
+    weights: Sequence[Path],
+    device: "torch.device",
+    *,
+    several: bool = False,
+    outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
@@ -219,8 +228,11 @@ def load_networks(
         name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
-    for text in (text for group in networks.values() for model in group for text in model_notes(model)):
-        note(text)
+    for model in (model for group in networks.values() for model in group):
+        if outputs != "auto":
+            model.outputs = outputs
+        for text in model_notes(model):
+            note(text)
     return networks
 
 

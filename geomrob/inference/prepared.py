@@ -9,11 +9,11 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Logits, Model, as_images
+from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
 from geomrob.errors import UsageError, note
 from geomrob.inference.classes import check_finite, predicted_classes
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
-from geomrob.inference.outputs import OUTPUTS, Reading, check_outputs, settle, to_logits
+from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, settle, to_logits
 
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""
@@ -84,7 +84,7 @@ class Prepared:
     def __init__(
         self,
         model: Model,
-        images: Images,
+        images: ImagesLike,
         *,
         memory: int | None = None,
         forward_only: bool = False,
@@ -100,12 +100,16 @@ class Prepared:
         self._block = block
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
-        self._held: list[contextlib.AbstractContextManager[None]] = []
+        self._held: list[contextlib.ExitStack] = []
         self.measured = Measured(reading=Reading(_said_outputs(self.model) if outputs is None else outputs))
+        self._first: Prepared | None = None
         check_outputs(self.measured.reading.outputs)
         if known is not None and outputs in (None, known.measured.reading.outputs):
             old = known.measured
-            self.measured = old if known.holds(images) else Measured(old.bytes, old.blocks, reading=old.reading)
+            same = known.holds(self.images)
+            self.measured = old if same else Measured(old.bytes, old.blocks, reading=old.reading)
+            # What the outputs are is settled on the images that the first of them was prepared for.
+            self._first = None if same or old.reading.kind else known
         kind = self.device.type
         if torch.is_autocast_enabled(kind):
             self.measured.reading.autocast = torch.get_autocast_dtype(kind)
@@ -172,20 +176,30 @@ class Prepared:
         Raises:
             UsageError: Not one of them is finite, or the model returns no (N, K) logits.
         """
-        known, reading = self.measured.clean, self.measured.reading
+        known = self.measured.clean
         if self._key not in known:
             with self, torch.no_grad():
                 rows = self.in_blocks(lambda part: (self._scores(part),), self.images)[0]
-            if not reading.kind:
-                before = len(reading.notes)
-                settle(reading, rows)
-                reading.notes += _strange(rows, self.images)
-                for text in reading.notes[before:]:
-                    note(text)
-            logits = to_logits(rows, reading.kind)
-            check_finite(logits)
-            known[self._key] = logits
+            known[self._key] = self.read(rows)
+            check_finite(known[self._key])
         return known[self._key]
+
+    def read(self, scores: Scores) -> Logits:
+        """Return as logits what the model returned for the clean images; what it is, is settled and noted here.
+
+        Raises:
+            UsageError: They are not what the caller says of them.
+        """
+        reading = self.measured.reading
+        if not reading.kind and self._first is not None:
+            _ = self._first.clean
+        if not reading.kind:
+            before = len(reading.notes)
+            settle(reading, scores)
+            reading.notes += _strange(scores, self.images)
+            for text in reading.notes[before:]:
+                note(text)
+        return to_logits(scores, reading.kind)
 
     @property
     def predictions(self) -> Labels:
@@ -217,7 +231,7 @@ class Prepared:
             )
         if not self.independent:
             raise UsageError(
-                "model must return the same logits for an image whatever the other images of the call; got another one: "
+                "model must return the same logits for an image whatever the other images of a call; got another: "
                 "use running statistics, or a wrapper that evaluates one image at a time"
             )
 

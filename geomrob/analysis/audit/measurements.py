@@ -135,7 +135,7 @@ def gather(
     return Evidence(
         training=training,
         differentiable=alive,
-        predictions=clean.argmax(1),
+        predictions=ready.predictions,
         changing=changing,
         neighbours=neighbours,
         dead_gap=dead_gap,

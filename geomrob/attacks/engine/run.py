@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_images
+from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Logits, Model, check_images
 from geomrob.attacks.engine.boundary_search import OVERSTEP, verified
 from geomrob.attacks.engine.linearize import Linearization, linearize
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -21,11 +21,11 @@ Run = Callable[[Search, slice], SearchResult]
 
 def run_attack(
     model: Model,
-    inputs: Images,
-    labels: Labels | None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None,
     run: Run,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     on_boundary: bool,
@@ -52,7 +52,7 @@ def run_attack(
     parts: list[tuple[Tensor, ...]] = []
     with Prepared(model, inputs, memory=memory, forward_only=forward_only) as ready:
         ready.check_deterministic()
-        reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        reference = ready.predictions.clamp_min(0) if labels is None else checked_classes("labels", labels, ready.clean)
         target = None if targets is None else checked_targets(targets, ready.clean)
         images = ready.images
         for piece in chunks(len(images), images[0].numel() * images.element_size() * copies, ready.memory):
@@ -80,12 +80,12 @@ def run_attack(
 
 def run_linearized(
     model: Model,
-    inputs: Images,
-    labels: Labels | None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None,
     search: Callable[[Search, Linearization], SearchResult],
     candidates: int,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     memory: int | None = None,

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
 from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
 from geomrob.attacks.engine.run import run_linearized
@@ -29,10 +29,10 @@ GROWTH = 1.1
 
 def sparsefool(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     radius: float | Tensor | None = None,
     lam: float = 3.0,
