@@ -46,7 +46,7 @@ def augmentation_grid(
         UsageError: Another primitive, a smoothness or a strength out of its range.
 
     References:
-        Modas, thesis, 2022, Figs. 5.6-5.8 and B.1-B.3.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 5.6-5.8 and B.1-B.3.
 
     Example:
         >>> augmentation_grid(torch.rand(3, 32, 32), "spatial").smoothness

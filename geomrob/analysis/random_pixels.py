@@ -51,7 +51,7 @@ def random_pixels(
         UsageError: Counts that are not one a channel or more than it has elements, fewer than 1 repeat.
 
     References:
-        Modas, thesis, 2022, sec. 3.3.1.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.3.1.
 
     Example:
         >>> dark = lambda images: torch.stack((0 * images.mean((1, 2, 3)) + 0.1, images.mean((1, 2, 3))), 1)

@@ -59,7 +59,7 @@ def transfer_matrix(
             attack has not, and what the attack refuses.
 
     References:
-        Modas, thesis, 2022, sec. 3.4.1, Table 3.3.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.4.1, Table 3.3.
 
     Example:
         >>> nets = {name: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)) for name in "ab"}

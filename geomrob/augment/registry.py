@@ -46,7 +46,8 @@ class Augment:
         UsageError: A value out of its range.
 
     References:
-        Modas, thesis, 2022, chapter 5; Hendrycks et al., AugMix, ICLR 2020.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, chapter 5; Hendrycks et al.,
+        AugMix, ICLR 2020.
     """
 
     method: str = "prime"
@@ -145,7 +146,7 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
         UsageError: No copies asked for, or an augmentation that needs an extra.
 
     References:
-        Modas, thesis, 2022, section 5.4.4 and Fig. 5.5.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.4.4 and Fig. 5.5.
 
     Example:
         >>> from geomrob.data import load_data

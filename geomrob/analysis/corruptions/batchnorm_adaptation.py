@@ -53,8 +53,8 @@ def adapted(model: nn.Module, images: Images, *, prior: float = 0.0) -> nn.Modul
         UsageError: No such batch normalisation, or a prior that is none.
 
     References:
-        Modas, thesis, 2022, section 5.3.3, eq. 5.7; Schneider et al., Improving robustness against common corruptions
-        by covariate shift adaptation, NeurIPS 2020.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.3.3, eq. 5.7; Schneider
+        et al., Improving robustness against common corruptions by covariate shift adaptation, NeurIPS 2020.
 
     Example:
         >>> norm = nn.BatchNorm2d(1)

@@ -52,7 +52,7 @@ def cross_section(
             or a resolution that are none; a model that returns no (N, K) logits.
 
     References:
-        Modas, thesis, 2022, Fig. 4.9.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Fig. 4.9.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))

@@ -138,9 +138,9 @@ def test_normals_of_planes_span_as_many_directions_as_there_are_planes():
     assert found.directions(1.0) == 2
     assert found.dimension() <= 2
     assert float(found.singular.square().sum()) == pytest.approx(30)
-    assert found.chance.shape == (30,)
-    assert found.dimension(chance=True) > 15
-    assert found.directions(chance=True) > 15
+    assert found.singular_random.shape == (30,)
+    assert found.dimension(random=True) > 15
+    assert found.directions(random=True) > 15
 
 
 def test_span_counts_by_hand():
@@ -162,7 +162,7 @@ def test_failures_are_counted_and_move_nobody_else():
     assert torch.equal(~found.measured, bad)
     assert (found.status[bad] == Status.NON_FINITE).all()
     assert torch.isinf(found.distances[bad]).all()
-    for name in ("random", "own", "others", "largest", "cosine", "slope"):
+    for name in ("random", "own", "others", "largest", "cosine", "gradient_norm"):
         assert torch.isnan(getattr(found, name)[bad]).all()
     assert (found.targets[bad] == -1).all()
     for name in ("random", "own", "largest", "distances"):
