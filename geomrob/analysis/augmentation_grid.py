@@ -79,7 +79,7 @@ def draws_of(images: Images, how: Augment, count: int, *, seed: int = 0) -> Floa
         seed: Of the draws of the first image; the next one has the next seed.
 
     Raises:
-        UsageError: No draw asked for, or an augmentation that needs an extra.
+        UsageError: Fewer than one draw, or an augmentation that needs an extra.
     """
     if count < 1:
         raise UsageError(f"draws must be at least 1; got {count}: there would be nothing to see")

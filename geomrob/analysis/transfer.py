@@ -110,7 +110,7 @@ def boxed_attack(
     """Return the attack of that name whose images stay in [0, 1], set up, and what a result calls it.
 
     Args:
-        name: A row of `BOXED`.
+        name: A row of `ATTACKS`.
         epsilon: Strength of pgd and fgsm; 0.1 (l-infinity) or 1 (l2) by default.
         norm: Of pgd, 2 or infinity, the default; of deepfool, 1, 2, the default, or infinity.
         options: Further options, such as `seed`; those that this attack does not have are left out.

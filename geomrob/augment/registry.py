@@ -143,7 +143,7 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
         batch: Images at once; it changes nothing else.
 
     Raises:
-        UsageError: No copies asked for, or an augmentation that needs an extra.
+        UsageError: Fewer than one copy, or an augmentation that needs an extra.
 
     References:
         Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.4.4 and Fig. 5.5.
@@ -176,7 +176,7 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
 
 
 def write_samples(samples: Samples, path: Path) -> Path:
-    """Return the path of a new `.npz` file with the images in 8 bits, the labels and the classes, for `data.load`.
+    """Return the path of a new `.npz` file with the images in 8 bits, the labels and the classes, for `load_data`.
 
     Raises:
         UsageError: Not an .npz path, images outside [0, 1], or no folder to write to.

@@ -49,9 +49,7 @@ class Check(Result):
     @property
     def number(self) -> str:
         """The number that decided, as it is shown: shares in per cent."""
-        if math.isnan(self.value):
-            return "-"
-        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
+        return check_number(self.value, self.unit)
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,6 +129,13 @@ class Audit(Result):
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
         return float((self.predictions == self.labels).double().mean())
+
+
+def check_number(value: float, unit: str) -> str:
+    """Return the number of a check in its unit: shares in per cent, nothing known as -."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.1%}" if unit.startswith("of ") else f"{value:.2f}"
 
 
 def _images(check: Check) -> str:

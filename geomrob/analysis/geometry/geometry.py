@@ -237,6 +237,7 @@ def to_boundary(
     model: Model,
     result: AttackResult,
     *,
+    targets: Labels | None = None,
     bounds: Bounds | None = None,
     tolerance: float = 1e-6,
     memory: int | None = None,
@@ -248,6 +249,7 @@ def to_boundary(
     Args:
         model: The model that was attacked.
         result: What an attack returned.
+        targets: The classes that it was to reach, if any.
         bounds: The box it was given.
         tolerance: Relative width of the bracket around the boundary.
         memory: Budget in bytes, as in `deepfool`.
@@ -263,7 +265,7 @@ def to_boundary(
         True
     """
     with Prepared(model, result.inputs, memory=memory) as ready:
-        search = Search(ready, result.inputs, reference=result.labels, bounds=bounds)
+        search = Search(ready, result.inputs, reference=result.labels, target=targets, bounds=bounds)
         search.clean = search.logits(search.zeros(), search.pairs)
         moved = SearchResult(result.perturbation, result.status, result.steps)
         closest = refine(search, moved, tolerance=tolerance, rounds=40)

@@ -221,6 +221,16 @@ def test_pulled_back_points_lie_on_the_boundary():
     torch.testing.assert_close(cosine, torch.ones(8))
 
 
+def test_pulled_back_points_of_a_targeted_attack_still_are_the_target():
+    model, inputs = net(), images(9)
+    targets = model(inputs).topk(3).indices[:, 2]
+    start = deepfool(model, inputs, targets=targets, overshoot=0.3)
+    found = to_boundary(model, start, targets=targets)
+    assert bool(found.success.all())
+    assert torch.equal(model(found.perturbed).argmax(1), targets)
+    assert (found.distances() < start.distances()).all()
+
+
 def test_misuse_is_one_sentence():
     model, inputs = net(), images(2)
     with pytest.raises(UsageError, match="method must be one of difference, hessian; got 'finite'"):
