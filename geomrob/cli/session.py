@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
 from geomrob.cli.options import Common, Data, Output, Settings
@@ -230,7 +230,7 @@ def load_networks(
     }
     for model in (model for group in networks.values() for model in group):
         if outputs != "auto":
-            model.outputs = outputs
+            cast("Any", model).output_kind = outputs
         for text in model_notes(model):
             note(text)
     return networks

@@ -90,7 +90,7 @@ def settle(reading: Reading, scores: Scores) -> None:
     elif kind == "sigmoids":
         what = "one probability an image" if single else "one probability for each class"
         reading.notes.append(f"the model returns {what} (in [0, 1]): log(p / (1 - p)) is taken for its logit")
-    elif inside and not single and reading.outputs == "auto":
+    elif inside and not single and reading.outputs == "auto" and not bool((finite == finite[:1]).all()):
         reading.notes.append(
             "the model returns values in [0, 1] that do not sum to 1: they are taken for logits; if they come from a "
             "sigmoid, say that its outputs are probabilities"

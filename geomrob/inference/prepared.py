@@ -62,7 +62,7 @@ class Prepared:
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
         block: Rows of one call, instead of what fits the budget.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
-            recognised on the clean images). By default what the model's own `outputs` says, if it is one of these, or
+            recognised on the clean images). By default what the model's own `output_kind` says, if it is one of these, or
             what a `Prepared` given was made with; else auto.
         checked: Whether attacks refuse a model that is not deterministic or looks at the other images of a call;
             that of a `Prepared` given, else True.
@@ -393,7 +393,7 @@ def model_notes(model: Model) -> tuple[str, ...]:
 
 def _said_outputs(model: Model) -> str:
     """Return what a model says of its own outputs, `auto` where it says nothing of the kind."""
-    said: object = getattr(model, "outputs", None)
+    said: object = getattr(model, "output_kind", None)
     return said if isinstance(said, str) and said in OUTPUTS else "auto"
 
 
