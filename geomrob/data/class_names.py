@@ -108,7 +108,7 @@ def mapped(samples: Samples, outputs: int) -> Samples:
         return samples
     text = (
         f"the model has {outputs} outputs and {data} {len(names)} classes ({listed(names)}), whose labels are taken as "
-        f"its outputs 0 to {len(names) - 1}: if they are not, pass all {outputs} names in its order (classes, --classes)"
+        f"its outputs 0 to {len(names) - 1}: if not, pass all {outputs} names in its order (classes, --classes)"
     )
     return replace(samples, notes=(*samples.notes, text))
 
