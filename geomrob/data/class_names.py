@@ -96,14 +96,13 @@ def mapped(samples: Samples, outputs: int) -> Samples:
         )
     if samples.ordered and len(names) == outputs:
         return samples
+    numbers = [int(name) for name in names if re.fullmatch("[0-9]+", name)]
+    if len(numbers) == len(names) < outputs and max(numbers) < outputs:
+        return _relabelled(samples, numbers, tuple(map(str, range(outputs))), "by the numbers that they are")
     for source, table in tables(outputs).items():
         found = _find(names, table)
         if found is not None:
             return _relabelled(samples, found, tuple(row[0] for row in table), f"by the names of {source}")
-    if all(re.fullmatch("[0-9]+", name) for name in names):
-        numbers = [int(name) for name in names]
-        if max(numbers) < outputs and len(names) < outputs:
-            return _relabelled(samples, numbers, tuple(map(str, range(outputs))), "by the numbers that they are")
     if len(names) == outputs:
         return samples
     text = (

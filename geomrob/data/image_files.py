@@ -150,6 +150,8 @@ def _pixels(image: ImageFile.ImageFile, file: Path, channels: int, counts: Count
             f"{file} must have 8 bits a channel; got {bits} in {image.mode}: convert it, or use an .npz file"
         )
     _count_alpha(image, counts)
+    if image.format == "AVIF" and _deep_avif(file):
+        counts["AVIF of more than 8 bits a channel: read at 8"] += 1
     if image.mode == "CMYK":
         counts["CMYK: converted to RGB without their colour profile"] += 1
     return np.asarray(image.convert("L" if channels == 1 else "RGB"))
@@ -227,6 +229,14 @@ def _deep_ppm(image: ImageFile.ImageFile, file: Path) -> NDArray[np.float32]:
     count = image.width * image.height * 3
     values = np.frombuffer(file.read_bytes(), ">u2", count, offset).reshape(image.height, image.width, 3)
     return values.astype(np.float32) / np.float32(largest)
+
+
+def _deep_avif(file: Path) -> bool:
+    """Return whether the configuration of an AVIF file has the flag of more than 8 bits; Pillow does not report it."""
+    with file.open("rb") as content:
+        head = content.read(4096)
+    at = head.find(b"av1C")
+    return 0 <= at < len(head) - 6 and bool(head[at + 6] & 0x40)
 
 
 def _count_alpha(image: Image.Image, counts: Counter[str]) -> None:
