@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from io import BufferedIOBase
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -37,7 +37,7 @@ FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
         0,
         rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|!--|\?xml)",
         "a web page",
-        f"{FETCH}, from the link of the file itself",
+        f"{FETCH} by a direct link",
     ),
     (257, rb"ustar", "a tar archive", UNPACK),
     (0, rb"\x1f\x8b", "a gzip archive", UNPACK),
@@ -98,13 +98,10 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
     if path.is_dir():
         path = _in_folder(path)
     kind = kind_of(path)
-    if sha256 is not None:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != sha256:
-            raise UsageError(
-                f"weights {path} must have SHA-256 {sha256[:12]}...; got {digest[:12]}...: install geomrob again"
-            )
+    if sha256 is not None and (digest := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
+        raise UsageError(
+            f"weights {path} must have SHA-256 {sha256[:12]}...; got {digest[:12]}...: install geomrob again"
+        )
     if kind == "json":
         return _shards(path)
     more = [] if kind == "safetensors" else check_pickle(path, kind)
@@ -114,7 +111,9 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
     except (pickle.UnpicklingError, AttributeError, IndexError, TypeError, UnicodeError) as error:
         if more:
             raise _pickled(more, path) from None
-        raise refuse(f"a file of PyTorch that is damaged ({type(error).__name__})", path, FETCH) from None
+        if "operand" in str(error):
+            raise refuse("another pickle protocol than 2", path, "save it with torch.save and its defaults") from None
+        raise refuse(f"a damaged file of PyTorch ({type(error).__name__})", path, FETCH) from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError, MemoryError) as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0][:120]
         raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from None
@@ -271,7 +270,7 @@ def check_pickle(path: Path, kind: Kind) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             held = sum(member.file_size for member in archive.infolist())
             name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]*/?data\.pkl", name))
-            with archive.open(name) as stream:
+            with BufferedReader(archive.open(name)) as stream:
                 names, claimed = _instructions(stream)
     else:
         held = path.stat().st_size
@@ -282,7 +281,7 @@ def check_pickle(path: Path, kind: Kind) -> list[str]:
     return [name for name in names if not HARMLESS.fullmatch(name)]
 
 
-def _instructions(stream: BufferedIOBase, before: int = 0) -> tuple[list[str], int]:
+def _instructions(stream: BufferedReader, before: int = 0) -> tuple[list[str], int]:
     """Return the globals that a pickle names, and the largest number of elements that a storage or constructor claims.
 
     Args:
@@ -310,7 +309,7 @@ def _instructions(stream: BufferedIOBase, before: int = 0) -> tuple[list[str], i
     return list(names), max(numbers if fills else storages)
 
 
-def _operations(stream: BufferedIOBase, before: int) -> Iterator[tuple[str, Any]]:
+def _operations(stream: BufferedReader, before: int) -> Iterator[tuple[str, Any]]:
     """Yield the instructions of a pickle as long as they can be read; what is cut off is rejected by torch.load."""
     try:
         for _ in range(before):
@@ -331,7 +330,7 @@ def described(content: object) -> str:
         keys = [str(key) for key in cast("Mapping[object, object]", content)]
         if {"state", "param_groups"} <= set(keys):
             return "the state of an optimizer"
-        return f"the keys {_some(keys, 8)}" if keys else "nothing"
+        return f"the keys {some(keys, 8)}" if keys else "nothing"
     return "one tensor" if isinstance(content, Tensor) else f"a {type(content).__name__}"
 
 

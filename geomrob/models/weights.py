@@ -90,9 +90,7 @@ def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = Non
     optional = _optional(model, wanted)
     every = [fit for where, state in _states(content) for fit in _fits(state, where, wanted, optional)]
     if not every:
-        raise UsageError(
-            f"weights must be tensors by name; got {described(content)} in {path}: save model.state_dict()"
-        )
+        raise nameless(content, path)
     fitting = [fit for fit in every if not fit.problems]
     best = fitting[0] if fitting else min(every, key=lambda fit: fit.problems)
     if not fitting:
@@ -272,7 +270,7 @@ def _left_out(fit: _Fit, content: Mapping[Any, Any], wanted: State, optional: se
         [str(key) for key, value in state.items() if not isinstance(value, (Tensor, Mapping))] if not fit.path else []
     )
     if rest:
-        yield f"{some(rest)} in {file} were left out: they are no weights of the model"
+        yield f"{some(rest)} in {file} {'was' if len(rest) == 1 else 'were'} left out: no weights of the model"
 
 
 def _list(values: Tensor) -> str:
