@@ -1,4 +1,4 @@
-"""What a model expects of its images: size, crop and interpolation for the reader, normalisation for its first layer."""
+"""What a model expects of its images: size, crop, interpolation for the reader, normalisation in its first layer."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -34,8 +34,10 @@ class Preprocessing:
         """What is done to the images, for a note; empty where nothing is.
 
         Example:
-            >>> Preprocessing((0.5,), (0.25,), (224, 224), 0.875, "bicubic").sentence
-            'images are resized (shorter side 256, bicubic) and cropped to 224x224, normalised with mean 0.5 and std 0.25'
+            >>> Preprocessing(size=(224, 224), crop=0.875, interpolation="bicubic").sentence
+            'images are resized (shorter side 256, bicubic) and cropped to 224x224'
+            >>> Preprocessing((0.5,), (0.25,)).sentence
+            'images are normalised with mean 0.5 and std 0.25'
         """
         parts: list[str] = []
         if self.size is not None:
@@ -79,9 +81,7 @@ def changed(
     if image_size is not None:
         sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
         if len(sides) != 2 or not all(1 <= side <= 2**14 for side in sides):
-            raise UsageError(
-                f"image_size must be one side or height and width, 1 ... 16384; got {image_size}: try 224"
-            )
+            raise UsageError(f"image_size must be one side or height and width, 1 ... 16384; got {image_size}: try 224")
         preprocessing = replace(preprocessing, size=(int(sides[0]), int(sides[1])))
     return preprocessing
 

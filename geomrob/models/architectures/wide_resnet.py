@@ -13,7 +13,7 @@ PADDINGS = ("both", "after")
 
 
 class WideBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch normalisation and an activation, added to a shortcut (1x1 where shapes change)."""
+    """Two 3x3 convolutions, each normalised and activated before, added to a shortcut (1x1 where shapes change)."""
 
     def __init__(
         self, width_in: int, width: int, stride: int, dropout: float, activation: str = "relu", padding: str = "both"

@@ -1,10 +1,11 @@
 """The part ?key=value&key=value of a model's name, typed by the signature of the function that takes it."""
 
 import ast
+import contextlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 from urllib.parse import unquote
@@ -64,9 +65,7 @@ def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name
             if not by_name:
                 raise UsageError(f"arguments must be left out for {name}, which takes none; got {key}: drop ?...")
             raise unknown(f"argument of {name}", key, by_name)
-    missing = [
-        key for key, parameter in by_name.items() if parameter.default is parameter.empty and key not in values
-    ]
+    missing = [key for key, parameter in by_name.items() if parameter.default is parameter.empty and key not in values]
     missing += [
         key
         for key, parameter in signature.parameters.items()
@@ -114,42 +113,54 @@ def _typed(key: str, text: str, kind: Any) -> Any:
 def _convert(text: str, kind: Any) -> Any:
     """Return a text as `kind`; ValueError if it is none."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    base = origin or kind
     if origin is typing.Annotated:
         return _convert(text, inner[0])
-    if origin in (Union, types.UnionType):
-        return _first(text, inner)
-    if origin is Literal:
-        return next(value for value in _or_value_error(inner, text) if str(value) == text)
-    base = origin or kind
-    if base is bool:
-        if text.lower() not in TRUTH:
-            raise ValueError
-        return TRUTH[text.lower()]
-    if base is type(None):
-        if text.lower() not in ("none", "null"):
-            raise ValueError
-        return None
-    if base in (int, float, str, Path):
-        return base(text)
-    if base in (tuple, list, set, frozenset) or getattr(base, "__name__", "") == "Sequence":
-        return _collection(text, base if isinstance(base, type) and base in (list, set, frozenset) else tuple, inner)
+    if origin in (Union, types.UnionType, Literal):
+        return _literal(text, inner) if origin is Literal else _first(text, inner)
+    if base in SCALARS:
+        return SCALARS[base](text)
+    if base in (tuple, list, set, frozenset, Sequence):
+        return _collection(text, tuple if base is Sequence else base, inner)
     return _guess(text)
 
 
-def _or_value_error(values: tuple[Any, ...], text: str) -> tuple[Any, ...]:
-    """Return the values of a literal, one of which reads as the text."""
-    if text not in map(str, values):
+def _truth(text: str) -> bool:
+    """Return a text as a truth value."""
+    if text.lower() not in TRUTH:
         raise ValueError
-    return values
+    return TRUTH[text.lower()]
+
+
+def _none(text: str) -> None:
+    """Return None for the text that says so."""
+    if text.lower() not in ("none", "null"):
+        raise ValueError
+
+
+SCALARS: dict[Any, Callable[[str], Any]] = {
+    bool: _truth,
+    int: int,
+    float: float,
+    str: str,
+    Path: Path,
+    type(None): _none,
+}
+
+
+def _literal(text: str, values: tuple[Any, ...]) -> Any:
+    """Return the value of a literal that reads as the text."""
+    for value in values:
+        if str(value) == text:
+            return value
+    raise ValueError
 
 
 def _first(text: str, kinds: tuple[Any, ...]) -> Any:
-    """Return the text as the first kind of a union that takes it; a plain text last."""
+    """Return the text as the first kind of a union that takes it: None before others, a plain text last."""
     for kind in sorted(kinds, key=lambda kind: (kind is str, kind is not type(None))):
-        try:
+        with contextlib.suppress(ValueError):
             return _convert(text, kind)
-        except ValueError:
-            continue
     raise ValueError
 
 

@@ -27,7 +27,7 @@ def is_path(name: str) -> bool:
     """Return whether a name is meant as a file: it has a folder, or the ending of a file of code or weights.
 
     Example:
-        >>> [is_path(name) for name in ("nets/a.py:f", "C:\\\\nets\\\\a.py:f", "a.py:f", "timm:resnet18", "mine:f?p=/a")]
+        >>> [is_path(name) for name in ("nets/a.py:f", "C:/nets/a.py:f", "a.py:f", "timm:resnet18", "mine:f?p=/a")]
         [True, True, True, False, False]
     """
     home = name.partition("?")[0]
@@ -70,9 +70,7 @@ def open_module(request: Request) -> Opened:
     """
     match = MODULE.fullmatch(request.name)
     if match is None or not match["home"] or not match["factory"]:
-        raise UsageError(
-            f"model must read package.module:factory; got {request.name!r}: name both sides of the colon"
-        )
+        raise UsageError(f"model must read package.module:factory; got {request.name!r}: name both sides of the colon")
     home = match["home"]
     return _opened(request, match, lambda: importlib.import_module(home), Path.cwd())
 
@@ -135,7 +133,9 @@ def _python_file(text: str, name: str) -> Path:
         if isinstance(error, UsageError):
             raise
         problem = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"model {name!r} must name a readable file; got {problem} for {text}: check the path") from None
+        raise UsageError(
+            f"model {name!r} must name a readable file; got {problem} for {text}: check the path"
+        ) from None
     return path
 
 

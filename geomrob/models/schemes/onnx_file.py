@@ -57,9 +57,7 @@ def _image_shape(session: Any, request: Request) -> tuple[int, int, int, int]:
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (None, 1, 3) or inputs[0].type != "tensor(float)":
         given = ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in inputs)
-        raise UsageError(
-            f"model {request.name} must take float images (N, C, H, W) alone; got {given}: export it so"
-        )
+        raise UsageError(f"model {request.name} must take float images (N, C, H, W) alone; got {given}: export it so")
     batch, channels, height, width = shape
     return batch or 1, channels or 3, height or 64, width or 64
 

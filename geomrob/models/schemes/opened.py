@@ -3,18 +3,20 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from geomrob.errors import UsageError
 from geomrob.models.preprocessing import Preprocessing
 
 SHOWN = 200
+AS_IS = Preprocessing()
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Opened:
-    """A network, what it expects of its images, and notes on how it was made."""
+    """What a scheme opens.
+
+    Attributes:
+        network: Without the normalisation of `preprocessing`, on the CPU.
+        preprocessing: What it expects of its images.
+        notes: On how it was made.
+        weights: The file whose weights are its own, which the user's replace; None where it has them already.
+        rename: Gives the tensors of such files the names of the network.
+    """
 
     network: nn.Module
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = AS_IS
     notes: tuple[str, ...] = ()
+    weights: Path | None = None
+    rename: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
 
 
 def library(name: str, request: Request, extra: str) -> ModuleType:
@@ -65,7 +77,7 @@ def library(name: str, request: Request, extra: str) -> ModuleType:
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Run the code of others: what it prints goes to stderr, random draws begin at seed 0, torch's state is restored."""
+    """Run the code of others: prints go to stderr, random draws begin at seed 0, the state of torch is restored."""
     dtype, threads, grad = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     try:
         with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):

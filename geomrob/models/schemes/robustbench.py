@@ -15,7 +15,6 @@ from geomrob.models.preprocessing import Preprocessing
 from geomrob.models.schemes.arguments import parse_arguments
 from geomrob.models.schemes.opened import Opened, Request, isolated, library
 from geomrob.models.schemes.robustbench_rows import CLASSES, ROWS, Row
-from geomrob.models.weights import load_weights, read_weights
 
 FOLDER = "models"
 """Where robustbench stores checkpoints, below the current folder."""
@@ -78,18 +77,14 @@ def open_model(request: Request) -> Opened:
     preprocessing = Preprocessing(size=size, crop=224 / 256 if dataset == "imagenet" else 1.0)
     if row.family == "torchvision":
         preprocessing = Preprocessing(*row.normalisation, size, preprocessing.crop)
-    if request.own_weights:
-        return Opened(network, preprocessing)
     folder = Path(values.get("folder", FOLDER)).expanduser()
     path = folder / dataset / threat / f"{name}.pt"
-    if not path.is_file():
+    if not request.own_weights and not path.is_file():
         raise UsageError(
             f"model {request.name} must have its checkpoint in robustbench's layout; got no file {path}: put it there, "
             f"or add ?folder= with the folder that holds {dataset}/"
         )
-    state = renamed(read_weights(path), names)
-    load_weights(network, path, state=state)
-    return Opened(network, preprocessing)
+    return Opened(network, preprocessing, weights=path, rename=lambda state: renamed(state, names))
 
 
 def _row(dataset: str, threat: str, name: str, request: Request) -> Row:

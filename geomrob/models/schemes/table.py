@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from geomrob.models.schemes import factory, huggingface, onnx_file, robustbench, timm_models, torchvision_models
+from geomrob.models.schemes import huggingface, onnx_file, robustbench, timm_models, torchvision_models
 from geomrob.models.schemes.opened import Opened, Request
 
 
@@ -57,5 +57,5 @@ SCHEMES: dict[str, Scheme] = {
 }
 """Schemes by name. What has none is a row of `MODELS`, a file of Python or a module: see `geomrob.models.loading`."""
 
-CODE = {"path/to/file.py:FACTORY[?key=value&...]": factory.open_file, "package.module:FACTORY[?...]": factory.open_module}
-"""Names that run code of the user, by their form."""
+CODE = ("path/to/file.py:factory", "package.module:factory")
+"""Forms of the names that run code of the user, both with ?key=value&key=value."""

@@ -31,8 +31,12 @@ def open_model(request: Request) -> Opened:
         raise UsageError(f"model {request.name} must name a network of timm; got {name!r}: {hint}")
     tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
     if dot and tag not in tags:
-        raise unknown(f"tag of timm:{name}", tag, tags) if tags else UsageError(
-            f"tag must be left out for timm:{name}, which has no pretrained weights; got {tag!r}: write timm:{name}"
+        raise (
+            unknown(f"tag of timm:{name}", tag, tags)
+            if tags
+            else UsageError(
+                f"tag must be left out for timm:{name}, which has no pretrained weights; got {tag!r}: write timm:{name}"
+            )
         )
     pretrained = bool(tag) and not request.own_weights
     return create(timm, text, request, values, pretrained=pretrained)
@@ -66,14 +70,13 @@ def own_preprocessing(network: nn.Module) -> Preprocessing | None:
     config: Any = getattr(network, "pretrained_cfg", None)
     if not isinstance(config, dict) or "mean" not in config or "std" not in config:
         return None
-    size = config.get("input_size") or (3, None, None)
-    patches = getattr(network, "patch_embed", None)
+    patches: Any = getattr(network, "patch_embed", None)
     # A transformer that was built for another size takes that one.
-    height, width = getattr(patches, "img_size", None) or size[-2:]
+    size = getattr(patches, "img_size", None) or (config.get("input_size") or ())[-2:]
     return Preprocessing(
         mean=tuple(map(float, config["mean"])),
         std=tuple(map(float, config["std"])),
-        size=None if height is None else (int(height), int(width)),
+        size=(int(size[0]), int(size[1])) if size else None,
         crop=float(config.get("crop_pct") or 1.0),
         interpolation=str(config.get("interpolation") or "bilinear"),
     )
