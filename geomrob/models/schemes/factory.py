@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,7 +109,7 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
 
 
 @contextlib.contextmanager
-def _searched(folder: Path) -> Iterator[None]:
+def _searched(folder: Path) -> Generator[None, None, None]:
     """Search a folder first while code is imported and called, and last from then on, where it hides nothing."""
     text = str(folder)
     sys.path.insert(0, text)
