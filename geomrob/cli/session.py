@@ -1,15 +1,15 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geomrob.cli import console
-from geomrob.cli.options import Common, Data, Output, Settings
+from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Session:
         models: The models by name, the first one of each where there are several weights.
         networks: All networks of each model: one for each file of weights.
         samples: The drawn images.
+        inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
     """
@@ -48,6 +49,7 @@ class Session:
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
     samples: "Samples"
+    inputs: Inputs = Inputs()
     memory: int | None = None
     threads: int | None = None
 
@@ -87,10 +89,10 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, transform)
+        networks = load_networks(models, weights, device, several=several, inputs=options)
+        samples = load_samples(options, transform, models=networks)
         if not models and default_models is not None:
-            models = default_models(samples)
-        networks = load_networks(models, weights, device, several=several)
+            networks = load_networks(default_models(samples), weights, device, several=several, inputs=options)
         check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         return cls(
             command=command,
@@ -100,6 +102,7 @@ class Session:
             device=device,
             networks=networks,
             samples=samples,
+            inputs=options,
             memory=memory,
             threads=options.threads,
         )
@@ -116,9 +119,11 @@ class Session:
             UsageError: One cannot be loaded or does not take the images.
         """
         from geomrob.analysis.preparation import check_fit
+        from geomrob.models.preprocessing import common_preprocessing
 
-        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        new = load_networks([name for name in names if name not in self.networks], (), self.device, inputs=self.inputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        common_preprocessing(known)
         loaded = {name: known[name] for name in names}
         check_fit(loaded, self.samples.images, self.samples.name)
         return loaded
@@ -201,7 +206,12 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
 
 
 def load_networks(
-    names: Sequence[str], weights: Sequence[Path], device: "torch.device", *, several: bool = False
+    names: Sequence[str],
+    weights: Sequence[Path],
+    device: "torch.device",
+    *,
+    several: bool = False,
+    inputs: Inputs = Inputs(),
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
@@ -215,8 +225,13 @@ def load_networks(
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
     if len(weights) > 1 and not several:
         raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
+    given: dict[str, Any] = {
+        "mean": _numbers("mean", inputs.mean, float, ","),
+        "std": _numbers("std", inputs.std, float, ","),
+        "image_size": _numbers("image-size", inputs.image_size, int, "x"),
+    }
     networks = {
-        name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
+        name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
     for text in (text for group in networks.values() for model in group for text in model_notes(model)):
@@ -224,14 +239,50 @@ def load_networks(
     return networks
 
 
-def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
+def _numbers(option: str, text: str | None, kind: "type[float] | type[int]", between: str) -> list[float] | None:
+    """Return the numbers of an option, None where it is left out; one side of an image stands for both.
+
+    Raises:
+        UsageError: Not numbers.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [kind(part) for part in text.lower().strip("()[] ").split(between)]
+    except ValueError:
+        example = {",": "0.485,0.456,0.406", "x": "224 or 224x288"}[between]
+        raise UsageError(f"{option} must be numbers; got {text!r}: write --{option} {example}") from None
+    return numbers * 2 if between == "x" and len(numbers) == 1 else numbers
+
+
+def load_samples(
+    options: Data,
+    transform: str | None = None,
+    *,
+    split: str = "test",
+    models: "Mapping[str, Sequence[nn.Module]] | None" = None,
+) -> "Samples":
     """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+
+    Args:
+        options: Which images.
+        transform: Edit of the images.
+        split: Of the data set.
+        models: Those that they are for: images are resized and cropped as their configuration says.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load_data
+    from geomrob.models.preprocessing import common_preprocessing
 
+    preprocessing, notes = common_preprocessing({name: group[0] for name, group in (models or {}).items()})
+    for text in notes:
+        note(text)
+    reading: dict[str, Any] = {}
+    if preprocessing.size is not None:
+        size, crop = preprocessing.size, preprocessing.crop
+        reading = {"image_size": size, "crop": crop, "interpolation": preprocessing.interpolation}
     drawn = load_data(
         options.data,
         split=split,
@@ -239,6 +290,7 @@ def load_samples(options: Data, transform: str | None = None, *, split: str = "t
         samples=options.samples,
         seed=options.seed,
         transform=transform,
+        **reading,
     )
     if drawn.skipped:
         note(f"left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}")
