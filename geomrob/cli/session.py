@@ -49,7 +49,7 @@ class Session:
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
     samples: "Samples"
-    inputs: Inputs = Inputs()
+    inputs: Inputs
     memory: int | None = None
     threads: int | None = None
 
@@ -119,11 +119,11 @@ class Session:
             UsageError: One cannot be loaded or does not take the images.
         """
         from geomrob.analysis.preparation import check_fit
-        from geomrob.models.preprocessing import common_preprocessing
+        from geomrob.models.preprocessing import check_size
 
         new = load_networks([name for name in names if name not in self.networks], (), self.device, inputs=self.inputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
-        common_preprocessing(known)
+        check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
         check_fit(loaded, self.samples.images, self.samples.name)
         return loaded
@@ -211,7 +211,7 @@ def load_networks(
     device: "torch.device",
     *,
     several: bool = False,
-    inputs: Inputs = Inputs(),
+    inputs: Inputs | None = None,
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
@@ -225,11 +225,10 @@ def load_networks(
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
     if len(weights) > 1 and not several:
         raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
-    given: dict[str, Any] = {
-        "mean": _numbers("mean", inputs.mean, float, ","),
-        "std": _numbers("std", inputs.std, float, ","),
-        "image_size": _numbers("image-size", inputs.image_size, int, "x"),
-    }
+    given: dict[str, Any] = {}
+    if inputs is not None:
+        given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
+        given["image_size"] = _numbers("image_size", inputs.image_size, int)
     networks = {
         name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
@@ -239,7 +238,7 @@ def load_networks(
     return networks
 
 
-def _numbers(option: str, text: str | None, kind: "type[float] | type[int]", between: str) -> list[float] | None:
+def _numbers(name: str, text: str | None, kind: "type[float] | type[int]") -> "list[Any] | None":
     """Return the numbers of an option, None where it is left out; one side of an image stands for both.
 
     Raises:
@@ -247,12 +246,14 @@ def _numbers(option: str, text: str | None, kind: "type[float] | type[int]", bet
     """
     if text is None:
         return None
+    size = name == "image_size"
     try:
-        numbers = [kind(part) for part in text.lower().strip("()[] ").split(between)]
+        numbers = [kind(part) for part in text.lower().split("x" if size else ",")]
     except ValueError:
-        example = {",": "0.485,0.456,0.406", "x": "224 or 224x288"}[between]
-        raise UsageError(f"{option} must be numbers; got {text!r}: write --{option} {example}") from None
-    return numbers * 2 if between == "x" and len(numbers) == 1 else numbers
+        example = "224 or 224x288" if size else "0.485,0.456,0.406"
+        option = name.replace("_", "-")
+        raise UsageError(f"{name} must be numbers; got {text!r}: write --{option} {example}") from None
+    return numbers * 2 if size and len(numbers) == 1 else numbers
 
 
 def load_samples(
@@ -274,12 +275,14 @@ def load_samples(
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load_data
-    from geomrob.models.preprocessing import common_preprocessing
+    from geomrob.models.preprocessing import changed, common_preprocessing
 
     preprocessing, notes = common_preprocessing({name: group[0] for name, group in (models or {}).items()})
     for text in notes:
         note(text)
     reading: dict[str, Any] = {}
+    if preprocessing.size is None and isinstance(options, Inputs) and options.image_size is not None:
+        preprocessing = changed(preprocessing, None, None, _numbers("image_size", options.image_size, int))
     if preprocessing.size is not None:
         size, crop = preprocessing.size, preprocessing.crop
         reading = {"image_size": size, "crop": crop, "interpolation": preprocessing.interpolation}

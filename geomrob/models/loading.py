@@ -76,10 +76,10 @@ def load_model(
     if mean is not None and any(isinstance(layer, Normalize) for layer in network.modules()):
         raise UsageError(f"mean and std must be left out for {name}, which normalises its images itself: drop them")
     if preprocessing.sentence:
-        whose = "as given" if preprocessing != opened.preprocessing else "by its own configuration"
-        notes.append(f"{name}: {preprocessing.sentence}, {whose}")
-        note(notes[-1])
-    for text in opened.notes:
+        given = [key for key, value in (("size", image_size), ("normalisation", mean)) if value is not None]
+        whose = f"{' and '.join(given)} as given" if given else "by its own configuration"
+        notes.append(f"{name}: {preprocessing.sentence}; {whose}")
+    for text in notes:
         note(text)
     ready = move(normalized(network, preprocessing), device).eval()
     for parameter in ready.parameters():  # scripted modules have no requires_grad_ of their own

@@ -334,7 +334,9 @@ def test_a_module_that_cannot_be_copied_is_refused():
 
 
 def test_a_given_normalisation_is_the_first_layer_and_is_reported():
-    with pytest.warns(Note, match=r"nets:tiny: images are normalised with mean 0.5 and std 0.25, as given"):
+    with pytest.warns(
+        Note, match=r"nets:tiny: images are normalised with mean 0.5 and std 0.25; normalisation as given"
+    ):
         model = load_model("nets:tiny", mean=[0.5], std=[0.25])
     plain = load_model("nets:tiny")
     torch.testing.assert_close(model(IMAGES), plain((IMAGES - 0.5) / 0.25))
@@ -372,11 +374,11 @@ def test_a_network_with_the_configuration_of_timm_is_prepared_by_it():
         "interpolation": "bicubic",
     }
     with pytest.warns(
-        Note, match=r"resized \(shorter side 5, bicubic\) and cropped to 4x4, normalised .* by its own config"
+        Note, match=r"resized \(shorter side 5, bicubic\) and cropped to 4x4, normalised .*; by its own config"
     ):
         model = load_model(net)
     torch.testing.assert_close(model(IMAGES), net((IMAGES - 0.5) / 0.25))
-    with pytest.warns(Note, match="cropped to 4x4, by its own"):
+    with pytest.warns(Note, match="cropped to 4x4; by its own"):
         again = load_model(model)
     assert again.preprocessing.size == (4, 4)
     assert torch.equal(again(IMAGES), model(IMAGES))
