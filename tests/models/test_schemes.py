@@ -32,8 +32,8 @@ READY = Net(5)
 NUMBER = 3
 def tiny(): return Net()
 def typed(depth: int, rate: float = 0.5, deep: bool = False, name: str = "a", sides: tuple[int, ...] = (1,),
-          limit: int | None = 2, kind: typing.Literal["a", "b"] = "a", where: Path = Path("."), both: tuple[int, str] = (1, "x"),
-          many: Sequence[float] = ()):
+          limit: int | None = 2, kind: typing.Literal["a", "b"] = "a", where: Path = Path("."),
+          both: tuple[int, str] = (1, "x"), many: Sequence[float] = ()):
     seen.update({key: value for key, value in locals().items()}); return Net()
 def untyped(depth=3, rate=0.5, deep=False, name="a", sides=(1, 2), free=None):
     seen.update(locals()); return Net()
@@ -269,8 +269,9 @@ def test_a_library_that_does_not_import_is_no_missing_one(monkeypatch):
 
 
 def test_extras_of_the_table_are_those_of_the_package():
-    import tomllib
     from pathlib import Path
+
+    import tomllib
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert {scheme.extra for scheme in SCHEMES.values() if scheme.extra} <= set(project["optional-dependencies"])

@@ -108,10 +108,9 @@ def test_models_of_different_sizes_are_refused_in_one_sentence(pictures, capsys)
     words = ["transfer", "--model", "timm:test_resnet", "--model", "torchvision:squeezenet1_1", "--data", str(pictures)]
     assert main(words) == 2
     told = capsys.readouterr().err.splitlines()
-    assert [line for line in told if line.startswith("error: ")] == [
-        "error: model must name models that take images of one size; got 160x160 for timm:test_resnet, 224x224 for "
-        "torchvision:squeezenet1_1: give --image-size or measure them one by one"
-    ]
+    (error,) = [line for line in told if line.startswith("error: ")]
+    assert "take images of one size; got 160x160 for timm:test_resnet, 224x224 for torchvision:squeezenet1_1: " in error
+    assert "give --image-size" in error
 
 
 @pytest.fixture
@@ -133,7 +132,7 @@ def offline(monkeypatch):
 def test_offline_is_one_sentence_in_seconds(name):
     start = time.monotonic()
     with pytest.raises(
-        UsageError, match="must be downloaded from https://.*, which cannot be reached, and is not stored in"
+        UsageError, match=r"must be downloaded from https://.*, which cannot be reached, and is not stored in"
     ):
         load_model(name)
     assert time.monotonic() - start < 10
