@@ -1,9 +1,10 @@
 """What the tests with real libraries share: torchvision beside a CPU build of torch, a folder of pictures, a cache.
 
 The torchvision of the package index is built for the torch with CUDA. Next to a CPU torch its compiled part does not
-load, and Python registers two of its operators, `nms` and `qnms`, which then do not exist: the import fails. Classifiers
-use neither. Defining both beforehand lets torchvision, and timm which imports it, be imported. This is for tests alone:
-users install builds that belong together, and are told if they do not (`geomrob.models.schemes.opened.library`).
+load, and Python registers two of its operators, `nms` and `qnms`, which then do not exist: the import fails.
+Classifiers use neither. Defining both beforehand lets torchvision, and timm which imports it, be imported. This is
+for tests alone: users install builds that belong together, and are told if they do not
+(`geomrob.models.schemes.opened.library`).
 """
 
 import importlib.util
