@@ -24,7 +24,7 @@ def network() -> nn.Module:
 
 def exported(net, path, images=IMAGES[:1], **options):
     names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": {"x": {0: "n"}, "y": {0: "n"}}}
-    torch.onnx.export(net, (images,), path, dynamo=False, **(names | options))
+    torch.onnx.export(net, (images,), path, dynamo=False, opset_version=13, **(names | options))
     return path
 
 
