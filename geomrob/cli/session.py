@@ -82,7 +82,7 @@ class Session:
                 cannot be loaded or do not fit each other.
         """
         libraries()
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
         out, picture = places(command, options, figure)
@@ -93,7 +93,8 @@ class Session:
         samples = load_samples(options, transform, models=networks)
         if not models and default_models is not None:
             networks = load_networks(default_models(samples), weights, device, several=several, inputs=options)
-        check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        outputs = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, outputs)
         return cls(
             command=command,
             out=out,
@@ -118,14 +119,14 @@ class Session:
         Raises:
             UsageError: One cannot be loaded or does not take the images.
         """
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
         from geomrob.models.preprocessing import check_size
 
         new = load_networks([name for name in names if name not in self.networks], (), self.device, inputs=self.inputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
-        check_fit(loaded, self.samples.images, self.samples.name)
+        match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
     @cached_property
@@ -263,7 +264,7 @@ def load_samples(
     split: str = "test",
     models: "Mapping[str, Sequence[nn.Module]] | None" = None,
 ) -> "Samples":
-    """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+    """Return the drawn images, edited if there is a transform; all of a set smaller than the default of the command.
 
     Args:
         options: Which images.
@@ -291,12 +292,12 @@ def load_samples(
         split=split,
         data_dir=options.data_dir,
         samples=options.samples,
+        at_most=options.default_samples,
         seed=options.seed,
         transform=transform,
+        classes=options.classes,
         **reading,
     )
-    if drawn.skipped:
-        note(f"left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}")
     for text in drawn.notes:
         note(text)
     return drawn

@@ -17,7 +17,7 @@ from geomrob.data.entry import (
     to_images,
     transformed,
 )
-from geomrob.data.resize import Fit, fitted
+from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, note, unknown
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
@@ -144,8 +144,7 @@ def load_data(
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    settings = Settings(split, seed, data_dir, None if size is None else Fit(size, crop, interpolation), classes)
+    settings = Settings(split, seed, data_dir, fit_for(image_size, crop, interpolation), classes)
     try:
         read = _read(str(name), settings, at_most if samples is None else samples)
     except TooFewError as error:
