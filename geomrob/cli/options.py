@@ -5,7 +5,7 @@ A command that needs other defaults subclasses `Common` and names them again.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from cyclopts import Parameter
 
@@ -72,11 +72,13 @@ class Compute:
         device: auto, cpu or cuda.
         threads: CPU threads; default 1 for a small model, where more only wait for each other, otherwise all cores.
         memory: Memory budget of one batch in GiB; the default follows the device.
+        outputs: What the models return: logits, probabilities (their logarithm is taken), or auto to recognise them.
     """
 
     device: str = "auto"
     threads: int | None = None
     memory: float | None = None
+    outputs: Literal["auto", "logits", "probabilities"] = "auto"
 
 
 @Parameter(name="*")

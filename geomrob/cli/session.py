@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
@@ -40,6 +40,7 @@ class Session:
         inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
+        outputs: What the models return, as `Prepared` takes it.
     """
 
     command: str
@@ -52,6 +53,7 @@ class Session:
     inputs: Inputs
     memory: int | None = None
     threads: int | None = None
+    outputs: str = "auto"
 
     @classmethod
     def open(
@@ -89,12 +91,13 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        networks = load_networks(models, weights, device, several=several, inputs=options)
+        networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
         samples = load_samples(options, transform, models=networks)
         if not models and default_models is not None:
-            networks = load_networks(default_models(samples), weights, device, several=several, inputs=options)
-        outputs = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
-        samples = match_labels(samples, outputs)
+            models = default_models(samples)
+            networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
+        returned = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, returned)
         return cls(
             command=command,
             out=out,
@@ -106,6 +109,7 @@ class Session:
             inputs=options,
             memory=memory,
             threads=options.threads,
+            outputs=options.outputs,
         )
 
     @property
@@ -122,7 +126,8 @@ class Session:
         from geomrob.analysis.preparation import check_fit, match_labels
         from geomrob.models.preprocessing import check_size
 
-        new = load_networks([name for name in names if name not in self.networks], (), self.device, inputs=self.inputs)
+        missing = [name for name in names if name not in self.networks]
+        new = load_networks(missing, (), self.device, inputs=self.inputs, outputs=self.outputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
@@ -213,6 +218,7 @@ def load_networks(
     *,
     several: bool = False,
     inputs: Inputs | None = None,
+    outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
@@ -234,8 +240,11 @@ def load_networks(
         name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
-    for text in (text for group in networks.values() for model in group for text in model_notes(model)):
-        note(text)
+    for model in (model for group in networks.values() for model in group):
+        if outputs != "auto":
+            cast("Any", model).output_kind = outputs
+        for text in model_notes(model):
+            note(text)
     return networks
 
 

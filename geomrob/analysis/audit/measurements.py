@@ -99,7 +99,7 @@ def gather(
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
-    with Prepared(model, inputs, memory=memory) as ready:
+    with Prepared(model, inputs, memory=memory, checked=False) as ready:
         clean = ready.clean
         if labels is not None:
             checked_classes("labels", labels, clean)
@@ -141,7 +141,7 @@ def gather(
     return Evidence(
         training=training,
         differentiable=differentiable,
-        predictions=clean.argmax(1),
+        predictions=ready.predictions,
         changing=changing,
         neighbours=neighbours,
         vanishing_gap=vanishing_gap,
