@@ -16,7 +16,9 @@ class Models:
     """Which models.
 
     Attributes:
-        model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
+        model: Name of a model; timm:NAME, torchvision:NAME, hf-hub:ORG/NAME, robustbench:DATASET/THREAT/NAME,
+            onnx:FILE; or package.module:factory or file.py:factory, with ?key=value for its arguments, which runs that
+            code. Repeat it to compare models.
         weights: Weights of that model, .safetensors or .pt.
     """
 
@@ -43,6 +45,22 @@ class Data:
     samples: int | None = None
     seed: int = 0
     default_samples: ClassVar[int] = 50
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """How images become the input of the models, where their own configuration does not say so or is not wanted.
+
+    Attributes:
+        mean: What is subtracted, one value a channel with commas between, in [0, 1] pixel units.
+        std: What it is divided by, likewise.
+        image_size: Side of the images, or HEIGHTxWIDTH.
+    """
+
+    mean: str | None = None
+    std: str | None = None
+    image_size: str | None = None
 
 
 @Parameter(name="*")
@@ -81,7 +99,7 @@ class Output:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Data):
+class Settings(Output, Compute, Inputs, Data):
     """Everything but the models."""
 
 

@@ -1,6 +1,6 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
-from geomrob.cli.options import Common, Data, Output, Settings
+from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Session:
         models: The models by name, the first one of each where there are several weights.
         networks: All networks of each model: one for each file of weights.
         samples: The drawn images.
+        inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
         outputs: What the models return, as `Prepared` takes it.
@@ -49,6 +50,7 @@ class Session:
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
     samples: "Samples"
+    inputs: Inputs
     memory: int | None = None
     threads: int | None = None
     outputs: str = "auto"
@@ -89,12 +91,13 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, transform)
+        networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
+        samples = load_samples(options, transform, models=networks)
         if not models and default_models is not None:
             models = default_models(samples)
-        networks = load_networks(models, weights, device, several=several, outputs=options.outputs)
-        outputs = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
-        samples = match_labels(samples, outputs)
+            networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
+        returned = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, returned)
         return cls(
             command=command,
             out=out,
@@ -103,6 +106,7 @@ class Session:
             device=device,
             networks=networks,
             samples=samples,
+            inputs=options,
             memory=memory,
             threads=options.threads,
             outputs=options.outputs,
@@ -120,10 +124,12 @@ class Session:
             UsageError: One cannot be loaded or does not take the images.
         """
         from geomrob.analysis.preparation import check_fit, match_labels
+        from geomrob.models.preprocessing import check_size
 
         missing = [name for name in names if name not in self.networks]
-        new = load_networks(missing, (), self.device, outputs=self.outputs)
+        new = load_networks(missing, (), self.device, inputs=self.inputs, outputs=self.outputs)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
         match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
@@ -211,6 +217,7 @@ def load_networks(
     device: "torch.device",
     *,
     several: bool = False,
+    inputs: Inputs | None = None,
     outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
@@ -225,8 +232,12 @@ def load_networks(
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
     if len(weights) > 1 and not several:
         raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
+    given: dict[str, Any] = {}
+    if inputs is not None:
+        given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
+        given["image_size"] = _numbers("image_size", inputs.image_size, int)
     networks = {
-        name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
+        name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
     for model in (model for group in networks.values() for model in group):
@@ -237,15 +248,55 @@ def load_networks(
     return networks
 
 
-def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
+def _numbers(name: str, text: str | None, kind: "type[float] | type[int]") -> "list[Any] | None":
+    """Return the numbers of an option, None where it is left out; one side of an image stands for both.
+
+    Raises:
+        UsageError: Not numbers.
+    """
+    if text is None:
+        return None
+    size = name == "image_size"
+    try:
+        numbers = [kind(part) for part in text.lower().split("x" if size else ",")]
+    except ValueError:
+        example = "224 or 224x288" if size else "0.485,0.456,0.406"
+        option = name.replace("_", "-")
+        raise UsageError(f"{name} must be numbers; got {text!r}: write --{option} {example}") from None
+    return numbers * 2 if size and len(numbers) == 1 else numbers
+
+
+def load_samples(
+    options: Data,
+    transform: str | None = None,
+    *,
+    split: str = "test",
+    models: "Mapping[str, Sequence[nn.Module]] | None" = None,
+) -> "Samples":
     """Return the drawn images, edited if there is a transform; all of a set smaller than the default of the command.
+
+    Args:
+        options: Which images.
+        transform: Edit of the images.
+        split: Of the data set.
+        models: Those that they are for: images are resized and cropped as their configuration says.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load_data
+    from geomrob.models.preprocessing import changed, common_preprocessing
 
-    return load_data(
+    preprocessing, notes = common_preprocessing({name: group[0] for name, group in (models or {}).items()})
+    for text in notes:
+        note(text)
+    reading: dict[str, Any] = {}
+    if preprocessing.size is None and isinstance(options, Inputs) and options.image_size is not None:
+        preprocessing = changed(preprocessing, None, None, _numbers("image_size", options.image_size, int))
+    if preprocessing.size is not None:
+        size, crop = preprocessing.size, preprocessing.crop
+        reading = {"image_size": size, "crop": crop, "interpolation": preprocessing.interpolation}
+    drawn = load_data(
         options.data,
         split=split,
         data_dir=options.data_dir,
@@ -254,7 +305,11 @@ def load_samples(options: Data, transform: str | None = None, *, split: str = "t
         seed=options.seed,
         transform=transform,
         classes=options.classes,
+        **reading,
     )
+    for text in drawn.notes:
+        note(text)
+    return drawn
 
 
 def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:

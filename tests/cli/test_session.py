@@ -19,7 +19,7 @@ from geomrob.cli.options import Common, Data, Output
 from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
-from geomrob.errors import Note, UsageError, note
+from geomrob.errors import Note, UsageError
 from geomrob.models import load_model
 from geomrob.results import load
 
@@ -30,13 +30,6 @@ SHARED = {field.name for field in fields(Common)}
 def drawn(*shape, **said):
     count = torch.arange(2)
     return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", **said)
-
-
-def noted(samples):
-    """Return the samples after their notes were given, as `load_data` gives them."""
-    for text in samples.notes:
-        note(text)
-    return samples
 
 
 def signature(command):
@@ -72,12 +65,13 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
 
 
 def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monkeypatch, capsys):
-    notes = ("left out 2 files of folder; the first: x.png: broken", "sorted as numbers")
-    monkeypatch.setattr("geomrob.data.load_data", lambda *_, **__: noted(drawn(1, 8, 8, notes=notes)))
+    said = {"notes": ("left out 2 files of folder", "sorted as\nnumbers")}
+    monkeypatch.setattr("geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, **said))
     with notes_on_stderr():
         for _ in range(2):
             load_samples(Data(data="folder", samples=2))
-        assert printed_notes() == notes
+        notes = ["left out 2 files of folder", "sorted as numbers"]
+        assert list(printed_notes()) == notes
     assert capsys.readouterr().err == "".join(f"note: {text}\n" for text in notes)
     assert printed_notes() == ()
 
@@ -85,13 +79,13 @@ def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monke
 def test_what_is_noted_of_data_and_models_is_in_the_json_and_in_the_saved_provenance(run, tmp_path, monkeypatch):
     noted_model = load_model("fmnist-lenet")
     noted_model.notes = ("prefix taken off",)
-    monkeypatch.setattr("geomrob.data.load_data", lambda *a, **b: noted(replace(load_data(*a, **b), notes=("grey",))))
+    monkeypatch.setattr("geomrob.data.load_data", lambda *a, **b: replace(load_data(*a, **b), notes=("grey",)))
     monkeypatch.setattr("geomrob.models.load_model", lambda *_, **__: noted_model)
     words = ("--samples", "2", "--size", "14", "--attack", "deepfool", "--json")
     _, out, err = run("margin", *words)
-    assert err == "note: grey\nnote: prefix taken off\n"
+    assert err == "note: prefix taken off\nnote: grey\n"
     told = json.loads(out)
-    assert told["notes"] == ["grey", "prefix taken off"]
+    assert told["notes"] == ["prefix taken off", "grey"]
     assert told["results"][0]["provenance"]["notes"] == ["prefix taken off", "grey"]
     assert load(tmp_path / "out/margin.json").provenance.notes == ("prefix taken off", "grey")
 
