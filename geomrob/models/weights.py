@@ -1,7 +1,7 @@
 """Weights from files: those of the table `MODELS` and those of users."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,13 @@ class _Fit:
         return len(self.missing) + len(self.unknown) + len(self.unlike) + (not self.tensors)
 
 
-def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = None) -> tuple[str, ...]:
+def load_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    sha256: str | None = None,
+    rename: Callable[[State], State] | None = None,
+) -> tuple[str, ...]:
     """Copy the weights of a file into `model`; names and shapes must agree.
 
     A state dict may lie below keys (`KEYS`, or any others, three deep), and its names may have a prefix that the model
@@ -75,6 +81,7 @@ def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = Non
             sharded weights; or a folder that holds one of these under a name that Hugging Face uses. Files of PyTorch
             are read with `weights_only=True`, so that no code in them runs.
         sha256: What the digest of the file must be; None checks nothing.
+        rename: Gives the tensors of a file of another project the names that they have here.
 
     Returns:
         The notes: what was taken of several, taken off, added, cast, left out.
@@ -88,7 +95,8 @@ def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = Non
     if not wanted:
         raise UsageError(f"weights must go with a model that has some; {type(model).__name__} has none: leave them out")
     optional = _optional(model, wanted)
-    every = [fit for where, state in _states(content) for fit in _fits(state, where, wanted, optional)]
+    states = [(where, rename(state) if rename else state) for where, state in _states(content)]
+    every = [fit for where, state in states for fit in _fits(state, where, wanted, optional)]
     if not every:
         raise nameless(content, path)
     fitting = [fit for fit in every if not fit.problems]
