@@ -22,7 +22,7 @@ def note(text: str) -> None:
     level, frame = 2, sys._getframe(1)  # noqa: SLF001 - `skip_file_prefixes` needs Python 3.12
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "geomrob":
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, Note, stacklevel=level - 1)
+    warnings.warn(text, Note, stacklevel=level)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

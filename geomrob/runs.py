@@ -35,12 +35,13 @@ class Clock:
         self.created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.start = time.perf_counter()
 
-    def provenance(self, *, forwards: int, backwards: int) -> Provenance:
+    def provenance(self, *, forwards: int, backwards: int, notes: Iterable[str] = ()) -> Provenance:
         """Return the provenance of what was computed since the clock was started.
 
         Args:
             forwards: Model evaluations spent, one for each sample.
             backwards: The same for vector-Jacobian products.
+            notes: What was converted, renumbered or left out; each is kept once.
         """
         return Provenance(
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -51,6 +52,7 @@ class Clock:
             forwards=forwards,
             backwards=backwards,
             created=self.created,
+            notes=tuple(dict.fromkeys(notes)),
         )
 
 

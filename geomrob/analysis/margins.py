@@ -161,7 +161,9 @@ def margin_curve(
         interval=median_interval(whole["distances"], seed=seed),
         **whole,
         provenance=clock.provenance(
-            forwards=round(float(whole["forwards"].sum())), backwards=round(float(whole["backwards"].sum()))
+            forwards=round(float(whole["forwards"].sum())),
+            backwards=round(float(whole["backwards"].sum())),
+            notes=ready.notes,
         ),
         examples=None
         if examples < 1

@@ -6,10 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import is_dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from geomrob.cli import console
 from geomrob.cli.console import say, show_table
 from geomrob.tables import Record, Table, is_unknown, slug
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
 
 SCHEMA = 2
@@ -29,14 +32,24 @@ class Answer:
     Attributes:
         results: What was measured, in the order in which it is shown.
         files: What was written so far.
-        notes: Sentences that a reader of the numbers has to know, besides those of the results.
+        remarks: Sentences that a reader of the numbers has to know, besides those of the results.
         shown: The tables, those of the results by default.
     """
 
-    def __init__(self, command: str, folder: Path | None, results: "Sequence[Result]", *, as_json: bool) -> None:
-        self.command, self.folder, self.results, self.as_json = command, folder or Path(), list(results), as_json
+    def __init__(
+        self,
+        command: str,
+        folder: Path | None,
+        results: "Sequence[Result]",
+        *,
+        as_json: bool,
+        data_notes: Sequence[str] = (),
+    ) -> None:
+        """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
+        self.command, self.folder, self.as_json = command, folder or Path(), as_json
+        self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
-        self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.shown: list[Table] | None = None
 
     def save(self, results: "Sequence[Result] | None" = None, name: str = "") -> None:
@@ -97,12 +110,18 @@ class Answer:
                     "kind": type(result).__name__,
                     "facts": result.summary(),
                     "rows": result.records(),
-                    "notes": result.notes(),
+                    "notes": result.caveats(),
                     "provenance": None if spent is None else vars(spent),
                 }
             )
-        answer = {"schema": SCHEMA, "command": self.command, "results": results, "notes": self.notes}
+        notes = list(dict.fromkeys([*self.remarks, *console.printed_notes(), *self._noted()]))
+        answer = {"schema": SCHEMA, "command": self.command, "results": results, "notes": notes}
         return json.dumps(_strict({**answer, "files": [str(file) for file in self.files]}), allow_nan=False, indent=1)
+
+    def _noted(self) -> list[str]:
+        """Return what the provenance of the results notes: what was converted, renumbered or left out."""
+        spent = [getattr(result, "provenance", None) for result in self.results]
+        return [note for one in spent if one is not None for note in one.notes]
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
@@ -111,11 +130,20 @@ class Answer:
             say(*table.title)
             if table.rows:
                 show_table(table)
-        say(*dict.fromkeys(note for result in self.results for note in result.notes()), *self.notes)
+        say(*dict.fromkeys(note for result in self.results for note in result.caveats()), *self.remarks)
         costs = {id(one): one for result in self.results if (one := getattr(result, "provenance", None)) is not None}
         say(*(one.headline() for one in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
+
+
+def _with_notes(result: "Result", notes: Sequence[str]) -> "Result":
+    """Return the result with notes added to its provenance, if it has one."""
+    spent: Provenance | None = getattr(result, "provenance", None)
+    if spent is None or not notes or not is_dataclass(result):
+        return result
+    known = replace(spent, notes=tuple(dict.fromkeys((*spent.notes, *notes))))
+    return replace(result, provenance=known)
 
 
 def merged(tables: Sequence[Table]) -> list[Table]:

@@ -1,9 +1,13 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from geomrob.errors import Note
 
 if TYPE_CHECKING:
     import torch
@@ -88,6 +92,37 @@ def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:
 def say(*lines: str) -> None:
     """Write lines to stdout."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+_printed: ContextVar[tuple[str, ...]] = ContextVar("_printed", default=())
+
+
+@contextmanager
+def notes_on_stderr() -> Generator[None, None, None]:
+    """Print each `Note` once as `note: ...` on stderr, and keep it for `printed_notes` until the end."""
+    token = _printed.set(())
+    with warnings.catch_warnings():
+        otherwise = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            text = " ".join(str(message).split())
+            if not issubclass(category, Note):
+                otherwise(message, category, *where, **more)
+            elif text not in _printed.get():
+                _printed.set((*_printed.get(), text))
+                sys.stderr.write(f"note: {text}\n")
+
+        warnings.simplefilter("always", Note)
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            _printed.reset(token)
+
+
+def printed_notes() -> tuple[str, ...]:
+    """Return the notes that this command has printed so far."""
+    return _printed.get()
 
 
 @contextmanager

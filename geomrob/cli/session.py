@@ -1,6 +1,5 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.options import Common, Data, Output, Settings
-from geomrob.errors import UsageError
+from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
     import torch
@@ -209,16 +208,20 @@ def load_networks(
     Raises:
         UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
     """
+    from geomrob.inference import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
     if len(weights) > 1 and not several:
         raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
-    return {
+    networks = {
         name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
+    for text in (text for group in networks.values() for model in group for text in model_notes(model)):
+        note(text)
+    return networks
 
 
 def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
@@ -238,9 +241,9 @@ def load_samples(options: Data, transform: str | None = None, *, split: str = "t
         transform=transform,
     )
     if drawn.skipped:
-        sys.stderr.write(
-            f"note: left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}\n"
-        )
+        note(f"left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}")
+    for text in drawn.notes:
+        note(text)
     return drawn
 
 

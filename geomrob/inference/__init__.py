@@ -18,6 +18,7 @@ from geomrob.inference.prepared import (
     Evaluations,
     Prepared,
     chunks,
+    model_notes,
     plain,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "gradients",
     "is_adversarial",
     "logit_gap",
+    "model_notes",
     "out_of_memory",
     "plain",
 ]

@@ -104,6 +104,11 @@ class Prepared:
         return self.model(images)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted or left out on the way to the logits, a sentence each; what a loaded model notes first."""
+        return model_notes(self.model)
+
+    @property
     def device(self) -> torch.device:
         """Where images and model are."""
         return self.images.device
@@ -256,6 +261,11 @@ class Evaluations:
 def plain(model: Model) -> Model:
     """Return the model itself, of a `Prepared` the one that was prepared."""
     return model.model if isinstance(model, Prepared) else model
+
+
+def model_notes(model: Model) -> tuple[str, ...]:
+    """Return what `load_model` notes of a model: what was converted or left out; nothing of other models."""
+    return tuple(getattr(plain(model), "notes", ()))
 
 
 def chunks(count: int, each: int, memory: int) -> Iterator[slice]:

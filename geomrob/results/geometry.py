@@ -110,7 +110,7 @@ class Geometry(Result):
         )
         return [Table(title, self.COLUMNS, [row for row in self.records() if row["count"]])]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return distance, bend, angle and span of the normals in words, and how often the attack failed."""
         row, name = self.summary(), self.model
         failed = failures(self.status)

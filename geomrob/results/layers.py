@@ -99,7 +99,7 @@ class Layers(Result):
         )
         return [Table(title, self.COLUMNS, self.records())]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how often the noise changes nothing."""
         untouched = int(self.untouched.sum())
         return (

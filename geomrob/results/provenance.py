@@ -12,7 +12,10 @@ from geomrob.results.result import Result
 
 @dataclass(frozen=True, repr=False)
 class Provenance(Result):
-    """The birth certificate of a number: what made it, from what, on what, at what cost."""
+    """The birth certificate of a number: what made it, from what, on what, at what cost.
+
+    `notes` are the sentences on what was converted, renumbered or left out of the model's outputs and the data.
+    """
 
     command: str
     seed: int
@@ -22,6 +25,7 @@ class Provenance(Result):
     forwards: int
     backwards: int
     created: str
+    notes: tuple[str, ...] = ()
 
     def headline(self) -> str:
         """Return seed, time, device and evaluations in one line."""

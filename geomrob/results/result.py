@@ -44,7 +44,7 @@ class Result:
         )
         return [Table((self.headline(),), columns, rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return what a reader of the numbers has to know, a sentence each."""
         return []
 

@@ -25,7 +25,7 @@ class TrainingReport(Result):
     sha256: str
     remarks: tuple[str, ...] = ()
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return what was not done as the recipe says."""
         return list(self.remarks)
 

@@ -82,7 +82,7 @@ def test_json_is_strict_and_one_envelope(tmp_path):
         raise AssertionError(f"{word} is no JSON")
 
     out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf), as_json=True)
-    out.notes.append("mind the gap")
+    out.remarks.append("mind the gap")
     out.files.append(tmp_path / "margin.json")
     told = json.loads(out.to_json(), parse_constant=refuse)
     assert list(told) == ["schema", "command", "results", "notes", "files"]
@@ -149,7 +149,7 @@ def test_a_table_in_a_pipe_is_cut_nowhere_however_many_models(tmp_path, capsys):
 
 def test_notes_that_results_share_are_said_once_and_costs_once_for_each_run(tmp_path, capsys):
     out = answer(tmp_path, *(sparsity_result(pixels=(1, -1), model="net") for _ in range(2)))
-    out.notes.append("mind the gap")
+    out.remarks.append("mind the gap")
     out.finish()
     lines = capsys.readouterr().out.splitlines()
     assert sum("not fooled, counted as infinite" in line for line in lines) == 1

@@ -1,6 +1,7 @@
 """What a command opens before its work, and what it refuses."""
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -13,19 +14,22 @@ from torch import nn
 
 from geomrob.analysis.preparation import _threads_at_start, check_fit, set_threads
 from geomrob.cli import COMMANDS
+from geomrob.cli.console import notes_on_stderr, printed_notes
 from geomrob.cli.options import Common, Data, Output
 from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
+from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
 from geomrob.models import load_model
+from geomrob.results import load
 
 CPU = torch.device("cpu")
 SHARED = {field.name for field in fields(Common)}
 
 
-def drawn(*shape, skipped=()):
+def drawn(*shape, **said):
     count = torch.arange(2)
-    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", skipped)
+    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", **said)
 
 
 def signature(command):
@@ -60,12 +64,30 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_images_that_were_left_out_are_reported(monkeypatch, capsys):
-    monkeypatch.setattr(
-        "geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, skipped=("x.png: broken", "y.png: too"))
-    )
-    load_samples(Data(data="folder", samples=2))
-    assert capsys.readouterr().err == "note: left out 2 files of folder; the first: x.png: broken\n"
+def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monkeypatch, capsys):
+    said = {"skipped": ("x.png: broken", "y.png: too"), "notes": ("sorted as\nnumbers",)}
+    monkeypatch.setattr("geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, **said))
+    with notes_on_stderr():
+        for _ in range(2):
+            load_samples(Data(data="folder", samples=2))
+        notes = ["left out 2 files of folder; the first: x.png: broken", "sorted as numbers"]
+        assert list(printed_notes()) == notes
+    assert capsys.readouterr().err == "".join(f"note: {text}\n" for text in notes)
+    assert printed_notes() == ()
+
+
+def test_what_is_noted_of_data_and_models_is_in_the_json_and_in_the_saved_provenance(run, tmp_path, monkeypatch):
+    noted_model = load_model("fmnist-lenet")
+    noted_model.notes = ("prefix taken off",)
+    monkeypatch.setattr("geomrob.data.load_data", lambda *a, **b: replace(load_data(*a, **b), notes=("grey",)))
+    monkeypatch.setattr("geomrob.models.load_model", lambda *_, **__: noted_model)
+    words = ("--samples", "2", "--size", "14", "--attack", "deepfool", "--json")
+    _, out, err = run("margin", *words)
+    assert err == "note: grey\nnote: prefix taken off\n"
+    told = json.loads(out)
+    assert told["notes"] == ["grey", "prefix taken off"]
+    assert told["results"][0]["provenance"]["notes"] == ["prefix taken off", "grey"]
+    assert load(tmp_path / "out/margin.json").provenance.notes == ("prefix taken off", "grey")
 
 
 @pytest.mark.parametrize(

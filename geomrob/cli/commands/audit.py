@@ -51,7 +51,7 @@ def audit(
         )
         for name, network, progress in session.each("audit")
     ]
-    answer = Answer("audit", session.out, audits, as_json=session.json)
+    answer = Answer("audit", session.out, audits, as_json=session.json, data_notes=samples.notes)
     answer.save()
     answer.csv()
     for result, end in zip(audits, file_names(audits), strict=True):

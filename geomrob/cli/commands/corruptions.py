@@ -80,10 +80,12 @@ def corruptions(
             progress=progress,
         )
     scores = score_table(errors, baseline=against, beta=beta)
-    answer = Answer("corruptions", session.out, [errors, scores], as_json=session.json)
+    answer = Answer(
+        "corruptions", session.out, [errors, scores], as_json=session.json, data_notes=session.samples.notes
+    )
     answer.shown = [*errors.tables(accuracy=accuracy), *scores.tables(accuracy=accuracy)]
     if against == "alexnet" and len(samples.classes) != 1000:
-        answer.notes.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")
+        answer.remarks.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")
     answer.save([errors])
     answer.csv(errors.records())
     answer.csv(errors.papers(), "corruption-table")

@@ -79,7 +79,7 @@ def curve(
             memory=session.memory,
             progress=progress,
         )
-    answer = Answer("curve", session.out, [measured], as_json=session.json)
+    answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()

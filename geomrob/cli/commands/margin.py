@@ -76,7 +76,7 @@ def margin(
         )
         for name, model, progress in session.each("margins")
     ]
-    answer = Answer("margin", session.out, curves, as_json=session.json)
+    answer = Answer("margin", session.out, curves, as_json=session.json, data_notes=samples.notes)
     answer.save()
     answer.csv()
     if any(bool(curve.reached.any()) for curve in curves):

@@ -53,7 +53,7 @@ def transfer(
             seed=options.seed,
             progress=progress,
         )
-    answer = Answer("transfer", session.out, [matrix], as_json=session.json)
+    answer = Answer("transfer", session.out, [matrix], as_json=session.json, data_notes=samples.notes)
     answer.save()
     answer.csv()
     answer.picture(plot_transfer(matrix), session.figure)
