@@ -16,7 +16,8 @@ class Models:
 
     Attributes:
         model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
-        weights: Weights of that model, .safetensors or .pt.
+        weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
+            (seeds): standard errors are over them.
     """
 
     model: tuple[str, ...] = ("fmnist-lenet",)
@@ -75,7 +76,19 @@ class Output:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Data):
+class Edit:
+    """What is done to the images first.
+
+    Attributes:
+        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
+    """
+
+    transform: str | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(Output, Compute, Edit, Data):
     """Everything but the models."""
 
 

@@ -1,6 +1,6 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,8 +34,8 @@ class Session:
         figure: Where its picture goes, checked.
         json: Whether the answer is one JSON object.
         device: Where models and images are.
-        models: The models by name, the first one of each where there are several weights.
         networks: All networks of each model: one for each file of weights.
+        trainings: How the networks of each model are called: as the model, or model@file where there are several.
         samples: The drawn images.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
@@ -47,9 +47,11 @@ class Session:
     json: bool
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
+    trainings: dict[str, tuple[str, ...]]
     samples: "Samples"
     memory: int | None = None
     threads: int | None = None
+    transform: str | None = None
 
     @classmethod
     def open(
@@ -61,8 +63,6 @@ class Session:
         weights: Sequence[Path] = (),
         default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
-        transform: str | None = None,
-        several: bool = False,
     ) -> "Session":
         """Return the session of a command, everything checked and loaded before the first evaluation.
 
@@ -72,8 +72,6 @@ class Session:
             models, weights: Where the command decides; those of the options by default.
             default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
-            transform: Edit of the images.
-            several: Whether a model may have several files of weights, trainings of it with different seeds.
 
         Raises:
             UsageError: A folder that cannot be written to, no picture's ending, no such device, models or images that
@@ -87,10 +85,10 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, transform)
+        samples = load_samples(options, options.transform)
         if not models and default_models is not None:
             models = default_models(samples)
-        networks = load_networks(models, weights, device, several=several)
+        networks = load_networks(models, weights, device)
         check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         return cls(
             command=command,
@@ -99,15 +97,17 @@ class Session:
             json=options.json,
             device=device,
             networks=networks,
+            trainings=training_names(networks, weights),
             samples=samples,
             memory=memory,
             threads=options.threads,
+            transform=options.transform,
         )
 
     @property
     def models(self) -> "dict[str, nn.Module]":
-        """The first network of each model."""
-        return {name: group[0] for name, group in self.networks.items()}
+        """All networks, each training of a model by the name that `trainings` has for it."""
+        return by_training(self.networks, self.trainings)
 
     def load(self, names: Sequence[str]) -> "dict[str, nn.Module]":
         """Return further models by name, checked as the others; one that is open already is that one.
@@ -135,9 +135,11 @@ class Session:
 
     @property
     def boxed(self) -> bool:
-        """Whether the images of this data set lie in [0, 1]; synthetic ones need not."""
+        """Whether the images lie in [0, 1]; synthetic and edited ones need not."""
         from geomrob.data import DATASETS
 
+        if self.transform is not None:
+            return False
         return self.samples.name not in DATASETS or DATASETS[self.samples.name].boxed
 
     def set_threads(self, model: "nn.Module | None" = None) -> None:
@@ -201,20 +203,18 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
 
 
 def load_networks(
-    names: Sequence[str], weights: Sequence[Path], device: "torch.device", *, several: bool = False
+    names: Sequence[str], weights: Sequence[Path], device: "torch.device"
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
     Raises:
-        UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
+        UsageError: One cannot be loaded, weights for several models.
     """
     from geomrob.inference import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
-    if len(weights) > 1 and not several:
-        raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
     networks = {
         name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
         for name in dict.fromkeys(names)
@@ -222,6 +222,42 @@ def load_networks(
     for text in (text for group in networks.values() for model in group for text in model_notes(model)):
         note(text)
     return networks
+
+
+def training_names(
+    networks: "Mapping[str, Sequence[nn.Module]]", weights: Sequence[Path]
+) -> dict[str, tuple[str, ...]]:
+    """Return how the networks of each model are called: MODEL, or MODEL@FILE for each of several files of weights.
+
+    FILE is what tells the files apart: the name without its ending, else the part of the path in which they differ,
+    else a number.
+
+    Example:
+        >>> training_names({"net": [None, None]}, [Path("runs/0/model.safetensors"), Path("runs/1/model.safetensors")])
+        {'net': ('net@0', 'net@1')}
+    """
+    parts = [(*file.parts[:-1], file.name.split(".")[0]) for file in weights]
+    for level in range(1, min(map(len, parts), default=0) + 1):
+        labels = [part[-level] for part in parts]
+        if len(set(labels)) == len(parts):
+            break
+    else:
+        labels = [str(number) for number, _ in enumerate(parts, 1)]
+    return {
+        name: (name,) if len(group) == 1 else tuple(f"{name}@{label}" for label in labels)
+        for name, group in networks.items()
+    }
+
+
+def by_training(
+    networks: "Mapping[str, Sequence[nn.Module]]", trainings: Mapping[str, Sequence[str]]
+) -> "dict[str, nn.Module]":
+    """Return all networks, each by the name of its training."""
+    return {
+        name: network
+        for model, group in networks.items()
+        for name, network in zip(trainings[model], group, strict=True)
+    }
 
 
 def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":

@@ -66,9 +66,10 @@ class StrengthCurve(Result):
 
     def tables(self) -> list[Table]:
         """Return the accuracies: a row a strength, a column a model."""
-        _, _, repeats, _, images = self.correct.shape
+        _, networks, repeats, _, images = self.correct.shape
         crafted = f" made on {self.source}" if self.source else ""
-        error = f"mean +- standard error of {repeats} repeats" if repeats > 1 else "one run, no standard error"
+        over = f"{networks} trainings" if networks > 1 else f"{repeats} repeats"
+        error = f"mean +- standard error of {over}" if max(networks, repeats) > 1 else "one run, no standard error"
         title = f"accuracy on {images} images of {self.data} against the strength of {self.attack}{crafted}; {error}"
         rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
         columns = [Column("strength", ("strength",), "{:g}")]
