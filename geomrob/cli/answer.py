@@ -111,11 +111,13 @@ class Answer:
         pooled = over_trainings(self.results, self.trainings)
         if not pooled:
             return
-        self.save(pooled, f"{self.command}-trainings")
-        for kind in dict.fromkeys(each.kind for each in pooled):
+        name = f"{self.command}-trainings"
+        self.save(pooled, name)
+        kinds = list(dict.fromkeys(each.kind for each in pooled))
+        for kind in kinds:
             rows = [row for each in pooled if each.kind == kind for row in each.records()]
             keys = dict.fromkeys(key for row in rows for key in row)
-            self.csv([{key: row.get(key) for key in keys} for row in rows], f"{self.command}-trainings-{kind}")
+            self.csv([{key: row.get(key) for key in keys} for row in rows], name if len(kinds) == 1 else f"{name}-{kind.lower()}")
         if self.shown is None:
             whole = {(name, each.kind) for each in pooled for name in each.trainings}
             alone = [result for result in self.results if (model_of(result), type(result).__name__) not in whole]

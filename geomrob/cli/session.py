@@ -117,7 +117,7 @@ class Session:
         """
         from geomrob.analysis.preparation import check_fit
 
-        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        new = load_networks([name for name in names if name not in self.models], (), self.device)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         loaded = {name: known[name] for name in names}
         check_fit(loaded, self.samples.images, self.samples.name)

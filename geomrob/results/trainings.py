@@ -12,6 +12,9 @@ from geomrob.results.corruptions import mean_and_error
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table, plain
 
+UNSHOWN = ("median_low", "median_high", "forwards", "backwards")
+"""Numbers of the records that would make the tables wider than a terminal."""
+
 
 @dataclass(frozen=True, repr=False)
 class Trainings(Result):
@@ -74,6 +77,8 @@ class Trainings(Result):
         rows = self.records()
         columns = [Column(name, (name,), words=True) for name in self.names if name != "model"]
         for key, heading, form in zip(self.keys, self.headings, self.forms, strict=True):
+            if key in UNSHOWN:
+                continue
             if all(row[f"{key}_error"] == 0 for row in rows):
                 columns.append(Column(heading, (key,), form))
             else:

@@ -32,7 +32,7 @@ def transfer(
         norm: With pgd 2 or inf, the default; with deepfool 1, 2, the default, or inf.
     """
     if weights and not model:
-        raise UsageError(f"weights must go with a model; got {weights[0]} alone: add --model")
+        raise UsageError(f"weights must go with a model; got --weights {weights[0]} alone: add --model")
     if model and len(set(model)) * max(1, len(weights)) < 2:
         raise UsageError(f"model must be given for two models at least; got {model[0]} alone: add another --model")
     session = Session.open("transfer", options, models=model, weights=weights)
