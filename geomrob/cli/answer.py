@@ -117,7 +117,10 @@ class Answer:
         for kind in kinds:
             rows = [row for each in pooled if each.kind == kind for row in each.records()]
             keys = dict.fromkeys(key for row in rows for key in row)
-            self.csv([{key: row.get(key) for key in keys} for row in rows], name if len(kinds) == 1 else f"{name}-{kind.lower()}")
+            self.csv(
+                [{key: row.get(key) for key in keys} for row in rows],
+                name if len(kinds) == 1 else f"{name}-{kind.lower()}",
+            )
         if self.shown is None:
             whole = {(name, each.kind) for each in pooled for name in each.trainings}
             alone = [result for result in self.results if (model_of(result), type(result).__name__) not in whole]

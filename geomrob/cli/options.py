@@ -80,7 +80,8 @@ class Edit:
     """What is done to the images first.
 
     Attributes:
-        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
+        transform: Edit of the images before the model: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP;
+            several with +.
     """
 
     transform: str | None = None

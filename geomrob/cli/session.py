@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +39,9 @@ class Session:
         samples: The drawn images.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
+        transform: Edit of the images.
+        edited: Whether the drawn images are edited; otherwise every network edits its images before anything else, so
+            that they, their corruptions and what attacks make of them lie in [0, 1].
     """
 
     command: str
@@ -52,6 +55,7 @@ class Session:
     memory: int | None = None
     threads: int | None = None
     transform: str | None = None
+    edited: bool = False
 
     @classmethod
     def open(
@@ -63,6 +67,7 @@ class Session:
         weights: Sequence[Path] = (),
         default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
+        edited: bool = False,
     ) -> "Session":
         """Return the session of a command, everything checked and loaded before the first evaluation.
 
@@ -72,6 +77,7 @@ class Session:
             models, weights: Where the command decides; those of the options by default.
             default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
+            edited: Whether the edit of the options is done to the drawn images.
 
         Raises:
             UsageError: A folder that cannot be written to, no picture's ending, no such device, models or images that
@@ -85,10 +91,13 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, options.transform)
+        samples = load_samples(options, options.transform if edited else None)
         if not models and default_models is not None:
             models = default_models(samples)
         networks = load_networks(models, weights, device)
+        if options.transform is not None and not edited:
+            samples = replace(samples, name=f"{samples.name} ({options.transform})")
+            edit([network for group in networks.values() for network in group], options.transform)
         check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         return cls(
             command=command,
@@ -102,6 +111,7 @@ class Session:
             memory=memory,
             threads=options.threads,
             transform=options.transform,
+            edited=edited,
         )
 
     @property
@@ -118,6 +128,8 @@ class Session:
         from geomrob.analysis.preparation import check_fit
 
         new = load_networks([name for name in names if name not in self.models], (), self.device)
+        if self.transform is not None and not self.edited:
+            edit([network for group in new.values() for network in group], self.transform)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         loaded = {name: known[name] for name in names}
         check_fit(loaded, self.samples.images, self.samples.name)
@@ -138,9 +150,8 @@ class Session:
         """Whether the images lie in [0, 1]; synthetic and edited ones need not."""
         from geomrob.data import DATASETS
 
-        if self.transform is not None:
-            return False
-        return self.samples.name not in DATASETS or DATASETS[self.samples.name].boxed
+        name = source_name(self.samples)
+        return not (self.edited and self.transform) and (name not in DATASETS or DATASETS[name].boxed)
 
     def set_threads(self, model: "nn.Module | None" = None) -> None:
         """Set the number of CPU threads for a model, the first one by default."""
@@ -224,6 +235,24 @@ def load_networks(
     return networks
 
 
+def edit(networks: "Sequence[nn.Module]", transform: str) -> None:
+    """Let networks edit their images before anything else; their layers keep their names.
+
+    Raises:
+        UsageError: No such edit.
+    """
+    from geomrob.models.layers.preprocess import Preprocess
+
+    layer = Preprocess(transform)
+    for network in networks:
+        network.register_forward_pre_hook(lambda _, inputs: (layer(inputs[0]), *inputs[1:]))
+
+
+def source_name(samples: "Samples") -> str:
+    """Return the name of the data set before the edit that is named behind it."""
+    return samples.name.partition(" (")[0]
+
+
 def training_names(
     networks: "Mapping[str, Sequence[nn.Module]]", weights: Sequence[Path]
 ) -> dict[str, tuple[str, ...]]:
@@ -297,7 +326,7 @@ def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
 
     shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
-    trained = [name for name, entry in fits.items() if samples.name in (claim.data for claim in entry.claims)]
+    trained = [name for name, entry in fits.items() if source_name(samples) in (claim.data for claim in entry.claims)]
     names = tuple(trained or fits)
     if len(names) < least:
         told = f"{names[0]} alone" if names else "none"

@@ -1,6 +1,6 @@
 """`geomrob corruptions`: errors of models under noise, blur, weather and digital corruptions, and their scores."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from geomrob.cli.answer import Answer
@@ -8,8 +8,6 @@ from geomrob.cli.options import Common
 from geomrob.cli.session import Session, libraries
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from geomrob.results import CorruptionTable
 
 
@@ -41,8 +39,7 @@ def corruptions(
     Writes corruptions.json with corruptions.npz (everything, for geomrob.load), corruptions.csv (each error),
     corruption-table.csv (a row a model, the columns of the papers), corruption-scores.json, .npz and .csv,
     corruptions.png (corruption by severity) and, with a baseline that errs, corruptions-trade-off.png. A distributed
-    set of corrupted images on disk is read where there is one; the tables say so. With --transform the corrupted
-    images are edited.
+    set of corrupted images on disk is read where there is one; the tables say so.
 
     Args:
         corruptions: benchmark (the 15 that mCE is the mean over), all (19), or a name; repeat it for several.
@@ -60,13 +57,13 @@ def corruptions(
 
     names, levels = chosen_corruptions(corruptions), tuple(sorted(set(severities)))
     against = chosen_baseline(baseline, beta, options.model, names, levels)
-    session = Session.open("corruptions", replace(options, transform=None))
+    session = Session.open("corruptions", options)
     samples, seed = session.samples, options.seed
     source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, baseline=against)
     session.set_threads()
     with session.progress("corruptions") as progress:
         errors = corruption_errors(
-            _after(session.networks, options.transform),
+            session.networks,
             session.images,
             samples.labels,
             corruptions=names,
@@ -74,7 +71,7 @@ def corruptions(
             adapt=adapt,
             table=table,
             ready_made=source,
-            data=samples.name if options.transform is None else f"{samples.name} ({options.transform})",
+            data=samples.name,
             indices=samples.indices,
             seed=seed,
             memory=session.memory,
@@ -94,19 +91,6 @@ def corruptions(
     answer.csv(scores.records(), "corruption-scores")
     _draw(answer, session, errors, against, beta)
     return answer.finish()
-
-
-def _after(networks: "dict[str, list[nn.Module]]", transform: str | None) -> "dict[str, list[nn.Module]]":
-    """Return the networks behind the edit: corruptions come to the image first, as the camera does."""
-    from torch import nn
-
-    from geomrob.models.layers.preprocess import Preprocess
-
-    if transform is None:
-        return networks
-    return {
-        name: [nn.Sequential(Preprocess(transform), each).eval() for each in group] for name, group in networks.items()
-    }
 
 
 def _draw(answer: Answer, session: Session, errors: "CorruptionTable", baseline: str, beta: float | None) -> None:

@@ -44,7 +44,7 @@ def margin(
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
-    session = Session.open("margin", options)
+    session = Session.open("margin", options, edited=True)
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure

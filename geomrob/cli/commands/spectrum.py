@@ -8,6 +8,7 @@ from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session, by_training, libraries, load_networks, load_samples, places, training_names
+from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.plot.spectra import Scale
@@ -64,6 +65,8 @@ def spectrum(
         step: Distance between blocks in coefficients.
     """
     libraries()
+    if options.transform is not None and of in ("kernels", "corruption"):
+        raise UsageError(f"transform must be left out of {of}; got {options.transform}: it goes with images and models")
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
     from geomrob.analysis.spectra.perturbed import attack_spectrum, data_spectrum
