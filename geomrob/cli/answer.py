@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,7 @@ class Answer:
     Attributes:
         results: What was measured, in the order in which it is shown.
         files: What was written so far.
+        trainings: Names of the trainings of each model that has several: their tables are shown as one, with means.
         remarks: Sentences that a reader of the numbers has to know, besides those of the results.
         shown: The tables, those of the results by default.
     """
@@ -44,8 +45,10 @@ class Answer:
         *,
         as_json: bool,
         data_notes: Sequence[str] = (),
+        trainings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
+        self.trainings = trainings or {}
         self.command, self.folder, self.as_json = command, folder or Path(), as_json
         self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
@@ -94,11 +97,35 @@ class Answer:
 
     def finish(self, *, complete: bool = True) -> int:
         """Show everything on stdout and return the exit status: 0, or 3 where not all was found."""
+        self._pool()
         if self.as_json:
             say(self.to_json())
         else:
             self._show()
         return 0 if complete else 3
+
+    def _pool(self) -> None:
+        """Write and show mean and standard error over the trainings of each model that has several."""
+        from geomrob.results.trainings import model_of, over_trainings
+
+        pooled = over_trainings(self.results, self.trainings)
+        if not pooled:
+            return
+        name = f"{self.command}-trainings"
+        self.save(pooled, name)
+        kinds = list(dict.fromkeys(each.kind for each in pooled))
+        for kind in kinds:
+            rows = [row for each in pooled if each.kind == kind for row in each.records()]
+            keys = dict.fromkeys(key for row in rows for key in row)
+            self.csv(
+                [{key: row.get(key) for key in keys} for row in rows],
+                name if len(kinds) == 1 else f"{name}-{kind.lower()}",
+            )
+        if self.shown is None:
+            whole = {(name, each.kind) for each in pooled for name in each.trainings}
+            alone = [result for result in self.results if (model_of(result), type(result).__name__) not in whole]
+            self.shown = [table for result in (*alone, *pooled) for table in result.tables()]
+        self.results += pooled
 
     def to_json(self) -> str:
         """Return the JSON object: strict, null for what is infinite or unknown."""

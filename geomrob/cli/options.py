@@ -19,7 +19,8 @@ class Models:
         model: Name of a model; timm:NAME, torchvision:NAME, hf-hub:ORG/NAME, robustbench:DATASET/THREAT/NAME,
             onnx:FILE; or package.module:factory or file.py:factory, with ?key=value for its arguments, which runs that
             code. Repeat it to compare models.
-        weights: Weights of that model, .safetensors or .pt.
+        weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
+            (seeds): standard errors are over them.
     """
 
     model: tuple[str, ...] = ("fmnist-lenet",)
@@ -99,7 +100,20 @@ class Output:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Inputs, Data):
+class Edit:
+    """What is done to the images first.
+
+    Attributes:
+        transform: Edit of the images before the model: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP;
+            several with +.
+    """
+
+    transform: str | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(Output, Compute, Inputs, Edit, Data):
     """Everything but the models."""
 
 

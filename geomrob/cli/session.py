@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -34,13 +34,16 @@ class Session:
         figure: Where its picture goes, checked.
         json: Whether the answer is one JSON object.
         device: Where models and images are.
-        models: The models by name, the first one of each where there are several weights.
         networks: All networks of each model: one for each file of weights.
+        trainings: How the networks of each model are called: as the model, or model@file where there are several.
         samples: The drawn images.
         inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
         outputs: What the models return, as `Prepared` takes it.
+        transform: Edit of the images.
+        edited: Whether the drawn images are edited; otherwise every network edits its images before anything else, so
+            that they, their corruptions and what attacks make of them lie in [0, 1].
     """
 
     command: str
@@ -49,11 +52,14 @@ class Session:
     json: bool
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
+    trainings: dict[str, tuple[str, ...]]
     samples: "Samples"
     inputs: Inputs
     memory: int | None = None
     threads: int | None = None
     outputs: str = "auto"
+    transform: str | None = None
+    edited: bool = False
 
     @classmethod
     def open(
@@ -65,8 +71,7 @@ class Session:
         weights: Sequence[Path] = (),
         default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
-        transform: str | None = None,
-        several: bool = False,
+        edited: bool = False,
     ) -> "Session":
         """Return the session of a command, everything checked and loaded before the first evaluation.
 
@@ -76,8 +81,7 @@ class Session:
             models, weights: Where the command decides; those of the options by default.
             default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
-            transform: Edit of the images.
-            several: Whether a model may have several files of weights, trainings of it with different seeds.
+            edited: Whether the edit of the options is done to the drawn images.
 
         Raises:
             UsageError: A folder that cannot be written to, no picture's ending, no such device, models or images that
@@ -91,11 +95,14 @@ class Session:
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
-        samples = load_samples(options, transform, models=networks)
+        networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
+        samples = load_samples(options, options.transform if edited else None, models=networks)
         if not models and default_models is not None:
             models = default_models(samples)
-            networks = load_networks(models, weights, device, several=several, inputs=options, outputs=options.outputs)
+            networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
+        if options.transform is not None and not edited:
+            samples = replace(samples, name=f"{samples.name} ({options.transform})")
+            edit([network for group in networks.values() for network in group], options.transform)
         returned = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
         samples = match_labels(samples, returned)
         return cls(
@@ -105,17 +112,20 @@ class Session:
             json=options.json,
             device=device,
             networks=networks,
+            trainings=training_names(networks, weights),
             samples=samples,
             inputs=options,
             memory=memory,
             threads=options.threads,
             outputs=options.outputs,
+            transform=options.transform,
+            edited=edited,
         )
 
     @property
     def models(self) -> "dict[str, nn.Module]":
-        """The first network of each model."""
-        return {name: group[0] for name, group in self.networks.items()}
+        """All networks, each training of a model by the name that `trainings` has for it."""
+        return by_training(self.networks, self.trainings)
 
     def load(self, names: Sequence[str]) -> "dict[str, nn.Module]":
         """Return further models by name, checked as the others; one that is open already is that one.
@@ -126,8 +136,10 @@ class Session:
         from geomrob.analysis.preparation import check_fit, match_labels
         from geomrob.models.preprocessing import check_size
 
-        missing = [name for name in names if name not in self.networks]
+        missing = [name for name in names if name not in self.models]
         new = load_networks(missing, (), self.device, inputs=self.inputs, outputs=self.outputs)
+        if self.transform is not None and not self.edited:
+            edit([network for group in new.values() for network in group], self.transform)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
@@ -146,10 +158,11 @@ class Session:
 
     @property
     def boxed(self) -> bool:
-        """Whether the images of this data set lie in [0, 1]; synthetic ones need not."""
+        """Whether the images lie in [0, 1]; synthetic and edited ones need not."""
         from geomrob.data import DATASETS
 
-        return self.samples.name not in DATASETS or DATASETS[self.samples.name].boxed
+        name = source_name(self.samples)
+        return not (self.edited and self.transform) and (name not in DATASETS or DATASETS[name].boxed)
 
     def set_threads(self, model: "nn.Module | None" = None) -> None:
         """Set the number of CPU threads for a model, the first one by default."""
@@ -216,22 +229,19 @@ def load_networks(
     weights: Sequence[Path],
     device: "torch.device",
     *,
-    several: bool = False,
     inputs: Inputs | None = None,
     outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
     Raises:
-        UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
+        UsageError: One cannot be loaded, weights for several models.
     """
     from geomrob.inference import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
-    if len(weights) > 1 and not several:
-        raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
     given: dict[str, Any] = {}
     if inputs is not None:
         given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
@@ -264,6 +274,60 @@ def _numbers(name: str, text: str | None, kind: "type[float] | type[int]") -> "l
         option = name.replace("_", "-")
         raise UsageError(f"{name} must be numbers; got {text!r}: write --{option} {example}") from None
     return numbers * 2 if size and len(numbers) == 1 else numbers
+
+
+def edit(networks: "Sequence[nn.Module]", transform: str) -> None:
+    """Let networks edit their images before anything else; their layers keep their names.
+
+    Raises:
+        UsageError: No such edit.
+    """
+    from geomrob.models.layers.preprocess import Preprocess
+
+    layer = Preprocess(transform)
+    for network in networks:
+        network.register_forward_pre_hook(lambda _, inputs: (layer(inputs[0]), *inputs[1:]))
+
+
+def source_name(samples: "Samples") -> str:
+    """Return the name of the data set before the edit that is named behind it."""
+    return samples.name.partition(" (")[0]
+
+
+def training_names(
+    networks: "Mapping[str, Sequence[nn.Module]]", weights: Sequence[Path]
+) -> dict[str, tuple[str, ...]]:
+    """Return how the networks of each model are called: MODEL, or MODEL@FILE for each of several files of weights.
+
+    FILE is what tells the files apart: the name without its ending, else the part of the path in which they differ,
+    else a number.
+
+    Example:
+        >>> training_names({"net": [None, None]}, [Path("runs/0/model.safetensors"), Path("runs/1/model.safetensors")])
+        {'net': ('net@0', 'net@1')}
+    """
+    parts = [(*file.parts[:-1], file.name.split(".")[0]) for file in weights]
+    for level in range(1, min(map(len, parts), default=0) + 1):
+        labels = [part[-level] for part in parts]
+        if len(set(labels)) == len(parts):
+            break
+    else:
+        labels = [str(number) for number, _ in enumerate(parts, 1)]
+    return {
+        name: (name,) if len(group) == 1 else tuple(f"{name}@{label}" for label in labels)
+        for name, group in networks.items()
+    }
+
+
+def by_training(
+    networks: "Mapping[str, Sequence[nn.Module]]", trainings: Mapping[str, Sequence[str]]
+) -> "dict[str, nn.Module]":
+    """Return all networks, each by the name of its training."""
+    return {
+        name: network
+        for model, group in networks.items()
+        for name, network in zip(trainings[model], group, strict=True)
+    }
 
 
 def load_samples(
@@ -326,7 +390,7 @@ def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
 
     shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
-    trained = [name for name, entry in fits.items() if samples.name in (claim.data for claim in entry.claims)]
+    trained = [name for name, entry in fits.items() if source_name(samples) in (claim.data for claim in entry.claims)]
     names = tuple(trained or fits)
     if len(names) < least:
         told = f"{names[0]} alone" if names else "none"

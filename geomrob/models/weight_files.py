@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -270,8 +270,7 @@ def check_pickle(path: Path, kind: Kind) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             held = sum(member.file_size for member in archive.infolist())
             name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]*/?data\.pkl", name))
-            with BufferedReader(archive.open(name)) as stream:
-                names, claimed = _instructions(stream)
+            names, claimed = _instructions(BytesIO(archive.read(name)))
     else:
         held = path.stat().st_size
         with path.open("rb") as stream:
@@ -281,7 +280,7 @@ def check_pickle(path: Path, kind: Kind) -> list[str]:
     return [name for name in names if not HARMLESS.fullmatch(name)]
 
 
-def _instructions(stream: BufferedReader, before: int = 0) -> tuple[list[str], int]:
+def _instructions(stream: BufferedReader | BytesIO, before: int = 0) -> tuple[list[str], int]:
     """Return the globals that a pickle names, and the largest number of elements that a storage or constructor claims.
 
     Args:
@@ -309,7 +308,7 @@ def _instructions(stream: BufferedReader, before: int = 0) -> tuple[list[str], i
     return list(names), max(numbers if fills else storages)
 
 
-def _operations(stream: BufferedReader, before: int) -> Iterator[tuple[str, Any]]:
+def _operations(stream: BufferedReader | BytesIO, before: int) -> Iterator[tuple[str, Any]]:
     """Yield the instructions of a pickle as long as they can be read; what is cut off is rejected by torch.load."""
     try:
         for _ in range(before):

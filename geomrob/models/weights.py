@@ -102,7 +102,7 @@ def load_weights(
     fitting = [fit for fit in every if not fit.problems]
     best = fitting[0] if fitting else min(every, key=lambda fit: fit.problems)
     if not fitting:
-        raise _misfit(model, wanted, best, content, path)
+        raise _misfit(model, best, content, path)
     cast_to = {name: tensor.to(wanted[name].dtype) for name, tensor in best.tensors.items()}
     broken = [name for name, tensor in cast_to.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
@@ -212,15 +212,13 @@ def _unlike(given: Tensor, wanted: Tensor) -> str:
     return ""
 
 
-def _misfit(model: nn.Module, wanted: State, fit: _Fit, content: Mapping[Any, Any], path: Path) -> UsageError:
+def _misfit(model: nn.Module, fit: _Fit, content: Mapping[Any, Any], path: Path) -> UsageError:
     """Return the error that says in which names the nearest state of a file and a model differ."""
     parts = [f"no {some(fit.missing)}"] if fit.missing else []
     parts += [f"unknown {some(sorted(fit.unknown))}"] if fit.unknown else []
     parts += [some(fit.unlike)] if fit.unlike else []
     advice = "pass the file of this model"
-    if not fit.tensors:
-        parts = [f"none of its {len(wanted)} names ({some(list(wanted))}) but {some(sorted(fit.unknown))}"]
-    elif not fit.missing and not fit.unknown:
+    if fit.tensors and not fit.missing and not fit.unknown:
         advice = "build the model with these shapes (its number of classes, say), or pass the file of this model"
     keys = f" (keys {some([str(key) for key in content], 8)})" if fit.path else ""
     below = f" under {'.'.join(fit.path)}" if fit.path else ""
@@ -274,9 +272,8 @@ def _left_out(fit: _Fit, content: Mapping[Any, Any], wanted: State, optional: se
             keeps = ", ".join(f"{mine} {_list(other)}" for mine, other in zip(own, known, strict=True)) or "none"
             yield f"{name} {_list(value)} in {file} was left out: the model's own normalisation is {keeps}"
     rest = [name for name in fit.dropped if name not in means]
-    rest += (
-        [str(key) for key, value in state.items() if not isinstance(value, (Tensor, Mapping))] if not fit.path else []
-    )
+    if not fit.path:
+        rest += [str(key) for key, value in state.items() if not isinstance(value, (Tensor, Mapping))]
     if rest:
         yield f"{some(rest)} in {file} {'was' if len(rest) == 1 else 'were'} left out: no weights of the model"
 

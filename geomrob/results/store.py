@@ -31,6 +31,7 @@ from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
 from geomrob.results.strength_curve import Acceptance, StrengthCurve
 from geomrob.results.training import TrainingReport
+from geomrob.results.trainings import Trainings
 from geomrob.results.transfer import TransferMatrix
 
 SCHEMA = 2
@@ -48,6 +49,7 @@ RESULTS: dict[str, type] = {
     "Locations": Locations,
     "Overlap": Overlap,
     "TransferMatrix": TransferMatrix,
+    "Trainings": Trainings,
     "StrengthCurve": StrengthCurve,
     "Acceptance": Acceptance,
     "Spectrum": Spectrum,

@@ -111,7 +111,7 @@ def test_mean_and_standard_error():
 
 @pytest.mark.parametrize(
     ("networks", "repeats", "said"),
-    [(3, 1, "of 3 networks"), (3, 5, "of 3 networks"), (1, 5, "of 5 repeats"), (1, 1, "no standard error")],
+    [(3, 1, "of 3 trainings"), (3, 5, "of 3 trainings"), (1, 5, "of 5 repeats"), (1, 1, "no standard error")],
 )
 def test_the_title_says_what_the_standard_error_is_over(networks, repeats, said):
     found = synthetic(networks, repeats)

@@ -285,7 +285,7 @@ def test_content_without_tensors_by_name_is_named(path):
 
 def test_a_state_dict_of_another_model_lists_the_keys_of_the_file(path):
     torch.save({"epoch": 1, "generator": {"conv9.weight": torch.zeros(2)}, "meta": {"fc": 1}}, path)
-    sentence = rejected(path, r"got none of its 9 names \(0\.weight, 0\.bias, 1\.weight and 6 more\) but conv9\.weight")
+    sentence = rejected(path, r"got no 0\.weight, 0\.bias, 1\.weight and 5 more, unknown conv9\.weight")
     assert "under generator" in sentence
     assert "keys epoch, generator, meta" in sentence
 
@@ -319,7 +319,7 @@ def test_a_part_of_another_network_is_not_taken_for_the_model(path, state):
     rejected(path, r"got no 0\.weight, .* and \d more, unknown 9\.weight")
     # Names that fit and nothing to load: only what the model may lack is there.
     torch.save({"norm.mean": torch.full((1, 1, 1, 1), 0.5), "1.num_batches_tracked": torch.tensor(3)}, path)
-    rejected(path, "got none of its 11 names|got no ", Wrapped())
+    rejected(path, "got no ", Wrapped())
     torch.save(state, path)
     rejected(path, "must go with a model that has some; Flatten has none", nn.Flatten())
 

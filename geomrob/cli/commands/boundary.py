@@ -49,7 +49,14 @@ def boundary(
         for name, model, progress in session.each("boundary")
     ]
     found = [one.success for result in results for one in result.repeats]
-    answer = Answer("boundary", session.out, results, as_json=session.json, data_notes=session.samples.notes)
+    answer = Answer(
+        "boundary",
+        session.out,
+        results,
+        as_json=session.json,
+        data_notes=session.samples.notes,
+        trainings=session.trainings,
+    )
     answer.save()
     answer.csv()
     if any(bool(success.any()) for success in found):

@@ -16,8 +16,6 @@ class Options(Common):
     """The defaults of this command.
 
     Attributes:
-        weights: Weights of that model, .safetensors or .pt; repeat it for several networks of it, trained with
-            different seeds: standard errors are over them.
         data_dir: Folder of the full data sets as torchvision lays them out, and of CIFAR-10-C, CIFAR-100-C,
             ImageNet-C; default GEOMROB_DATA.
         samples: How many images; default 200, or all of a smaller set.
@@ -61,7 +59,7 @@ def corruptions(
 
     names, levels = chosen_corruptions(corruptions), tuple(sorted(set(severities)))
     against = chosen_baseline(baseline, beta, options.model, names, levels)
-    session = Session.open("corruptions", options, several=True)
+    session = Session.open("corruptions", options)
     samples, seed = session.samples, options.seed
     named = {"classes": options.classes, "baseline": against}
     source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, **named)

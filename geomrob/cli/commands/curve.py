@@ -70,7 +70,7 @@ def curve(
     session.set_threads()
     with session.progress(f"accuracy under {attack}") as progress:
         measured = strength_curve(
-            session.models,
+            session.networks,
             session.images,
             samples.labels,
             attack=attack,

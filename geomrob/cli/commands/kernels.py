@@ -5,7 +5,7 @@ from typing import Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Models, Output
-from geomrob.cli.session import load_networks, places
+from geomrob.cli.session import by_training, load_networks, places, training_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,14 @@ def kernels(
     from geomrob.plot.spectra import plot_profiles
 
     networks = load_networks(options.model, options.weights, torch.device("cpu"))
+    trainings = training_names(networks, options.weights)
     chosen = int(channels) if channels.isdecimal() else channels
     banks = [
         bank
-        for name, (network,) in networks.items()
+        for name, network in by_training(networks, trainings).items()
         for bank in filter_banks(network, name=name, size=size, kind=kind, channels=chosen)
     ]
-    answer = Answer("kernels", out, banks, as_json=options.json)
+    answer = Answer("kernels", out, banks, as_json=options.json, trainings=trainings)
     answer.save()
     answer.csv()
     answer.picture(plot_kernels(banks), figure)

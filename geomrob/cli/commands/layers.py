@@ -63,7 +63,14 @@ def layers(
         )
         for name, model, progress in session.each("layers")
     ]
-    answer = Answer("layers", session.out, results, as_json=session.json, data_notes=session.samples.notes)
+    answer = Answer(
+        "layers",
+        session.out,
+        results,
+        as_json=session.json,
+        data_notes=session.samples.notes,
+        trainings=session.trainings,
+    )
     answer.save()
     answer.csv()
     answer.picture(plot_layers(results), session.figure)

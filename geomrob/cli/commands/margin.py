@@ -15,7 +15,6 @@ EXAMPLES = 3
 def margin(
     *,
     options: Common = Common(),
-    transform: str | None = None,
     basis: str = "dct",
     bands: Literal["blocks", "diagonal", "grid", "rings"] = "blocks",
     size: int | None = None,
@@ -31,7 +30,6 @@ def margin(
     not transformed, examples.png.
 
     Args:
-        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
         basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
         bands: Which sets of basis vectors to measure: blocks along the diagonal, only their diagonal, all blocks (a
             map), or rings of equal frequency.
@@ -46,12 +44,12 @@ def margin(
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
-    session = Session.open("margin", options, transform=transform)
+    session = Session.open("margin", options, edited=True)
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure
 
-    samples, boxed = session.samples, session.boxed and transform is None
+    samples, boxed = session.samples, session.boxed
     effort: dict[str, Any] = {} if budget is None else {"budget": budget}
     sizes = {"size": size, "step": step, "count": count}
     subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
@@ -76,7 +74,9 @@ def margin(
         )
         for name, model, progress in session.each("margins")
     ]
-    answer = Answer("margin", session.out, curves, as_json=session.json, data_notes=samples.notes)
+    answer = Answer(
+        "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
+    )
     answer.save()
     answer.csv()
     if any(bool(curve.reached.any()) for curve in curves):

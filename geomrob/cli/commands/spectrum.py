@@ -7,7 +7,8 @@ from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
 from geomrob.cli.options import Common
-from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
+from geomrob.cli.session import Session, by_training, libraries, load_networks, load_samples, places, training_names
+from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.plot.spectra import Scale
@@ -64,6 +65,8 @@ def spectrum(
         step: Distance between blocks in coefficients.
     """
     libraries()
+    if options.transform is not None and of in ("kernels", "corruption"):
+        raise UsageError(f"transform must be left out of {of}; got {options.transform}: it goes with images and models")
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
     from geomrob.analysis.spectra.perturbed import attack_spectrum, data_spectrum
@@ -76,9 +79,10 @@ def spectrum(
     seed = options.seed
     planes: list[Spectrum | HeatMap] = []
     energies: list[BandEnergy] = []
+    trainings: dict[str, tuple[str, ...]] = {}
     if of in ("perturbations", "model"):
         session = Session.open("spectrum", options)
-        images, samples = session.images, session.samples
+        images, samples, trainings = session.images, session.samples, session.trainings
         for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
             named: dict[str, Any] = {"seed": seed, "name": name}
             if of == "model":
@@ -91,13 +95,18 @@ def spectrum(
                 energies.append(energy)
     elif of == "kernels":
         networks = load_networks(options.model, options.weights, resolve_device(options.device))
-        for name, (model,) in networks.items():
+        trainings = training_names(networks, options.weights)
+        for name, model in by_training(networks, trainings).items():
             planes += first_filter_spectra(model, alpha=alpha, box=box, name=name, **scaling)
     else:
         chosen = corruption if of == "corruption" else None
         settings: dict[str, Any] = {"corruption": chosen, "strength": strength, "seed": seed, **scaling}
-        planes.append(data_spectrum(options.data, lambda data: load_samples(replace(options, data=data)), **settings))
-    answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json)
+        planes.append(
+            data_spectrum(
+                options.data, lambda data: load_samples(replace(options, data=data), options.transform), **settings
+            )
+        )
+    answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json, trainings=trainings)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:
             answer.save(results, name)

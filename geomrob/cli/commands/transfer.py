@@ -1,5 +1,7 @@
 """`geomrob transfer`: do images that were made to fool one model fool another?"""
 
+from pathlib import Path
+
 from geomrob.analysis.named_attacks import CraftingAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Settings
@@ -10,6 +12,7 @@ from geomrob.errors import UsageError
 def transfer(
     *,
     model: tuple[str, ...] = (),
+    weights: tuple[Path, ...] = (),
     options: Settings = Settings(),
     attack: CraftingAttack = "sparsefool",
     epsilon: float | None = None,
@@ -23,13 +26,18 @@ def transfer(
     Args:
         model: Name of a model, or package.module:factory, which runs that code; twice or more. The default is the
             first two of the table that were trained for the data set, or, for data of your own, that take its images.
+        weights: Files of weights of one model, at least two: its trainings are compared with each other.
         attack: What makes the images, all within [0, 1].
         epsilon: With pgd or fgsm, largest change; default 0.1 of an element, or 1 of the l2 norm.
         norm: With pgd 2 or inf, the default; with deepfool 1, 2, the default, or inf.
     """
-    if model and len(set(model)) < 2:
+    if weights and not model:
+        raise UsageError(f"weights must go with a model; got --weights {weights[0]} alone: add --model")
+    if model and len(set(model)) * max(1, len(weights)) < 2:
         raise UsageError(f"model must be given for two models at least; got {model[0]} alone: add another --model")
-    session = Session.open("transfer", options, models=model, default_models=lambda samples: trained_for(samples)[:2])
+    session = Session.open(
+        "transfer", options, models=model, weights=weights, default_models=lambda samples: trained_for(samples)[:2]
+    )
     from geomrob.analysis.transfer import boxed_attack, transfer_matrix
     from geomrob.plot.transfer import plot_transfer
 
