@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from geomrob.data import cifar, embedded, folder, idx, synthetic
+from geomrob.data import array_files, cifar, embedded, folder, idx, synthetic
 from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.errors import UsageError, unknown
 
@@ -146,7 +146,7 @@ def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | P
     if path.is_dir():
         return folder.read_folder(path, split, samples, seed)
     if path.is_file() and path.suffix == ".npz":
-        return folder.read_npz(path, split, samples, seed)
+        return array_files.read_npz(path, split, samples, seed)
     if path.suffix == ".npz" or len(path.parts) > 1:
         raise UsageError(
             f"data must be an image folder or an .npz file; got {name!r}, which is neither: check the path"
