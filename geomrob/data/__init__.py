@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from geomrob.data import array_files, cifar, embedded, folder, idx, synthetic
+from geomrob.data import array_files, cifar, embedded, folder, idx, named_arrays, synthetic
 from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.errors import UsageError, unknown
 
@@ -145,11 +145,12 @@ def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | P
     path = Path(name).expanduser()
     if path.is_dir():
         return folder.read_folder(path, split, samples, seed)
-    if path.is_file() and path.suffix == ".npz":
-        return array_files.read_npz(path, split, samples, seed)
-    if path.suffix == ".npz" or len(path.parts) > 1:
+    if path.is_file() and path.suffix.lower() in array_files.SUFFIXES:
+        return named_arrays.read_arrays(path, split, samples, seed)
+    if path.suffix.lower() in array_files.SUFFIXES or len(path.parts) > 1:
         raise UsageError(
-            f"data must be an image folder or an .npz file; got {name!r}, which is neither: check the path"
+            f"data must be an image folder or a file {', '.join(array_files.SUFFIXES)}; got {name!r}, which is "
+            "neither: check the path"
         )
     raise unknown("data", name, DATASETS)
 

@@ -33,6 +33,7 @@ class Samples:
     indices: Labels
     name: str
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,7 +41,7 @@ class Samples:
     def subset(self, positions: Tensor) -> "Samples":
         """Return the samples at `positions` (M,) of this object, in that order."""
         kept = (self.images[positions], self.labels[positions], self.classes, self.indices[positions])
-        return Samples(*kept, self.name, self.skipped)
+        return Samples(*kept, self.name, self.skipped, self.notes)
 
 
 @dataclass(frozen=True)

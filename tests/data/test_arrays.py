@@ -32,18 +32,18 @@ def test_npz_may_name_its_classes(tmp_path):
     ("arrays", "words"),
     [
         ({"x": np.where(X > 0.99, np.nan, X), "y": Y}, "got NaN or infinity in 1 images"),
-        ({"x": X * 255, "y": Y}, r"\[0, 255\]: divide"),
+        ({"x": X * 255, "y": Y}, r"\[0, 255\]: they look like 8-bit values, divide them by 255"),
         ({"x": X - 1, "y": Y}, r"must lie in \[0, 1\]"),
         ({"x": X.astype(np.int32), "y": Y}, "got int32"),
         ({"x": X[:, :2], "y": Y}, "are neither"),
         ({"x": X[..., :3], "y": Y}, "could be either"),
-        ({"x": X[0, 0], "y": Y}, r"got \(5, 4\)"),
+        ({"x": X[0, 0], "y": np.arange(5)}, r"got \(5, 4\), which is flat: reshape it"),
         ({"x": X, "y": Y[:1]}, "one label an image; got 1 for 2"),
         ({"x": X, "y": -Y}, r"got -1 ... 0"),
-        ({"x": X, "y": Y.astype(float)}, "must be integers"),
+        ({"x": X, "y": Y + 0.5}, "whole numbers; got fractions"),
         ({"x": X, "y": Y, "classes": np.array(["only"])}, "must lie in 0 ... 0"),
-        ({"x": X}, r"got \['x'\]"),
-        ({"z": X}, "got neither"),
+        ({"x": X}, r"got x \(2, 3, 5, 4\): name them so"),
+        ({"z": X}, r"got z \(2, 3, 5, 4\): name them so"),
         ({"x": X[:0], "y": Y[:0]}, "at least one image"),
         ({"x": np.array([{}]), "y": Y}, "plain arrays"),
     ],
@@ -63,5 +63,5 @@ def test_damaged_and_missing_npz(tmp_path):
         load_data(path)
     with pytest.raises(UsageError, match="neither: check the path"):
         load_data(tmp_path / "none.npz")
-    with pytest.raises(UsageError, match="split must be test"):
-        load_data(path, split="train")
+    with pytest.raises(UsageError, match="split must be in .*; got 'train' for x .*: pass another split"):
+        load_data(save(path, x=X, y=Y), split="train")
