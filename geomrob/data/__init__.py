@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from geomrob.data import array_files, cifar, embedded, folder, idx, named_arrays, synthetic
+from geomrob.data import array_files, cifar, datasets, embedded, folder, idx, named_arrays, synthetic
 from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.errors import UsageError, unknown
 
@@ -87,7 +88,7 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def load_data(
-    name: str | Path,
+    name: Any,
     *,
     split: str = "test",
     data_dir: str | Path | None = None,
@@ -121,8 +122,11 @@ def load_data(
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    read = _load_path if str(name) not in DATASETS else _load_row
-    plain = read(str(name), split, samples, seed, data_dir)
+    if isinstance(name, (str, Path)):
+        read = _load_path if str(name) not in DATASETS else _load_row
+        plain = read(str(name), split, samples, seed, data_dir)
+    else:
+        plain = datasets.read_object(name, split, samples, seed)
     return plain if transform is None else transformed(plain, transform)
 
 

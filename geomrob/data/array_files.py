@@ -230,7 +230,7 @@ def _open_torch(path: Path) -> dict[str, Any]:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise UsageError(f"{path} must be a file of torch.save; got a compressed zip: save it with torch.save")
     try:
-        return flat(torch.load(path, map_location="cpu", weights_only=True, mmap=zipped))
+        arrays = flat(torch.load(path, map_location="cpu", weights_only=True, mmap=zipped))
     except pickle.UnpicklingError:
         if not zipped:
             raise
@@ -238,6 +238,12 @@ def _open_torch(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path} must hold tensors only; got {content}: save (images, labels) or a dict of tensors"
         ) from None
+    size = path.stat().st_size
+    for name, rows in arrays.items():
+        # An expanded tensor of one value can be of any size.
+        if isinstance(rows, Rows) and math.prod(rows.shape) * rows.dtype.itemsize > size:
+            raise UsageError(f"{name} of {path} must hold each value; got {rows.shape} expanded: save .contiguous()")
+    return arrays
 
 
 def flat(content: Any, name: str = "") -> dict[str, Any]:

@@ -47,10 +47,6 @@ def rows_of(array: NDArray[Any] | Tensor) -> Rows:
         raise UsageError(
             f"tensors must be dense numbers that numpy knows; got {kind}: convert with .to_dense().float()"
         )
-    if array.numel() * array.element_size() > array.untyped_storage().nbytes():
-        raise UsageError(
-            f"tensors must hold each value; got an expanded one of {tuple(array.shape)}: call .contiguous()"
-        )
 
     def take(positions: NDArray[np.int64]) -> NDArray[Any]:
         part = array.detach()[torch.from_numpy(positions).to(array.device)].cpu()
@@ -88,12 +84,19 @@ def samples_from(
     last = channels_last(images.shape, what)
     numbers, names, said = class_numbers(labels, images.shape[0], source, classes)
     chosen = sample_positions(len(numbers), samples, seed)
-    array = images.take(chosen.numpy())
-    tensor, converted = pixels(
-        array[:, None] if array.ndim == 3 else array.transpose(0, 3, 1, 2) if last else array, what
-    )
+    tensor, converted = pixels(_channels_first(images.take(chosen.numpy()), last=last), what)
     every = (*notes, *said, *converted)
     return Samples(tensor, torch.from_numpy(numbers)[chosen], names, chosen, source, notes=every)
+
+
+def drawn_images(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
+    """Return images that are all drawn, in any layout and type, as `pixels` does."""
+    return pixels(_channels_first(array, last=channels_last(array.shape, what)), what)
+
+
+def _channels_first(array: NDArray[Any], *, last: bool) -> NDArray[Any]:
+    """Return images as (N, C, H, W)."""
+    return array[:, None] if array.ndim == 3 else array.transpose(0, 3, 1, 2) if last else array
 
 
 def channels_last(shape: Sequence[int], what: str) -> bool:

@@ -68,18 +68,18 @@ def samples_of(arrays: Mapping[str, Any], source: str, split: str, samples: int 
         UsageError: No images or no labels by such names, another split, or as `samples_from`.
     """
     rows = {key: value for key, value in arrays.items() if isinstance(value, Rows)}
-    images = _candidates({key: value for key, value in rows.items() if value.shape}, IMAGES, split)
+    images = candidates({key: value for key, value in rows.items() if value.shape}, IMAGES, split)
     # What is flat is taken for images only where nothing else is.
     images = [key for key in images if len(rows[key].shape) > 2] or images
     if not images:
         raise _missing(arrays, source, split)
     image, count = images[0], rows[images[0]].shape[0]
     labelled = {k: v for k, v in arrays.items() if not isinstance(v, Rows) or v.shape}
-    labels = _candidates(labelled, LABELS, key_of(image).split or split)
+    labels = candidates(labelled, LABELS, key_of(image).split or split)
     labels = [key for key in labels if _length(arrays[key]) == count] or labels
     if not labels:
         raise _missing(arrays, source, split)
-    names = _candidates(arrays, CLASSES, split)
+    names = candidates(arrays, CLASSES, split)
     classes = [str(name) for name in _values(arrays[names[0]])] if names else None
     notes = _choices(source, split, images, labels)
     label = arrays[labels[0]]
@@ -89,7 +89,7 @@ def samples_of(arrays: Mapping[str, Any], source: str, split: str, samples: int 
     return samples_from(rows[image], _values(label), classes, source, samples, seed, name=image, notes=notes)
 
 
-def _candidates(arrays: Mapping[str, Any], names: Sequence[str], split: str) -> list[str]:
+def candidates(arrays: Mapping[str, Any], names: Sequence[str], split: str) -> list[str]:
     """Return the keys with one of `names` that may belong to a split, the best first."""
     splits = [*SPLITS.get(split, (split,))]
     # What says no split comes after what says the split, and before a stand-in such as val for test.

@@ -63,5 +63,5 @@ def test_damaged_and_missing_npz(tmp_path):
         load_data(path)
     with pytest.raises(UsageError, match="neither: check the path"):
         load_data(tmp_path / "none.npz")
-    with pytest.raises(UsageError, match="split must be in .*; got 'train' for x .*: pass another split"):
+    with pytest.raises(UsageError, match=r"split must be in .*; got 'train' for x .*: pass another split"):
         load_data(save(path, x=X, y=Y), split="train")
