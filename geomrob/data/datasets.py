@@ -1,6 +1,6 @@
 """Data sets that are Python objects: pairs of arrays, torch data sets and loaders, lists, Hugging Face data sets."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,16 +14,25 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Weighte
 
 from geomrob.data.array_files import flat
 from geomrob.data.entry import Samples, sample_positions
-from geomrob.data.image_arrays import drawn_images, rows_of, samples_from
+from geomrob.data.image_arrays import channels_first, pixels, rows_of, samples_from
 from geomrob.data.label_arrays import class_numbers
 from geomrob.data.named_arrays import IMAGES, LABELS, SPLITS, candidates, samples_of
 from geomrob.data.pictures import is_image, stacked
+from geomrob.data.resize import Fit
 from geomrob.errors import UsageError
 
 ACCEPTED = "a name, a path, (images, labels), a dict of arrays, a Dataset, a DataLoader or a list of (image, label)"
 
 
-def read_object(source: Any, split: str, samples: int | None, seed: int) -> Samples:
+def read_object(
+    source: Any,
+    split: str,
+    samples: int | None,
+    seed: int,
+    *,
+    classes: Sequence[str] | None = None,
+    fit: Fit | None = None,
+) -> Samples:
     """Return the drawn images of a Python object with their labels.
 
     Args:
@@ -34,6 +43,8 @@ def read_object(source: Any, split: str, samples: int | None, seed: int) -> Samp
             or Pillow images.
         split: `test` or `train`, for a dict of splits.
         samples, seed: Of the draw; of an iterable without a length the first `samples` are taken.
+        classes: Names of the classes in the order of their numbers, instead of those of the source.
+        fit: Size that single images are resized and cropped to where their sizes differ.
 
     Raises:
         UsageError: None of these, no labels, images of differing size or kind, or as `samples_from`.
@@ -42,16 +53,16 @@ def read_object(source: Any, split: str, samples: int | None, seed: int) -> Samp
     if isinstance(source, Samples):
         return source if samples is None else source.subset(sample_positions(len(source), samples, seed))
     if isinstance(source, Mapping):
-        return _from_mapping(source, split, samples, seed)
+        return _from_mapping(source, split, samples, seed, classes, fit)
     if isinstance(source, (tuple, list)) and len(source) == 2 and _are_images(source[0]):
-        return _from_pair(source[0], source[1], samples, seed)
+        return _from_pair(source[0], source[1], samples, seed, classes, fit)
     if is_image(source) or hasattr(source, "__array__"):
         raise UsageError(f"images must come with labels; got {name} alone: pass (images, labels)")
     if _is_stream(source):
-        return _from_stream(source, samples, seed)
+        return _from_stream(source, samples, seed, classes, fit)
     if not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
         raise UsageError(f"data must be {ACCEPTED}; got {name}: pass one of these")
-    return _from_dataset(source, samples, seed)
+    return _from_dataset(source, samples, seed, classes, fit)
 
 
 def _are_images(value: Any) -> bool:
@@ -66,30 +77,37 @@ def _is_stream(source: Any) -> bool:
     return known or (hasattr(source, "__iter__") and not hasattr(source, "__getitem__"))
 
 
-def _from_pair(images: Any, labels: Any, samples: int | None, seed: int) -> Samples:
+def _from_pair(
+    images: Any, labels: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
+) -> Samples:
     """Return the samples of images and labels that are separate."""
     if is_image(labels) and not (hasattr(labels, "ndim") and labels.ndim == 2):
         raise UsageError("images must come with labels; got two arrays of images: pass (images, labels)")
     if isinstance(images, (list, tuple)):
         chosen = sample_positions(len(images), samples, seed)
-        array, notes = stacked([images[position] for position in chosen.tolist()], "images")
-        numbers, names, said = class_numbers(labels, len(images), "images", None)
-        tensor, converted = drawn_images(array, "images")
-        every = (*notes, *said, *converted)
-        return Samples(tensor, torch.from_numpy(numbers)[chosen], names, chosen, "images", notes=every)
+        numbers, names, said = class_numbers(labels, len(images), "images", classes)
+        drawn = [images[position] for position in chosen.tolist()]
+        return _joined(drawn, numbers[chosen.numpy()], names, chosen, "images", said, fit)
     array = images if isinstance(images, (np.ndarray, Tensor)) else np.asarray(images)
-    return samples_from(rows_of(array), labels, None, "images", samples, seed)
+    return samples_from(rows_of(array), labels, classes, "images", samples, seed)
 
 
-def _from_mapping(source: Mapping[Any, Any], split: str, samples: int | None, seed: int) -> Samples:
+def _from_mapping(
+    source: Mapping[Any, Any],
+    split: str,
+    samples: int | None,
+    seed: int,
+    classes: Sequence[str] | None,
+    fit: Fit | None,
+) -> Samples:
     """Return the samples of a dict of arrays, or of one split of a dict of data sets."""
     sets = {str(key): value for key, value in source.items() if hasattr(value, "features") or _is_dataset(value)}
     if not sets:
-        return samples_of(flat(source), type(source).__name__, split, samples, seed)
+        return samples_of(flat(source), type(source).__name__, split, samples, seed, classes)
     key = next((key for key in SPLITS.get(split, (split,)) if key in sets), None)
     if key is None:
         raise UsageError(f"split must be one of {', '.join(sets)}; got {split!r}: pass one of those")
-    read = read_object(sets[key], split, samples, seed)
+    read = read_object(sets[key], split, samples, seed, classes=classes, fit=fit)
     return read if key == split else replace(read, notes=(*read.notes, f"no split is called {split}: read {key}"))
 
 
@@ -112,13 +130,15 @@ def _is_dataset(value: Any) -> bool:
     return isinstance(value, (torch.utils.data.Dataset, DataLoader))
 
 
-def _from_dataset(source: Any, samples: int | None, seed: int) -> Samples:
+def _from_dataset(
+    source: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
+) -> Samples:
     """Return the samples of a data set with a length, of which only the drawn entries are read."""
     name, count = type(source).__name__, len(source)
     if count == 0:
         raise UsageError(f"{name} must hold at least one image; got none: pass another")
     chosen = sample_positions(count, samples, seed)
-    columns = Columns(source, name)
+    columns = Columns(source, name, classes)
     pairs = [columns.split(source[position]) for position in chosen.tolist()]
     labels: list[Any] | None = None
     if columns.classes is None and any(isinstance(label, (str, bytes)) for _, label in pairs):
@@ -129,7 +149,7 @@ def _from_dataset(source: Any, samples: int | None, seed: int) -> Samples:
     else:
         numbers, names, said = class_numbers([label for _, label in pairs], len(pairs), name, columns.classes)
     notes = (*columns.notes, *said)
-    return _joined([image for image, _ in pairs], numbers, names, chosen, name, notes)
+    return _joined([image for image, _ in pairs], numbers, names, chosen, name, notes, fit)
 
 
 def _joined(
@@ -139,19 +159,22 @@ def _joined(
     chosen: Tensor,
     source: str,
     notes: tuple[str, ...],
+    fit: Fit | None,
 ) -> Samples:
     """Return the samples of drawn images."""
-    array, converted = stacked(images, source)
-    tensor, scaled = drawn_images(array, f"images of {source}")
+    array, converted = stacked(images, source, fit)
+    tensor, scaled = pixels(channels_first(array, f"images of {source}"), f"images of {source}")
     every = (*notes, *converted, *scaled)
     return Samples(tensor, torch.from_numpy(numbers), names, chosen, source, notes=every)
 
 
-def _from_stream(source: Any, samples: int | None, seed: int) -> Samples:
+def _from_stream(
+    source: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
+) -> Samples:
     """Return the samples of a loader, or of an iterable of entries or batches, read in its own order."""
     inner = getattr(source, "dataset", source)
     name = type(inner).__name__
-    columns = Columns(inner, name)
+    columns = Columns(inner, name, classes)
     count, notes = _length(source)
     # A loader draws a seed from torch's global generator even where it does not shuffle.
     with torch.random.fork_rng(devices=[]):
@@ -161,7 +184,6 @@ def _from_stream(source: Any, samples: int | None, seed: int) -> Samples:
             positions = range(len(pairs))
             if samples is not None:
                 notes += (f"{name} has no length: its first {len(pairs)} images are taken",)
-                sample_positions(len(pairs), samples, seed)
         else:
             positions = sample_positions(count, samples, seed).tolist()
             wanted = {position: row for row, position in enumerate(positions)}
@@ -174,7 +196,7 @@ def _from_stream(source: Any, samples: int | None, seed: int) -> Samples:
         raise UsageError(f"{name} must hold at least one image; got none: pass another")
     numbers, names, said = class_numbers([label for _, label in pairs], len(pairs), name, columns.classes)
     notes = (*notes, *columns.notes, *said)
-    return _joined([image for image, _ in pairs], numbers, names, torch.tensor(list(positions)), name, notes)
+    return _joined([image for image, _ in pairs], numbers, names, torch.tensor(list(positions)), name, notes, fit)
 
 
 def class_names(source: Any) -> list[str] | None:
@@ -235,7 +257,7 @@ class Columns:
         notes: What was chosen or left out.
     """
 
-    def __init__(self, source: Any, name: str) -> None:
+    def __init__(self, source: Any, name: str, classes: Sequence[str] | None) -> None:
         """Look at what the data set says of itself: `classes` as in torchvision, `features` as in Hugging Face."""
         self.name = name
         self.notes: list[str] = []
@@ -244,8 +266,8 @@ class Columns:
         images = [key for key, kind in kinds.items() if kind == "Image"]
         labels = [key for key, kind in kinds.items() if kind == "ClassLabel"]
         self.image, self.label = self._best(images, IMAGES), self._best(labels, LABELS)
-        self.classes = class_names(source)
-        if self.label is not None and isinstance(features, Mapping):
+        self.classes = classes or class_names(source)
+        if classes is None and self.label is not None and isinstance(features, Mapping):
             self.classes = [str(name) for name in features[self.label].names]
 
     def split(self, entry: Any) -> tuple[Any, Any]:

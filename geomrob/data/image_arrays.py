@@ -81,21 +81,21 @@ def samples_from(
         UsageError: Images or labels that cannot be read for certain, too many samples.
     """
     what = f"{name} of {source}"
-    last = channels_last(images.shape, what)
+    channels_last(images.shape, what)  # What cannot be read is reported before anything is.
     numbers, names, said = class_numbers(labels, images.shape[0], source, classes)
     chosen = sample_positions(len(numbers), samples, seed)
-    tensor, converted = pixels(_channels_first(images.take(chosen.numpy()), last=last), what)
+    tensor, converted = pixels(channels_first(images.take(chosen.numpy()), what), what)
     every = (*notes, *said, *converted)
     return Samples(tensor, torch.from_numpy(numbers)[chosen], names, chosen, source, notes=every)
 
 
-def drawn_images(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Return images that are all drawn, in any layout and type, as `pixels` does."""
-    return pixels(_channels_first(array, last=channels_last(array.shape, what)), what)
+def channels_first(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return images of any layout as (N, C, H, W).
 
-
-def _channels_first(array: NDArray[Any], *, last: bool) -> NDArray[Any]:
-    """Return images as (N, C, H, W)."""
+    Raises:
+        UsageError: As `channels_last`.
+    """
+    last = channels_last(array.shape, what)
     return array[:, None] if array.ndim == 3 else array.transpose(0, 3, 1, 2) if last else array
 
 

@@ -54,7 +54,14 @@ def key_of(key: str) -> Key:
     return Key(joined, "")
 
 
-def samples_of(arrays: Mapping[str, Any], source: str, split: str, samples: int | None, seed: int) -> Samples:
+def samples_of(
+    arrays: Mapping[str, Any],
+    source: str,
+    split: str,
+    samples: int | None,
+    seed: int,
+    classes: Sequence[str] | None = None,
+) -> Samples:
     """Return the drawn images of named arrays, with their labels.
 
     Args:
@@ -63,6 +70,7 @@ def samples_of(arrays: Mapping[str, Any], source: str, split: str, samples: int 
         source: What is read, for the messages; the name of the samples.
         split: `test` or `train`. Names without a split are the test images.
         samples, seed: Of the draw.
+        classes: Names of the classes in the order of their numbers, instead of those in `arrays`.
 
     Raises:
         UsageError: No images or no labels by such names, another split, or as `samples_from`.
@@ -80,7 +88,8 @@ def samples_of(arrays: Mapping[str, Any], source: str, split: str, samples: int 
     if not labels:
         raise _missing(arrays, source, split)
     names = candidates(arrays, CLASSES, split)
-    classes = [str(name) for name in _values(arrays[names[0]])] if names else None
+    if names and classes is None:
+        classes = [str(name) for name in _values(arrays[names[0]])]
     notes = _choices(source, split, images, labels)
     label = arrays[labels[0]]
     if _length(label) != count:
@@ -135,10 +144,12 @@ def _values(value: Any) -> Any:
     return value.all() if isinstance(value, Rows) else value
 
 
-def read_arrays(path: Path, split: str, samples: int | None, seed: int) -> Samples:
+def read_arrays(
+    path: Path, split: str, samples: int | None, seed: int, classes: Sequence[str] | None = None
+) -> Samples:
     """Return the drawn images of a file of arrays: `.npz`, `.npy` with its labels beside it, `.pt` or `.safetensors`.
 
     Raises:
         UsageError: As `open_arrays` and `samples_of`.
     """
-    return samples_of(open_arrays(path), str(path), split, samples, seed)
+    return samples_of(open_arrays(path), str(path), split, samples, seed, classes)

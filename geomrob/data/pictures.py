@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from geomrob.data.image_arrays import rows_of
+from geomrob.data.image_arrays import channels_first, pixels, rows_of
+from geomrob.data.resize import Fit, fit_array
 from geomrob.errors import UsageError
 
 GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
@@ -25,18 +26,19 @@ def is_image(value: Any) -> bool:
     return isinstance(value, Image.Image) or (isinstance(value, (np.ndarray, Tensor)) and value.ndim >= 2)
 
 
-def stacked(images: Sequence[Any], source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Return images of one size as one array, (N, C, H, W) of Pillow images, and notes of what was converted.
+def stacked(images: Sequence[Any], source: str, fit: Fit | None = None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return images as one array, (N, C, H, W) of Pillow images, and notes of what was converted.
 
     Args:
         images: Pillow images, or arrays and tensors of one shape and type.
         source: What they belong to, for the messages.
+        fit: Size to resize and crop to, where sizes differ.
 
     Raises:
         UsageError: Other objects, images of differing size or type.
     """
     if all(isinstance(image, Image.Image) for image in images):
-        return _from_pillow(images, source)
+        return _from_pillow(images, source, fit)
     arrays = [rows_of(image[None]).all()[0] for image in images if isinstance(image, (np.ndarray, Tensor))]
     if len(arrays) < len(images):
         kinds = " and ".join(sorted({type(image).__name__ for image in images}))
@@ -44,19 +46,34 @@ def stacked(images: Sequence[Any], source: str) -> tuple[NDArray[Any], tuple[str
     kinds = sorted({str(array.dtype) for array in arrays})
     if len(kinds) > 1:
         raise UsageError(f"images of {source} must have one type of numbers; got {' and '.join(kinds)}: convert them")
-    return _one_size(arrays, source), ()
+    return _one_size(arrays, source, fit)
 
 
-def _one_size(arrays: Sequence[NDArray[Any]], source: str) -> NDArray[Any]:
-    """Return arrays of one shape as one."""
+def _one_size(arrays: Sequence[NDArray[Any]], source: str, fit: Fit | None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return arrays as one, resized where their sizes differ, and the note of it."""
     other = next((n for n, array in enumerate(arrays) if array.shape != arrays[0].shape), None)
+    if other is not None and fit is not None:
+        return _resized(arrays, source, fit)
     if other is not None:
         sizes = f"{arrays[0].shape} first and {arrays[other].shape} at {other}"
         raise UsageError(f"images of {source} must all have one size; got {sizes}: resize them, or pass image_size")
-    return np.stack(arrays)
+    return np.stack(arrays), ()
 
 
-def _from_pillow(images: Sequence[Image.Image], source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _resized(arrays: Sequence[NDArray[Any]], source: str, fit: Fit) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return images of differing sizes as one array (N, C, H, W) of the size of `fit`, 8 bits as 8 bits."""
+    what = f"images of {source}"
+    planes = [channels_first(array[None], what) for array in arrays]
+    # Resizing clips floats, so that what lies outside [0, 1] is reported before.
+    scaled = [image if image.dtype == np.uint8 else pixels(image, what)[0].numpy() for image in planes]
+    resized = [fit_array(image[0], fit) for image in scaled]
+    if len({image.shape for image in resized}) > 1:
+        raise UsageError(f"{what} must all have as many channels; got 1 and 3: convert them")
+    size = "x".join(map(str, fit.size))
+    return np.stack(resized), (f"{what} are resized to {size} ({fit.interpolation}, crop {fit.crop:g})",)
+
+
+def _from_pillow(images: Sequence[Image.Image], source: str, fit: Fit | None) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Return Pillow images as one array, of one channel if all are grey, else of three."""
     counts: Counter[str] = Counter()
     channels = 1 if all(image.mode in GREY for image in images) else 3
@@ -64,7 +81,8 @@ def _from_pillow(images: Sequence[Image.Image], source: str) -> tuple[NDArray[An
     if len({array.dtype for array in arrays}) > 1:
         arrays = [array / np.float32(255) if array.dtype == np.uint8 else array for array in arrays]
     notes = tuple(f"{count} of {len(images)} images of {source} are {what}" for what, count in counts.items())
-    return _one_size(arrays, source), notes
+    array, resized = _one_size(arrays, source, fit)
+    return array, (*notes, *resized)
 
 
 def picture(image: Image.Image, channels: int, source: str, counts: Counter[str]) -> NDArray[Any]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
-from geomrob.data.folder import list_folder, read_folder
+from geomrob.data.folder import read_folder
+from geomrob.data.folder_layout import list_folder
 from geomrob.errors import UsageError, unknown
 
 Source: TypeAlias = Literal["ready-made", "made"]
@@ -129,7 +130,7 @@ def _holds(root: Path, name: str) -> bool:
 def _shares(path: Path, root: Path) -> bool:
     """Return whether a set of image folders has the classes of the images in `path`."""
     first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
-    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test")[1])
+    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test").classes)
 
 
 def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
@@ -147,7 +148,7 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
     own = Path(data).expanduser()
-    only = None if own == root else list_folder(own, "test")[1]
+    only = None if own == root else list_folder(own, "test").classes
     return read_folder(folder, "test", samples, seed, only=only)
 
 
