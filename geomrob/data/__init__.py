@@ -8,7 +8,18 @@ from typing import Any
 
 import torch
 
-from geomrob.data import array_files, cifar, class_names, datasets, embedded, folder, idx, named_arrays, synthetic
+from geomrob.data import (
+    array_files,
+    cifar,
+    class_names,
+    datasets,
+    embedded,
+    folder,
+    idx,
+    named_arrays,
+    npy_pairs,
+    synthetic,
+)
 from geomrob.data.entry import (
     DatasetEntry,
     Samples,
@@ -175,7 +186,7 @@ def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
     """Return the samples of a row of the table, of a path or of an object, at the size that was asked for."""
     known = None if settings.classes is None else class_names.class_order(settings.classes)
     path = Path(source).expanduser() if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
-    if path is not None and path.is_dir():
+    if path is not None and path.is_dir() and not npy_pairs.is_set(path):
         return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
     if path is not None:
         read = _load_file(path, settings.split, samples, settings.seed, known)
@@ -204,6 +215,14 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
 
 def _load_file(path: Path, split: str, samples: int | None, seed: int, classes: Sequence[str] | None) -> Samples:
     """Return the samples of a file of arrays."""
+    path, severity = npy_pairs.severity_of(path)
+    if path.is_dir():
+        names = [file.name for file in sorted(path.glob("*.npy")) if file.name != "labels.npy"]
+        raise UsageError(
+            f"data must be one file of {path}; got the folder: pass one of {', '.join(names[:20]) or 'none'}"
+        )
+    if path.suffix.lower() == ".npy" and path.is_file():
+        return npy_pairs.read_npy(path, severity, split, samples, seed, classes)
     if path.suffix.lower() in array_files.SUFFIXES and path.is_file():
         return named_arrays.read_arrays(path, split, samples, seed, classes)
     if path.suffix.lower() in array_files.SUFFIXES or len(path.parts) > 1:
