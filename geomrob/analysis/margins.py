@@ -18,7 +18,7 @@ from geomrob.attacks.table import entry, names
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared
+from geomrob.inference import Prepared, checked_classes
 from geomrob.results import BandExamples, MarginCurve, Status
 from geomrob.runs import Clock, Run
 from geomrob.spectral.bases import BASES
@@ -86,8 +86,8 @@ def margin_curve(
 
     Raises:
         UsageError: Images outside `allowed`, unknown attack or option, a norm that the attack does not minimise,
-            subspaces of another size than the images, labels or indices of another number, a model that is not
-            deterministic or returns no finite (N, K) logits or no gradient.
+            subspaces of another size than the images, labels or indices of another number, labels without an output, a
+            model that is not deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
         Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, thesis, 2022, sec. 4.2.
@@ -116,6 +116,8 @@ def margin_curve(
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         predicted = ready.predictions
+        if labels is not None:
+            checked_classes("labels", labels, ready.clean)
         tile = tile_size(frame, inputs, ready.memory, norm)
         shown = sorted({0, bands // 2, bands - 1})
         for start in range(0, count, tile.images):

@@ -5,6 +5,7 @@ A command that needs other defaults subclasses `Common` and names them again.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cyclopts import Parameter
 
@@ -31,14 +32,17 @@ class Data:
     Attributes:
         data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
-        samples: How many images.
+        classes: Names of the classes of an image folder in the order of their numbers: a file with one a line, or JSON.
+        samples: How many images; default 50, or all of a smaller set.
         seed: Seed of the drawn images and of everything random.
     """
 
     data: str = "fashion-mnist-1k"
     data_dir: Path | None = None
-    samples: int | None = 50
+    classes: Path | None = None
+    samples: int | None = None
     seed: int = 0
+    default_samples: ClassVar[int] = 50
 
 
 @Parameter(name="*")

@@ -1,6 +1,5 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class Session:
                 cannot be loaded or do not fit each other.
         """
         libraries()
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
         out, picture = places(command, options, figure)
@@ -92,7 +91,8 @@ class Session:
         if not models and default_models is not None:
             models = default_models(samples)
         networks = load_networks(models, weights, device, several=several)
-        check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        outputs = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, outputs)
         return cls(
             command=command,
             out=out,
@@ -116,12 +116,12 @@ class Session:
         Raises:
             UsageError: One cannot be loaded or does not take the images.
         """
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
 
         new = load_networks([name for name in names if name not in self.networks], (), self.device)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
         loaded = {name: known[name] for name in names}
-        check_fit(loaded, self.samples.images, self.samples.name)
+        match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
     @cached_property
@@ -222,26 +222,23 @@ def load_networks(
 
 
 def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
-    """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+    """Return the drawn images, edited if there is a transform; all of a set smaller than the default of the command.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load_data
 
-    drawn = load_data(
+    return load_data(
         options.data,
         split=split,
         data_dir=options.data_dir,
         samples=options.samples,
+        at_most=options.default_samples,
         seed=options.seed,
         transform=transform,
+        classes=options.classes,
     )
-    if drawn.skipped:
-        sys.stderr.write(
-            f"note: left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}\n"
-        )
-    return drawn
 
 
 def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:

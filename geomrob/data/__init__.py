@@ -19,6 +19,7 @@ from geomrob.data import (
     named_arrays,
     npy_pairs,
     synthetic,
+    webdataset,
 )
 from geomrob.data.entry import (
     DatasetEntry,
@@ -29,7 +30,7 @@ from geomrob.data.entry import (
     to_images,
     transformed,
 )
-from geomrob.data.resize import Fit, fitted
+from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, note, unknown
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
@@ -156,8 +157,7 @@ def load_data(
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    settings = Settings(split, seed, data_dir, None if size is None else Fit(size, crop, interpolation), classes)
+    settings = Settings(split, seed, data_dir, fit_for(image_size, crop, interpolation), classes)
     try:
         read = _read(name, settings, at_most if samples is None else samples)
     except TooFewError as error:
@@ -189,14 +189,14 @@ def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
     if path is not None and path.is_dir() and not npy_pairs.is_set(path):
         return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
     if path is not None:
-        read = _load_file(path, settings.split, samples, settings.seed, known)
+        read = _load_file(path, settings, samples, known)
     elif not isinstance(source, (str, Path)):
         read = datasets.read_object(source, settings.split, samples, settings.seed, classes=known, fit=settings.fit)
     elif known is not None:
-        raise UsageError(f"classes must go with images of yours; got {source}, which has names: leave it out")
+        raise UsageError(f"classes must go with an image folder; got {source}, which names its own: leave it out")
     else:
         read = _load_row(str(source), settings.split, samples, settings.seed, settings.data_dir)
-    return fitted(read, settings.fit)
+    return fitted(read if known is None else replace(read, ordered=True), settings.fit)
 
 
 def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
@@ -213,22 +213,28 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
     return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
 
 
-def _load_file(path: Path, split: str, samples: int | None, seed: int, classes: Sequence[str] | None) -> Samples:
-    """Return the samples of a file of arrays."""
+def _load_file(path: Path, settings: Settings, samples: int | None, classes: Sequence[str] | None) -> Samples:
+    """Return the samples of a file of arrays or of a tar."""
+    split, seed = settings.split, settings.seed
     path, severity = npy_pairs.severity_of(path)
+    endings, suffix = (*array_files.SUFFIXES, ".tar"), path.suffix.lower()
     if path.is_dir():
-        names = [file.name for file in sorted(path.glob("*.npy")) if file.name != "labels.npy"]
-        raise UsageError(
-            f"data must be one file of {path}; got the folder: pass one of {', '.join(names[:20]) or 'none'}"
-        )
-    if path.suffix.lower() == ".npy" and path.is_file():
+        names = ", ".join(file.name for file in sorted(path.glob("*.npy")) if file.name != "labels.npy")
+        raise UsageError(f"data must be one file of {path}; got the folder: pass one of {names or 'none'}")
+    if path.is_file() and suffix == ".npy":
         return npy_pairs.read_npy(path, severity, split, samples, seed, classes)
-    if path.suffix.lower() in array_files.SUFFIXES and path.is_file():
+    if path.is_file() and suffix == ".tar":
+        return webdataset.read_tar(path, split, samples, seed, classes=classes, fit=settings.fit)
+    if path.is_file() and suffix in endings:
         return named_arrays.read_arrays(path, split, samples, seed, classes)
-    if path.suffix.lower() in array_files.SUFFIXES or len(path.parts) > 1:
+    if path.is_file() or suffix in endings or len(path.parts) > 1:
+        kind, advice = (
+            ("a file of another kind", "unpack it, or save it with numpy.savez")
+            if path.is_file()
+            else ("which is neither", "check the path")
+        )
         raise UsageError(
-            f"data must be an image folder or a file {', '.join(array_files.SUFFIXES)}; got {str(path)!r}, which is "
-            "neither: check the path"
+            f"data must be an image folder or a file {', '.join(endings)}; got {str(path)!r}, {kind}: {advice}"
         )
     raise unknown("data", str(path), DATASETS)
 

@@ -96,19 +96,18 @@ def mapped(samples: Samples, outputs: int) -> Samples:
         )
     if samples.ordered and len(names) == outputs:
         return samples
+    numbers = [int(name) for name in names if re.fullmatch("[0-9]+", name)]
+    if len(numbers) == len(names) < outputs and max(numbers) < outputs:
+        return _relabelled(samples, numbers, tuple(map(str, range(outputs))), "by the numbers that they are")
     for source, table in tables(outputs).items():
         found = _find(names, table)
         if found is not None:
             return _relabelled(samples, found, tuple(row[0] for row in table), f"by the names of {source}")
-    if all(re.fullmatch("[0-9]+", name) for name in names):
-        numbers = [int(name) for name in names]
-        if max(numbers) < outputs and len(names) < outputs:
-            return _relabelled(samples, numbers, tuple(map(str, range(outputs))), "by the numbers that they are")
     if len(names) == outputs:
         return samples
     text = (
         f"the model has {outputs} outputs and {data} {len(names)} classes ({listed(names)}), whose labels are taken as "
-        f"its outputs 0 to {len(names) - 1}: if they are not, pass all {outputs} names in its order (classes, --classes)"
+        f"its outputs 0 to {len(names) - 1}: if not, pass all {outputs} names in its order (classes, --classes)"
     )
     return replace(samples, notes=(*samples.notes, text))
 

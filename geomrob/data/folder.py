@@ -67,7 +67,9 @@ def read_folder(
         kept.append(position)
         conversions += counts
     if images is None:
-        raise UsageError(f"{path} must hold a readable image; got {len(skipped)} unreadable ones: {skipped[0]}")
+        raise UsageError(
+            f"{path} must hold a readable image; got {counted(len(skipped), 'unreadable one')}: {skipped[0]}"
+        )
     notes = list(listing.notes)
     notes += [f"{count} of {len(kept)} images of {path} are {what}" for what, count in conversions.items()]
     if fit is not None:

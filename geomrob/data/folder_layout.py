@@ -149,6 +149,8 @@ def _class_root(path: Path, split: str, notes: list[str]) -> tuple[Path, list[Pa
         content = f"{counted(flat, 'image')} in no folder of a class"
     elif inner:
         content = f"only {listed([shown(sub.name) for sub in inner])}"
+    elif broken := sum(_is_image_file(entry) for sub in below for entry in entries(sub)):
+        raise UsageError(f"{path} must hold a readable image; got {counted(broken, 'unreadable one')}: replace them")
     else:
         content = "no images one or two folders down"
     raise UsageError(f"{path} must hold class/image.png or {split}/class/image.png; got {content}: sort them by class")

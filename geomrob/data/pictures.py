@@ -46,11 +46,15 @@ def stacked(images: Sequence[Any], source: str, fit: Fit | None = None) -> tuple
     kinds = sorted({str(array.dtype) for array in arrays})
     if len(kinds) > 1:
         raise UsageError(f"images of {source} must have one type of numbers; got {' and '.join(kinds)}: convert them")
-    return _one_size(arrays, source, fit)
+    return one_size(arrays, source, fit)
 
 
-def _one_size(arrays: Sequence[NDArray[Any]], source: str, fit: Fit | None) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Return arrays as one, resized where their sizes differ, and the note of it."""
+def one_size(arrays: Sequence[NDArray[Any]], source: str, fit: Fit | None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return images as one array, resized where their sizes differ, and the note of it.
+
+    Raises:
+        UsageError: They differ and there is no `fit`.
+    """
     other = next((n for n, array in enumerate(arrays) if array.shape != arrays[0].shape), None)
     if other is not None and fit is not None:
         return _resized(arrays, source, fit)
@@ -81,7 +85,7 @@ def _from_pillow(images: Sequence[Image.Image], source: str, fit: Fit | None) ->
     if len({array.dtype for array in arrays}) > 1:
         arrays = [array / np.float32(255) if array.dtype == np.uint8 else array for array in arrays]
     notes = tuple(f"{count} of {len(images)} images of {source} are {what}" for what, count in counts.items())
-    array, resized = _one_size(arrays, source, fit)
+    array, resized = one_size(arrays, source, fit)
     return array, (*notes, *resized)
 
 

@@ -42,6 +42,12 @@ class Fit:
             raise unknown("interpolation", self.interpolation, INTERPOLATIONS)
 
 
+def fit_for(image_size: int | tuple[int, int] | None, crop: float, interpolation: str) -> Fit | None:
+    """Return how images get a size, given as one side or as height and width; None where they keep theirs."""
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return None if size is None else Fit(size, crop, interpolation)
+
+
 def fit_array(image: NDArray[np.generic], fit: Fit) -> NDArray[np.generic]:
     """Return an image (C, H, W) resized and cropped; 8 bits stay 8 bits, as in torchvision and timm.
 

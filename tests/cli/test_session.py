@@ -11,21 +11,21 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.analysis.preparation import _threads_at_start, check_fit, set_threads
+from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
 from geomrob.cli.options import Common, Data, Output
 from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import Note, UsageError
 from geomrob.models import load_model
 
 CPU = torch.device("cpu")
 SHARED = {field.name for field in fields(Common)}
 
 
-def drawn(*shape, skipped=()):
+def drawn(*shape):
     count = torch.arange(2)
-    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", skipped)
+    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some")
 
 
 def signature(command):
@@ -60,12 +60,33 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_images_that_were_left_out_are_reported(monkeypatch, capsys):
-    monkeypatch.setattr(
-        "geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, skipped=("x.png: broken", "y.png: too"))
-    )
-    load_samples(Data(data="folder", samples=2))
-    assert capsys.readouterr().err == "note: left out 2 files of folder; the first: x.png: broken\n"
+def test_a_default_takes_what_there_is_and_an_explicit_number_does_not(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    for index in range(12):
+        file = tmp_path / "pets" / ("cat", "dog")[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(file)
+    with pytest.warns(Note, match="all 12 images of pets are taken: fewer than the 50 of the default"):
+        samples = load_samples(Data(data="pets"))
+    assert len(samples) == 12
+    assert samples.notes == ("all 12 images of pets are taken: fewer than the 50 of the default",)
+    assert load_samples(Data(data="pets", samples=12)).indices.tolist() == samples.indices.tolist()
+    with pytest.raises(UsageError, match=r"samples must lie in 1 ... 12; got 13"):
+        load_samples(Data(data="pets", samples=13))
+    assert len(load_samples(Data())) == 50
+
+
+def test_labels_are_matched_to_the_outputs_of_all_models():
+    samples = replace(drawn(1, 8, 8), classes=("n02102040", "n01440764"))
+    with pytest.warns(Note, match="mapped to the 1000 outputs"):
+        assert match_labels(samples, {"a": 1000, "b": 1000}).labels.tolist() == [217, 0]
+    with pytest.raises(UsageError, match="alike; got 1000 of a and 2 of b: measure them apart"):
+        match_labels(samples, {"a": 1000, "b": 2})
+    with pytest.raises(UsageError, match="must have an output for each class; got 1 for the 2 of some"):
+        match_labels(samples, {"a": 1})
+    assert match_labels(samples, {}) is samples
 
 
 @pytest.mark.parametrize(

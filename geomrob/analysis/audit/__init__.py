@@ -62,7 +62,8 @@ def audit(
         ones point to; distances, robust shares and profiles behind them.
 
     Raises:
-        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative.
+        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative, labels
+            that the model has no output for.
 
     References:
         Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated gradients
@@ -97,6 +98,7 @@ def audit(
         model,
         inputs,
         sources=others,
+        labels=labels,
         indices=where,
         epsilons=epsilons,
         steps=steps,

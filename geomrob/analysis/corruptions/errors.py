@@ -1,8 +1,7 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adapt
 from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.data.class_names import mapped
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, read_manifest
 from geomrob.data.entry import Samples
@@ -202,16 +202,26 @@ def _checked(
 
 
 def corrupted_source(
-    data: str, samples: Samples, *, data_dir: Path | None = None, seed: int = 0, baseline: str = ""
+    data: str,
+    samples: Samples,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    baseline: str = "",
+    classes: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> Callable[[str, int], Corrupted] | None:
     """Return what reads a corrupted set of these images on disk, None where there is none.
 
     Args:
         data: Name or path of the data set.
-        samples: The drawn images.
+        samples: The drawn images, whose labels may have been mapped to the outputs of a model.
         data_dir: Folder of the full data sets.
         seed: Of the draw.
         baseline: `alexnet` is refused where the set is no ImageNet-C.
+        classes, image_size, crop, interpolation: As in `load_corrupted`.
 
     Raises:
         UsageError: As `check_imagenet`.
@@ -221,7 +231,24 @@ def corrupted_source(
         check_imagenet(samples.name, "made" if root is None or read_manifest(root) else "ready-made")
     if root is None:
         return None
-    return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)
+
+    def read(name: str, severity: int) -> Corrupted:
+        found = load_corrupted(
+            data,
+            name,
+            severity,
+            data_dir=data_dir,
+            samples=len(samples),
+            seed=seed,
+            classes=classes,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+        )
+        alike = mapped(replace(found.samples, ordered=samples.ordered), len(samples.classes))
+        return replace(found, samples=alike)
+
+    return read
 
 
 def chosen_corruptions(names: Sequence[str]) -> tuple[str, ...]:

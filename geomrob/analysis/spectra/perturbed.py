@@ -94,8 +94,8 @@ def paired_spectrum(data: str, corrupted: Path, load: Load = load_data, **scalin
 
     Args:
         data: The originals: name or path of a data set.
-        corrupted: A file of arrays. Of a `.npy` file of five severities (as in CIFAR-10-C, or of `geomrob corrupt`) each
-            image is compared with its five versions, unless the path names one, as `fog.npy@3`.
+        corrupted: A file of arrays. Of a `.npy` file of five severities (as in CIFAR-10-C, or of `geomrob corrupt`)
+            each image is compared with its five versions, unless the path names one, as `fog.npy@3`.
         load: Reads either, drawing the same images of both.
         scaling: As in `image_spectrum`.
 
