@@ -210,7 +210,10 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
     chosen = sample_positions(len(labels), samples, seed)
     kept = chosen.numpy()
     drawn = to_images(images[kept])
-    return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
+    numbers, positions = torch.from_numpy(labels[kept]), torch.from_numpy(indices[kept])
+    text = f"{name} ({split}) has {entry.splits[split]:,} images; {len(labels):,} are here: it may be cut off"
+    notes = () if len(labels) == entry.splits[split] else (text,)
+    return Samples(drawn, numbers, entry.classes, positions, name, notes=notes)
 
 
 def _load_file(path: Path, settings: Settings, samples: int | None, classes: Sequence[str] | None) -> Samples:

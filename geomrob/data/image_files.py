@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def read_image(
     return planes if fit is None else fit_array(planes, fit)
 
 
-def open_image(file: Path | FileBytes | IO[bytes]) -> ImageFile.ImageFile:
+def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
     """Return an open image of which only the header has been read.
 
     Raises:

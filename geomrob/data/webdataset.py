@@ -4,6 +4,7 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
@@ -188,7 +189,7 @@ def _drawn(
 def _grey(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
     """Return whether the header of an image says one channel; one that cannot be read does not count against it."""
     try:
-        with open_image(cast("IO[bytes]", archive.extractfile(member))) as image:
+        with open_image(cast("BufferedIOBase", archive.extractfile(member))) as image:
             return is_grey(image)
     except BROKEN:
         return True

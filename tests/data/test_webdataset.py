@@ -79,7 +79,7 @@ def test_what_is_ignored_is_counted_and_no_name_leaves_the_folder(tmp_path):
     samples = load_data(tar(tmp_path / "set.tar", files() + more))
     assert len(samples) == 6
     assert [text.partition(": ")[2] for text in samples.notes if "ignored" in text] == [
-        "1 .txt, 1 further images of a sample, 2 images without a label"
+        "1 .txt, 2 images without a label, 1 further images of a sample"
     ]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["set.tar"]
     assert not (tmp_path.parent / "evil.png").exists()
