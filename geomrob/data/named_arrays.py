@@ -105,7 +105,9 @@ def candidates(arrays: Mapping[str, Any], names: Sequence[str], split: str) -> l
     order = [splits[0], "", *splits[1:]] if split == "test" else splits
     parsed = {key: key_of(key) for key in arrays}
     fit = [key for key, said in parsed.items() if said.name in names and said.split in order]
-    return sorted(fit, key=lambda key: (order.index(parsed[key].split), names.index(parsed[key].name), key))
+    fit.sort(key=lambda key: (order.index(parsed[key].split), names.index(parsed[key].name), key))
+    # Where the split itself is there, the others are none of its candidates.
+    return [key for key in fit if parsed[key].split == split] if fit and parsed[fit[0]].split == split else fit
 
 
 def _choices(source: str, split: str, images: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
