@@ -53,7 +53,7 @@ def write_corrupted(
     drawn, so that reading the set numbers the classes alike.
 
     Args:
-        data, data_dir, samples: As in `load`.
+        data, data_dir, samples: As in `load_data`.
         out: Where to write; a new folder, or one that was begun with the same settings.
         names: Rows of `CORRUPTIONS`.
         seed: Of the draw and of everything random.
