@@ -4,10 +4,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from geomrob.data import cifar, class_names, embedded, folder, idx, synthetic
+from geomrob.data import (
+    array_files,
+    cifar,
+    class_names,
+    datasets,
+    embedded,
+    folder,
+    idx,
+    named_arrays,
+    npy_pairs,
+    synthetic,
+    webdataset,
+)
 from geomrob.data.entry import (
     DatasetEntry,
     Samples,
@@ -97,7 +110,7 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def load_data(
-    name: str | Path,
+    name: Any,
     *,
     split: str = "test",
     data_dir: str | Path | None = None,
@@ -146,12 +159,12 @@ def load_data(
     """
     settings = Settings(split, seed, data_dir, fit_for(image_size, crop, interpolation), classes)
     try:
-        read = _read(str(name), settings, at_most if samples is None else samples)
+        read = _read(name, settings, at_most if samples is None else samples)
     except TooFewError as error:
         if samples is not None:
             raise
-        read = _read(str(name), settings, error.available)
-        text = f"all {error.available} images of {name} are taken: fewer than the {at_most} of the default"
+        read = _read(name, settings, error.available)
+        text = f"all {error.available} images of {read.name} are taken: fewer than the {at_most} of the default"
         read = replace(read, notes=(*read.notes, text))
     for text in read.notes:
         note(text)
@@ -169,16 +182,21 @@ class Settings:
     classes: str | Path | Sequence[str] | None
 
 
-def _read(name: str, settings: Settings, samples: int | None) -> Samples:
-    """Return the samples of a row of the table, or of a path, at the size that was asked for."""
-    path = Path(name).expanduser()
-    if name not in DATASETS and path.is_dir():
-        known = None if settings.classes is None else class_names.class_order(settings.classes)
+def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
+    """Return the samples of a row of the table, of a path or of an object, at the size that was asked for."""
+    known = None if settings.classes is None else class_names.class_order(settings.classes)
+    path = Path(source).expanduser() if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
+    if path is not None and path.is_dir() and not npy_pairs.is_set(path):
         return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
-    if settings.classes is not None:
-        raise UsageError(f"classes must go with an image folder; got {name}, whose labels are numbers: leave it out")
-    read = _load_path if name not in DATASETS else _load_row
-    return fitted(read(name, settings.split, samples, settings.seed, settings.data_dir), settings.fit)
+    if path is not None:
+        read = _load_file(path, settings, samples, known)
+    elif not isinstance(source, (str, Path)):
+        read = datasets.read_object(source, settings.split, samples, settings.seed, classes=known, fit=settings.fit)
+    elif known is not None:
+        raise UsageError(f"classes must go with an image folder; got {source}, which names its own: leave it out")
+    else:
+        read = _load_row(str(source), settings.split, samples, settings.seed, settings.data_dir)
+    return fitted(read if known is None else replace(read, ordered=True), settings.fit)
 
 
 def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
@@ -192,19 +210,36 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
     chosen = sample_positions(len(labels), samples, seed)
     kept = chosen.numpy()
     drawn = to_images(images[kept])
-    return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
+    numbers, positions = torch.from_numpy(labels[kept]), torch.from_numpy(indices[kept])
+    text = f"{name} ({split}) has {entry.splits[split]:,} images; {len(labels):,} are here: it may be cut off"
+    notes = () if len(labels) == entry.splits[split] else (text,)
+    return Samples(drawn, numbers, entry.classes, positions, name, notes=notes)
 
 
-def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | Path | None) -> Samples:
-    """Return the samples of an image folder or an `.npz` file, whose path is in its name."""
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix == ".npz":
-        return folder.read_npz(path, split, samples, seed)
-    if path.suffix == ".npz" or len(path.parts) > 1:
-        raise UsageError(
-            f"data must be an image folder or an .npz file; got {name!r}, which is neither: check the path"
+def _load_file(path: Path, settings: Settings, samples: int | None, classes: Sequence[str] | None) -> Samples:
+    """Return the samples of a file of arrays or of a tar."""
+    split, seed = settings.split, settings.seed
+    path, severity = npy_pairs.severity_of(path)
+    endings, suffix = (*array_files.SUFFIXES, ".tar"), path.suffix.lower()
+    if path.is_dir():
+        names = ", ".join(file.name for file in sorted(path.glob("*.npy")) if file.name != "labels.npy")
+        raise UsageError(f"data must be one file of {path}; got the folder: pass one of {names or 'none'}")
+    if path.is_file() and suffix == ".npy":
+        return npy_pairs.read_npy(path, severity, split, samples, seed, classes)
+    if path.is_file() and suffix == ".tar":
+        return webdataset.read_tar(path, split, samples, seed, classes=classes, fit=settings.fit)
+    if path.is_file() and suffix in endings:
+        return named_arrays.read_arrays(path, split, samples, seed, classes)
+    if path.is_file() or suffix in endings or len(path.parts) > 1:
+        kind, advice = (
+            ("a file of another kind", "unpack it, or save it with numpy.savez")
+            if path.is_file()
+            else ("which is neither", "check the path")
         )
-    raise unknown("data", name, DATASETS)
+        raise UsageError(
+            f"data must be an image folder or a file {', '.join(endings)}; got {str(path)!r}, {kind}: {advice}"
+        )
+    raise unknown("data", str(path), DATASETS)
 
 
 def _data_dir(name: str, below: str, given: str | Path | None) -> Path:

@@ -5,7 +5,9 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +55,27 @@ UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 
 
+@dataclass(frozen=True)
+class FileBytes:
+    """An image file in memory."""
+
+    name: str
+    content: bytes
+
+    def read_bytes(self) -> bytes:
+        """Return the content, as of a path."""
+        return self.content
+
+    def open(self, _mode: str) -> BytesIO:
+        """Return the content to read from, as of a path."""
+        return BytesIO(self.content)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def read_image(
-    file: Path, channels: int, *, fit: Fit | None = None, conversions: Counter[str] | None = None
+    file: Path | FileBytes, channels: int, *, fit: Fit | None = None, conversions: Counter[str] | None = None
 ) -> NDArray[np.generic]:
     """Return one image (C, H, W): uint8 where the file has 8 bits a channel, float32 in [0, 1] where it has more.
 
@@ -85,7 +106,7 @@ def read_image(
     return planes if fit is None else fit_array(planes, fit)
 
 
-def open_image(file: Path) -> ImageFile.ImageFile:
+def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
     """Return an open image of which only the header has been read.
 
     Raises:
@@ -93,7 +114,7 @@ def open_image(file: Path) -> ImageFile.ImageFile:
         BROKEN: As `read_image`.
     """
     try:
-        image = Image.open(file, formats=_formats())
+        image = Image.open(BytesIO(file.content) if isinstance(file, FileBytes) else file, formats=_formats())
     except PermissionError:
         raise _forbidden(file) from None
     limit = Image.MAX_IMAGE_PIXELS
@@ -157,7 +178,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _pixels(image: ImageFile.ImageFile, file: Path, channels: int, counts: Counter[str]) -> NDArray[np.generic]:
+def _pixels(
+    image: ImageFile.ImageFile, file: Path | FileBytes, channels: int, counts: Counter[str]
+) -> NDArray[np.generic]:
     """Return the pixels as stored, (H, W) or (H, W, 3), uint8 or float32 in [0, 1]."""
     layout, bits = _layout(image), _bits(image)
     if channels == 3 and (image.mode in GREY or layout.startswith("LA;")):
@@ -196,7 +219,7 @@ def _bits(image: ImageFile.ImageFile) -> int:
     return 8
 
 
-def _numbers(image: ImageFile.ImageFile, layout: str, file: Path) -> NDArray[np.float32]:
+def _numbers(image: ImageFile.ImageFile, layout: str, file: Path | FileBytes) -> NDArray[np.float32]:
     """Return one channel of more than 8 bits (H, W) as float32 in [0, 1]."""
     known = image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"})
     if image.mode != "F" and not (known and "S" not in layout):
@@ -213,7 +236,7 @@ def _numbers(image: ImageFile.ImageFile, layout: str, file: Path) -> NDArray[np.
     return values
 
 
-def _deep(image: ImageFile.ImageFile, file: Path, layout: str, counts: Counter[str]) -> NDArray[np.float32]:
+def _deep(image: ImageFile.ImageFile, file: Path | FileBytes, layout: str, counts: Counter[str]) -> NDArray[np.float32]:
     """Return 16-bit colour, or grey with alpha, as float32 (H, W, 3) or (H, W) in [0, 1].
 
     Pillow keeps one byte of two, which one by the layout: read once in each way, both bytes are there.
@@ -231,7 +254,7 @@ def _deep(image: ImageFile.ImageFile, file: Path, layout: str, counts: Counter[s
     return values.astype(np.float32) / np.float32(65535)
 
 
-def _read_as(file: Path, layout: str, other: str) -> NDArray[np.uint8]:
+def _read_as(file: Path | FileBytes, layout: str, other: str) -> NDArray[np.uint8]:
     """Return the pixels of a file read as if its bytes lay in another way."""
     with open_image(file) as image:
         image.tile = [tile._replace(args=_renamed(tile[3], layout, other)) for tile in image.tile]
@@ -245,7 +268,7 @@ def _renamed(details: Any, layout: str, other: str) -> Any:
     return (details[0].replace(layout, other), *details[1:])
 
 
-def _deep_ppm(image: ImageFile.ImageFile, file: Path) -> NDArray[np.float32]:
+def _deep_ppm(image: ImageFile.ImageFile, file: Path | FileBytes) -> NDArray[np.float32]:
     """Return the colours of a binary PPM of 16 bits as float32 (H, W, 3) in [0, 1]."""
     codec, _, offset, (_, largest) = image.tile[0]
     if codec != "ppm":
@@ -255,7 +278,7 @@ def _deep_ppm(image: ImageFile.ImageFile, file: Path) -> NDArray[np.float32]:
     return values.astype(np.float32) / np.float32(largest)
 
 
-def _deep_avif(file: Path) -> bool:
+def _deep_avif(file: Path | FileBytes) -> bool:
     """Return whether the configuration of an AVIF file has the flag of more than 8 bits; Pillow does not report it."""
     with file.open("rb") as content:
         head = content.read(4096)

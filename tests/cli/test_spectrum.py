@@ -138,7 +138,7 @@ def test_a_pair_of_files_as_corruption(run, tmp_path):
         (["--of", "kernels", "--box", "3"], "box must go with alpha"),
         (["--of", "kernels", "--alpha", "1", "--box", "2"], "odd side"),
         (["--of", "model", "--epsilon", "-1"], "epsilon must be"),
-        (["--of", "corruption", "--corruption", "fog.npz"], "data must be the .npz file"),
+        (["--of", "corruption", "--corruption", "fog.npz"], "which is neither: check the path"),
         (["--attack", "deepfol"], "deepfool"),
         (["--figure", "planes.txt"], "figure must end in"),
     ],

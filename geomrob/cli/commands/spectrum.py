@@ -11,6 +11,7 @@ from geomrob.cli.session import Session, by_training, libraries, load_networks, 
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
+    from geomrob.data.entry import Samples
     from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
 
@@ -47,8 +48,8 @@ def spectrum(
     Args:
         of: What to transform.
         attack: What makes the perturbations.
-        corruption: gaussian, uniform or salt-pepper noise, or an .npz file (x, y) with the corrupted images of an .npz
-            file given as --data, in the same order.
+        corruption: gaussian, uniform or salt-pepper noise, or a file of arrays (.npz, .npy as `geomrob corrupt` writes
+            it; fog.npy@3 is severity 3 alone) with the images of --data corrupted, in the same order.
         strength: Of that noise: standard deviation, half width or share of the elements.
         epsilon: Length of the step along a Fourier direction: l2, all channels, [0, 1] pixel units.
         alpha: Inhibition of the push-pull kernel that is made of the filters; repeat it to compare.
@@ -101,11 +102,11 @@ def spectrum(
     else:
         chosen = corruption if of == "corruption" else None
         settings: dict[str, Any] = {"corruption": chosen, "strength": strength, "seed": seed, **scaling}
-        planes.append(
-            data_spectrum(
-                options.data, lambda data: load_samples(replace(options, data=data), options.transform), **settings
-            )
-        )
+
+        def load(data: str, **draw: Any) -> "Samples":
+            return load_samples(replace(options, data=data, **draw), options.transform)
+
+        planes.append(data_spectrum(options.data, load, **settings))
     answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json, trainings=trainings)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:

@@ -9,14 +9,15 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from geomrob.data import DATASETS, load_data
+from geomrob.data.array_files import open_arrays
 from geomrob.data.class_names import class_order
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.data.folder import read_folder
 from geomrob.data.folder_layout import list_folder
+from geomrob.data.npy_pairs import MANIFEST
 from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
 
@@ -25,8 +26,6 @@ Source: TypeAlias = Literal["ready-made", "made"]
 # Where a ready-made set lies below the data folder; image folders have theirs in the last.
 FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 IMAGENET = "ImageNet-C"
-# What geomrob leaves in a set that it made, so that it is never taken for the distributed one.
-MANIFEST = "geomrob-corrupt.json"
 
 
 @dataclass(frozen=True)
@@ -186,11 +185,12 @@ def _read(
 
 def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
     """Return one severity of `name.npy`, which holds the test images five times, severity after severity."""
-    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy").astype(np.int64)
+    images = open_arrays(root / f"{name}.npy")["x"]
+    labels = open_arrays(root / "labels.npy")["x"].all()
     known = DATASETS.get(data)
-    count = known.splits["test"] if known else len(images) // 5
+    count = known.splits["test"] if known else images.shape[0] // 5
     size = (*known.shape[1:], known.shape[0]) if known else images.shape[1:]
-    if images.shape != (5 * count, *size) or images.ndim != 4 or images.dtype != np.uint8:
+    if images.shape != (5 * count, *size) or len(images.shape) != 4 or images.dtype != np.uint8:
         shape = ", ".join((f"{5 * count:,}", *(str(side) for side in size)))
         wanted = f"({shape}) bytes, the {count:,} test images five times, severity after severity"
         raise UsageError(f"{name}.npy must hold {wanted}; got {images.dtype} {images.shape}: fetch it again")
@@ -199,22 +199,17 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
             f"labels.npy must hold {5 * count:,} labels, those of the {count:,} test images five times; got "
             f"{labels.shape}: repeat them with numpy.tile(labels, 5), or fetch the file again"
         )
+    if labels.dtype.kind not in "iu":
+        raise UsageError(f"labels.npy must hold class numbers; got {labels.dtype}: store integers from 0")
+    labels = labels.astype(np.int64)
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
     names = (read_manifest(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
     classes = known.classes if known else tuple(names)
     check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
     chosen = sample_positions(count, samples, seed)
-    block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
+    block = images.take((severity - 1) * count + chosen.numpy()).transpose(0, 3, 1, 2)
     return Samples(to_images(block), torch.from_numpy(labels[:count])[chosen], classes, chosen, data)
-
-
-def _load(path: Path) -> NDArray[np.generic]:
-    """Return the array of a file, of which only what is used is read."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
 
 
 def read_manifest(root: Path) -> dict[str, Any] | None:
@@ -223,7 +218,7 @@ def read_manifest(root: Path) -> dict[str, Any] | None:
         return json.loads((root / MANIFEST).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{root / MANIFEST} must be readable; got {error}: remove the folder and make it again"
         ) from None
