@@ -23,9 +23,9 @@ from geomrob.results import (
     Status,
     StrengthCurve,
     TrainingReport,
+    Trainings,
     TransferMatrix,
 )
-from geomrob.results.trainings import Trainings
 from tests.synthetic import (
     attack_result,
     band_energy,
