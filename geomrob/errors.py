@@ -1,7 +1,7 @@
 """The one exception of misuse, the sentence for an unknown name, and notes: what was converted, and said so."""
 
 import difflib
-import sys
+import inspect
 import warnings
 from collections.abc import Iterable
 
@@ -19,8 +19,8 @@ def note(text: str) -> None:
 
     The commands print each once as `note: ...` on stderr and put it into the JSON.
     """
-    level, frame = 2, sys._getframe(1)  # noqa: SLF001 - `skip_file_prefixes` needs Python 3.12
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "geomrob":
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "geomrob":
         level, frame = level + 1, frame.f_back
     warnings.warn(text, Note, stacklevel=level)
 

@@ -10,7 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images, check_norm, norms
+from geomrob.arrays import (
+    Bounds,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    as_labels,
+    check_images,
+    check_norm,
+    norms,
+)
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
@@ -18,7 +29,7 @@ from geomrob.attacks.table import entry, names
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared
+from geomrob.inference import Prepared, checked_classes
 from geomrob.results import BandExamples, MarginCurve, Status
 from geomrob.runs import Clock, Run
 from geomrob.spectral.bases import BASES
@@ -36,14 +47,14 @@ _OWN = ("search", "linear", "norm", "live", "start")
 
 def margin_curve(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     subspaces: Sequence[Subspace],
     attack: str = "tight",
     norm: float = 2,
     tolerance: float = 1e-5,
     allowed: Bounds | None = (0.0, 1.0),
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     indices: Labels | None = None,
     name: str = "model",
     data: str = "images",
@@ -86,8 +97,8 @@ def margin_curve(
 
     Raises:
         UsageError: Images outside `allowed`, unknown attack or option, a norm that the attack does not minimise,
-            subspaces of another size than the images, labels or indices of another number, a model that is not
-            deterministic or returns no finite (N, K) logits or no gradient.
+            subspaces of another size than the images, labels or indices of another number, labels without an output, a
+            model that is not deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
         Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, Robustness and
@@ -105,7 +116,8 @@ def margin_curve(
         >>> margin_curve(model, torch.rand(5, 1, 8, 8), subspaces=bands).distances.shape
         torch.Size([3, 5])
     """
-    check_images(inputs, allowed)
+    inputs = check_images(inputs, allowed)
+    labels = as_labels(labels)
     _check_attack(attack, norm, options)
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))
@@ -117,6 +129,8 @@ def margin_curve(
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         predicted = ready.predictions
+        if labels is not None:
+            checked_classes("labels", labels, ready.clean)
         tile = tile_size(frame, inputs, ready.memory, norm)
         shown = sorted({0, bands // 2, bands - 1})
         for start in range(0, count, tile.images):
@@ -140,6 +154,7 @@ def margin_curve(
             parts.append(part)
             if progress is not None:
                 progress(stop * bands, count * bands)
+        ready.check_unchanged()
     perturbed = torch.cat([part.pop("perturbed") for part in parts], 1)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
     predicted = predicted.cpu()

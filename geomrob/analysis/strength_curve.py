@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
 from geomrob.attacks.fixed_budget.noise import noise, noisy
 from geomrob.attacks.table import AttackEntry, Variant, variant
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes
+from geomrob.inference import Prepared, check_finite, checked_classes, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
 from geomrob.runs import Clock
@@ -26,8 +26,8 @@ NOISE_REPEATS = 5
 
 def strength_curve(
     models: Mapping[str, Model | Sequence[Model]],
-    inputs: Images,
-    labels: Labels,
+    inputs: ImagesLike,
+    labels: LabelsLike,
     *,
     attack: str = "gaussian",
     strengths: Sequence[float] | None = None,
@@ -83,8 +83,9 @@ def strength_curve(
         >>> curve.strengths.tolist(), curve.mean.shape
         ([0.0, 0.1..., 0.2...], torch.Size([1, 3]))
     """
-    check_images(inputs)
-    networks = networks_of(models)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
+    networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1
@@ -117,7 +118,11 @@ def strength_curve(
         correct=torch.stack(tables).reshape(shape).cpu(),
         labels=labels.cpu(),
         indices=keys,
-        provenance=clock.provenance(forwards=task.forwards, backwards=task.backwards),
+        provenance=clock.provenance(
+            forwards=task.forwards,
+            backwards=task.backwards,
+            notes=[text for group in networks for model in group for text in model.notes],
+        ),
     )
 
 
@@ -160,7 +165,7 @@ class _Task:
         self.forwards += len(images)
         logits = Prepared(model, images, memory=self.memory, forward_only=True).logits(images)
         check_finite(logits)
-        return logits.argmax(1) == checked_classes("labels", self.labels, logits)
+        return predicted_classes(logits) == checked_classes("labels", self.labels, logits)
 
     def _withstood(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
         options = {**self.options, "epsilon": strength, "seed": self.seed + repeat}

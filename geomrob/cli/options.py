@@ -5,6 +5,7 @@ A command that needs other defaults subclasses `Common` and names them again.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from cyclopts import Parameter
 
@@ -15,7 +16,9 @@ class Models:
     """Which models.
 
     Attributes:
-        model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
+        model: Name of a model; timm:NAME, torchvision:NAME, hf-hub:ORG/NAME, robustbench:DATASET/THREAT/NAME,
+            onnx:FILE; or package.module:factory or file.py:factory, with ?key=value for its arguments, which runs that
+            code. Repeat it to compare models.
         weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
             (seeds): standard errors are over them.
     """
@@ -32,14 +35,33 @@ class Data:
     Attributes:
         data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
-        samples: How many images.
+        classes: Names of the classes of an image folder in the order of their numbers: a file with one a line, or JSON.
+        samples: How many images; default 50, or all of a smaller set.
         seed: Seed of the drawn images and of everything random.
     """
 
     data: str = "fashion-mnist-1k"
     data_dir: Path | None = None
-    samples: int | None = 50
+    classes: Path | None = None
+    samples: int | None = None
     seed: int = 0
+    default_samples: ClassVar[int] = 50
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """How images become the input of the models, where their own configuration does not say so or is not wanted.
+
+    Attributes:
+        mean: What is subtracted, one value a channel with commas between, in [0, 1] pixel units.
+        std: What it is divided by, likewise.
+        image_size: Side of the images, or HEIGHTxWIDTH.
+    """
+
+    mean: str | None = None
+    std: str | None = None
+    image_size: str | None = None
 
 
 @Parameter(name="*")
@@ -51,11 +73,13 @@ class Compute:
         device: auto, cpu or cuda.
         threads: CPU threads; default 1 for a small model, where more only wait for each other, otherwise all cores.
         memory: Memory budget of one batch in GiB; the default follows the device.
+        outputs: What the models return: logits, probabilities (their logarithm is taken), or auto to recognise them.
     """
 
     device: str = "auto"
     threads: int | None = None
     memory: float | None = None
+    outputs: Literal["auto", "logits", "probabilities"] = "auto"
 
 
 @Parameter(name="*")
@@ -89,7 +113,7 @@ class Edit:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Edit, Data):
+class Settings(Output, Compute, Edit, Inputs, Data):
     """Everything but the models."""
 
 

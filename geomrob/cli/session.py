@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
-from geomrob.cli.options import Common, Data, Output, Settings
+from geomrob.cli.options import Common, Data, Inputs, Output, Settings
+from geomrob.cli.trainings import by_training, edit, source_name, training_names
 from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Session:
         networks: All networks of each model: one for each file of weights.
         trainings: How the networks of each model are called: as the model, or model@file where there are several.
         samples: The drawn images.
+        inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
+        outputs: What the models return, as `Prepared` takes it.
         transform: Edit of the images.
         edited: Whether the drawn images are edited; otherwise every network edits its images before anything else, so
             that they, their corruptions and what attacks make of them lie in [0, 1].
@@ -52,8 +55,10 @@ class Session:
     networks: "dict[str, list[nn.Module]]"
     trainings: dict[str, tuple[str, ...]]
     samples: "Samples"
+    inputs: Inputs
     memory: int | None = None
     threads: int | None = None
+    outputs: str = "auto"
     transform: str | None = None
     edited: bool = False
 
@@ -84,21 +89,23 @@ class Session:
                 cannot be loaded or do not fit each other.
         """
         libraries()
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
         out, picture = places(command, options, figure)
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, options.transform if edited else None)
+        networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
+        samples = load_samples(options, options.transform if edited else None, models=networks)
         if not models and default_models is not None:
             models = default_models(samples)
-        networks = load_networks(models, weights, device)
+            networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
         if options.transform is not None and not edited:
             samples = replace(samples, name=f"{samples.name} ({options.transform})")
             edit([network for group in networks.values() for network in group], options.transform)
-        check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        returned = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, returned)
         return cls(
             command=command,
             out=out,
@@ -108,8 +115,10 @@ class Session:
             networks=networks,
             trainings=training_names(networks, weights),
             samples=samples,
+            inputs=options,
             memory=memory,
             threads=options.threads,
+            outputs=options.outputs,
             transform=options.transform,
             edited=edited,
         )
@@ -125,14 +134,17 @@ class Session:
         Raises:
             UsageError: One cannot be loaded or does not take the images.
         """
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
+        from geomrob.models.preprocessing import check_size
 
-        new = load_networks([name for name in names if name not in self.models], (), self.device)
+        missing = [name for name in names if name not in self.models]
+        new = load_networks(missing, (), self.device, inputs=self.inputs, outputs=self.outputs)
         if self.transform is not None and not self.edited:
             edit([network for group in new.values() for network in group], self.transform)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
-        check_fit(loaded, self.samples.images, self.samples.name)
+        match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
     @cached_property
@@ -214,7 +226,12 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
 
 
 def load_networks(
-    names: Sequence[str], weights: Sequence[Path], device: "torch.device"
+    names: Sequence[str],
+    weights: Sequence[Path],
+    device: "torch.device",
+    *,
+    inputs: Inputs | None = None,
+    outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
@@ -226,87 +243,81 @@ def load_networks(
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+    given: dict[str, Any] = {}
+    if inputs is not None:
+        given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
+        given["image_size"] = _numbers("image_size", inputs.image_size, int)
     networks = {
-        name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
+        name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
-    for text in (text for group in networks.values() for model in group for text in model_notes(model)):
-        note(text)
+    for model in (model for group in networks.values() for model in group):
+        if outputs != "auto":
+            cast("Any", model).output_kind = outputs
+        for text in model_notes(model):
+            note(text)
     return networks
 
 
-def edit(networks: "Sequence[nn.Module]", transform: str) -> None:
-    """Let networks edit their images before anything else; their layers keep their names.
+def _numbers(name: str, text: str | None, kind: "type[float] | type[int]") -> "list[Any] | None":
+    """Return the numbers of an option, None where it is left out; one side of an image stands for both.
 
     Raises:
-        UsageError: No such edit.
+        UsageError: Not numbers.
     """
-    from geomrob.models.layers.preprocess import Preprocess
-
-    layer = Preprocess(transform)
-    for network in networks:
-        network.register_forward_pre_hook(lambda _, inputs: (layer(inputs[0]), *inputs[1:]))
-
-
-def source_name(samples: "Samples") -> str:
-    """Return the name of the data set before the edit that is named behind it."""
-    return samples.name.partition(" (")[0]
-
-
-def training_names(
-    networks: "Mapping[str, Sequence[nn.Module]]", weights: Sequence[Path]
-) -> dict[str, tuple[str, ...]]:
-    """Return how the networks of each model are called: MODEL, or MODEL@FILE for each of several files of weights.
-
-    FILE is what tells the files apart: the name without its ending, else the part of the path in which they differ,
-    else a number.
-
-    Example:
-        >>> training_names({"net": [None, None]}, [Path("runs/0/model.safetensors"), Path("runs/1/model.safetensors")])
-        {'net': ('net@0', 'net@1')}
-    """
-    parts = [(*file.parts[:-1], file.name.split(".")[0]) for file in weights]
-    for level in range(1, min(map(len, parts), default=0) + 1):
-        labels = [part[-level] for part in parts]
-        if len(set(labels)) == len(parts):
-            break
-    else:
-        labels = [str(number) for number, _ in enumerate(parts, 1)]
-    return {
-        name: (name,) if len(group) == 1 else tuple(f"{name}@{label}" for label in labels)
-        for name, group in networks.items()
-    }
+    if text is None:
+        return None
+    size = name == "image_size"
+    try:
+        numbers = [kind(part) for part in text.lower().split("x" if size else ",")]
+    except ValueError:
+        example = "224 or 224x288" if size else "0.485,0.456,0.406"
+        option = name.replace("_", "-")
+        raise UsageError(f"{name} must be numbers; got {text!r}: write --{option} {example}") from None
+    return numbers * 2 if size and len(numbers) == 1 else numbers
 
 
-def by_training(
-    networks: "Mapping[str, Sequence[nn.Module]]", trainings: Mapping[str, Sequence[str]]
-) -> "dict[str, nn.Module]":
-    """Return all networks, each by the name of its training."""
-    return {
-        name: network
-        for model, group in networks.items()
-        for name, network in zip(trainings[model], group, strict=True)
-    }
+def load_samples(
+    options: Data,
+    transform: str | None = None,
+    *,
+    split: str = "test",
+    models: "Mapping[str, Sequence[nn.Module]] | None" = None,
+) -> "Samples":
+    """Return the drawn images, edited if there is a transform; all of a set smaller than the default of the command.
 
-
-def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
-    """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+    Args:
+        options: Which images.
+        transform: Edit of the images.
+        split: Of the data set.
+        models: Those that they are for: images are resized and cropped as their configuration says.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
     from geomrob.data import load_data
+    from geomrob.models.preprocessing import changed, common_preprocessing
 
+    preprocessing, notes = common_preprocessing({name: group[0] for name, group in (models or {}).items()})
+    for text in notes:
+        note(text)
+    reading: dict[str, Any] = {}
+    if preprocessing.size is None and isinstance(options, Inputs) and options.image_size is not None:
+        preprocessing = changed(preprocessing, None, None, _numbers("image_size", options.image_size, int))
+    if preprocessing.size is not None:
+        size, crop = preprocessing.size, preprocessing.crop
+        reading = {"image_size": size, "crop": crop, "interpolation": preprocessing.interpolation}
     drawn = load_data(
         options.data,
         split=split,
         data_dir=options.data_dir,
         samples=options.samples,
+        at_most=options.default_samples,
         seed=options.seed,
         transform=transform,
+        classes=options.classes,
+        **reading,
     )
-    if drawn.skipped:
-        note(f"left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}")
     for text in drawn.notes:
         note(text)
     return drawn

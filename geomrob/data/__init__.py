@@ -1,18 +1,28 @@
 """Data sets by name: the table `DATASETS`, and the function that reads them."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from geomrob.data import cifar, embedded, folder, idx, synthetic
-from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
-from geomrob.errors import UsageError, unknown
+from geomrob.data import cifar, class_names, embedded, folder, idx, synthetic
+from geomrob.data.entry import (
+    DatasetEntry,
+    Samples,
+    TooFewError,
+    check_labels,
+    sample_positions,
+    to_images,
+    transformed,
+)
+from geomrob.data.resize import Fit, fit_for, fitted
+from geomrob.errors import UsageError, note, unknown
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
 
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-DIGITS = tuple("0123456789")
+CLOTHES, DIGITS = (tuple(names[0] for names in table) for table in (class_names.CLOTHES, class_names.DIGITS))
 THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -94,6 +104,11 @@ def load_data(
     samples: int | None = None,
     seed: int = 0,
     transform: str | None = None,
+    at_most: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
+    classes: str | Path | Sequence[str] | None = None,
 ) -> Samples:
     """Return images in [0, 1] with their labels, all of a split or a seeded draw from it.
 
@@ -108,9 +123,17 @@ def load_data(
         transform: A transform of the images, such as `lowpass:16` or `flip`
             (`geomrob.spectral.frequency_filters.transform`). Transformed images may leave [0, 1]; the name
             of the samples names the transform.
+        at_most: As `samples`, but of a smaller set all are taken, with a note; where `samples` is not given.
+        image_size: Side, or height and width, that images are resized and cropped to (`geomrob.data.resize`); None
+            keeps their size. Images that all have that size already are taken as they are.
+        crop, interpolation: How (`geomrob.data.resize.Fit`); what the model was trained with.
+        classes: Of an image folder, the names of its classes in the order of their numbers: a list, or a file
+            (`geomrob.data.class_names.class_order`); by default `classes.txt` in the folder if there is one, else the
+            names in order.
 
     Returns:
-        The samples. Files of a folder that cannot be read are left out and named in `skipped`.
+        The samples. What was left out, renumbered or converted stands in `notes`; files of a folder that cannot be read
+        are named in `skipped`.
 
     Raises:
         UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1],
@@ -121,9 +144,41 @@ def load_data(
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    read = _load_path if str(name) not in DATASETS else _load_row
-    plain = read(str(name), split, samples, seed, data_dir)
-    return plain if transform is None else transformed(plain, transform)
+    settings = Settings(split, seed, data_dir, fit_for(image_size, crop, interpolation), classes)
+    try:
+        read = _read(str(name), settings, at_most if samples is None else samples)
+    except TooFewError as error:
+        if samples is not None:
+            raise
+        read = _read(str(name), settings, error.available)
+        text = f"all {error.available} images of {name} are taken: fewer than the {at_most} of the default"
+        read = replace(read, notes=(*read.notes, text))
+    for text in read.notes:
+        note(text)
+    return read if transform is None else transformed(read, transform)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What images are read with, besides how many."""
+
+    split: str
+    seed: int
+    data_dir: str | Path | None
+    fit: Fit | None
+    classes: str | Path | Sequence[str] | None
+
+
+def _read(name: str, settings: Settings, samples: int | None) -> Samples:
+    """Return the samples of a row of the table, or of a path, at the size that was asked for."""
+    path = Path(name).expanduser()
+    if name not in DATASETS and path.is_dir():
+        known = None if settings.classes is None else class_names.class_order(settings.classes)
+        return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
+    if settings.classes is not None:
+        raise UsageError(f"classes must go with an image folder; got {name}, whose labels are numbers: leave it out")
+    read = _load_path if name not in DATASETS else _load_row
+    return fitted(read(name, settings.split, samples, settings.seed, settings.data_dir), settings.fit)
 
 
 def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
@@ -143,8 +198,6 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
 def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | Path | None) -> Samples:
     """Return the samples of an image folder or an `.npz` file, whose path is in its name."""
     path = Path(name).expanduser()
-    if path.is_dir():
-        return folder.read_folder(path, split, samples, seed)
     if path.is_file() and path.suffix == ".npz":
         return folder.read_npz(path, split, samples, seed)
     if path.suffix == ".npz" or len(path.parts) > 1:

@@ -24,7 +24,8 @@ class Samples:
 
     `images` lie in [0, 1] unless they were `transformed` or are synthetic; `indices` are positions in the source
     split (for an image folder, in its sorted list of files); `skipped` names the files that could not be read, each
-    with the reason.
+    with the reason; `notes` says, a sentence each, what was left out, renumbered or converted; `ordered` says whether
+    the caller set the order of the classes, so that it is not looked up in a table.
     """
 
     images: Images
@@ -34,14 +35,15 @@ class Samples:
     name: str
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    ordered: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, positions: Tensor) -> "Samples":
         """Return the samples at `positions` (M,) of this object, in that order."""
-        kept = (self.images[positions], self.labels[positions], self.classes, self.indices[positions])
-        return Samples(*kept, self.name, self.skipped, self.notes)
+        images, labels, indices = (part[positions] for part in (self.images, self.labels, self.indices))
+        return replace(self, images=images, labels=labels, indices=indices)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class DatasetEntry:
     boxed: bool = True
 
 
+class TooFewError(UsageError):
+    """A draw of no images, or of more than there are."""
+
+    def __init__(self, available: int, samples: int) -> None:
+        super().__init__(f"samples must lie in 1 ... {available}; got {samples}: lower it or leave it out")
+        self.available = available
+
+
 def sample_positions(available: int, samples: int | None, seed: int) -> Tensor:
     """Return the positions to read (M,) int64: all in source order, or the first `samples` of a seeded permutation.
 
@@ -81,7 +91,7 @@ def sample_positions(available: int, samples: int | None, seed: int) -> Tensor:
     if samples is None:
         return torch.arange(available)
     if not 1 <= samples <= available:
-        raise UsageError(f"samples must lie in 1 ... {available}; got {samples}: lower it or leave it out")
+        raise TooFewError(available, samples)
     return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:samples]
 
 

@@ -6,8 +6,17 @@ does not depend on its neighbours, on their order or on how many images are left
 image shape and the memory budget: another budget may give other last bits.
 """
 
-from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap
-from geomrob.inference.logits_and_gradients import Objective, evaluate, evaluating, gradient, gradients, out_of_memory
+from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap, predicted_classes
+from geomrob.inference.logits_and_gradients import (
+    Objective,
+    evaluate,
+    evaluating,
+    gradient,
+    gradients,
+    out_of_memory,
+    scores,
+)
+from geomrob.inference.outputs import OUTPUTS
 from geomrob.inference.predictions_and_accuracy import accuracy, is_adversarial
 from geomrob.inference.prepared import (
     CPU_BLOCK,
@@ -27,6 +36,7 @@ __all__ = [
     "CPU_FORWARD_BLOCK",
     "GPU_BLOCK",
     "MEMORY",
+    "OUTPUTS",
     "PROBED",
     "Evaluations",
     "Objective",
@@ -45,4 +55,6 @@ __all__ = [
     "model_notes",
     "out_of_memory",
     "plain",
+    "predicted_classes",
+    "scores",
 ]

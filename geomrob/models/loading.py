@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from geomrob.arrays import Model
 from geomrob.errors import UsageError, note, unknown
 from geomrob.models.layers.normalize import Normalize
 from geomrob.models.preprocessing import Preprocessing, changed, normalized
@@ -26,7 +27,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def load_model(
-    model: str | nn.Module,
+    model: str | nn.Module | Model,
     *,
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
@@ -75,21 +76,23 @@ def load_model(
     if mean is not None and any(isinstance(layer, Normalize) for layer in network.modules()):
         raise UsageError(f"mean and std must be left out for {name}, which normalises its images itself: drop them")
     if preprocessing.sentence:
-        whose = "as given" if preprocessing != opened.preprocessing else "by its own configuration"
-        notes.append(f"{name}: {preprocessing.sentence}, {whose}")
-        note(notes[-1])
-    for text in opened.notes:
+        given = [key for key, value in (("size", image_size), ("normalisation", mean)) if value is not None]
+        whose = f"{' and '.join(given)} as given" if given else "by its own configuration"
+        notes.append(f"{name}: {preprocessing.sentence}; {whose}")
+    for text in notes:
         note(text)
-    ready = move(normalized(network, preprocessing), device).eval().requires_grad_(False)
+    ready = move(normalized(network, preprocessing), device).eval()
+    for parameter in ready.parameters():  # scripted modules have no requires_grad_ of their own
+        parameter.requires_grad_(False)
     vars(ready).update(preprocessing=preprocessing, notes=tuple(notes))
     return ready
 
 
-def _opened(model: str | nn.Module, request: Request) -> Opened:
+def _opened(model: str | nn.Module | Model, request: Request) -> Opened:
     """Return the network of a name or of a module, before weights and normalisation."""
     if isinstance(model, nn.Module):
         return _of_module(model)
-    if not isinstance(model, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass functions
+    if not isinstance(model, str):
         raise UsageError(
             f"model must be a name or a torch.nn.Module; got {type(model).__name__}: pass functions to the measuring "
             "functions as they are"

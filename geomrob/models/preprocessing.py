@@ -1,11 +1,12 @@
 """What a model expects of its images: size, crop, interpolation for the reader, normalisation in its first layer."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
+from geomrob.arrays import Images
 from geomrob.errors import UsageError
 from geomrob.models.layers.normalize import Normalize
 
@@ -94,7 +95,33 @@ def normalized(network: nn.Module, preprocessing: Preprocessing) -> nn.Module:
     return nn.Sequential(layers)
 
 
-def common_preprocessing(models: dict[str, nn.Module]) -> tuple[Preprocessing, tuple[str, ...]]:
+def check_size(models: Mapping[str, nn.Module], images: Images) -> None:
+    """Refuse models whose configuration asks for images of another size than these.
+
+    Args:
+        models: By name, of `load_model`.
+        images: As they were read.
+
+    Raises:
+        UsageError: One asks for another size.
+    """
+    given = tuple(images.shape[-2:])
+    for name, own in _asked(models).items():
+        if own.size != given:
+            wanted, came = ("x".join(map(str, sides)) for sides in (own.size or (), given))
+            raise UsageError(
+                f"model {name} takes images of {wanted}; got {came}: give --image-size {wanted}, or {came} to measure "
+                "it there"
+            )
+
+
+def _asked(models: Mapping[str, nn.Module]) -> dict[str, Preprocessing]:
+    """Return the preprocessing of those models that ask for a size."""
+    every = {name: getattr(model, "preprocessing", None) for name, model in models.items()}
+    return {name: own for name, own in every.items() if isinstance(own, Preprocessing) and own.size is not None}
+
+
+def common_preprocessing(models: Mapping[str, nn.Module]) -> tuple[Preprocessing, tuple[str, ...]]:
     """Return how images are read for all models, and what is to be reported of it.
 
     Args:
@@ -103,11 +130,7 @@ def common_preprocessing(models: dict[str, nn.Module]) -> tuple[Preprocessing, t
     Raises:
         UsageError: They take images of different sizes.
     """
-    asked = {
-        name: own
-        for name, model in models.items()
-        if isinstance(own := getattr(model, "preprocessing", None), Preprocessing) and own.size is not None
-    }
+    asked = _asked(models)
     if not asked:
         return Preprocessing(), ()
     first, *others = asked

@@ -128,7 +128,7 @@ class Audit(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float((self.predictions == self.labels).double().mean())
+        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
 
 
 def check_number(value: float, unit: str) -> str:

@@ -111,13 +111,8 @@ class Geometry(Result):
         )
         return [Table(title, self.COLUMNS, [row for row in self.records() if row["count"]])]
 
-<<<<<<< HEAD
     def caveats(self) -> list[str]:
-        """Return distance, bend, angle and span of the normals in words, and how often the attack failed."""
-=======
-    def notes(self) -> list[str]:
         """Return distance, bend, angle and span of the normals in sentences, and how often the attack failed."""
->>>>>>> 1a92979cb5fa42c3c3cc50a1a13c3777f417d94e
         row, name = self.summary(), self.model
         failed = failures(self.status)
         return [
@@ -141,7 +136,7 @@ class Geometry(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float((self.predictions == self.labels).double().mean())
+        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
 
     @property
     def measured(self) -> Bool[Tensor, " n"]:

@@ -28,7 +28,7 @@ def test_json_and_chosen_numbers(run):
     ("words", "sentence"),
     [
         (["--show", "color", "--copies", "1"], "copies must go with a method"),
-        (["--samples", "0"], "samples at least 1"),
+        (["--samples", "0"], "samples must lie in 1"),
         (["--show", "prime", "--draws", "0"], "draws must be at least 1"),
         (["--show", "spatial", "--smoothness", "1"], "smoothness must lie in 2"),
         (["--alpha", "-1"], "strength at least 0"),

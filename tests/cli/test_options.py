@@ -20,6 +20,9 @@ OWN_WORDS = {
     ("transfer", "weights"): "its trainings are compared with each other",
     ("corruptions", "data-dir"): "distributed sets are read, too",
     ("augment", "samples"): "they are rows of a picture",
+    ("corruptions", "samples"): "another default",
+    ("curve", "samples"): "another default",
+    ("layers", "samples"): "another default",
 }
 """Shared options that a command describes itself, and why."""
 REPEATED = [("audit", "weights")]

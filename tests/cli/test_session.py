@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.analysis.preparation import _threads_at_start, check_fit, set_threads
+from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
 from geomrob.cli.console import notes_on_stderr, printed_notes
 from geomrob.cli.options import Common, Data, Output
 from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import Note, UsageError
 from geomrob.models import load_model
 from geomrob.results import load
 
@@ -63,12 +63,12 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
 
 
 def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monkeypatch, capsys):
-    said = {"skipped": ("x.png: broken", "y.png: too"), "notes": ("sorted as\nnumbers",)}
+    said = {"notes": ("left out 2 files of folder", "sorted as\nnumbers")}
     monkeypatch.setattr("geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, **said))
     with notes_on_stderr():
         for _ in range(2):
             load_samples(Data(data="folder", samples=2))
-        notes = ["left out 2 files of folder; the first: x.png: broken", "sorted as numbers"]
+        notes = ["left out 2 files of folder", "sorted as numbers"]
         assert list(printed_notes()) == notes
     assert capsys.readouterr().err == "".join(f"note: {text}\n" for text in notes)
     assert printed_notes() == ()
@@ -81,11 +81,40 @@ def test_what_is_noted_of_data_and_models_is_in_the_json_and_in_the_saved_proven
     monkeypatch.setattr("geomrob.models.load_model", lambda *_, **__: noted_model)
     words = ("--samples", "2", "--size", "14", "--attack", "deepfool", "--json")
     _, out, err = run("margin", *words)
-    assert err == "note: grey\nnote: prefix taken off\n"
+    assert err == "note: prefix taken off\nnote: grey\n"
     told = json.loads(out)
-    assert told["notes"] == ["grey", "prefix taken off"]
+    assert told["notes"] == ["prefix taken off", "grey"]
     assert told["results"][0]["provenance"]["notes"] == ["prefix taken off", "grey"]
     assert load(tmp_path / "out/margin.json").provenance.notes == ("prefix taken off", "grey")
+
+
+def test_a_default_takes_what_there_is_and_an_explicit_number_does_not(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    for index in range(12):
+        file = tmp_path / "pets" / ("cat", "dog")[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(file)
+    with pytest.warns(Note, match="all 12 images of pets are taken: fewer than the 50 of the default"):
+        samples = load_samples(Data(data="pets"))
+    assert len(samples) == 12
+    assert samples.notes == ("all 12 images of pets are taken: fewer than the 50 of the default",)
+    assert load_samples(Data(data="pets", samples=12)).indices.tolist() == samples.indices.tolist()
+    with pytest.raises(UsageError, match=r"samples must lie in 1 ... 12; got 13"):
+        load_samples(Data(data="pets", samples=13))
+    assert len(load_samples(Data())) == 50
+
+
+def test_labels_are_matched_to_the_outputs_of_all_models():
+    samples = replace(drawn(1, 8, 8), classes=("n02102040", "n01440764"))
+    with pytest.warns(Note, match="mapped to the 1000 outputs"):
+        assert match_labels(samples, {"a": 1000, "b": 1000}).labels.tolist() == [217, 0]
+    with pytest.raises(UsageError, match="alike; got 1000 of a and 2 of b: measure them apart"):
+        match_labels(samples, {"a": 1000, "b": 2})
+    with pytest.raises(UsageError, match="must have an output for each class; got 1 for the 2 of some"):
+        match_labels(samples, {"a": 1})
+    assert match_labels(samples, {}) is samples
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from geomrob.cli import COMMANDS
-from geomrob.cli.session import training_names
+from geomrob.cli.trainings import training_names
 from geomrob.data import load_data
 from geomrob.inference import accuracy
 from geomrob.models import load_model

@@ -1,8 +1,7 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,12 +11,13 @@ from torch import Tensor, nn
 from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
 from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
+from geomrob.data.class_names import mapped
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, read_manifest
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes, plain
+from geomrob.inference import Prepared, check_finite, checked_classes, plain, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
@@ -28,8 +28,8 @@ Measure: TypeAlias = Callable[[Model, Logits, Labels], float]
 
 def corruption_errors(
     models: Mapping[str, Model | Sequence[Model]],
-    images: Images,
-    labels: Labels,
+    images: ImagesLike,
+    labels: LabelsLike,
     *,
     corruptions: Sequence[str] = BENCHMARK,
     severities: Sequence[int] = SEVERITIES,
@@ -83,11 +83,13 @@ def corruption_errors(
         >>> found.errors.shape, found.source
         (torch.Size([1, 1, 1, 2]), 'made')
     """
-    check_images(images, name="images")
+    images = check_images(images, name="images")
+    labels = as_labels(labels)
     networks = networks_of(models)
     names, levels = _checked(corruptions, severities, adapt, networks)
+    ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
-    task = _Task(networks, labels, keys, adapt, measure or _share_wrong, seed, memory)
+    task = _Task(ready, labels, keys, adapt, measure or _share_wrong, seed, memory)
     clean = task.measured(images.detach(), clean=True)
     sources: list[str] = []
     cells: list[Tensor] = []
@@ -116,7 +118,11 @@ def corruption_errors(
         adapt=adapt,
         errors=errors,
         clean=clean,
-        provenance=clock.provenance(forwards=task.forwards, backwards=0),
+        provenance=clock.provenance(
+            forwards=task.forwards,
+            backwards=0,
+            notes=[text for group in ready for model in group for text in model.notes],
+        ),
     )
 
 
@@ -124,7 +130,7 @@ def corruption_errors(
 class _Task:
     """The networks, how they are asked, and what that has cost."""
 
-    networks: list[list[Model]]
+    networks: list[list[Prepared]]
     labels: Labels
     keys: Labels
     adapt: str
@@ -138,17 +144,16 @@ class _Task:
         rows = [[self._one(model, images, clean) for model in group] for group in self.networks]
         return torch.tensor(rows, dtype=torch.float64)
 
-    def _one(self, model: Model, images: Images, clean: bool) -> float:
+    def _one(self, model: Prepared, images: Images, clean: bool) -> float:
         self.forwards += len(images)
-        network = plain(model)
-        if isinstance(network, nn.Module) and self.adapt != "none":
-            logits = adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+        if self.adapt != "none":
+            logits = adaptive_logits(model, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
         else:
             logits = predicted(model, images, self.memory)
         if clean:
             # Nothing finite under a corruption is a result, on the clean images a broken network.
             check_finite(logits)
-        return self.measure(model, logits, self.labels)
+        return self.measure(model.model, logits, self.labels)
 
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
@@ -158,7 +163,7 @@ def predicted(model: Model, images: Images, memory: int | None = None) -> Logits
 
 def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
     """Return the share of images that are not classified as labelled; NaN or infinity as the best score is an error."""
-    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | ~logits.amax(1).isfinite()
+    wrong = predicted_classes(logits) != checked_classes("labels", labels, logits)
     return float(wrong.double().mean())
 
 
@@ -202,16 +207,26 @@ def _checked(
 
 
 def corrupted_source(
-    data: str, samples: Samples, *, data_dir: Path | None = None, seed: int = 0, baseline: str = ""
+    data: str,
+    samples: Samples,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    baseline: str = "",
+    classes: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> Callable[[str, int], Corrupted] | None:
     """Return what reads a corrupted set of these images on disk, None where there is none.
 
     Args:
         data: Name or path of the data set.
-        samples: The drawn images.
+        samples: The drawn images, whose labels may have been mapped to the outputs of a model.
         data_dir: Folder of the full data sets.
         seed: Of the draw.
         baseline: `alexnet` is refused where the set is no ImageNet-C.
+        classes, image_size, crop, interpolation: As in `load_corrupted`.
 
     Raises:
         UsageError: As `check_imagenet`.
@@ -221,7 +236,24 @@ def corrupted_source(
         check_imagenet(samples.name, "made" if root is None or read_manifest(root) else "ready-made")
     if root is None:
         return None
-    return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)
+
+    def read(name: str, severity: int) -> Corrupted:
+        found = load_corrupted(
+            data,
+            name,
+            severity,
+            data_dir=data_dir,
+            samples=len(samples),
+            seed=seed,
+            classes=classes,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+        )
+        alike = mapped(replace(found.samples, ordered=samples.ordered), len(samples.classes))
+        return replace(found, samples=alike)
+
+    return read
 
 
 def chosen_corruptions(names: Sequence[str]) -> tuple[str, ...]:

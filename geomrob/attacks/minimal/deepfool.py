@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_norm, norms, per_sample
+from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Model, check_norm, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding, settle
@@ -18,10 +18,10 @@ from geomrob.spectral.subspaces import Subspace
 
 def deepfool(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     norm: float = 2,

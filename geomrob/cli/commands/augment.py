@@ -1,7 +1,7 @@
 """`geomrob augment`: pictures of augmented images, and data sets augmented beforehand."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Data, Output
@@ -26,10 +26,12 @@ class Options(Output, Data):
     """Images and a folder: no model.
 
     Attributes:
-        samples: How many images: rows of the pictures of a method, and what is augmented with --copies.
+        samples: How many images: rows of the pictures of a method, and what is augmented with --copies; default 5, or
+            all of a smaller set.
     """
 
-    samples: int = 5
+    default_samples: ClassVar[int] = 5
+    samples: int | None = None
 
 
 def augment(
@@ -70,9 +72,8 @@ def augment(
     methods = [name for name in show if name not in PRIMITIVES]
     if copies and not methods:
         raise UsageError("copies must go with a method; got primitives alone: add --show prime")
-    if copies < 0 or options.samples < 1:
-        told = f"{copies} and {options.samples}"
-        raise UsageError(f"copies must be at least 0, samples at least 1; got {told}: leave --copies out for none")
+    if copies < 0:
+        raise UsageError(f"copies must be at least 0; got {copies}: leave --copies out for none")
     recipes = {name: Augment(method=name, preset=preset, strength=alpha) for name in methods}
     out, _ = places("augment", options)
     samples = load_samples(options, split=split)

@@ -1,7 +1,7 @@
 """`geomrob corruptions`: errors of models under noise, blur, weather and digital corruptions, and their scores."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -18,9 +18,11 @@ class Options(Common):
     Attributes:
         data_dir: Folder of the full data sets as torchvision lays them out, and of CIFAR-10-C, CIFAR-100-C,
             ImageNet-C; default GEOMROB_DATA.
+        samples: How many images; default 200, or all of a smaller set.
     """
 
-    samples: int = 200
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def corruptions(
@@ -59,7 +61,8 @@ def corruptions(
     against = chosen_baseline(baseline, beta, options.model, names, levels)
     session = Session.open("corruptions", options)
     samples, seed = session.samples, options.seed
-    source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, baseline=against)
+    named = {"classes": options.classes, "baseline": against}
+    source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, **named)
     session.set_threads()
     with session.progress("corruptions") as progress:
         errors = corruption_errors(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geomrob.analysis.named_attacks import Strength
 from geomrob.cli.answer import Answer
@@ -12,9 +13,14 @@ from geomrob.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The defaults of this command."""
+    """The defaults of this command.
 
-    samples: int = 200
+    Attributes:
+        samples: How many images; default 200, or all of a smaller set.
+    """
+
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def curve(

@@ -1,7 +1,7 @@
 """`geomrob layers`: how sparse the activations of each layer are, and how noise propagates through them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -10,9 +10,14 @@ from geomrob.cli.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The defaults of this command."""
+    """The defaults of this command.
 
-    samples: int = 200
+    Attributes:
+        samples: How many images; default 200, or all of a smaller set.
+    """
+
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def layers(

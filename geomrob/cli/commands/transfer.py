@@ -35,19 +35,20 @@ def transfer(
         raise UsageError(f"weights must go with a model; got --weights {weights[0]} alone: add --model")
     if model and len(set(model)) * max(1, len(weights)) < 2:
         raise UsageError(f"model must be given for two models at least; got {model[0]} alone: add another --model")
-    session = Session.open("transfer", options, models=model, weights=weights)
+    session = Session.open(
+        "transfer", options, models=model, weights=weights, default_models=lambda samples: trained_for(samples)[:2]
+    )
     from geomrob.analysis.transfer import boxed_attack, transfer_matrix
     from geomrob.plot.transfer import plot_transfer
 
     samples = session.samples
     draws = {"seed": options.seed, "indices": samples.indices, "memory": session.memory}
     crafted, attack_name = boxed_attack(attack, epsilon=epsilon, norm=norm, **draws)
-    names = tuple(session.models) or trained_for(samples)[:2]
-    if len(names) < 2:
-        few = f"{names[0]} alone" if names else "none"
+    models = session.models
+    if len(models) < 2:
+        few = f"{next(iter(models))} alone" if models else "none"
         raise UsageError(f"model must name two models for {samples.name}; the table has {few} for it: name yours")
-    models = session.models or session.load(names)
-    session.set_threads(models[names[0]])
+    session.set_threads()
     with session.progress(f"transfer of {attack}") as progress:
         matrix = transfer_matrix(
             models,

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,9 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from geomrob.data import DATASETS, load_data
+from geomrob.data.class_names import class_order
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
-from geomrob.data.folder import list_folder, read_folder
+from geomrob.data.folder import read_folder
+from geomrob.data.folder_layout import list_folder
+from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
 
 Source: TypeAlias = Literal["ready-made", "made"]
@@ -50,6 +54,10 @@ def load_corrupted(
     seed: int = 0,
     table: str = "auto",
     transform: str | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> Corrupted:
     """Return the images of a data set under a corruption: those of a set on disk, or else made now.
 
@@ -68,6 +76,7 @@ def load_corrupted(
         seed: Of the draw, and of what is random in a corruption that is made.
         table: Constants of a corruption that is made, as in `corrupt`.
         transform: A transform of the corrupted images, as in `load`.
+        classes, image_size, crop, interpolation: As in `load`.
 
     Raises:
         UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
@@ -84,10 +93,22 @@ def load_corrupted(
     root = find_corrupted(data, split=split, data_dir=data_dir)
     source: Source = "made"
     if root is not None:
-        corrupted = _read(root, str(data), name, severity, samples, seed)
+        corrupted = _read(
+            root, str(data), name, severity, samples, seed, classes, fit_for(image_size, crop, interpolation)
+        )
         source = "ready-made" if read_manifest(root) is None else "made"
     else:
-        clean = load_data(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+        clean = load_data(
+            data,
+            split=split,
+            data_dir=data_dir,
+            samples=samples,
+            seed=seed,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+            classes=classes,
+        )
         images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
         corrupted = replace(clean, images=images)
     return Corrupted(corrupted if transform is None else transformed(corrupted, transform), name, severity, source)
@@ -129,13 +150,22 @@ def _holds(root: Path, name: str) -> bool:
 def _shares(path: Path, root: Path) -> bool:
     """Return whether a set of image folders has the classes of the images in `path`."""
     first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
-    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test")[1])
+    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test").classes)
 
 
-def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+def _read(
+    root: Path,
+    data: str,
+    name: str,
+    severity: int,
+    samples: int | None,
+    seed: int,
+    classes: str | Path | Sequence[str] | None,
+    fit: Fit | None,
+) -> Samples:
     """Return one block of a set on disk."""
     if (root / f"{name}.npy").is_file():
-        return _read_arrays(root, data, name, severity, samples, seed)
+        return fitted(_read_arrays(root, data, name, severity, samples, seed), fit)
     folder = root / name / str(severity)
     if not folder.is_dir():
         have = ", ".join(one for one in CORRUPTIONS if _holds(root, one)) or "none"
@@ -147,8 +177,11 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
     own = Path(data).expanduser()
-    only = None if own == root else list_folder(own, "test")[1]
-    return read_folder(folder, "test", samples, seed, only=only)
+    order = None if classes is None else class_order(classes)
+    if own == root:
+        return read_folder(folder, "test", samples, seed, order=order, fit=fit)
+    only = list_folder(own, "test", order=order).classes
+    return read_folder(folder, "test", samples, seed, only=only, fit=fit)
 
 
 def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:

@@ -120,8 +120,8 @@ def _convert(text: str, kind: Any) -> Any:
         return _literal(text, inner) if origin is Literal else _first(text, inner)
     if base in SCALARS:
         return SCALARS[base](text)
-    if base in (tuple, list, set, frozenset, Sequence):
-        return _collection(text, tuple if base is Sequence else base, inner)
+    if base in CONTAINERS:
+        return _collection(text, CONTAINERS[base], inner)
     return _guess(text)
 
 
@@ -145,6 +145,13 @@ SCALARS: dict[Any, Callable[[str], Any]] = {
     str: str,
     Path: Path,
     type(None): _none,
+}
+CONTAINERS: dict[Any, Callable[[list[Any]], Any]] = {
+    tuple: tuple,
+    Sequence: tuple,
+    list: list,
+    set: set,
+    frozenset: frozenset,
 }
 
 

@@ -4,15 +4,17 @@ import ast
 import contextlib
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from geomrob.errors import UsageError, unknown
@@ -33,6 +35,8 @@ def is_path(name: str) -> bool:
     home = name.partition("?")[0]
     ending = Path(home.rpartition(":")[0] or home).suffix.lower() or Path(home).suffix.lower()
     known = (".py", ".ipynb", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl", ".h5", ".tflite")
+    if "://" in home:
+        return False
     folder = re.match(r"[^:]*[/\\]|[A-Za-z]:\\|~", home) is not None
     return folder or ending in known
 
@@ -51,7 +55,8 @@ def open_file(request: Request) -> Opened:
     module_name = f"geomrob_user_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:12]}"
 
     def imported() -> ModuleType:
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        loader = importlib.machinery.SourceFileLoader(module_name, str(path))
+        spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -95,6 +100,8 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
         if not callable(target):
             raise _no_module(request.name, target, "is")
         arguments = typed_arguments(target, values, factory_name)
+        # Again, since a module draws when it is imported, but only the first time.
+        torch.default_generator.manual_seed(0)
         try:
             built = target(**arguments)
         except KeyboardInterrupt:
@@ -109,7 +116,7 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
 
 
 @contextlib.contextmanager
-def _searched(folder: Path) -> Iterator[None]:
+def _searched(folder: Path) -> Generator[None, None, None]:
     """Search a folder first while code is imported and called, and last from then on, where it hides nothing."""
     text = str(folder)
     sys.path.insert(0, text)

@@ -1,7 +1,7 @@
 """Downloads that a name asks for: tried once, so that being offline is known in seconds, and reported in one line."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ PATIENCE = 4.0
 
 
 @contextlib.contextmanager
-def fetching(request: Request, *, download: bool) -> Iterator[None]:
+def fetching(request: Request, *, download: bool) -> Generator[None, None, None]:
     """Let libraries of the Hugging Face hub download, or take what is stored where the hub cannot be reached.
 
     Left to themselves they try again for half a minute. Their switch is restored.
