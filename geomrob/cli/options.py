@@ -113,7 +113,7 @@ class Edit:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Inputs, Edit, Data):
+class Settings(Output, Compute, Edit, Inputs, Data):
     """Everything but the models."""
 
 

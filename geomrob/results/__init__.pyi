@@ -17,6 +17,7 @@ from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
 from .strength_curve import Acceptance, StrengthCurve
 from .training import TrainingReport
+from .trainings import Trainings
 from .transfer import TransferMatrix
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Status",
     "StrengthCurve",
     "TrainingReport",
+    "Trainings",
     "TransferMatrix",
     "equal",
     "load",

@@ -5,7 +5,8 @@ from typing import Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Models, Output
-from geomrob.cli.session import by_training, load_networks, places, training_names
+from geomrob.cli.session import load_networks, places
+from geomrob.cli.trainings import by_training, training_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
 from geomrob.cli.options import Common
-from geomrob.cli.session import Session, by_training, libraries, load_networks, load_samples, places, training_names
+from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
+from geomrob.cli.trainings import by_training, training_names
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
