@@ -223,7 +223,7 @@ def test_a_model_under_autocast_is_searched_in_the_precision_of_the_images():
 def test_a_function_of_double_weights_is_refused_in_one_sentence():
     model = net().double()
     with pytest.raises(UsageError, match=r"model must take torch.float32 images; got .*: cast them inside it"):
-        deepfool(lambda x: model(x), images())
+        deepfool(model.forward, images())
 
 
 def alone(model, inputs):

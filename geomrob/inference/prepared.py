@@ -62,7 +62,7 @@ class Prepared:
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
         block: Rows of one call, instead of what fits the budget.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
-            recognised on the clean images). By default what the model's own `output_kind` says, if it is one of these, or
+            recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
             what a `Prepared` given was made with; else auto.
         checked: Whether attacks refuse a model that is not deterministic or looks at the other images of a call;
             that of a `Prepared` given, else True.
