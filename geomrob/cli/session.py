@@ -238,7 +238,7 @@ def load_networks(
     Raises:
         UsageError: One cannot be loaded, weights for several models.
     """
-    from geomrob.inference import model_notes
+    from geomrob.analysis.preparation import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,8 @@ def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
         BROKEN: As `read_image`.
     """
     try:
-        image = Image.open(BytesIO(file.content) if isinstance(file, FileBytes) else file, formats=_formats())
+        source = BytesIO(file.content) if isinstance(file, FileBytes) else file
+        image = Image.open(cast("IO[bytes] | Path", source), formats=_formats())
     except PermissionError:
         raise _forbidden(file) from None
     limit = Image.MAX_IMAGE_PIXELS
@@ -124,7 +125,7 @@ def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
     return image
 
 
-def _forbidden(file: Path) -> UsageError:
+def _forbidden(file: object) -> UsageError:
     """Return the error for a file that this user may not read."""
     return UsageError(f"{file} must be readable; got no permission: change its permissions")
 
@@ -214,8 +215,9 @@ def _bits(image: ImageFile.ImageFile) -> int:
     """Return the bits a channel of the file, as far as its header says."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))))
-    if image.format == "PPM" and image.tile and isinstance(image.tile[0][3], tuple):
-        return int(image.tile[0][3][1]).bit_length()
+    details = image.tile[0][3] if image.tile else None
+    if image.format == "PPM" and isinstance(details, tuple):
+        return int(details[1]).bit_length()
     return 8
 
 
@@ -229,7 +231,7 @@ def _numbers(image: ImageFile.ImageFile, layout: str, file: Path | FileBytes) ->
         )
     values = np.asarray(image).astype(np.float32)
     if image.mode != "F":
-        return values / np.float32(65535)
+        return (values / np.float32(65535)).astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):
         raise UsageError(f"{file} must lie in [0, 1] where it holds floats; got [{low:.3g}, {high:.3g}]: scale it")
@@ -251,7 +253,7 @@ def _deep(image: ImageFile.ImageFile, file: Path | FileBytes, layout: str, count
         values, alpha = whole[..., :3], whole[..., 3:] if layout.startswith("RGBA") else whole[..., :0]
     if alpha.size and alpha.min() < 65535:
         counts[ALPHA] += 1
-    return values.astype(np.float32) / np.float32(65535)
+    return (values / np.float32(65535)).astype(np.float32)
 
 
 def _read_as(file: Path | FileBytes, layout: str, other: str) -> NDArray[np.uint8]:
@@ -270,12 +272,13 @@ def _renamed(details: Any, layout: str, other: str) -> Any:
 
 def _deep_ppm(image: ImageFile.ImageFile, file: Path | FileBytes) -> NDArray[np.float32]:
     """Return the colours of a binary PPM of 16 bits as float32 (H, W, 3) in [0, 1]."""
-    codec, _, offset, (_, largest) = image.tile[0]
+    codec, _, offset, details = image.tile[0]
+    largest = cast("tuple[str, int]", details)[1]
     if codec != "ppm":
         raise UsageError(f"{file} must be a binary PPM where it has more than 8 bits; got text: convert it")
     count = image.width * image.height * 3
     values = np.frombuffer(file.read_bytes(), ">u2", count, offset).reshape(image.height, image.width, 3)
-    return values.astype(np.float32) / np.float32(largest)
+    return (values / np.float32(largest)).astype(np.float32)
 
 
 def _deep_avif(file: Path | FileBytes) -> bool:
@@ -289,5 +292,6 @@ def _deep_avif(file: Path | FileBytes) -> bool:
 def _count_alpha(image: Image.Image, counts: Counter[str]) -> None:
     """Count an image that is not opaque everywhere."""
     bands = image.getbands()
-    if "transparency" in image.info or ("A" in bands and image.getchannel("A").getextrema()[0] < 255):
+    least = cast("tuple[int, int]", image.getchannel("A").getextrema())[0] if "A" in bands else 255
+    if "transparency" in image.info or least < 255:
         counts[ALPHA] += 1

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -62,8 +62,8 @@ class Prepared:
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
         block: Rows of one call, instead of what fits the budget.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
-            recognised on the clean images). By default what the model's own `output_kind` says, if it is one of these,
-            or what a `Prepared` given was made with; else auto.
+            recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
+            what a `Prepared` given was made with; else auto.
         checked: Whether attacks refuse a model that is not deterministic or looks at the other images of a call;
             that of a `Prepared` given, else True.
 
@@ -134,7 +134,7 @@ class Prepared:
         Probabilities are recognised on the clean images, which are evaluated first if they were not.
         """
         if not self.measured.reading.kind:
-            _ = self.clean
+            self._evaluate_clean()
         return to_logits(self._scores(images), self.measured.reading.kind)
 
     def _scores(self, images: Images) -> Tensor:
@@ -176,12 +176,16 @@ class Prepared:
         Raises:
             UsageError: Not one of them is finite, or the model returns no (N, K) logits.
         """
+        logits = self._evaluate_clean()
+        check_finite(logits)
+        return logits
+
+    def _evaluate_clean(self) -> Logits:
+        """Return the logits of the images, finite or not; what the model returns is known from here on."""
         known = self.measured.clean
         if self._key not in known:
             with self, torch.no_grad():
-                rows = self.in_blocks(lambda part: (self._scores(part),), self.images)[0]
-            known[self._key] = self.read(rows)
-            check_finite(known[self._key])
+                known[self._key] = self.read(self.in_blocks(lambda part: (self._scores(part),), self.images)[0])
         return known[self._key]
 
     def read(self, scores: Scores) -> Logits:
@@ -192,7 +196,7 @@ class Prepared:
         """
         reading = self.measured.reading
         if not reading.kind and self._first is not None:
-            _ = self._first.clean
+            self._first._evaluate_clean()  # noqa: SLF001 - another one of these
         if not reading.kind:
             before = len(reading.notes)
             settle(reading, scores)
@@ -342,14 +346,21 @@ class Prepared:
         if self._kind not in self.measured.bytes:
             with self:
                 first = self.images[:1]
-                # What the second image adds belongs to an image; the rest are the weights.
                 try:
-                    added = kept_bytes(self._scores, first.repeat(2, 1, 1, 1)) - kept_bytes(self._scores, first)
+                    both = kept_bytes(self._scores, first.repeat(2, 1, 1, 1))
                 except FAILURES:
                     if not self._takes_one():
                         raise
                     return 1
                 self.measured.reading.batched = True
+                try:
+                    # What the second image adds belongs to an image; the rest are the weights.
+                    added = both - kept_bytes(self._scores, first)
+                except FAILURES as error:
+                    raise UsageError(
+                        f"model must take a single image too; got {str(error).splitlines()[0]!r}: use running "
+                        "statistics, those of eval mode"
+                    ) from error
             self.measured.bytes[self._kind] = 2 * max(0, added) + 8 * one
         fit = max(1.0, self.memory / 2 / self.measured.bytes[self._kind])
         return min(CPU_BLOCK if cpu else GPU_BLOCK, 1 << max(0, int(math.log2(fit))))
@@ -361,24 +372,6 @@ class Prepared:
             (own.data_ptr(), own.shape, own.stride(), own.dtype, own.device)
             == (images.data_ptr(), images.shape, images.stride(), images.dtype, images.device)
         ) and self._version == _version(images)
-
-
-class Evaluations:
-    """Forward and backward evaluations of a model, counted for each of P rows; a row given twice counts twice."""
-
-    def __init__(self, count: int) -> None:
-        self.forwards, self.backwards = (torch.zeros(count, dtype=torch.float64) for _ in range(2))
-
-    def add(self, rows: Labels, forwards: float | Tensor = 0, backwards: float | Tensor = 0) -> None:
-        """Count evaluations of these rows: one number for all of them, or one for each."""
-        rows = rows.cpu()
-        for total, number in ((self.forwards, forwards), (self.backwards, backwards)):
-            if isinstance(number, Tensor) or number:
-                total.index_add_(0, rows, torch.as_tensor(number, dtype=total.dtype, device="cpu").expand(len(rows)))
-
-    def whole(self) -> tuple[Labels, Labels]:
-        """Return the counts, rounded to whole numbers."""
-        return self.forwards.round().long(), self.backwards.round().long()
 
 
 def plain(model: Model) -> Model:
@@ -416,13 +409,6 @@ def _strange(logits: Logits, images: Images) -> list[str]:
     if len(logits) > 1 and bool((logits == logits[:1]).all()) and not bool((images == images[:1]).all()):
         notes.append("the model returns the same logits for every image: no perturbation is known to change it")
     return notes
-
-
-def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
-    """Yield slices that cover `count` items of `each` bytes so that one slice takes at most half the budget."""
-    size = max(1, memory // 2 // max(1, each))
-    for start in range(0, count, size):
-        yield slice(start, min(count, start + size))
 
 
 def _version(images: Tensor) -> int:

@@ -61,8 +61,9 @@ def corruptions(
     against = chosen_baseline(baseline, beta, options.model, names, levels)
     session = Session.open("corruptions", options)
     samples, seed = session.samples, options.seed
-    named = {"classes": options.classes, "baseline": against}
-    source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, **named)
+    source = corrupted_source(
+        options.data, samples, data_dir=options.data_dir, classes=options.classes, seed=seed, baseline=against
+    )
     session.set_threads()
     with session.progress("corruptions") as progress:
         errors = corruption_errors(

@@ -1,5 +1,6 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
+import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 
 SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 """Colours that suit what is shown, unless they are logarithmic."""
+
+APPLY = {
+    "attack": ("perturbations",),
+    "corruption": ("corruption",),
+    "strength": ("corruption",),
+    "epsilon": ("model",),
+    "alpha": ("kernels",),
+    "box": ("kernels",),
+    "size": ("perturbations",),
+    "step": ("perturbations",),
+    "transform": ("perturbations", "model", "images"),
+}
+"""The options that belong to some of what can be transformed."""
 
 
 def spectrum(
@@ -66,9 +80,8 @@ def spectrum(
         size: Side of a DCT block in coefficients, for the energy by band; the default follows the image size.
         step: Distance between blocks in coefficients.
     """
+    _check(of, {name: value for name, value in {**locals(), "transform": options.transform}.items() if name in APPLY})
     libraries()
-    if options.transform is not None and of in ("kernels", "corruption"):
-        raise UsageError(f"transform must be left out of {of}; got {options.transform}: it goes with images and models")
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
     from geomrob.analysis.spectra.perturbed import attack_spectrum, data_spectrum
@@ -116,3 +129,17 @@ def spectrum(
     for name, drawing in spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log")).items():
         answer.picture(drawing, figure if name == "spectrum" else out / f"{name}.png")
     return answer.finish(complete=not any(energy.left_out for energy in energies))
+
+
+def _check(of: str, values: dict[str, Any]) -> None:
+    """Refuse an option that has no meaning for what is transformed.
+
+    Raises:
+        UsageError: One that is not at its default.
+    """
+    parameters = inspect.signature(spectrum).parameters
+    for name, value in values.items():
+        default = parameters[name].default if name in parameters else None
+        if of not in APPLY[name] and value != default:
+            kinds = " or ".join(APPLY[name])
+            raise UsageError(f"{name} must go with --of {kinds}; got it with --of {of}: leave --{name} out")
