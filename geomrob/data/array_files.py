@@ -2,6 +2,9 @@
 
 import math
 import pickle
+import shutil
+import struct
+import tempfile
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -159,7 +162,27 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Ro
             content.read(start)
             return _native((_columns if fortran else _rows)(content, shape, dtype, positions))
 
-    return Rows(shape, dtype.newbyteorder("="), take)
+    def direct() -> Rows:
+        return _mapped(path, member, start, Rows(shape, dtype, take), fortran=fortran)
+
+    return Rows(shape, dtype.newbyteorder("="), take, direct)
+
+
+def _mapped(path: Path, member: zipfile.ZipInfo, start: int, like: Rows, *, fortran: bool) -> Rows:
+    """Return the rows of a zip member mapped from the disk: in place, or unpacked to a file that has no name."""
+    with _readable(path), zipfile.ZipFile(path) as archive, archive.open(member) as content:
+        if member.compress_type == zipfile.ZIP_STORED:
+            with path.open("rb") as file:
+                file.seek(member.header_offset + 26)
+                start += file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+            while content.read(PART):  # To the end, where zipfile compares the checksum.
+                pass
+            array = np.memmap(path, like.dtype, "r", start, like.shape, "F" if fortran else "C")
+        else:
+            with tempfile.TemporaryFile() as unpacked:
+                shutil.copyfileobj(content, unpacked, PART)
+                array = np.memmap(unpacked, like.dtype, "r", start, like.shape, "F" if fortran else "C")
+    return Rows(like.shape, like.dtype.newbyteorder("="), lambda positions: _native(np.asarray(array[positions])))
 
 
 def _rows(file: Binary, shape: Shape, dtype: np.dtype[Any], positions: NDArray[np.int64]) -> NDArray[Any]:

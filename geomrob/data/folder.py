@@ -1,10 +1,10 @@
 """Images that a user brings: a folder of class folders."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import UnidentifiedImageError
 
@@ -44,6 +44,33 @@ def read_folder(
     wanted = len(sample_positions(len(listing.files), samples, seed))
     queue = sample_positions(len(listing.files), None if samples is None else len(listing.files), seed).tolist()
     fit = fit if fit is not None and _needs_fit(listing, queue[:wanted], fit) else None
+    with warnings.catch_warnings():
+        # Pillow's, of damaged metadata and of sizes: what concerns the pixels is noted here.
+        warnings.simplefilter("ignore")
+        images, kept, skipped, conversions = _drawn(listing, queue, wanted, fit)
+    notes = list(listing.notes)
+    notes += [f"{count} of {len(kept)} images of {path} are {what}" for what, count in conversions.items()]
+    if fit is not None:
+        size = "x".join(map(str, fit.size))
+        notes.append(f"images of {path} are resized to {size} ({fit.interpolation}, crop {fit.crop:g})")
+    if skipped:
+        notes.append(f"left out {counted(len(skipped), 'unreadable file')} of {path}; the first: {skipped[0]}")
+    return Samples(
+        images,
+        torch.tensor([listing.labels[position] for position in kept]),
+        listing.classes,
+        torch.tensor(kept),
+        str(path),
+        tuple(skipped),
+        tuple(notes),
+        listing.ordered,
+    )
+
+
+def _drawn(
+    listing: Listing, queue: Iterable[int], wanted: int, fit: Fit | None
+) -> tuple[torch.Tensor, list[int], list[str], Counter[str]]:
+    """Return the first `wanted` readable images, their positions, the files skipped, and what was converted."""
     images: torch.Tensor | None = None
     kept: list[int] = []
     skipped: list[str] = []
@@ -57,36 +84,19 @@ def read_folder(
         except UsageError:
             raise
         except BROKEN as error:
-            skipped.append(f"{shown(listing.files[position].relative_to(path))}: {_reason(error)}")
+            skipped.append(f"{shown(listing.files[position].relative_to(listing.path))}: {_reason(error)}")
             continue
         if images is None:
             images = torch.empty((wanted, *array.shape))
         if array.shape != images.shape[1:]:
             raise _differing(listing, kept[0], images.shape[1:], position, array.shape)
-        images[len(kept)] = torch.from_numpy(np.ascontiguousarray(array))
+        images.numpy()[len(kept)] = array
         kept.append(position)
         conversions += counts
     if images is None:
-        raise UsageError(
-            f"{path} must hold a readable image; got {counted(len(skipped), 'unreadable one')}: {skipped[0]}"
-        )
-    notes = list(listing.notes)
-    notes += [f"{count} of {len(kept)} images of {path} are {what}" for what, count in conversions.items()]
-    if fit is not None:
-        size = "x".join(map(str, fit.size))
-        notes.append(f"images of {path} are resized to {size} ({fit.interpolation}, crop {fit.crop:g})")
-    if skipped:
-        notes.append(f"left out {counted(len(skipped), 'unreadable file')} of {path}; the first: {skipped[0]}")
-    return Samples(
-        images[: len(kept)],
-        torch.tensor([listing.labels[position] for position in kept]),
-        listing.classes,
-        torch.tensor(kept),
-        str(path),
-        tuple(skipped),
-        tuple(notes),
-        listing.ordered,
-    )
+        number = counted(len(skipped), "unreadable one")
+        raise UsageError(f"{listing.path} must hold a readable image; got {number}: {skipped[0]}")
+    return images[: len(kept)], kept, skipped, conversions
 
 
 def _needs_fit(listing: Listing, positions: Iterable[int], fit: Fit) -> bool:

@@ -72,7 +72,7 @@ class Listing:
     ) -> NDArray[np.float32]:
         """Return the image at a position as float32 (C, H, W) in [0, 1]; see `read_image`."""
         array = read_image(self.files[position], self.channels, fit=fit, conversions=conversions)
-        return array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array.astype(np.float32)
+        return np.divide(array, 255 if array.dtype == np.uint8 else 1, dtype=np.float32)
 
 
 def list_folder(
@@ -122,7 +122,7 @@ def list_folder(
             labels += [label] * len(images)
     if only is None:
         notes += _left_out(path, root, folders, names)
-    channels = 1 if all(_grey(file) for file in files) else 3
+    channels = 1 if all(map(is_grey, files)) else 3
     ordered = known is not None and only is None
     return Listing(path, tuple(files), tuple(labels), tuple(map(shown, classes)), channels, tuple(notes), ordered)
 
@@ -254,17 +254,6 @@ def _left_out(path: Path, root: Path, folders: Mapping[str, Path], names: Contai
             else []
         ),
     ]
-
-
-def _grey(file: Path) -> bool:
-    """Return whether the header of `file` says one channel; a header that cannot be read does not count against it."""
-    try:
-        with open_image(file) as image:
-            return is_grey(image)
-    except UsageError:
-        raise
-    except BROKEN:
-        return True
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,13 +2,12 @@
 
 import struct
 import sys
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from io import BufferedIOBase, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ SUFFIXES = frozenset(
 )
 # Whatever the ending says, Pillow looks for these only: some of its other formats start programs.
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "WEBP", "AVIF", "TIFF", "PPM")
+# The head of a PNG, of which the second-last byte is the depth and the last the kind of colour.
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 # Pillow raises any of these on a damaged file, depending on where the damage is.
 BROKEN = (
@@ -37,6 +38,8 @@ BROKEN = (
     Image.DecompressionBombError,
 )  # fmt: skip
 ORIENTATION = 0x0112
+# Where Pillow keeps EXIF or XMP data of a file; TIFF has its own tags.
+METADATA = frozenset({"exif", "Raw profile type exif", "Raw profile type APP1", "xmp", "XML:com.adobe.xmp"})
 ALPHA = "with transparency: the alpha channel is dropped, as torchvision does"
 # What turns the stored rows and columns (H, W, ...) the right way up, by the EXIF tag.
 UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
@@ -90,14 +93,11 @@ def read_image(
         BROKEN: Not an image, or a damaged one, or one of more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     counts: Counter[str] = Counter() if conversions is None else conversions
-    with warnings.catch_warnings():
-        # Of damaged metadata; more pixels than its limit are an error here.
-        warnings.simplefilter("ignore")
-        with open_image(file) as image:
-            if getattr(image, "is_animated", False):
-                counts["of several frames: the first is read"] += 1
-            pixels = _pixels(image, file, channels, counts)
-            turn = UPRIGHT.get(_orientation(image))
+    with open_image(file) as image:
+        if getattr(image, "is_animated", False):
+            counts["of several frames: the first is read"] += 1
+        pixels = _pixels(image, file, channels, counts)
+        turn = UPRIGHT.get(_orientation(image))
     if turn is not None:
         counts["turned by their EXIF orientation"] += 1
         pixels = turn(pixels)
@@ -106,7 +106,7 @@ def read_image(
     return planes if fit is None else fit_array(planes, fit)
 
 
-def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
+def open_image(file: Path | FileBytes) -> ImageFile.ImageFile:
     """Return an open image of which only the header has been read.
 
     Raises:
@@ -116,12 +116,17 @@ def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
     try:
         image = Image.open(BytesIO(file.content) if isinstance(file, FileBytes) else file, formats=_formats())
     except PermissionError:
-        raise UsageError(f"{file} must be readable; got no permission: change its permissions") from None
+        raise _forbidden(file) from None
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         image.close()
         raise Image.DecompressionBombError(f"{image.width}x{image.height}, more pixels than Pillow's limit {limit:,}")
     return image
+
+
+def _forbidden(file: Path | FileBytes) -> UsageError:
+    """Return the error for a file that this user may not read."""
+    return UsageError(f"{file} must be readable; got no permission: change its permissions")
 
 
 @cache
@@ -131,9 +136,25 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def is_grey(image: ImageFile.ImageFile) -> bool:
-    """Return whether an image has one channel, alpha not counted; Pillow opens deep grey with alpha as colour."""
-    return image.mode in GREY or _layout(image).startswith("LA;")
+def is_grey(file: Path | FileBytes) -> bool:
+    """Return whether the header of a file says one channel, alpha not counted; so does one that cannot be read.
+
+    Raises:
+        UsageError: The file may not be read.
+    """
+    try:
+        with file.open("rb") as content:
+            head = content.read(26)
+        if head.startswith(PNG):
+            return head[-1] in {0, 4}
+        with open_image(file) as image:
+            return image.mode in GREY
+    except PermissionError:
+        raise _forbidden(file) from None
+    except UsageError:
+        raise
+    except BROKEN:
+        return True
 
 
 def image_size(file: Path) -> tuple[int, int] | None:
@@ -149,6 +170,8 @@ def image_size(file: Path) -> tuple[int, int] | None:
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of a loaded image, 1 (upright) where there is none or it cannot be read."""
+    if METADATA.isdisjoint(image.info) and not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
     try:
         return image.getexif().get(ORIENTATION, 1)
     except BROKEN:
@@ -160,7 +183,7 @@ def _pixels(
 ) -> NDArray[np.generic]:
     """Return the pixels as stored, (H, W) or (H, W, 3), uint8 or float32 in [0, 1]."""
     layout, bits = _layout(image), _bits(image)
-    if channels == 3 and is_grey(image):
+    if channels == 3 and (image.mode in GREY or layout.startswith("LA;")):
         counts["grey: repeated to three channels"] += 1
     if image.mode == "F" or image.mode.startswith("I"):
         return _numbers(image, layout, file)
@@ -177,7 +200,8 @@ def _pixels(
         counts["AVIF of more than 8 bits a channel: read at 8"] += 1
     if image.mode == "CMYK":
         counts["CMYK: converted to RGB without their colour profile"] += 1
-    return np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _layout(image: ImageFile.ImageFile) -> str:

@@ -43,7 +43,8 @@ def pets(tmp_path):
 @pytest.mark.parametrize(
     ("extra", "is_image"),
     [
-        ("__MACOSX/cat/._1.png", False), ("__MACOSX/1.png", True), ("annotations/keep.csv", False), ("@eaDir/1.png", True),
+        ("__MACOSX/cat/._1.png", False), ("__MACOSX/1.png", True), ("annotations/keep.csv", False),
+        ("@eaDir/1.png", True),
         ("logs/run.txt", False), ("masks/readme", False), ("Cut/1.png", False), ("heic/1.heic", False),
         ("abc/deeper/1.png", True), ("$RECYCLE.BIN/1.png", True), ("Empty/", False),
     ],
@@ -77,7 +78,7 @@ def test_ignored_files_are_counted_by_ending(pets):
     put(pets / "loose.png", pets / "cat" / "more" / "1.png")
     notes = read(pets).notes
     assert notes == (
-        f"ignored files of {pets}: 2 .txt, 1 .heic, 1 .db, 1 without ending",
+        f"ignored files of {pets}: 2 .txt, 1 .db, 1 .heic, 1 without ending",
         f"left out 1 image of {pets} in no folder of a class",
         f"left out images of {pets} one folder deeper: cat/more",
     )
@@ -166,7 +167,7 @@ def test_an_order_is_that_of_a_file_in_the_folder_or_of_the_caller(pets, lines):
     order = pets / "order.json"
     order.write_text(json.dumps({"cat": 4, "dog": 2}))
     assert read(pets, classes=order).labels.tolist() == [2, 4]
-    with pytest.raises(UsageError, match="must name every folder of .* got none named dog: add it"):
+    with pytest.raises(UsageError, match=r"must name every folder of .* got none named dog: add it"):
         load_data(pets, classes=["cat", "bird"])
     with pytest.raises(UsageError, match="classes must go with an image folder; got fashion-mnist-1k"):
         load_data("fashion-mnist-1k", classes=["cat"])
