@@ -89,6 +89,8 @@ def samples_from(
         UsageError: Images or labels that cannot be read for certain, too many samples.
     """
     what = f"{name} of {source}"
+    if images.dtype.kind in "OV":
+        images.take(np.arange(0))
     channels_last(images.shape, what)  # What cannot be read is reported before anything is.
     numbers, names, said = class_numbers(labels, images.shape[0], source, classes)
     chosen = sample_positions(len(numbers), samples, seed)
@@ -133,7 +135,9 @@ def channels_last(shape: Sequence[int], what: str) -> bool:
     if len(shape) == 2:
         sides = [(channels, round((shape[1] / channels) ** 0.5)) for channels in (1, 3)]
         fit = [f"(-1, {c}, {side}, {side})" for c, side in sides if c * side * side == shape[1] and side > 1]
-        raise UsageError(f"{wanted}, which is flat: reshape it{', perhaps to ' + fit[0] if fit else ''}")
+        raise UsageError(
+            f"{wanted}, which is flat or a single image: reshape it{', perhaps to ' + fit[0] if fit else ''}"
+        )
     if len(shape) == 3:
         return False
     if len(shape) != 4:
@@ -165,6 +169,8 @@ def pixels(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
         (tensor([[[[1., 1.]]]]), ('x of mine is uint16: divided by 65535',))
     """
     scale, notes = _scaling(array.dtype, _parts(rows_of(array), np.arange(len(array))), what)
+    if array.dtype == np.uint8 and array.max() == 1:
+        notes = (f"{what} is uint8 of 0 and 1, divided by 255 and so nearly black: save masks as bool",)
     return scale(array), notes
 
 

@@ -368,3 +368,12 @@ def test_many_images_are_read_when_they_are_used(tmp_path, monkeypatch, kind, en
     np.savez(tmp_path / "bad.npz", x=FLOATS * 255, y=LABELS)
     with pytest.raises(UsageError, match="divide them by 255"):
         load_data(tmp_path / "bad.npz")
+
+
+def test_objects_beside_the_images_are_left_alone_and_masks_in_bytes_are_noted(tmp_path):
+    np.savez(tmp_path / "a.npz", x=BYTES, y=LABELS, meta=np.array({"by": "me"}, object))
+    assert torch.equal(load_data(tmp_path / "a.npz").images, WANTED)
+    np.savez(tmp_path / "b.npz", x=BYTES, y=np.array([None] * N))
+    with pytest.raises(UsageError, match=r"y of .* must hold plain arrays; got Python objects"):
+        load_data(tmp_path / "b.npz")
+    assert any("nearly black" in text for text in load_data(npz(tmp_path / "c.npz", x=BYTES % 2, y=LABELS)).notes)
