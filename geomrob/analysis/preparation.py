@@ -11,7 +11,6 @@ from geomrob.data.class_names import mapped
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, note
 from geomrob.inference import CPU_BLOCK, Prepared, evaluate
-from geomrob.inference import model_notes as model_notes
 from geomrob.models import MODELS
 
 

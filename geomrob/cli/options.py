@@ -33,7 +33,7 @@ class Data:
     """Which images.
 
     Attributes:
-        data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
+        data: Name of a data set, or the path of an image folder (class/image.png) or of a file of arrays (.npz ...).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
         classes: Names of the classes of an image folder in the order of their numbers: a file with one a line, or JSON.
         samples: How many images; default 50, or all of a smaller set.

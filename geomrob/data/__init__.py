@@ -126,9 +126,10 @@ def load_data(
     """Return images in [0, 1] with their labels, all of a split or a seeded draw from it.
 
     Args:
-        name: A row of `DATASETS`; or the path of an image folder (`class/image.png`, or `test/class/image.png`), or of
-            an `.npz` file with `x` (images) and `y` (labels).
-        split: `test` or `train`. The embedded set and `.npz` files have only `test`.
+        name: A row of `DATASETS`; the path of an image folder (`class/image.png`, or `test/class/image.png`), or of a
+            file of arrays (`.npz`, `.npy`, `.pt`, `.safetensors`, `.tar`); or a Python object: `(images, labels)`, a
+            Dataset, a DataLoader ... (`docs/models-and-data.md` lists what is accepted).
+        split: `test` or `train`. The embedded set has only `test`.
         data_dir: The folder that holds `MNIST/raw`, `FashionMNIST/raw`, `cifar-10-batches-py`, `cifar-100-python` (the
             layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
         samples: How many images to draw without replacement, at least 1; None takes all in source order.

@@ -2,6 +2,9 @@
 
 import math
 import pickle
+import shutil
+import struct
+import tempfile
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -88,6 +91,8 @@ def _open_npy(path: Path) -> dict[str, Rows]:
     with path.open("rb") as file:
         shape, fortran, dtype = npy_header(file, str(path))
         start = file.tell()
+    if _is_opaque(dtype):
+        return {"x": _opaque(shape, dtype, str(path))}
     _check_size(path.stat().st_size - start, shape, dtype, str(path))
     if math.prod(shape) == 0:
         return {"x": rows_of(np.empty(shape, dtype))}
@@ -103,14 +108,12 @@ def npy_header(file: Binary, source: str) -> tuple[Shape, bool, np.dtype[Any]]:
     """Return shape, whether the order is Fortran's, and type of a `.npy` file, which is left after its header.
 
     Raises:
-        UsageError: Python objects or records.
+        UsageError: A negative size.
         Exception: Whatever a damaged header causes.
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
-    if dtype.hasobject or dtype.kind == "V":
-        raise UsageError(f"{source} must hold plain arrays; got Python objects or records, never read: store numbers")
     if any(size < 0 for size in shape):
         raise UsageError(f"{source} must hold plain arrays; got a negative size in {shape}: write it again")
     return shape, fortran, dtype
@@ -124,6 +127,20 @@ def _check_size(content: int, shape: Shape, dtype: np.dtype[Any], source: str) -
             f"{source} must be as long as its header says; got {content:,} bytes for {dtype} {shape}, "
             f"which takes {wanted:,}: fetch or write it again"
         )
+
+
+def _is_opaque(dtype: np.dtype[Any]) -> bool:
+    """Return whether an array is of Python objects, which are never read, or of records."""
+    return dtype.hasobject or dtype.kind == "V"
+
+
+def _opaque(shape: Shape, dtype: np.dtype[Any], source: str) -> Rows:
+    """Return rows that raise when they are taken: other arrays of the file may be the ones that are wanted."""
+
+    def take(_: NDArray[np.int64]) -> NDArray[Any]:
+        raise UsageError(f"{source} must hold plain arrays; got Python objects or records, never read: store numbers")
+
+    return Rows(shape, dtype, take)
 
 
 def _native(array: NDArray[Any]) -> NDArray[Any]:
@@ -152,6 +169,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Ro
     with archive.open(member) as file:
         shape, fortran, dtype = npy_header(file, source)
         start = file.tell()
+    if _is_opaque(dtype):
+        return _opaque(shape, dtype, source)
     _check_size(member.file_size - start, shape, dtype, source)
 
     def take(positions: NDArray[np.int64]) -> NDArray[Any]:
@@ -159,7 +178,27 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Ro
             content.read(start)
             return _native((_columns if fortran else _rows)(content, shape, dtype, positions))
 
-    return Rows(shape, dtype.newbyteorder("="), take)
+    def direct() -> Rows:
+        return _mapped(path, member, start, Rows(shape, dtype, take), fortran=fortran)
+
+    return Rows(shape, dtype.newbyteorder("="), take, direct)
+
+
+def _mapped(path: Path, member: zipfile.ZipInfo, start: int, like: Rows, *, fortran: bool) -> Rows:
+    """Return the rows of a zip member mapped from the disk: in place, or unpacked to a file that has no name."""
+    with _readable(path), zipfile.ZipFile(path) as archive, archive.open(member) as content:
+        if member.compress_type == zipfile.ZIP_STORED:
+            with path.open("rb") as file:
+                file.seek(member.header_offset + 26)
+                start += file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+            while content.read(PART):  # To the end, where zipfile compares the checksum.
+                pass
+            array = np.memmap(path, like.dtype, "r", start, like.shape, "F" if fortran else "C")
+        else:
+            with tempfile.TemporaryFile() as unpacked:
+                shutil.copyfileobj(content, unpacked, PART)
+                array = np.memmap(unpacked, like.dtype, "r", start, like.shape, "F" if fortran else "C")
+    return Rows(like.shape, like.dtype.newbyteorder("="), lambda positions: _native(np.asarray(array[positions])))
 
 
 def _rows(file: Binary, shape: Shape, dtype: np.dtype[Any], positions: NDArray[np.int64]) -> NDArray[Any]:

@@ -60,7 +60,8 @@ def read_object(
         raise UsageError(f"images must come with labels; got {name} alone: pass (images, labels)")
     if _is_stream(source):
         return _from_stream(source, samples, seed, classes, fit)
-    if not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+    entries = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    if not entries or isinstance(source, (type, bytes, bytearray)):
         raise UsageError(f"data must be {ACCEPTED}; got {name}: pass one of these")
     return _from_dataset(source, samples, seed, classes, fit)
 
@@ -81,8 +82,8 @@ def _from_pair(
     images: Any, labels: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
 ) -> Samples:
     """Return the samples of images and labels that are separate."""
-    if is_image(labels) and not (hasattr(labels, "ndim") and labels.ndim == 2):
-        raise UsageError("images must come with labels; got two arrays of images: pass (images, labels)")
+    if is_image(labels) and (getattr(labels, "ndim", 0) != 2 or np.shape(labels) == np.shape(images)):
+        raise UsageError("images must come with labels; got two arrays of images alone: pass (images, labels)")
     if isinstance(images, (list, tuple)):
         chosen = sample_positions(len(images), samples, seed)
         numbers, names, said = class_numbers(labels, len(images), "images", classes)
@@ -238,13 +239,15 @@ def _length(source: Any) -> tuple[int | None, tuple[str, ...]]:
 
 def _entries(source: Any, columns: "Columns") -> Iterator[tuple[Any, Any]]:
     """Yield image and label of each entry, batches taken apart."""
+    batched = isinstance(source, DataLoader) and source.batch_sampler is not None
     for entry in source:
         image, label = columns.split(entry)
-        if not (isinstance(image, (list, tuple)) or getattr(image, "ndim", 0) == 4):
+        if not (batched or isinstance(image, (list, tuple)) or getattr(image, "ndim", 0) == 4):
             yield image, label
             continue
-        if label is None or len(label) != len(image):
-            given = "none" if label is None else len(label)
+        length = len(label) if hasattr(label, "__len__") and np.shape(label) != () else None
+        if length != len(image):
+            given = "none" if length is None else length
             raise UsageError(f"a batch of {len(image)} images must have as many labels; got {given}: pass both")
         yield from zip(image, label, strict=True)
 
@@ -261,6 +264,7 @@ class Columns:
         """Look at what the data set says of itself: `classes` as in torchvision, `features` as in Hugging Face."""
         self.name = name
         self.notes: list[str] = []
+        self.swapped = False
         features = getattr(source, "features", None)
         kinds = {key: type(kind).__name__ for key, kind in features.items()} if isinstance(features, Mapping) else {}
         images = [key for key, kind in kinds.items() if kind == "Image"]
@@ -289,6 +293,10 @@ class Columns:
             raise UsageError(f"{self.name} must hold (image, label); got {_describe(entry)}: give each image its label")
         if len(entry) > 2 and not self.notes:
             self.notes.append(f"{self.name} holds {len(entry)} values an entry: the first two are image and label")
+        if is_pixels(entry[1]) and not is_pixels(entry[0]) and np.shape(entry[0]) == ():
+            self.notes += [] if self.swapped else [f"{self.name} holds (label, image): read in that order"]
+            self.swapped = True
+            return entry[1], entry[0]
         return entry[0], entry[1]
 
     def _best(self, keys: Iterable[Any], names: Iterable[str]) -> Any:

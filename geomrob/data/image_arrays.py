@@ -1,8 +1,9 @@
 """Arrays of images in any layout and number type as float images (N, C, H, W) in [0, 1]; conversions are noted."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,8 +12,13 @@ from torch import Tensor
 
 from geomrob.data.entry import Samples, sample_positions, to_images
 from geomrob.data.label_arrays import class_numbers
+from geomrob.data.lazy import AT_ONCE, LazyImages
 from geomrob.errors import UsageError
 
+Scale: TypeAlias = Callable[[NDArray[Any]], Tensor]
+
+# Bytes that are looked through at once.
+PART = 2**24
 # Rounding in an edit of images leaves values this far outside [0, 1].
 ROUNDING = 1e-4
 
@@ -21,12 +27,14 @@ ROUNDING = 1e-4
 class Rows:
     """An array of which only the rows (entries along its first axis) at given positions are read.
 
-    `take` maps positions (M,) int64 to an array (M, ...) of `dtype` and costs memory for M rows only.
+    `take` maps positions (M,) int64 to an array (M, ...) of `dtype` and costs memory for M rows only. Where it reads
+    all rows on its way, `direct` returns rows of which each is read alone.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     take: Callable[[NDArray[np.int64]], NDArray[Any]]
+    direct: "Callable[[], Rows] | None" = None
 
     def all(self) -> NDArray[Any]:
         """Return every row."""
@@ -81,12 +89,27 @@ def samples_from(
         UsageError: Images or labels that cannot be read for certain, too many samples.
     """
     what = f"{name} of {source}"
+    if images.dtype.kind in "OV":
+        images.take(np.arange(0))
     channels_last(images.shape, what)  # What cannot be read is reported before anything is.
     numbers, names, said = class_numbers(labels, images.shape[0], source, classes)
     chosen = sample_positions(len(numbers), samples, seed)
-    tensor, converted = pixels(channels_first(images.take(chosen.numpy()), what), what)
+    tensor, converted = _read(images, chosen.numpy(), what)
     every = (*notes, *said, *converted)
     return Samples(tensor, torch.from_numpy(numbers)[chosen], names, chosen, source, notes=every)
+
+
+def _read(images: Rows, positions: NDArray[np.int64], what: str) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the images at positions as `pixels` does; many are looked through now and read when they are used."""
+    if 4 * len(positions) * math.prod(images.shape[1:]) <= AT_ONCE:
+        return pixels(channels_first(images.take(positions), what), what)
+    rows = images.direct() if images.direct is not None else images
+    scale, notes = _scaling(rows.dtype, _parts(rows, positions), what)
+
+    def read(row: int) -> Tensor:
+        return scale(channels_first(rows.take(positions[row : row + 1]), what))[0]
+
+    return LazyImages(read, len(positions), read(0).shape), notes
 
 
 def channels_first(array: NDArray[Any], what: str) -> NDArray[Any]:
@@ -112,7 +135,9 @@ def channels_last(shape: Sequence[int], what: str) -> bool:
     if len(shape) == 2:
         sides = [(channels, round((shape[1] / channels) ** 0.5)) for channels in (1, 3)]
         fit = [f"(-1, {c}, {side}, {side})" for c, side in sides if c * side * side == shape[1] and side > 1]
-        raise UsageError(f"{wanted}, which is flat: reshape it{', perhaps to ' + fit[0] if fit else ''}")
+        raise UsageError(
+            f"{wanted}, which is flat or a single image: reshape it{', perhaps to ' + fit[0] if fit else ''}"
+        )
     if len(shape) == 3:
         return False
     if len(shape) != 4:
@@ -143,54 +168,69 @@ def pixels(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
         >>> pixels(np.full((1, 1, 1, 2), 65535, np.uint16), "x of mine")
         (tensor([[[[1., 1.]]]]), ('x of mine is uint16: divided by 65535',))
     """
-    if array.dtype == np.uint8:
-        return to_images(array), ()
-    if array.dtype.kind == "b":
-        return to_images(array), (f"{what} is true and false: taken as 1 and 0",)
-    if array.dtype.kind in "iu":
-        return _from_integers(array, what)
-    if array.dtype.kind != "f":
-        raise UsageError(f"{what} must be numbers in [0, 1] or bytes; got {array.dtype}: convert it")
-    return _from_floats(array, what)
+    scale, notes = _scaling(array.dtype, _parts(rows_of(array), np.arange(len(array))), what)
+    if array.dtype == np.uint8 and array.max() == 1:
+        notes = (f"{what} is uint8 of 0 and 1, divided by 255 and so nearly black: save masks as bool",)
+    return scale(array), notes
 
 
-def _from_integers(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Return images of integers other than bytes, scaled by what is white."""
-    low, high = int(array.min()), int(array.max())
-    sixteen = array.dtype.itemsize == 2 and array.dtype.kind == "u"
-    if low < 0 or (high > 255 and not sixteen):
-        advice = "add 128 and save them as uint8" if array.dtype.itemsize == 1 else "divide by the value of white"
-        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got {array.dtype} in [{low}, {high}]: {advice}")
-    if high <= 1:
-        kind = f"{array.dtype} of 0 and 1"
-        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got {kind}: save floats, or masks as bool")
-    if array.dtype.itemsize == 1:
-        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got int8, which ends at 127: save it as uint8")
-    white = 65535 if high > 255 else 255
-    said = f"{what} is {array.dtype}: divided by {white}" + ("" if white > 255 else ", as no value is above 255")
-    return torch.from_numpy((array.astype(np.float64) / white).astype(np.float32)), (said,)
-
-
-def _from_floats(array: NDArray[Any], what: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Return float images, which must lie in [0, 1] but for rounding."""
-    bad = sum(int((~np.isfinite(part)).reshape(len(part), -1).any(1).sum()) for part in _blocks(array))
+def _scaling(dtype: np.dtype[Any], parts: Iterable[NDArray[Any]], what: str) -> tuple[Scale, tuple[str, ...]]:
+    """Return what turns images of a type into floats in [0, 1], and notes of it; `parts` are looked through once."""
+    if dtype == np.uint8:
+        return to_images, ()
+    if dtype.kind == "b":
+        return to_images, (f"{what} is true and false: taken as 1 and 0",)
+    if dtype.kind not in "iuf":
+        raise UsageError(f"{what} must be numbers in [0, 1] or bytes; got {dtype}: convert it")
+    lows, highs, bad = [], [], 0
+    for part in parts:
+        finite = np.isfinite(part)
+        bad += int((~finite).reshape(len(part), -1).any(1).sum())
+        lows.append(part.min(where=finite, initial=np.inf if dtype.kind == "f" else np.iinfo(dtype).max))
+        highs.append(part.max(where=finite, initial=-np.inf if dtype.kind == "f" else np.iinfo(dtype).min))
     if bad:
         raise UsageError(f"{what} must be finite; got NaN or infinity in {bad} images: leave these out")
-    low, high = float(array.min()), float(array.max())
+    if dtype.kind == "f":
+        return _floats(float(min(lows)), float(max(highs)), what)
+    return _integers(dtype, int(min(lows)), int(max(highs)), what)
+
+
+def _integers(dtype: np.dtype[Any], low: int, high: int, what: str) -> tuple[Scale, tuple[str, ...]]:
+    """Return the scaling of integers other than bytes in [low, high], by what is white."""
+    sixteen = dtype.itemsize == 2 and dtype.kind == "u"
+    if low < 0 or (high > 255 and not sixteen):
+        advice = "add 128 and save them as uint8" if dtype.itemsize == 1 else "divide by the value of white"
+        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got {dtype} in [{low}, {high}]: {advice}")
+    if high <= 1:
+        kind = f"{dtype} of 0 and 1"
+        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got {kind}: save floats, or masks as bool")
+    if dtype.itemsize == 1:
+        raise UsageError(f"{what} must be bytes or floats in [0, 1]; got int8, which ends at 127: save it as uint8")
+    white = 65535 if high > 255 else 255
+    said = f"{what} is {dtype}: divided by {white}" + ("" if white > 255 else ", as no value is above 255")
+
+    def scale(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy((array.astype(np.float64) / white).astype(np.float32))
+
+    return scale, (said,)
+
+
+def _floats(low: float, high: float, what: str) -> tuple[Scale, tuple[str, ...]]:
+    """Return the scaling of floats in [low, high], which must be [0, 1] but for rounding."""
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise UsageError(f"{what} must lie in [0, 1]; got [{low:.3g}, {high:.3g}]: {_advice(low, high)}")
-    images = to_images(array)
-    if low < 0 or high > 1:
-        return images.clamp_(0, 1), (f"{what} leaves [0, 1] by rounding ([{low:.6g}, {high:.6g}]): clipped",)
-    return images, ()
+    if low >= 0 and high <= 1:
+        return to_images, ()
+    said = f"{what} leaves [0, 1] by rounding ([{low:.6g}, {high:.6g}]): clipped"
+    return (lambda array: to_images(array).clamp_(0, 1)), (said,)
 
 
 def _advice(low: float, high: float) -> str:
     """Return what to do with floats in [low, high]."""
-    if low >= 0 and high > 2:
+    if low >= 0 and high > 20:
         return "they look like 8-bit values, divide them by 255" if high <= 255 else "divide by the value of white"
     if low >= 0:
-        return "clip them, or divide by the value of white"
+        return "clip them, divide by the value of white, or undo their normalisation (x * std + mean)"
     if high <= 1 and low >= -1 and high - low > 1:
         return "they look scaled to [-1, 1], pass (x + 1) / 2, or x * std + mean if they were normalised otherwise"
     if high <= 10 and low >= -10:
@@ -198,6 +238,8 @@ def _advice(low: float, high: float) -> str:
     return "pass pixels before any normalisation"
 
 
-def _blocks(array: NDArray[Any], size: int = 1024) -> list[NDArray[Any]]:
-    """Return an array in parts, so that what is computed of it stays small."""
-    return [array[start : start + size] for start in range(0, len(array), size)]
+def _parts(rows: Rows, positions: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Yield the rows at positions in parts, so that what is computed of them stays small."""
+    step = max(1, PART // max(1, math.prod(rows.shape[1:]) * rows.dtype.itemsize))
+    for start in range(0, len(positions), step):
+        yield rows.take(positions[start : start + step])

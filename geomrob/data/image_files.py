@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from io import BufferedIOBase, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -106,7 +106,7 @@ def read_image(
     return planes if fit is None else fit_array(planes, fit)
 
 
-def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
+def open_image(file: Path | FileBytes) -> ImageFile.ImageFile:
     """Return an open image of which only the header has been read.
 
     Raises:
@@ -125,7 +125,7 @@ def open_image(file: Path | FileBytes | BufferedIOBase) -> ImageFile.ImageFile:
     return image
 
 
-def _forbidden(file: object) -> UsageError:
+def _forbidden(file: Path | FileBytes) -> UsageError:
     """Return the error for a file that this user may not read."""
     return UsageError(f"{file} must be readable; got no permission: change its permissions")
 
@@ -137,7 +137,7 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def is_grey(file: Path) -> bool:
+def is_grey(file: Path | FileBytes) -> bool:
     """Return whether the header of a file says one channel, alpha not counted; so does one that cannot be read.
 
     Raises:

@@ -54,7 +54,9 @@ def class_numbers(labels: Any, count: int, source: str, classes: Sequence[str] |
         notes = _check_whole(array, source)
     low, high = int(array.min()), int(array.max())
     names = tuple(classes) if classes is not None else tuple(map(str, range(min(high, MOST_CLASSES) + 1)))
-    if low < 0 or high >= min(len(names), MOST_CLASSES):
+    if low < 0:
+        raise UsageError(f"labels of {source} must be at least 0; got {low} ... {high}: number the classes from 0")
+    if high >= min(len(names), MOST_CLASSES):
         limit = len(names) - 1 if classes is not None else f"{MOST_CLASSES - 1:,}"
         raise UsageError(
             f"labels of {source} must lie in 0 ... {limit}; got {low} ... {high}: number the classes from 0"
@@ -73,6 +75,10 @@ def _as_array(labels: Any, count: int, source: str) -> NDArray[Any]:
         return (dense.double() if dense.is_floating_point() else dense).numpy()
     if isinstance(labels, np.ndarray):
         return labels if labels.dtype.kind != "O" or labels.ndim == 0 else _from_list(list(labels), count, source)
+    if isinstance(labels, range):
+        labels = list(labels)
+    elif hasattr(labels, "__array__"):
+        return _as_array(np.asarray(labels), count, source)
     if not isinstance(labels, (list, tuple)):
         raise UsageError(f"labels of {source} must be an array or a list; got {type(labels).__name__}: pass a list")
     return _from_list(labels, count, source)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from geomrob.data.array_files import open_arrays
 from geomrob.data.entry import Samples
 from geomrob.data.image_arrays import Rows, samples_from
@@ -92,6 +94,8 @@ def samples_of(
         classes = [str(name) for name in _values(arrays[names[0]])]
     notes = _choices(source, split, images, labels)
     label = arrays[labels[0]]
+    if rows[image].dtype.kind in "OV":
+        rows[image].take(np.arange(0))
     if _length(label) != count:
         given = f"{_length(label)} for {count} ({labels[0]} and {image} {rows[image].shape})"
         raise UsageError(f"{source} must hold one label an image; got {given}: give each image its label")

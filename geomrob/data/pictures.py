@@ -123,6 +123,8 @@ def picture(image: Image.Image, channels: int, source: str, counts: Counter[str]
             raise UsageError(f"images of {source} must have 8 or 16 bits a channel; got {given}: scale them to [0, 1]")
     else:
         plane = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    if upright.mode == "CMYK":
+        counts["CMYK: converted to RGB without their colour profile"] += 1
     if channels == 3 and image.mode in GREY:
         counts["grey: repeated to three channels"] += 1
     planes = plane[None] if plane.ndim == 2 else plane.transpose(2, 0, 1)

@@ -4,7 +4,6 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
-from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from geomrob.data.entry import Samples, sample_positions, to_images
-from geomrob.data.image_files import BROKEN, SUFFIXES, FileBytes, is_grey, open_image, read_image
+from geomrob.data.image_files import BROKEN, SUFFIXES, FileBytes, is_grey, read_image
 from geomrob.data.label_arrays import class_numbers
 from geomrob.data.named_arrays import LABELS
 from geomrob.data.pictures import one_size
@@ -131,18 +130,18 @@ def _members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
     return members
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Return the bytes of a regular member."""
+def _file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> FileBytes:
+    """Return a regular member, read whole."""
     file = archive.extractfile(member)
     assert file is not None
-    return file.read()
+    return FileBytes(member.name, file.read())
 
 
 def _label(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
     """Return a label: a number or a name."""
     if member.size > LONGEST_LABEL:
         raise UsageError(f"{member.name} must be a label; got {member.size:,} bytes: store a class number")
-    text = _content(archive, member).decode("utf-8-sig").strip()
+    text = _file(archive, member).content.decode("utf-8-sig").strip()
     if not member.name.lower().endswith(".json"):
         return int(text) if text.isascii() and text.isdecimal() else text
     value = json.loads(text)
@@ -158,7 +157,7 @@ def _drawn(
     archive: tarfile.TarFile, entries: Sequence[Entry], path: Path, wanted: int, queue: Sequence[int]
 ) -> tuple[list[NDArray[np.generic]], list[int], tuple[str, ...], tuple[str, ...]]:
     """Return the drawn images, their positions, the files left out and notes of what was converted."""
-    channels = 1 if all(_grey(archive, entry.image) for entry in entries) else 3
+    channels = 1 if all(is_grey(_file(archive, entry.image)) for entry in entries) else 3
     arrays: list[NDArray[np.generic]] = []
     kept: list[int] = []
     skipped: list[str] = []
@@ -169,7 +168,7 @@ def _drawn(
         member = entries[position].image
         counts: Counter[str] = Counter()
         try:
-            image = read_image(FileBytes(member.name, _content(archive, member)), channels, conversions=counts)
+            image = read_image(_file(archive, member), channels, conversions=counts)
         except UsageError:
             raise
         except BROKEN as error:
@@ -184,12 +183,3 @@ def _drawn(
     if skipped:
         notes.append(f"left out {len(skipped)} unreadable images of {path}; the first: {skipped[0]}")
     return arrays, kept, tuple(skipped), tuple(notes)
-
-
-def _grey(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
-    """Return whether the header of an image says one channel; one that cannot be read does not count against it."""
-    try:
-        with open_image(cast("BufferedIOBase", archive.extractfile(member))) as image:
-            return is_grey(image)
-    except BROKEN:
-        return True

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from geomrob.data import array_files, load_data
+from geomrob.data import array_files, image_arrays, load_data
 from geomrob.data.array_files import open_arrays
+from geomrob.data.lazy import LazyImages
 from geomrob.errors import UsageError
 
 N = 6
@@ -346,3 +347,33 @@ def test_only_headers_are_read_to_open_a_file(tmp_path):
     rows = open_arrays(npz(tmp_path / "set.npz", x=BYTES, y=LABELS))
     assert (rows["x"].shape, rows["x"].dtype) == (BYTES.shape, np.uint8)
     assert (rows["x"].take(np.array([5, 0, 5])) == BYTES[[5, 0, 5]]).all()
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float64", "Fortran", "uint16"])
+@pytest.mark.parametrize("ending", ["npz", "packed", "npy"])
+def test_many_images_are_read_when_they_are_used(tmp_path, monkeypatch, kind, ending):
+    array = BYTES if kind == "uint8" else TYPES[kind][0]
+    whole = npz(tmp_path / "set.npz", packed=ending == "packed", x=array, y=LABELS)
+    if ending == "npy":
+        whole = tmp_path / "x.npy"
+        np.save(whole, array)
+        np.save(tmp_path / "y.npy", LABELS)
+    held = load_data(whole, samples=5, seed=2)
+    monkeypatch.setattr(image_arrays, "AT_ONCE", 100)
+    lazy = load_data(whole, samples=5, seed=2)
+    assert isinstance(lazy.images, LazyImages)
+    assert not isinstance(held.images, LazyImages)
+    assert torch.equal(lazy.images[:], held.images)
+    assert lazy.notes == held.notes
+    np.savez(tmp_path / "bad.npz", x=FLOATS * 255, y=LABELS)
+    with pytest.raises(UsageError, match="divide them by 255"):
+        load_data(tmp_path / "bad.npz")
+
+
+def test_objects_beside_the_images_are_left_alone_and_masks_in_bytes_are_noted(tmp_path):
+    np.savez(tmp_path / "a.npz", x=BYTES, y=LABELS, meta=np.array({"by": "me"}, object))
+    assert torch.equal(load_data(tmp_path / "a.npz").images, WANTED)
+    np.savez(tmp_path / "b.npz", x=BYTES, y=np.array([None] * N))
+    with pytest.raises(UsageError, match=r"y of .* must hold plain arrays; got Python objects"):
+        load_data(tmp_path / "b.npz")
+    assert any("nearly black" in text for text in load_data(npz(tmp_path / "c.npz", x=BYTES % 2, y=LABELS)).notes)

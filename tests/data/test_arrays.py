@@ -37,7 +37,7 @@ def test_npz_may_name_its_classes(tmp_path):
         ({"x": X.astype(np.int32), "y": Y}, "got int32"),
         ({"x": X[:, :2], "y": Y}, "are neither"),
         ({"x": X[..., :3], "y": Y}, "could be either"),
-        ({"x": X[0, 0], "y": np.arange(5)}, r"got \(5, 4\), which is flat: reshape it"),
+        ({"x": X[0, 0], "y": np.arange(5)}, r"got \(5, 4\), which is flat or a single image: reshape it"),
         ({"x": X, "y": Y[:1]}, "one label an image; got 1 for 2"),
         ({"x": X, "y": -Y}, r"got -1 ... 0"),
         ({"x": X, "y": Y + 0.5}, "whole numbers; got fractions"),

@@ -96,6 +96,10 @@ ACCEPTED = {
     "DataLoader of lists": lambda: DataLoader(
         Tuples(PICTURES), batch_size=3, collate_fn=lambda b: tuple(zip(*b, strict=True))
     ),
+    "DataLoader of dicts": lambda: DataLoader(
+        [{"img": i, "target": t} for i, t in zip(FLOATS, LABELS.tolist(), strict=True)], batch_size=3
+    ),
+    "(label, image)": lambda: list(zip(LABELS.tolist(), PICTURES, strict=True)),
     "IterableDataset": Stream,
     "DataLoader of an IterableDataset": lambda: DataLoader(Stream(), batch_size=2),
     "generator": lambda: ((image, label) for image, label in zip(PICTURES, LABELS.tolist(), strict=True)),
@@ -227,6 +231,9 @@ def test_pictures_of_other_modes_are_converted_and_counted():
             "must all be arrays, tensors or Pillow images; got",
         ),
         (lambda: [(FLOATS[0], 0), (FLOATS[1].double(), 1)], "one type of numbers; got float32 and float64"),
+        (lambda: dict, "data must be a name"),
+        (lambda: b"abc", "data must be a name"),
+        (lambda: [BYTES[0, 0], BYTES[1, 0]], "two arrays of images alone"),
         (list, r"list must hold at least one image"),
         (lambda: 3, "data must be a name, a path"),
         (lambda: None, "data must be a name, a path"),
@@ -242,3 +249,21 @@ def test_what_cannot_be_read_for_certain_is_one_sentence(source, words):
     with pytest.raises(UsageError, match=words) as caught:
         load_data(source())
     assert "\n" not in str(caught.value)
+
+
+def test_grey_batches_of_three_axes_and_batches_of_any_size(tmp_path):
+    grey = [(image[0], label) for image, label in zip(FLOATS, LABELS.tolist(), strict=True)]
+    samples = load_data(DataLoader(grey, batch_size=3))
+    assert torch.equal(samples.images, FLOATS[:, :1])
+    samples = load_data(DataLoader(grey, batch_sampler=[[0, 1], [5]]), samples=2)
+    assert torch.equal(samples.images, FLOATS[:2, :1])
+    assert any("first 2 images" in text for text in samples.notes)
+
+
+def test_labels_may_be_a_range_or_another_library_s_column():
+    class Column:
+        def __array__(self, dtype=None, copy=None):
+            return LABELS
+
+    assert load_data((BYTES, range(N))).labels.tolist() == list(range(N))
+    assert load_data((BYTES, Column())).labels.tolist() == LABELS.tolist()
