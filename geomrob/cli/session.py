@@ -238,7 +238,6 @@ def load_networks(
     Raises:
         UsageError: One cannot be loaded, weights for several models.
     """
-    from geomrob.analysis.preparation import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
@@ -254,7 +253,7 @@ def load_networks(
     for model in (model for group in networks.values() for model in group):
         if outputs != "auto":
             cast("Any", model).output_kind = outputs
-        for text in model_notes(model):
+        for text in getattr(model, "notes", ()):
             note(text)
     return networks
 
