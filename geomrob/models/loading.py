@@ -138,7 +138,7 @@ def _of_module(module: nn.Module) -> Opened:
 
 
 def _copied(module: nn.Module) -> nn.Module:
-    """Return a copy of a module; of a scripted one by its file, since a copied one has no leaves to differentiate by."""
+    """Return a copy of a module; of a scripted one by its file, since its own copies have no leaves."""
     if not isinstance(module, torch.jit.ScriptModule):
         return copy.deepcopy(module)
     file = io.BytesIO()
