@@ -217,7 +217,6 @@ def load_networks(
     Raises:
         UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
     """
-    from geomrob.inference import model_notes
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
@@ -231,7 +230,7 @@ def load_networks(
     for model in (model for group in networks.values() for model in group):
         if outputs != "auto":
             cast("Any", model).output_kind = outputs
-        for text in model_notes(model):
+        for text in getattr(model, "notes", ()):
             note(text)
     return networks
 

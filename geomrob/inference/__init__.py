@@ -7,6 +7,7 @@ image shape and the memory budget: another budget may give other last bits.
 """
 
 from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap, predicted_classes
+from geomrob.inference.evaluations import Evaluations, chunks
 from geomrob.inference.logits_and_gradients import (
     Objective,
     evaluate,
@@ -24,10 +25,7 @@ from geomrob.inference.prepared import (
     GPU_BLOCK,
     MEMORY,
     PROBED,
-    Evaluations,
     Prepared,
-    chunks,
-    model_notes,
     plain,
 )
 
@@ -52,7 +50,6 @@ __all__ = [
     "gradients",
     "is_adversarial",
     "logit_gap",
-    "model_notes",
     "out_of_memory",
     "plain",
     "predicted_classes",

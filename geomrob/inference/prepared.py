@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
 from geomrob.errors import UsageError, note
 from geomrob.inference.classes import check_finite, predicted_classes
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
-from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, settle, to_logits
+from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, oddities, settle, to_logits
 
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""
@@ -25,7 +25,7 @@ CPU_FORWARD_BLOCK = 16
 """The same on a CPU where only logits are wanted: small, since single images are padded to it."""
 
 PROBED = 8
-"""How many images are evaluated again to learn whether the model is deterministic and looks at each image alone."""
+"""How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
 
 SAME = 1e-3
 """Difference of logits, relative to the largest one, up to which rounding explains it."""
@@ -200,7 +200,7 @@ class Prepared:
         if not reading.kind:
             before = len(reading.notes)
             settle(reading, scores)
-            reading.notes += _strange(scores, self.images)
+            reading.notes += oddities(scores, self.images)
             for text in reading.notes[before:]:
                 note(text)
         return to_logits(scores, reading.kind)
@@ -374,24 +374,6 @@ class Prepared:
         ) and self._version == _version(images)
 
 
-class Evaluations:
-    """Forward and backward evaluations of a model, counted for each of P rows; a row given twice counts twice."""
-
-    def __init__(self, count: int) -> None:
-        self.forwards, self.backwards = (torch.zeros(count, dtype=torch.float64) for _ in range(2))
-
-    def add(self, rows: Labels, forwards: float | Tensor = 0, backwards: float | Tensor = 0) -> None:
-        """Count evaluations of these rows: one number for all of them, or one for each."""
-        rows = rows.cpu()
-        for total, number in ((self.forwards, forwards), (self.backwards, backwards)):
-            if isinstance(number, Tensor) or number:
-                total.index_add_(0, rows, torch.as_tensor(number, dtype=total.dtype, device="cpu").expand(len(rows)))
-
-    def whole(self) -> tuple[Labels, Labels]:
-        """Return the counts, rounded to whole numbers."""
-        return self.forwards.round().long(), self.backwards.round().long()
-
-
 def plain(model: Model) -> Model:
     """Return the model itself, of a `Prepared` the one that was prepared."""
     return model.model if isinstance(model, Prepared) else model
@@ -403,7 +385,7 @@ def model_notes(model: Model) -> tuple[str, ...]:
 
 
 def _said_outputs(model: Model) -> str:
-    """Return what a model says of its own outputs, `auto` where it says nothing of the kind."""
+    """Return what a model says of its own outputs, `auto` where it says nothing."""
     said: object = getattr(model, "output_kind", None)
     return said if isinstance(said, str) and said in OUTPUTS else "auto"
 
@@ -413,27 +395,6 @@ def _same(one: Logits, other: Logits) -> bool:
     one, other = one.nan_to_num(), other.nan_to_num()
     scale = other.abs().amax(1).clamp_min(torch.finfo(other.dtype).tiny)
     return bool(((one - other).abs().amax(1) <= SAME * scale).all())
-
-
-def _strange(logits: Logits, images: Images) -> list[str]:
-    """Return what is to be noted of clean logits: NaN for some images, the same for all of them."""
-    notes: list[str] = []
-    bad = (predicted_classes(logits) < 0).nonzero().flatten().tolist()
-    if bad:
-        notes.append(
-            f"the model returns NaN or infinity for {len(bad)} of {len(logits)} images (the first: image {bad[0]}): "
-            "they have no predicted class, count as not classified as labelled, and no search of them succeeds"
-        )
-    if len(logits) > 1 and bool((logits == logits[:1]).all()) and not bool((images == images[:1]).all()):
-        notes.append("the model returns the same logits for every image: no perturbation is known to change it")
-    return notes
-
-
-def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
-    """Yield slices that cover `count` items of `each` bytes so that one slice takes at most half the budget."""
-    size = max(1, memory // 2 // max(1, each))
-    for start in range(0, count, size):
-        yield slice(start, min(count, start + size))
 
 
 def _version(images: Tensor) -> int:
