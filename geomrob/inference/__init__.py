@@ -26,7 +26,6 @@ from geomrob.inference.prepared import (
     MEMORY,
     PROBED,
     Prepared,
-    model_notes,
     plain,
 )
 
@@ -51,7 +50,6 @@ __all__ = [
     "gradients",
     "is_adversarial",
     "logit_gap",
-    "model_notes",
     "out_of_memory",
     "plain",
     "predicted_classes",

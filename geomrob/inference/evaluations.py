@@ -1,4 +1,4 @@
-"""How many evaluations of a model were spent, and slices of images that fit a budget."""
+"""Evaluations counted for each row, and rows cut into pieces that fit the memory."""
 
 from collections.abc import Iterator
 

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Logits
+from geomrob.arrays import Images, Logits
 from geomrob.errors import UsageError, unknown
+from geomrob.inference.classes import predicted_classes
 
 OUTPUTS = ("auto", "logits", "probabilities")
 """What the caller may say of them; auto looks at those of the clean images."""
@@ -97,6 +98,20 @@ def settle(reading: Reading, scores: Scores) -> None:
         )
     if single:
         reading.notes.append("the model has one output: read as two classes, 1 where its logit is above 0")
+
+
+def oddities(scores: Scores, images: Images) -> list[str]:
+    """Return what is to be noted of the scores of clean images: NaN for some images, the same for all of them."""
+    notes: list[str] = []
+    bad = (predicted_classes(scores) < 0).nonzero().flatten().tolist()
+    if bad:
+        notes.append(
+            f"the model returns NaN or infinity for {len(bad)} of {len(scores)} images (the first: image {bad[0]}): "
+            "they have no predicted class, count as not classified as labelled, and no search of them succeeds"
+        )
+    if len(scores) > 1 and bool((scores == scores[:1]).all()) and not bool((images == images[:1]).all()):
+        notes.append("the model returns the same logits for every image: no perturbation is known to change it")
+    return notes
 
 
 def to_logits(scores: Scores, kind: str) -> Logits:

@@ -13,7 +13,7 @@ from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
 from geomrob.errors import UsageError, note
 from geomrob.inference.classes import check_finite, predicted_classes
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
-from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, settle, to_logits
+from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, oddities, settle, to_logits
 
 MEMORY = 1 << 30
 """Default budget in bytes for activations and search state together."""
@@ -25,7 +25,7 @@ CPU_FORWARD_BLOCK = 16
 """The same on a CPU where only logits are wanted: small, since single images are padded to it."""
 
 PROBED = 8
-"""How many images are evaluated again to learn whether the model is deterministic and looks at each image alone."""
+"""How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
 
 SAME = 1e-3
 """Difference of logits, relative to the largest one, up to which rounding explains it."""
@@ -200,7 +200,7 @@ class Prepared:
         if not reading.kind:
             before = len(reading.notes)
             settle(reading, scores)
-            reading.notes += _strange(scores, self.images)
+            reading.notes += oddities(scores, self.images)
             for text in reading.notes[before:]:
                 note(text)
         return to_logits(scores, reading.kind)
@@ -385,7 +385,7 @@ def model_notes(model: Model) -> tuple[str, ...]:
 
 
 def _said_outputs(model: Model) -> str:
-    """Return what a model says of its own outputs, `auto` where it says nothing of the kind."""
+    """Return what a model says of its own outputs, `auto` where it says nothing."""
     said: object = getattr(model, "output_kind", None)
     return said if isinstance(said, str) and said in OUTPUTS else "auto"
 
@@ -395,20 +395,6 @@ def _same(one: Logits, other: Logits) -> bool:
     one, other = one.nan_to_num(), other.nan_to_num()
     scale = other.abs().amax(1).clamp_min(torch.finfo(other.dtype).tiny)
     return bool(((one - other).abs().amax(1) <= SAME * scale).all())
-
-
-def _strange(logits: Logits, images: Images) -> list[str]:
-    """Return what is to be noted of clean logits: NaN for some images, the same for all of them."""
-    notes: list[str] = []
-    bad = (predicted_classes(logits) < 0).nonzero().flatten().tolist()
-    if bad:
-        notes.append(
-            f"the model returns NaN or infinity for {len(bad)} of {len(logits)} images (the first: image {bad[0]}): "
-            "they have no predicted class, count as not classified as labelled, and no search of them succeeds"
-        )
-    if len(logits) > 1 and bool((logits == logits[:1]).all()) and not bool((images == images[:1]).all()):
-        notes.append("the model returns the same logits for every image: no perturbation is known to change it")
-    return notes
 
 
 def _version(images: Tensor) -> int:
