@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -128,12 +129,22 @@ def _of_module(module: nn.Module) -> Opened:
     """Return a copy of a module of the user, whose own stays in its mode and keeps its gradients."""
     inner: Any = module.module if isinstance(module, nn.DataParallel) else module
     try:
-        return _with_own(Opened(copy.deepcopy(inner)))
+        return _with_own(Opened(_copied(inner)))
     except Exception as error:
         raise UsageError(
             f"model must be a module that can be copied; got {type(error).__name__} for {type(inner).__name__}: pass "
             "it to the measuring functions as it is"
         ) from error
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """Return a copy of a module; of a scripted one by its file, since a copied one has no leaves to differentiate by."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return copy.deepcopy(module)
+    file = io.BytesIO()
+    torch.jit.save(module, file)
+    file.seek(0)
+    return torch.jit.load(file)
 
 
 def _with_own(opened: Opened) -> Opened:
