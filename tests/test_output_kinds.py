@@ -223,7 +223,7 @@ def test_a_model_under_autocast_is_searched_in_the_precision_of_the_images():
 def test_a_function_of_double_weights_is_refused_in_one_sentence():
     model = net().double()
     with pytest.raises(UsageError, match=r"model must take torch.float32 images; got .*: cast them inside it"):
-        deepfool(lambda x: model(x), images())
+        deepfool(model.forward, images())
 
 
 def alone(model, inputs):
@@ -257,16 +257,21 @@ class Turns(As):
         return self.model(inputs).roll(int(self.calls > self.call), 1)
 
 
-@pytest.mark.parametrize("attack", sorted(ATTACKS))
-@pytest.mark.parametrize("call", [4, 8])
+@pytest.mark.parametrize(
+    ("attack", "call"), [*((name, 3) for name in sorted(ATTACKS)), *((name, 6) for name in names("minimal"))]
+)
 def test_a_state_that_changes_on_the_way_is_refused(attack, call):
     with pytest.raises(UsageError, match=r"model must (be deterministic|return the same logits)"):
         run(attack, Turns(call))
 
 
-def run(attack, model):
-    options = {"epsilon": 0.3} if "epsilon" in inspect.signature(entry(attack).attack).parameters else {}
-    return entry(attack).attack(model, images(), **options)
+def run(attack, model, inputs=None, labels=None):
+    """Return the result of a short run of an attack."""
+    attack = entry(attack).attack
+    known = inspect.signature(attack).parameters
+    short = {"epsilon": 0.3, "steps": 10, "budget": 60 if "spherical_step" in known else 20}
+    options = {name: value for name, value in short.items() if name in known}
+    return attack(model, images() if inputs is None else inputs, labels, **options)
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
@@ -275,7 +280,7 @@ def run(attack, model):
     [
         lambda m, x: nn.functional.dropout(m(x), 0.1, training=True),
         lambda m, x: m(x - x.mean(0, keepdim=True) / 2),
-        lambda m, x: nn.functional.batch_norm(m(x), None, None, training=True),
+        lambda m, x: nn.functional.batch_norm(m(x), None, None, training=True) if len(x) > 1 else m(x),
     ],
 )
 def test_every_attack_asks_for_determinism_and_independence_of_the_batch(attack, forward):
@@ -318,6 +323,12 @@ def test_a_constant_model_is_noted():
     assert "the same logits for every image" in notes_of(As(lambda m, x: 0 * m(x) + 2))[0]
 
 
+def test_a_model_that_takes_no_single_image_is_one_sentence():
+    several = As(lambda m, x: nn.functional.batch_norm(m(x), None, None, training=True))
+    with pytest.raises(UsageError, match=r"model must take a single image too; got .*Expected more than 1 value"):
+        deepfool(several, images())
+
+
 # Images and labels
 
 
@@ -325,10 +336,9 @@ def test_a_constant_model_is_noted():
 def test_arrays_and_lists_are_taken_as_tensors_are(attack):
     inputs = images()
     labels = net()(inputs).argmax(1)
-    options = {"epsilon": 0.3} if "epsilon" in inspect.signature(entry(attack).attack).parameters else {}
-    expected = entry(attack).attack(net(), inputs, labels, **options)
+    expected = run(attack, net(), inputs, labels)
     for given, classes in ((inputs.numpy(), labels.tolist()), (list(inputs.numpy()), labels.numpy().astype("uint8"))):
-        result = entry(attack).attack(net(), given, classes, **options)
+        result = run(attack, net(), given, classes)
         assert torch.equal(result.perturbed, expected.perturbed)
         assert torch.equal(result.labels, labels)
 

@@ -62,7 +62,7 @@ class Prepared:
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
         block: Rows of one call, instead of what fits the budget.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
-            recognised on the clean images). By default what the model's own `output_kind` says, if it is one of these, or
+            recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
             what a `Prepared` given was made with; else auto.
         checked: Whether attacks refuse a model that is not deterministic or looks at the other images of a call;
             that of a `Prepared` given, else True.
@@ -134,7 +134,7 @@ class Prepared:
         Probabilities are recognised on the clean images, which are evaluated first if they were not.
         """
         if not self.measured.reading.kind:
-            _ = self.clean
+            self._evaluate_clean()
         return to_logits(self._scores(images), self.measured.reading.kind)
 
     def _scores(self, images: Images) -> Tensor:
@@ -176,12 +176,16 @@ class Prepared:
         Raises:
             UsageError: Not one of them is finite, or the model returns no (N, K) logits.
         """
+        logits = self._evaluate_clean()
+        check_finite(logits)
+        return logits
+
+    def _evaluate_clean(self) -> Logits:
+        """Return the logits of the images, finite or not; what the model returns is known from here on."""
         known = self.measured.clean
         if self._key not in known:
             with self, torch.no_grad():
-                rows = self.in_blocks(lambda part: (self._scores(part),), self.images)[0]
-            known[self._key] = self.read(rows)
-            check_finite(known[self._key])
+                known[self._key] = self.read(self.in_blocks(lambda part: (self._scores(part),), self.images)[0])
         return known[self._key]
 
     def read(self, scores: Scores) -> Logits:
@@ -192,7 +196,7 @@ class Prepared:
         """
         reading = self.measured.reading
         if not reading.kind and self._first is not None:
-            _ = self._first.clean
+            self._first._evaluate_clean()  # noqa: SLF001 - another one of these
         if not reading.kind:
             before = len(reading.notes)
             settle(reading, scores)
@@ -342,14 +346,21 @@ class Prepared:
         if self._kind not in self.measured.bytes:
             with self:
                 first = self.images[:1]
-                # What the second image adds belongs to an image; the rest are the weights.
                 try:
-                    added = kept_bytes(self._scores, first.repeat(2, 1, 1, 1)) - kept_bytes(self._scores, first)
+                    both = kept_bytes(self._scores, first.repeat(2, 1, 1, 1))
                 except FAILURES:
                     if not self._takes_one():
                         raise
                     return 1
                 self.measured.reading.batched = True
+                try:
+                    # What the second image adds belongs to an image; the rest are the weights.
+                    added = both - kept_bytes(self._scores, first)
+                except FAILURES as error:
+                    raise UsageError(
+                        f"model must take a single image too; got {str(error).splitlines()[0]!r}: use running "
+                        "statistics, those of eval mode"
+                    ) from error
             self.measured.bytes[self._kind] = 2 * max(0, added) + 8 * one
         fit = max(1.0, self.memory / 2 / self.measured.bytes[self._kind])
         return min(CPU_BLOCK if cpu else GPU_BLOCK, 1 << max(0, int(math.log2(fit))))
