@@ -106,7 +106,7 @@ class Answer:
 
     def _pool(self) -> None:
         """Write and show mean and standard error over the trainings of each model that has several."""
-        from geomrob.results.trainings import model_of, over_trainings
+        from geomrob.results.training import model_of, over_trainings
 
         pooled = over_trainings(self.results, self.trainings)
         if not pooled:

@@ -16,8 +16,7 @@ from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
 from .strength_curve import Acceptance, StrengthCurve
-from .training import TrainingReport
-from .trainings import Trainings
+from .training import TrainingReport, Trainings
 from .transfer import TransferMatrix
 
 __all__ = [

@@ -30,8 +30,7 @@ from geomrob.results.provenance import Provenance
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
 from geomrob.results.strength_curve import Acceptance, StrengthCurve
-from geomrob.results.training import TrainingReport
-from geomrob.results.trainings import Trainings
+from geomrob.results.training import TrainingReport, Trainings
 from geomrob.results.transfer import TransferMatrix
 
 SCHEMA = 2

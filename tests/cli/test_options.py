@@ -9,9 +9,9 @@ from itertools import combinations
 import pytest
 
 from geomrob.cli import COMMANDS, main
-from geomrob.cli.options import Common, Compute, Data, Edit, Models, Output, Settings
+from geomrob.cli.options import Common, Compute, Data, Edit, Inputs, Models, Output, Settings
 
-PARTS = (Models, Data, Edit, Compute, Output)
+PARTS = (Models, Data, Inputs, Edit, Compute, Output)
 SHARED = {field.name.replace("_", "-"): part for part in PARTS for field in fields(part)}
 MEASURING = tuple(name for name in COMMANDS if name not in ("models", "corrupt", "augment", "train", "kernels"))
 OWN_WORDS = {
@@ -37,7 +37,7 @@ def documented(part):
 
 def said(line, words):
     """Return whether a line of the help has these words, then the default alone."""
-    return re.fullmatch(re.escape(words) + r"(?: \[default: .*\])?", line) is not None
+    return re.fullmatch(re.escape(words) + r"(?: \[choices: .*\])?(?: \[default: .*\])?", line) is not None
 
 
 WORDS = {name.replace("_", "-"): words for part in PARTS for name, words in documented(part).items()}

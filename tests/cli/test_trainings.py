@@ -15,7 +15,7 @@ from geomrob.data import load_data
 from geomrob.inference import accuracy
 from geomrob.models import load_model
 from geomrob.results import MarginCurve, load
-from geomrob.results.trainings import Trainings
+from geomrob.results.training import Trainings
 
 QUICK = {
     "margin": ["--samples", "2", "--bands", "rings", "--count", "2", "--attack", "deepfool"],
@@ -99,7 +99,7 @@ def test_the_table_the_files_and_the_csv_say_the_mean_of_the_trainings(run, tmp_
 
 def test_the_curve_has_standard_errors_over_trainings(run, files):
     _, out, _ = run("curve", *QUICK["curve"], *words(files))
-    assert "mean +- standard error of 2 trainings" in out
+    assert "mean +- standard error of 2 networks" in out
 
 
 def test_transfer_between_models_or_trainings_needs_two(run, files):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geomrob.results.result import Result
-from geomrob.results.trainings import over_trainings
+from geomrob.results.training import over_trainings
 from geomrob.tables import Column, Table
 from tests.synthetic import margin_curve, sparsity_result
 
