@@ -63,8 +63,9 @@ def corruptions(
     against = chosen_baseline(baseline, beta, options.model, names, levels)
     session = Session.open("corruptions", options, several=True)
     samples, seed = session.samples, options.seed
-    named = {"classes": options.classes, "baseline": against}
-    source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, **named)
+    source = corrupted_source(
+        options.data, samples, data_dir=options.data_dir, seed=seed, baseline=against, classes=options.classes
+    )
     session.set_threads()
     with session.progress("corruptions") as progress:
         errors = corruption_errors(
