@@ -270,8 +270,6 @@ def _deep_avif(file: Path) -> bool:
 
 def _count_alpha(image: Image.Image, counts: Counter[str]) -> None:
     """Count an image that is not opaque everywhere."""
-    bands = image.getbands()
-    if "transparency" in image.info or (
-        "A" in bands and image.getchannel("A").histogram()[255] < image.width * image.height
-    ):
+    pixels, clear = image.width * image.height, "transparency" in image.info
+    if clear or ("A" in image.getbands() and image.getchannel("A").histogram()[255] < pixels):
         counts[ALPHA] += 1
