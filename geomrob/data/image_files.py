@@ -215,10 +215,14 @@ def _bits(image: ImageFile.ImageFile) -> int:
     """Return the bits a channel of the file, as far as its header says."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))))
-    details = image.tile[0][3] if image.tile else None
-    if image.format == "PPM" and isinstance(details, tuple):
-        return int(details[1]).bit_length()
+    if image.format == "PPM" and image.tile:
+        return _largest(image.tile[0][3]).bit_length()
     return 8
+
+
+def _largest(details: Any) -> int:
+    """Return the largest value of a PPM, from the details of its tile."""
+    return int(details[1]) if isinstance(details, tuple) else 255
 
 
 def _numbers(image: ImageFile.ImageFile, layout: str, file: Path | FileBytes) -> NDArray[np.float32]:
@@ -231,7 +235,7 @@ def _numbers(image: ImageFile.ImageFile, layout: str, file: Path | FileBytes) ->
         )
     values = np.asarray(image).astype(np.float32)
     if image.mode != "F":
-        return (values / np.float32(65535)).astype(np.float32)
+        return np.divide(values, 65535, dtype=np.float32)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):
         raise UsageError(f"{file} must lie in [0, 1] where it holds floats; got [{low:.3g}, {high:.3g}]: scale it")
@@ -253,7 +257,7 @@ def _deep(image: ImageFile.ImageFile, file: Path | FileBytes, layout: str, count
         values, alpha = whole[..., :3], whole[..., 3:] if layout.startswith("RGBA") else whole[..., :0]
     if alpha.size and alpha.min() < 65535:
         counts[ALPHA] += 1
-    return (values / np.float32(65535)).astype(np.float32)
+    return np.divide(values, 65535, dtype=np.float32)
 
 
 def _read_as(file: Path | FileBytes, layout: str, other: str) -> NDArray[np.uint8]:
@@ -273,12 +277,11 @@ def _renamed(details: Any, layout: str, other: str) -> Any:
 def _deep_ppm(image: ImageFile.ImageFile, file: Path | FileBytes) -> NDArray[np.float32]:
     """Return the colours of a binary PPM of 16 bits as float32 (H, W, 3) in [0, 1]."""
     codec, _, offset, details = image.tile[0]
-    largest = cast("tuple[str, int]", details)[1]
     if codec != "ppm":
         raise UsageError(f"{file} must be a binary PPM where it has more than 8 bits; got text: convert it")
     count = image.width * image.height * 3
     values = np.frombuffer(file.read_bytes(), ">u2", count, offset).reshape(image.height, image.width, 3)
-    return (values / np.float32(largest)).astype(np.float32)
+    return np.divide(values, _largest(details), dtype=np.float32)
 
 
 def _deep_avif(file: Path | FileBytes) -> bool:
@@ -291,7 +294,6 @@ def _deep_avif(file: Path | FileBytes) -> bool:
 
 def _count_alpha(image: Image.Image, counts: Counter[str]) -> None:
     """Count an image that is not opaque everywhere."""
-    bands = image.getbands()
-    least = cast("tuple[int, int]", image.getchannel("A").getextrema())[0] if "A" in bands else 255
-    if "transparency" in image.info or least < 255:
+    pixels, clear = image.width * image.height, "transparency" in image.info
+    if clear or ("A" in image.getbands() and image.getchannel("A").histogram()[255] < pixels):
         counts[ALPHA] += 1
