@@ -21,6 +21,9 @@ Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
 
+CHECKED = 64
+"""How many images are checked together where they are read for it."""
+
 
 def norms(perturbations: Float[Tensor, "n *shape"], p: float = 2) -> Distances:
     """Return the l_p norm of each perturbation, over all its elements.
@@ -48,13 +51,14 @@ def check_norm(norm: float) -> float:
     return float(norm)
 
 
-def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> None:
+def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs", first: int = 0) -> None:
     """Refuse what is no image batch, in one sentence.
 
     Args:
-        inputs: What should be (N, C, H, W) floats.
+        inputs: What should be (N, C, H, W) floats; those that are read when they are used, a few at a time.
         bounds: The range each element must lie in; None leaves the range open.
         name: Name of the caller's argument.
+        first: Position of the first of them, where they are a part of the caller's images.
 
     Raises:
         UsageError: Wrong rank or type, no image, NaN or infinity, or a value outside `bounds`.
@@ -67,8 +71,13 @@ def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: st
         raise UsageError(
             f"{name} must hold at least one image; got shape {tuple(inputs.shape)}: select at least one image"
         )
+    if type(inputs) is not Tensor and len(inputs) > CHECKED:
+        for number, part in enumerate(inputs.split(CHECKED)):
+            check_images(part, bounds, name=name, first=number * CHECKED)
+        return
+    inputs = inputs[:]
     if not bool(torch.isfinite(inputs).all()):
-        bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten().tolist()
+        bad = ((~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten() + first).tolist()
         raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: leave these out")
     if bounds is None:
         return

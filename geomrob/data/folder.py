@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from geomrob.data.entry import Samples, check_labels, sample_positions, to_images
+from geomrob.data.entry import Samples, check_labels, of_array, sample_positions, to_images
+from geomrob.data.lazy import LazyImages, held_if_small
 from geomrob.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -36,32 +38,40 @@ def read_folder(
     files, names, mode = list_folder(path, split, only=only)
     wanted = len(sample_positions(len(files), samples, seed))
     queue = sample_positions(len(files), None if samples is None else len(files), seed).tolist()
-    images: list[NDArray[np.uint8]] = []
     kept: list[int] = []
+    shape: tuple[int, ...] = ()
     skipped: list[str] = []
     for position in queue:
         if len(kept) == wanted:
             break
         file = files[position][0]
         try:
-            array = read_image(file, mode)
+            size = read_image(file, mode).shape
         except BROKEN as error:
             if isinstance(error, UsageError):
                 raise
             skipped.append(f"{file.relative_to(path)}: {error}")
             continue
-        if images and array.shape != images[0].shape:
-            first, second = (f"{a.shape[1]}x{a.shape[0]}" for a in (images[0], array))
+        shape = shape or size
+        if size != shape:
+            first, second = (f"{one[1]}x{one[0]}" for one in (shape, size))
             sizes = f"{first} in {files[kept[0]][0].relative_to(path)} and {second} in {file.relative_to(path)}"
             raise UsageError(f"images of {path} must all have one size; got {sizes}: resize them first")
-        images.append(array)
         kept.append(position)
-    if not images:
+    if not kept:
         raise UsageError(f"{path} must hold a readable image; got {len(skipped)} unreadable ones: {skipped[0]}")
-    stacked = np.stack(images)
-    stacked = stacked[:, None] if mode == "L" else stacked.transpose(0, 3, 1, 2)
+
+    def read(row: int) -> Tensor:
+        file = files[kept[row]][0]
+        try:
+            image = read_image(file, mode)
+        except BROKEN as error:
+            raise UsageError(f"{file} must stay readable until the end; got {error}: run it again") from error
+        return to_images(image[None] if mode == "L" else image.transpose(2, 0, 1))
+
     labels = torch.tensor([files[position][1] for position in kept])
-    return Samples(to_images(stacked), labels, names, torch.tensor(kept), str(path), tuple(skipped))
+    lazy = LazyImages(read, len(kept), (1 if mode == "L" else 3, *shape[:2]))
+    return Samples(held_if_small(lazy), labels, names, torch.tensor(kept), str(path), tuple(skipped))
 
 
 def list_folder(
@@ -147,8 +157,7 @@ def read_npz(path: Path, split: str, samples: int | None, seed: int) -> Samples:
     classes = tuple(str(name) for name in names.tolist())
     check_labels(labels, len(images), classes, str(path))
     chosen = sample_positions(len(labels), samples, seed)
-    drawn = to_images(images[chosen.numpy()])
-    return Samples(drawn, torch.from_numpy(labels)[chosen], classes, chosen, str(path))
+    return Samples(of_array(images, chosen), torch.from_numpy(labels)[chosen], classes, chosen, str(path))
 
 
 def _channels_first(x: NDArray[np.generic], path: Path) -> NDArray[np.generic]:

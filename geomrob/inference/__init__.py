@@ -18,6 +18,7 @@ from geomrob.inference.prepared import (
     Evaluations,
     Prepared,
     chunks,
+    pieces,
     plain,
 )
 
@@ -42,5 +43,6 @@ __all__ = [
     "is_adversarial",
     "logit_gap",
     "out_of_memory",
+    "pieces",
     "plain",
 ]

@@ -265,6 +265,24 @@ def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
         yield slice(start, min(count, start + size))
 
 
+def pieces(images: Images, memory: int | None, copies: int = 8) -> Iterator[tuple[slice, Images]]:
+    """Yield images, in their order, with the slice that they are: lazy ones are read here, and dropped by the caller.
+
+    Args:
+        images: Any, also more than fit the memory.
+        memory: Budget in bytes, 1 GiB by default; a piece takes half of it.
+        copies: Arrays as large as a piece that the caller holds at once.
+    """
+    each = math.prod(images.shape[1:]) * images.element_size() * copies
+    fit = max(1, (MEMORY if memory is None else memory) // 2 // each)
+    # Like blocks, pieces are powers of two: a whole number of calls, so that an image shares its call with the same
+    # others whatever the memory.
+    size = 1 << (fit.bit_length() - 1)
+    for start in range(0, len(images), size):
+        piece = slice(start, min(len(images), start + size))
+        yield piece, images[piece]
+
+
 def _version(images: Tensor) -> int:
     """Return what changes when a tensor is changed in place."""
     return -1 if images.is_inference() else images._version  # noqa: SLF001 - torch has no other name for it

@@ -1,6 +1,6 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,15 @@ from geomrob.arrays import Images, Labels, Logits, Model, check_images
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, read_manifest
 from geomrob.data.entry import Samples
+from geomrob.data.lazy import LazyImages
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes, plain
+from geomrob.inference import Prepared, check_finite, checked_classes, pieces, plain
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
 
 Progress: TypeAlias = Callable[[int, int], object]
+Change: TypeAlias = Callable[[Images, Labels], Images]
 Measure: TypeAlias = Callable[[Model, Logits, Labels], float]
 
 
@@ -65,7 +67,7 @@ def corruption_errors(
         data: How the result calls the images.
         indices: Position of each image in its source.
         seed: Of everything random in the corruptions, and of the groups of `adapt`.
-        memory: Budget in bytes, as in `deepfool`.
+        memory: Budget in bytes, as in `deepfool`; the images are corrupted and evaluated in pieces that fit it.
         progress: Called with (cells of the table so far, in all).
 
     Raises:
@@ -87,15 +89,17 @@ def corruption_errors(
     networks = networks_of(models)
     names, levels = _checked(corruptions, severities, adapt, networks)
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
-    task = _Task(networks, labels, keys, adapt, measure or _share_wrong, seed, memory)
-    clean = task.measured(images.detach(), clean=True)
+    images = images.detach()
+    task = _Task(networks, labels, keys, adapt, measure, seed, memory)
+    clean = task.measured(images, clean=True)
     sources: list[str] = []
     cells: list[Tensor] = []
     for name in names:
         seen: set[str] = set()
         for level in levels:
             if ready_made is None:
-                cells.append(task.measured(corrupt(images, name, level, seed=seed, indices=keys, table=table)))
+                how = partial(corrupt, name=name, severity=level, seed=seed, table=table)
+                cells.append(task.measured(images, lambda part, rows: how(part, indices=rows)))
                 seen.add("made")
             else:
                 found = _same(ready_made(name, level), images, labels, keys)
@@ -122,33 +126,59 @@ def corruption_errors(
 
 @dataclass
 class _Task:
-    """The networks, how they are asked, and what that has cost."""
+    """The networks, how they are evaluated, and what that has cost."""
 
     networks: list[list[Model]]
     labels: Labels
     keys: Labels
     adapt: str
-    measure: Measure
+    measure: Measure | None
     seed: int
     memory: int | None
     forwards: int = 0
 
-    def measured(self, images: Images, *, clean: bool = False) -> Tensor:
-        """Return the measure of every network (M, G) on one set of images."""
-        rows = [[self._one(model, images, clean) for model in group] for group in self.networks]
-        return torch.tensor(rows, dtype=torch.float64)
-
-    def _one(self, model: Model, images: Images, clean: bool) -> float:
-        self.forwards += len(images)
-        network = plain(model)
-        if isinstance(network, nn.Module) and self.adapt != "none":
-            logits = adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
-        else:
-            logits = predicted(model, images, self.memory)
+    def measured(self, images: Images, change: Change | None = None, *, clean: bool = False) -> Tensor:
+        """Return the measure of every network (M, G) on one set of images, changed a piece at a time."""
+        models = [model for group in self.networks for model in group]
+        self.forwards += len(images) * len(models)
+        outputs: list[list[Tensor]] = [[] for _ in models]
+        finite = torch.full((len(models),), torch.nan)
+        for piece, part in self._pieces(images, change):
+            for number, model in enumerate(models):
+                logits = self._logits(model, part)
+                finite[number] = torch.where(torch.isfinite(logits).any().cpu(), 0, finite[number])
+                labels = checked_classes("labels", self.labels, logits[:1].expand(len(images), -1))[piece]
+                outputs[number].append(_wrong(logits, labels) if self.measure is None else logits)
         if clean:
             # Nothing finite under a corruption is a result, on the clean images a broken network.
-            check_finite(logits)
-        return self.measure(model, logits, self.labels)
+            for number in range(len(models)):
+                check_finite(finite[number])
+        values = [self._value(model, torch.cat(parts)) for model, parts in zip(models, outputs, strict=True)]
+        return torch.tensor(values, dtype=torch.float64).reshape(len(self.networks), -1)
+
+    def _pieces(self, images: Images, change: Change | None) -> Iterator[tuple[slice, Images]]:
+        """Yield the changed images in pieces; in one, of which each is read when it is used, where they are adapted to.
+
+        Adaptation draws its groups from all images.
+        """
+        if self.adapt == "none":
+            for piece, part in pieces(images, self.memory):
+                yield piece, part if change is None else change(part, self.keys[piece])
+        elif change is None:
+            yield slice(None), images
+        elif isinstance(images, LazyImages):
+            yield slice(None), images.mapped(lambda image, row: change(image, self.keys[row : row + 1]))
+        else:
+            yield slice(None), change(images, self.keys)
+
+    def _logits(self, model: Model, images: Images) -> Logits:
+        network = plain(model)
+        if isinstance(network, nn.Module) and self.adapt != "none":
+            return adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+        return predicted(model, images, self.memory)
+
+    def _value(self, model: Model, outputs: Tensor) -> float:
+        return float(outputs.double().mean()) if self.measure is None else self.measure(model, outputs, self.labels)
 
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
@@ -156,10 +186,9 @@ def predicted(model: Model, images: Images, memory: int | None = None) -> Logits
     return Prepared(model, images, memory=memory, forward_only=True).logits(images)
 
 
-def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
-    """Return the share of images that are not classified as labelled; NaN or infinity as the best score is an error."""
-    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | ~logits.amax(1).isfinite()
-    return float(wrong.double().mean())
+def _wrong(logits: Logits, labels: Labels) -> Tensor:
+    """Return which images are not classified as labelled; NaN or infinity as the best score is an error."""
+    return (logits.argmax(1) != labels) | ~logits.amax(1).isfinite()
 
 
 def _same(found: Corrupted, images: Images, labels: Labels, keys: Labels) -> Corrupted:
