@@ -24,7 +24,7 @@ from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
 
 Progress: TypeAlias = Callable[[int, int], object]
-Change: TypeAlias = Callable[[Images, Labels], Images]
+Change: TypeAlias = Callable[..., Images]
 Measure: TypeAlias = Callable[[Model, Logits, Labels], float]
 
 
@@ -98,8 +98,8 @@ def corruption_errors(
         seen: set[str] = set()
         for level in levels:
             if ready_made is None:
-                how = partial(corrupt, name=name, severity=level, seed=seed, table=table)
-                cells.append(task.measured(images, lambda part, rows: how(part, indices=rows)))
+                change = partial(corrupt, name=name, severity=level, seed=seed, table=table)
+                cells.append(task.measured(images, change))
                 seen.add("made")
             else:
                 found = _same(ready_made(name, level), images, labels, keys)
@@ -152,7 +152,7 @@ class _Task:
         if clean:
             # Nothing finite under a corruption is a result, on the clean images a broken network.
             for number in range(len(models)):
-                check_finite(finite[number])
+                check_finite(finite[number].reshape(1, 1))
         values = [self._value(model, torch.cat(parts)) for model, parts in zip(models, outputs, strict=True)]
         return torch.tensor(values, dtype=torch.float64).reshape(len(self.networks), -1)
 
@@ -163,13 +163,13 @@ class _Task:
         """
         if self.adapt == "none":
             for piece, part in pieces(images, self.memory):
-                yield piece, part if change is None else change(part, self.keys[piece])
+                yield piece, part if change is None else change(part, indices=self.keys[piece])
         elif change is None:
             yield slice(None), images
         elif isinstance(images, LazyImages):
-            yield slice(None), images.mapped(lambda image, row: change(image, self.keys[row : row + 1]))
+            yield slice(None), images.mapped(lambda image, row: change(image, indices=self.keys[row : row + 1]))
         else:
-            yield slice(None), change(images, self.keys)
+            yield slice(None), change(images, indices=self.keys)
 
     def _logits(self, model: Model, images: Images) -> Logits:
         network = plain(model)
