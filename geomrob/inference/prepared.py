@@ -167,9 +167,10 @@ class Prepared:
                 "off"
             )
 
-    def rows(self, piece: slice | Labels) -> "Prepared":
-        """Return the model prepared for some of the images, with what is known of them."""
-        part = Prepared(self, self.images[piece], forward_only=self.forward_only, block=self._block)
+    def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
+        """Return the model prepared for some of the images, given where they are read already, and what is known."""
+        images = self.images[piece] if images is None else images
+        part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
 

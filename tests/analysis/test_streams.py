@@ -1,0 +1,190 @@
+"""Sets larger than memory: the numbers are those of a tensor, and memory does not grow with the set."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from geomrob.analysis.corruptions.errors import corruption_errors
+from geomrob.analysis.layers import layers
+from geomrob.analysis.margins import margin_curve
+from geomrob.analysis.strength_curve import strength_curve
+from geomrob.arrays import check_images
+from geomrob.data import load_data
+from geomrob.data.lazy import LazyImages
+from geomrob.errors import UsageError
+from geomrob.results.store import equal
+from geomrob.spectral.bases import basis
+from geomrob.spectral.subspaces import blocks
+
+SHAPE = (3, 16, 16)
+BANDS = blocks(basis("dct", SHAPE[1:]), size=8, step=8)
+
+
+def net():
+    torch.manual_seed(0)
+    body = (torch.nn.Conv2d(3, 4, 5, stride=3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Flatten())
+    return torch.nn.Sequential(*body, torch.nn.Linear(64, 5))
+
+
+class Source:
+    """Images on no disk, which count how often they are read."""
+
+    def __init__(self, images):
+        self.held, self.reads = images, []
+
+    def __call__(self, position):
+        self.reads.append(position)
+        return self.held[position]
+
+    def lazy(self):
+        return LazyImages(self, len(self.held), self.held.shape[1:])
+
+
+@pytest.fixture
+def source():
+    return Source(torch.rand(41, *SHAPE, generator=torch.Generator().manual_seed(1)))
+
+
+LABELS = torch.arange(41) % 5
+
+MEASURES = {
+    "margin": lambda images, memory: margin_curve(
+        net(), images, subspaces=BANDS, attack="deepfool", memory=memory, examples=2
+    ),
+    **{
+        f"corruptions, {adapt}": lambda images, memory, adapt=adapt: corruption_errors(
+            {"a": net(), "b": net()},
+            images,
+            LABELS,
+            corruptions=["gaussian_noise", "contrast"],
+            severities=[1, 5],
+            adapt=adapt,
+            memory=memory,
+        )
+        for adapt in ("none", "single", "partial", "full")
+    },
+    **{
+        f"curve, {attack}": lambda images, memory, attack=attack, how=how: strength_curve(
+            {"a": net(), "b": net()}, images, LABELS, attack=attack, strengths=[0.02, 0.1], memory=memory, **how
+        )
+        for attack, how in {
+            "gaussian": {},
+            "salt-pepper": {},
+            "fgsm": {},
+            "fgsm-transfer": {"source": net()},
+            "pgd": {"steps": 3},
+            "pgd-l2": {"steps": 3},
+        }.items()
+    },
+    "layers": lambda images, memory: layers(net(), images, LABELS, memory=memory),
+}
+
+
+@pytest.mark.parametrize("memory", [None, 1 << 20])
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_lazy_images_have_the_numbers_of_a_tensor(source, measure, memory):
+    held = measure(source.held, memory)
+    assert not source.reads
+    lazy = measure(source.lazy(), memory)
+    assert set(source.reads) == set(range(41))
+    assert (lazy.provenance.forwards, lazy.provenance.backwards) == (
+        held.provenance.forwards,
+        held.provenance.backwards,
+    )
+    assert equal(replace(lazy, provenance=held.provenance), held)
+
+
+def test_what_is_read_at_a_time_fits_the_memory(source, monkeypatch):
+    sizes = []
+    take = LazyImages.__getitem__
+
+    def watched(images, key):
+        taken = take(images, key)
+        sizes.append(len(taken) if taken.ndim == 4 else 1)
+        return taken
+
+    monkeypatch.setattr(LazyImages, "__getitem__", watched)
+    for name, measure in MEASURES.items():
+        if "adapt" not in name:
+            measure(source.lazy(), 1 << 20)
+    assert max(sizes) < 41
+
+
+PEAK = """
+import resource, sys
+import torch
+from geomrob.analysis.corruptions.errors import corruption_errors
+from geomrob.analysis.layers import layers
+from geomrob.analysis.margins import margin_curve
+from geomrob.analysis.strength_curve import strength_curve
+from geomrob.data import load_data
+from geomrob.spectral.bases import basis
+from geomrob.spectral.subspaces import blocks
+
+question, folder, count, memory = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+transform = "gray" if question == "transform" else None
+model = torch.nn.Sequential(
+    torch.nn.Conv2d(3, 4, 9, stride=8), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(),
+    torch.nn.Linear(16, 5),
+).eval()
+samples = load_data(folder, samples=count, transform=transform)
+images, labels = samples.images, samples.labels
+if question == "margin":
+    bands = blocks(basis("dct", (224, 224)), size=8, step=216)
+    margin_curve(model, images, subspaces=bands, attack="deepfool", steps=2, examples=2, memory=memory)
+elif question == "corruptions":
+    corruption_errors({"a": model}, images, labels, corruptions=["brightness"], severities=[3], memory=memory)
+elif question == "curve":
+    strength_curve({"a": model}, images, labels, strengths=[0.1], repeats=1, memory=memory)
+elif question == "pgd":
+    strength_curve({"a": model}, images, labels, attack="pgd", strengths=[0.001], steps=1, memory=memory)
+else:
+    layers(model, images, labels, memory=memory)
+print(len(images), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+QUESTIONS = ("margin", "corruptions", "curve", "pgd", "layers", "transform")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder of 2,000 images of 224 x 224 in two classes: links to eight files."""
+    root = tmp_path_factory.mktemp("large")
+    draws = np.random.default_rng(0)
+    for number in range(8):
+        pixels = draws.integers(0, 256, (28, 28, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((224, 224)).save(root / f"{number}.bmp")
+    for name in ("left", "right"):
+        (root / name).mkdir()
+        for number in range(1000):
+            os.link(root / f"{number % 8}.bmp", root / name / f"{number}.bmp")
+    return root
+
+
+def peak(question: str, folder: Path, count: int, memory: int) -> float:
+    """Return the most memory in MB that a process took which measured so many images."""
+    command = [sys.executable, "-c", PEAK, question, str(folder), str(count), str(memory)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    images, kilobytes = map(int, done.stdout.split())
+    assert images == count
+    return kilobytes / 1000
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_fifteen_times_the_images_take_hardly_more_memory(question, folder):
+    # 280 images more are 169 MB as floats, and 512 times 224 x 224 x 3 x 4 bytes is more than the budget.
+    assert peak(question, folder, 300, 1 << 27) - peak(question, folder, 20, 1 << 27) < 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_two_thousand_images_take_the_memory_of_twenty(question, folder):
+    assert peak(question, folder, 2000, 1 << 30) - peak(question, folder, 20, 1 << 30) < 1500
