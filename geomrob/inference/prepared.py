@@ -55,6 +55,7 @@ class Prepared:
     Attributes:
         model, images, memory, forward_only: As given; the plain model, also of a `Prepared`.
         measured: What has been measured so far.
+        on_rows: Called with the number of rows after each call of `in_blocks`, for progress; None for nothing.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -82,6 +83,7 @@ class Prepared:
         self.forward_only = forward_only
         self._block = block
         self._version = _version(images)
+        self.on_rows: Callable[[int], object] | None = None
         self._held: list[contextlib.AbstractContextManager[None]] = []
         self.measured = Measured()
         if known is not None:
@@ -195,6 +197,8 @@ class Prepared:
                     if count < block:
                         taken = [torch.cat((part, part[-1:].expand(block - count, *part.shape[1:]))) for part in taken]
                     parts.append(tuple(output[:count] for output in call(*taken)))
+                    if self.on_rows is not None:
+                        self.on_rows(count)
                 return tuple(torch.cat(part) for part in zip(*parts, strict=True))
             except RuntimeError as error:
                 if block == 1 or not out_of_memory(error):

@@ -15,10 +15,7 @@ from geomrob.analysis.corruptions.errors import corruption_errors
 from geomrob.analysis.layers import layers
 from geomrob.analysis.margins import margin_curve
 from geomrob.analysis.strength_curve import strength_curve
-from geomrob.arrays import check_images
-from geomrob.data import load_data
 from geomrob.data.lazy import LazyImages
-from geomrob.errors import UsageError
 from geomrob.results.store import equal
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
