@@ -17,9 +17,12 @@ AT_ONCE = 1 << 27
 
 _FACTS = {
     *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "nbytes", "itemsize", "layout")),
-    *(getattr(Tensor, name).__get__ for name in ("is_cuda", "is_mps", "is_meta", "is_sparse", "requires_grad")),
+    *(
+        getattr(Tensor, name).__get__
+        for name in ("is_cuda", "is_mps", "is_meta", "is_sparse", "requires_grad", "_version")
+    ),
     *(Tensor.size, Tensor.dim, Tensor.numel, Tensor.nelement, Tensor.element_size, Tensor.__len__),
-    *(Tensor.stride, Tensor.data_ptr, Tensor.is_inference, Tensor._version.__get__),  # noqa: SLF001
+    *(Tensor.stride, Tensor.data_ptr, Tensor.is_inference),
     *(Tensor.is_floating_point, torch.is_floating_point, torch.numel, Tensor.is_complex, torch.is_inference),
 }
 """What torch knows of images without reading them."""
@@ -48,11 +51,8 @@ class LazyImages(Tensor):
         (torch.Size([50000, 1, 2, 2]), [7.0, 8.0])
     """
 
-    read: Read
-
-    @staticmethod
     def __new__(
-        cls,
+        cls: type["LazyImages"],
         read: Read,
         count: int,
         shape: Sequence[int],
@@ -61,9 +61,21 @@ class LazyImages(Tensor):
         device: torch.device | str = "cpu",
     ) -> "LazyImages":
         """Return a tensor of that shape with the memory of one element."""
-        images = torch.zeros((), dtype=dtype, device=device).expand(count, *shape).as_subclass(cls)
-        images.read = read
-        return images
+        del read
+        return torch.zeros((), dtype=dtype, device=device).expand(count, *shape).as_subclass(cls)
+
+    def __init__(
+        self,
+        read: Read,
+        count: int,
+        shape: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Remember how an image is read; the rest is in the tensor."""
+        del count, shape, dtype, device
+        self.read = read
 
     @classmethod
     def __torch_function__(
@@ -114,8 +126,9 @@ class LazyImages(Tensor):
             return self
         return LazyImages(self.read, len(self), self.shape[1:], dtype=like.dtype, device=like.device)
 
-    def cpu(self) -> "LazyImages":
+    def cpu(self, memory_format: torch.memory_format = torch.preserve_format) -> "LazyImages":
         """Return the same images on the CPU."""
+        del memory_format
         return self.to("cpu")
 
     def picked(self, positions: Tensor) -> "LazyImages":

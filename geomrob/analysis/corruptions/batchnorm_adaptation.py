@@ -184,8 +184,9 @@ def adaptive_logits(
     with torch.no_grad(), adapting(model, size=size, prior=prior):
         for groups in order.split(together):
             # Every call has the same shape, because rounding depends on it.
-            full = torch.cat((groups, groups[-1:].expand(together - len(groups), size)))
-            parts.append(evaluate(model, images[full.flatten().to(images.device)])[: groups.numel()])
+            taken = images[groups.flatten().to(images.device)]
+            full = torch.cat((taken, taken[-size:].repeat(together - len(groups), 1, 1, 1)))
+            parts.append(evaluate(model, full)[: groups.numel()])
     logits = torch.cat(parts)[: len(images)]
     # The images that fill up the last group come last: they have had their answers.
     return torch.empty_like(logits).index_copy_(0, order.flatten()[: len(images)].to(logits.device), logits)
