@@ -177,8 +177,15 @@ def adaptive_logits(
     if how not in ADAPTATIONS:
         raise unknown("adapt", how, ADAPTATIONS)
     check_images(images, name="images")
+    return grouped_logits(model, images, how, checked_indices(indices, len(images)), seed=seed, memory=memory)
+
+
+def grouped_logits(
+    model: nn.Module, images: Images, how: str, keys: Labels, *, seed: int = 0, memory: int | None = None
+) -> Logits:
+    """Return `adaptive_logits` of images that are checked already: lazy ones are read once."""
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
-    order = _groups(checked_indices(indices, len(images)), size, seed)
+    order = _groups(keys, size, seed)
     together = max(1, Prepared(model, images, memory=memory, forward_only=True).block // size)
     parts: list[Float[Tensor, "p k"]] = []
     with torch.no_grad(), adapting(model, size=size, prior=prior):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
+from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, grouped_logits
 from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
 from geomrob.arrays import Images, Labels, Logits, Model, check_images
@@ -174,7 +174,7 @@ class _Task:
     def _logits(self, model: Model, images: Images) -> Logits:
         network = plain(model)
         if isinstance(network, nn.Module) and self.adapt != "none":
-            return adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
+            return grouped_logits(network, images, self.adapt, self.keys, seed=self.seed, memory=self.memory)
         return predicted(model, images, self.memory)
 
     def _value(self, model: Model, outputs: Tensor) -> float:

@@ -69,7 +69,7 @@ def run_attack(
             coefficients, success, status = verify(search, result)
             perturbed = search.points(coefficients, search.pairs)
             parts.append((perturbed, success, status, result.steps, *search.spent.whole()))
-    return AttackResult(images, reference, *(torch.cat(part) for part in zip(*parts, strict=True)))
+    return AttackResult(images[:], reference, *(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def run_linearized(
