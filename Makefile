@@ -22,5 +22,5 @@ lint: ## style, format, types and the import contract
 
 figures: ## redraw every picture in figures/ whose numbers lie there as JSON, without measuring again
 	for name in $(basename $(notdir $(wildcard figures/*.json))); do \
-	    if [ -f "experiments/$$name.py" ]; then $(BIN)/python "experiments/$$name.py" --draw-only || exit 1; fi; \
+	    if [ -f "experiments/$$name.py" ]; then $(BIN)/python -m "experiments.$$name" --draw-only || exit 1; fi; \
 	done

@@ -1,10 +1,11 @@
 """Claim: each way to search leaves its own spectrum, and the two embedded models differ in every one of them.
 
 Reference: Attias, Pehlevan and Obeid, "A brain-inspired regularizer for adversarial robustness" (2024), Fig. 7 (spectra
-of boundary-attack perturbations: power and its radial mean); Modas, thesis (2022), Fig. 4.12 (DCT energy of
-perturbations: "always concentrated in the low frequencies"). Published without numbers: perturbations of a network lie
-mostly at low frequencies, more so for more robust networks. Here: DeepFool, the decision-based boundary attack, the
-sparse SparseFool, and DeepFool held to one DCT block, whose energy outside the block must be under 1e-6 of the whole.
+of boundary-attack perturbations: power and its radial mean); Modas, Robustness and invariance properties of image
+classifiers, EPFL 2022, Fig. 4.12 (DCT energy of perturbations: "always concentrated in the low frequencies").
+Published without numbers: perturbations of a network lie mostly at low frequencies, more so for more robust networks.
+Here: DeepFool, the decision-based boundary attack, the sparse SparseFool, and DeepFool held to one DCT block, whose
+energy outside the block must be under 1e-6 of the whole.
 
     python -m experiments.perturbation_spectra [--scale smoke|cpu|paper]
 

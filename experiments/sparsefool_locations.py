@@ -1,7 +1,8 @@
 """Claim: the pixels that SparseFool changes lie where the object is; between two models they are partly shared.
 
-Reference: Modas, thesis, 2022, section 3.4.1, Figs. 3.8 and 3.9. Published as pictures only: the perturbation lies
-around the important parts of the image for every network, but how it concentrates or spreads differs.
+Reference: Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 3.4.1, Figs. 3.8 and
+3.9. Published as pictures only: the perturbation lies around the important parts of the image for every network, but
+how it concentrates or spreads differs.
 
     python -m experiments.sparsefool_locations [--scale smoke|cpu|paper]
 
@@ -24,7 +25,7 @@ PUBLISHED = "pictures only"
 # Fields of `Overlap`.
 SHARES = {
     "smaller": "pixels of the smaller perturbation that are in the other model's too",
-    "chance": "the same, if pixels lay anywhere",
+    "expected": "the same, if pixels lay anywhere",
     "elsewhere": "the same, with the other model's perturbation of another image",
     "union": "changed pixels that are shared, of all",
 }

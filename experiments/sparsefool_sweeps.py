@@ -1,8 +1,9 @@
 """Claim: SparseFool's lam trades sparsity against speed, and above +-25/255 the radius hardly matters.
 
-Reference: Modas, thesis, 2022, Figs. 3.3 (lambda, Inception-v3, 4,000 ImageNet images) and 3.6 (radius, ResNet-101, 100
-images). Published: a larger lambda fools more with fewer iterations and changes more pixels; with a radius alpha above
-about 25 the sparsity remains almost constant, and the fooling rate is 100 % whatever alpha.
+Reference: Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 3.3 (lambda, Inception-v3,
+4,000 ImageNet images) and 3.6 (radius, ResNet-101, 100 images). Published: a larger lambda fools more with fewer
+iterations and changes more pixels; with a radius alpha above about 25 the sparsity remains almost constant, and the
+fooling rate is 100 % whatever alpha.
 
 Here lambda is that of the first 25 of 50 steps; after them it grows by a tenth a step (see `sparsefool`), so that the
 few images that need many steps are fooled with a larger one than the axis says.

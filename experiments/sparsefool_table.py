@@ -1,9 +1,10 @@
 """Claim: SparseFool fools nearly every image by one or two per cent of its pixels; l1-DeepFool, clipped, does not.
 
-Reference: Modas, thesis, 2022, Tables 3.1 and 3.2 and section 3.3.1; Modas, Moosavi-Dezfooli, Frossard, "SparseFool",
-CVPR 2019. Published: LeNet on MNIST (lambda 1) 99.93 % fooled, 1.66 % of the pixels; VGG-19 and ResNet-18 on CIFAR-10
-(lambda 3) 100 %, 1.07 and 1.27 %; as many random pixels fool 10 to 18 % (ImageNet); DeepFool in the l1 norm about 100 %
-before and 13 % after clipping to the range of an image (VGG-16, ImageNet).
+Reference: Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Tables 3.1 and 3.2 and section
+3.3.1; Modas, Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019. Published: LeNet on MNIST (lambda 1) 99.93 % fooled,
+1.66 % of the pixels; VGG-19 and ResNet-18 on CIFAR-10 (lambda 3) 100 %, 1.07 and 1.27 %; as many random pixels fool 10
+to 18 % (ImageNet); DeepFool in the l1 norm about 100 % before and 13 % after clipping to the range of an image (VGG-16,
+ImageNet).
 
 Here lam is that of the first 25 of 50 steps; after them it grows by a tenth a step (see `sparsefool`).
 

@@ -1,8 +1,9 @@
 """Claim: sparse perturbations transfer between networks to some extent only, and less than dense ones.
 
-Reference: Modas, thesis, 2022, Table 3.3 and section 3.4.1. Published, 4,000 ImageNet images, SparseFool: off the
-diagonal 8 to 28 % (VGG-16, ResNet-101, DenseNet-161), more from larger to smaller networks; dense perturbations are
-said to exploit more shared directions and to transfer more (no figure given).
+Reference: Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Table 3.3 and section 3.4.1.
+Published, 4,000 ImageNet images, SparseFool: off the diagonal 8 to 28 % (VGG-16, ResNet-101, DenseNet-161), more from
+larger to smaller networks; dense perturbations are said to exploit more shared directions and to transfer more (no
+figure given).
 
     python -m experiments.sparsefool_transfer [--scale smoke|cpu|paper]
 

@@ -1,6 +1,6 @@
 """geomrob measures where the decision boundary of an image classifier lies, and shows it.
 
-Every public name is imported from its home when it is first asked for, so that `import geomrob` loads nothing heavy.
+Every public name is imported from its home when it is first used, so that `import geomrob` loads nothing heavy.
 """
 
 import lazy_loader

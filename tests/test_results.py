@@ -92,13 +92,13 @@ def test_misuse_is_one_sentence(tmp_path):
         load(tmp_path / "nothing")
     with pytest.raises(UsageError, match=r"result must be one of .*; got dict"):
         save({}, path)
-    with pytest.raises(UsageError, match="must have schema 1; got 99"):
+    with pytest.raises(UsageError, match="must have schema 2; got 99"):
         load(edited(path, schema=99))
     with pytest.raises(UsageError, match="got 'Nothing'"):
-        load(edited(path, schema=1, content={"$class": "Nothing"}))
+        load(edited(path, schema=2, content={"$class": "Nothing"}))
     with pytest.raises(UsageError, match=r"got 'Provenance' with colour"):
         load(edited(path, content={"$class": "Provenance", "colour": "red"}))
-    for damage in ("{", "[]", "null", '{"schema": 1}', "\x00"):
+    for damage in ("{", "[]", "null", '{"schema": 2}', "\x00"):
         path.write_text(damage)
         with pytest.raises(UsageError, match="damaged"):
             load(path)

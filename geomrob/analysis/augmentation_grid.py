@@ -46,7 +46,7 @@ def augmentation_grid(
         UsageError: Another primitive, a smoothness or a strength out of its range.
 
     References:
-        Modas, thesis, 2022, Figs. 5.6-5.8 and B.1-B.3.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 5.6-5.8 and B.1-B.3.
 
     Example:
         >>> augmentation_grid(torch.rand(3, 32, 32), "spatial").smoothness
@@ -79,7 +79,7 @@ def draws_of(images: Images, how: Augment, count: int, *, seed: int = 0) -> Floa
         seed: Of the draws of the first image; the next one has the next seed.
 
     Raises:
-        UsageError: No draw asked for, or an augmentation that needs an extra.
+        UsageError: Fewer than one draw, or an augmentation that needs an extra.
     """
     if count < 1:
         raise UsageError(f"draws must be at least 1; got {count}: there would be nothing to see")

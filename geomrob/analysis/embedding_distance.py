@@ -37,7 +37,8 @@ def embedding_distance(
         UsageError: No augmented version.
 
     References:
-        Modas, thesis, 2022, section 5.4.2, eq. 5.8 and Table 5.6 (ResNet-50 of SimCLRv2).
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.4.2, eq. 5.8 and Table
+        5.6 (ResNet-50 of SimCLRv2).
 
     Example:
         >>> versions = torch.rand(2, 3, 1, 4, 4)

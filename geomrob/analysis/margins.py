@@ -92,7 +92,8 @@ def margin_curve(
             deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
-        Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, thesis, 2022, sec. 4.2.
+        Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, Robustness and
+        invariance properties of image classifiers, EPFL 2022, sec. 4.2.
 
     Differences:
         The released framework reports the norm of the overshot DeepFool point, and of the last iterate where DeepFool

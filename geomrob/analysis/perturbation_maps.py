@@ -18,8 +18,8 @@ def locations(sparsity: Sparsity, *, by: str = "label") -> Locations:
 
     Args:
         sparsity: What an attack did to some images.
-        by: Which class an image counts for: `label` (the true one), `left` (the one the model saw) or `found` (the
-            one it sees now).
+        by: Which class an image counts for: `label` (the true one), `left` (the one predicted before) or `found` (the
+            one predicted now).
 
     Returns:
         One map a class, NaN where it has no fooled image. Classes without a name are called by their number.
@@ -28,7 +28,8 @@ def locations(sparsity: Sparsity, *, by: str = "label") -> Locations:
         UsageError: An unknown `by`, or fewer names than classes.
 
     References:
-        Modas, thesis, 2022, sec. 3.4.1 (which looks at single images: Figs. 3.8 and 3.9).
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.4.1 (which looks at single
+        images: Figs. 3.8 and 3.9).
 
     Example:
         >>> from geomrob.analysis.sparsity import sparsity
@@ -40,10 +41,10 @@ def locations(sparsity: Sparsity, *, by: str = "label") -> Locations:
     groups = {"label": sparsity.labels, "left": attack.labels, "found": sparsity.found}
     if by not in groups:
         raise unknown("by", by, groups)
-    seen = 1 + max(int(group.max()) for group in groups.values())
-    names = sparsity.classes or tuple(map(str, range(seen)))
-    if len(names) < seen:
-        raise UsageError(f"classes must name class {seen - 1} too; got {len(names)} names: give all or none")
+    needed = 1 + max(int(group.max()) for group in groups.values())
+    names = sparsity.classes or tuple(map(str, range(needed)))
+    if len(names) < needed:
+        raise UsageError(f"classes must name class {needed - 1} too; got {len(names)} names: give all or none")
     group, changed = groups[by][attack.success], attack.changed[attack.success].double()
     counts = torch.bincount(group, minlength=len(names))
     maps = changed.new_zeros(len(names), *changed.shape[1:]).index_add(0, group, changed)
@@ -65,7 +66,7 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
 
     With A_i, B_i the pixels of D that change in image i: `union` |A_i & B_i| / |A_i | B_i|, `smaller`
     |A_i & B_i| / min(|A_i|, |B_i|). If A_i stayed and B_i lay anywhere, |A_i & B_i| would be |A_i| |B_i| / D on average
-    (hypergeometric), so `chance` is max(|A_i|, |B_i|) / D. `elsewhere` is the mean of |A_i & B_j| / min(|A_i|, |B_j|)
+    (hypergeometric), so `expected` is max(|A_i|, |B_i|) / D. `elsewhere` is the mean of |A_i & B_j| / min(|A_i|, |B_j|)
     over all other images j, exactly, by one matrix product.
 
     Args:
@@ -79,7 +80,7 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
         UsageError: Other images.
 
     References:
-        Modas, thesis, 2022, sec. 3.4.1, Fig. 3.8.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.4.1, Fig. 3.8.
     """
     before, after = one.result.inputs, other.result.inputs
     if before.shape != after.shape or not torch.equal(before, after):
@@ -98,15 +99,15 @@ def overlap(one: Sparsity, other: Sparsity) -> Overlap:
         attack=one.attack if one.attack == other.attack else f"{one.attack} and {other.attack}",
         union=valid * shared / (mine + theirs - shared),
         smaller=valid * shared / torch.minimum(mine, theirs),
-        chance=valid * torch.maximum(mine, theirs) / first.shape[1],
+        expected=valid * torch.maximum(mine, theirs) / first.shape[1],
         elsewhere=valid * _elsewhere(first, second),
     )
 
 
 def _pixels(sparsity: Sparsity) -> Float[Tensor, "n d"]:
     """Return 1 where a pixel is changed and 0 elsewhere; failures change none."""
-    found = sparsity.result
-    return (found.changed & found.success[:, None, None]).flatten(1).double()
+    attack = sparsity.result
+    return (attack.changed & attack.success[:, None, None]).flatten(1).double()
 
 
 def _elsewhere(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:

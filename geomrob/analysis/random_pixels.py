@@ -51,12 +51,12 @@ def random_pixels(
         UsageError: Counts that are not one a channel or more than it has elements, fewer than 1 repeat.
 
     References:
-        Modas, thesis, 2022, sec. 3.3.1.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.3.1.
 
     Example:
         >>> dark = lambda images: torch.stack((0 * images.mean((1, 2, 3)) + 0.1, images.mean((1, 2, 3))), 1)
-        >>> black, seen = torch.zeros(8, 1, 4, 4), torch.zeros(8, dtype=torch.int64)
-        >>> random_pixels(dark, black, [1], labels=seen, repeats=2).tolist()
+        >>> black, labels = torch.zeros(8, 1, 4, 4), torch.zeros(8, dtype=torch.int64)
+        >>> random_pixels(dark, black, [1], labels=labels, repeats=2).tolist()
         [0.0, 0.0]
     """
     check_images(inputs)

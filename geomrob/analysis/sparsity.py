@@ -86,7 +86,8 @@ def sparsity(
             deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
-        Modas, thesis, 2022, sec. 3.3 and eq. 3.7; Modas, Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.3 and eq. 3.7; Modas,
+        Moosavi-Dezfooli, Frossard, "SparseFool", CVPR 2019.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))

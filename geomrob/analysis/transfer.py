@@ -59,7 +59,7 @@ def transfer_matrix(
             attack has not, and what the attack refuses.
 
     References:
-        Modas, thesis, 2022, sec. 3.4.1, Table 3.3.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, sec. 3.4.1, Table 3.3.
 
     Example:
         >>> nets = {name: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)) for name in "ab"}
@@ -110,7 +110,7 @@ def boxed_attack(
     """Return the attack of that name whose images stay in [0, 1], set up, and what a result calls it.
 
     Args:
-        name: A row of `BOXED`.
+        name: A row of `ATTACKS`.
         epsilon: Strength of pgd and fgsm; 0.1 (l-infinity) or 1 (l2) by default.
         norm: Of pgd, 2 or infinity, the default; of deepfool, 1, 2, the default, or infinity.
         options: Further options, such as `seed`; those that this attack does not have are left out.

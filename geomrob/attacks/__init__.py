@@ -9,30 +9,18 @@ from typing import TYPE_CHECKING
 from geomrob.attacks.table import ATTACKS, AttackEntry
 
 if TYPE_CHECKING:
-    from geomrob.attacks.decision_based.boundary import boundary
-    from geomrob.attacks.fixed_budget.fgsm import fgsm
-    from geomrob.attacks.fixed_budget.noise import noise
-    from geomrob.attacks.fixed_budget.pgd import pgd
-    from geomrob.attacks.minimal.ddn import ddn
-    from geomrob.attacks.minimal.deepfool import deepfool
-    from geomrob.attacks.minimal.sparsefool import sparsefool
-    from geomrob.attacks.minimal.superdeepfool import superdeepfool
-    from geomrob.attacks.minimal.tight import tight
+    from geomrob.attacks.decision_based.boundary import boundary as boundary
+    from geomrob.attacks.fixed_budget.fgsm import fgsm as fgsm
+    from geomrob.attacks.fixed_budget.noise import noise as noise
+    from geomrob.attacks.fixed_budget.pgd import pgd as pgd
+    from geomrob.attacks.minimal.ddn import ddn as ddn
+    from geomrob.attacks.minimal.deepfool import deepfool as deepfool
+    from geomrob.attacks.minimal.sparsefool import sparsefool as sparsefool
+    from geomrob.attacks.minimal.superdeepfool import superdeepfool as superdeepfool
+    from geomrob.attacks.minimal.tight import tight as tight
     from geomrob.results import AttackResult
 
-__all__ = [
-    "ATTACKS",
-    "AttackEntry",
-    "boundary",
-    "ddn",
-    "deepfool",
-    "fgsm",
-    "noise",
-    "pgd",
-    "sparsefool",
-    "superdeepfool",
-    "tight",
-]
+__all__ = ["ATTACKS", "AttackEntry"]
 
 
 def __getattr__(name: str) -> "Callable[..., AttackResult]":

@@ -38,7 +38,7 @@ def policy(name: str, **options: Any) -> Callable[[Images, Keys], Images]:
 
     Differences:
         The operations are kornia's, on floats; the papers use Pillow's. Kornia draws from torch's generator, which on a
-        CPU takes 32 bits of a seed: there two of 50,000 images share a policy's draw with a chance of one in four.
+        CPU takes 32 bits of a seed: there two of 50,000 images share a policy's draw with probability 1/4.
     """
     if name not in POLICIES:
         raise unknown("policy", name, POLICIES)

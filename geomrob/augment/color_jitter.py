@@ -35,7 +35,8 @@ def random_colors(
         UsageError: Numbers out of range, an unknown law.
 
     References:
-        Modas, Rade et al., PRIME, ECCV 2022; Modas, thesis, 2022, eq. 5.6, section 5.3.1 and appendix B.
+        Modas, Rade et al., PRIME, ECCV 2022; Modas, Robustness and invariance properties of image classifiers, EPFL
+        2022, eq. 5.6, section 5.3.1 and appendix B.
 
     Differences:
         The released code draws K ~ U{1 ... cut} and the variance (not sigma) ~ U(0, strength), with cut = 100 for small

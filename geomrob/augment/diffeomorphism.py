@@ -51,7 +51,8 @@ def random_diffeomorphism(
 
     References:
         Petrini, Favero, Geiger, Wyart, Relative stability toward diffeomorphisms indicates performance in deep nets,
-        NeurIPS 2021; Modas, thesis, 2022, eqs. 5.4-5.5 and appendix B.2.2.
+        NeurIPS 2021; Modas, Robustness and invariance properties of image classifiers, EPFL 2022, eqs. 5.4-5.5 and
+        appendix B.2.2.
 
     Differences:
         The thesis fixes K_tau: 100 for images of 32 pixels. There the range T1 ... T2 is empty above 2n/pi = 20, and

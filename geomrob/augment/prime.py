@@ -128,7 +128,8 @@ def prime(images: Images, keys: Keys, how: Prime | None = None) -> Images:
 
     References:
         Modas, Rade, Ortiz-Jimenez, Moosavi-Dezfooli, Frossard, PRIME: a few primitives can boost robustness to common
-        corruptions, ECCV 2022; Modas, thesis, 2022, algorithm 3, eqs. 5.3-5.6 and 5.9, appendix B.
+        corruptions, ECCV 2022; Modas, Robustness and invariance properties of image classifiers, EPFL 2022, algorithm
+        3, eqs. 5.3-5.6 and 5.9, appendix B.
 
     Differences:
         The released code mixes by eq. 5.9 with a uniform p, so that the clean image has a mean weight of 1/2 instead of

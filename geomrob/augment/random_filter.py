@@ -30,7 +30,8 @@ def random_filter(images: Images, keys: Keys, *, size: int = 3, strength: float 
         UsageError: An even size, a negative strength, an unknown delta.
 
     References:
-        Modas, Rade et al., PRIME, ECCV 2022; Modas, thesis, 2022, eq. 5.3 and appendix B.1.1.
+        Modas, Rade et al., PRIME, ECCV 2022; Modas, Robustness and invariance properties of image classifiers, EPFL
+        2022, eq. 5.3 and appendix B.1.1.
     """
     if not strength >= 0:
         raise UsageError(f"strength must be at least 0; got {strength}: it is a standard deviation")

@@ -46,7 +46,8 @@ class Augment:
         UsageError: A value out of its range.
 
     References:
-        Modas, thesis, 2022, chapter 5; Hendrycks et al., AugMix, ICLR 2020.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, chapter 5; Hendrycks et al.,
+        AugMix, ICLR 2020.
     """
 
     method: str = "prime"
@@ -142,10 +143,10 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
         batch: Images at once; it changes nothing else.
 
     Raises:
-        UsageError: No copies asked for, or an augmentation that needs an extra.
+        UsageError: Fewer than one copy, or an augmentation that needs an extra.
 
     References:
-        Modas, thesis, 2022, section 5.4.4 and Fig. 5.5.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.4.4 and Fig. 5.5.
 
     Example:
         >>> from geomrob.data import load_data
@@ -175,7 +176,7 @@ def enlarged(samples: Samples, copies: int, how: Augment | None = None, *, seed:
 
 
 def write_samples(samples: Samples, path: Path) -> Path:
-    """Return the path of a new `.npz` file with the images in 8 bits, the labels and the classes, for `data.load`.
+    """Return the path of a new `.npz` file with the images in 8 bits, the labels and the classes, for `load_data`.
 
     Raises:
         UsageError: Not an .npz path, images outside [0, 1], or no folder to write to.

@@ -46,7 +46,7 @@ def autoattack(
         norm: Of the ball: 1, 2 or infinity.
         version: standard, plus or rand, as AutoAttack calls them.
         batch: Images a call.
-        seed: Of AutoAttack. The answer for an image depends on its batch: AutoAttack draws for the batch as a whole.
+        seed: Of AutoAttack. The result for an image depends on its batch: AutoAttack draws for the batch as a whole.
         path: Folder of a clone of the authors' repository, whose code is then run instead of the installed package.
 
     Returns:

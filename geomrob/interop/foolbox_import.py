@@ -88,7 +88,7 @@ def run_foolbox(
     Args:
         attack: As in `from_foolbox`.
         model, inputs, labels, targets: As in `deepfool`.
-        epsilon: Strength, for attacks that need one; those of minimum norm then clip their answer to it.
+        epsilon: Strength, for attacks that need one; those of minimum norm then clip their result to it.
         starts: An adversarial image (N, C, H, W) for each input, for attacks that begin from one.
         seed: Of PyTorch's and NumPy's global generators, which foolbox draws from; both are restored.
 

@@ -1,6 +1,6 @@
 """Models by name: the table `MODELS`, and the functions that build and load a row of it.
 
-Each name is imported from its home when it is first asked for: the table alone needs no torch.
+Each name is imported from its home when it is first used: the table alone needs no torch.
 """
 
 import lazy_loader

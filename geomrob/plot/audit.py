@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geomrob.plot.style import FAINT, INK, axes_or_new, blank, literal, style_of, tidy
 from geomrob.results import Audit
+from geomrob.results.audit import check_number
 
 # Words and marks as well as colours, for grey print: blue passed, orange warned, red-purple failed, grey skipped.
 MARKS = {
@@ -62,7 +63,7 @@ def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], 
         for row, check in enumerate(checks):
             verdict, value, unit = model[check]
             mark = "" if verdict == "passed" else MARKS[verdict][0]
-            text = "" if math.isnan(value) else _number(value, unit)
+            text = "" if math.isnan(value) else check_number(value, unit)
             ink = "white" if verdict == "failed" else INK
             ax.text(column, row, f"{mark} {text}".strip(), ha="center", va="center", fontsize=9, color=ink)
     ax.set_xticks(range(len(verdicts)), list(map(literal, verdicts)), fontsize=8.5)
@@ -102,15 +103,8 @@ def _checks(ax: Axes, audit: Audit) -> None:
         anchor: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
         ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **anchor)
         ax.text(0.07, y, literal(check.name), fontsize=9, color=INK, **anchor)
-        ax.text(0.55, y, _number(check.value, check.unit), fontsize=8.5, color=INK, ha="right", **anchor)
-        ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **anchor)
-
-
-def _number(value: float, unit: str) -> str:
-    """Return the number of a check in its unit: shares in per cent."""
-    if math.isnan(value):
-        return "-"
-    return f"{value:.0%}" if unit.startswith("of ") else f"{value:.2g}"
+        ax.text(0.62, y, check.number, fontsize=8.5, color=INK, ha="right", **anchor)
+        ax.text(0.66, y, check.verdict, fontsize=9, color=colour, **anchor)
 
 
 def _distances(ax: Axes, audit: Audit) -> None:

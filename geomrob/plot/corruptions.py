@@ -26,6 +26,7 @@ from geomrob.plot.style import (
     tidy,
 )
 from geomrob.results import CorruptionTable
+from geomrob.results.corruptions import ORIGINS
 
 # Of one cell and of the room next to and above the maps, in inches.
 CELL, TALL = 0.52, 0.34
@@ -85,8 +86,7 @@ def plot_corruptions(
 
 def _made(table: CorruptionTable) -> str:
     """Return where the corruptions are from, in words; where both, the columns that are not ours are marked."""
-    words = {"made": "made by geomrob", "ready-made": "from the distributed set"}
-    return words.get(table.source, "made by geomrob, those with * from the distributed set")
+    return ORIGINS.get(table.source, f"{ORIGINS['made']}, those with * {ORIGINS['ready-made']}")
 
 
 def _map(ax: Axes, values: NDArray[np.floating]) -> Any:

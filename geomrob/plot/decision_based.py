@@ -7,10 +7,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from geomrob.arrays import Distances
 from geomrob.errors import UsageError
 from geomrob.plot.style import axes_or_new, headline, literal, plain_numbers, style_of, tidy
 from geomrob.results import DecisionDistances
+from geomrob.results.decision_based import middle
 
 
 def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
@@ -38,7 +38,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     for index, (name, values) in enumerate(distances):
         style, ordered = style_of(index), values[torch.isfinite(values)].sort().values.tolist()
         shares = [(rank + 1) / len(values) for rank in range(len(ordered))]
-        median = _median(values)
+        median = middle(values)
         summary = f"median {median:.2f}" if math.isfinite(median) else "median infinite"
         last = shares[-1] if shares else 0.0
         x, y = [low, *ordered, high], [0.0, *shares, last]
@@ -64,9 +64,3 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
         "Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
     )
     return ax
-
-
-def _median(values: Distances) -> float:
-    """Return the middle value, or the mean of the two in the middle; infinite if one of those is."""
-    ordered = values.sort().values
-    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)

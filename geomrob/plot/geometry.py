@@ -124,11 +124,11 @@ def _spectra(ax: Axes, models: Sequence[Geometry]) -> None:
         _share(ax, result.singular, color=style.colour, linestyle=style.line, linewidth=1.8, label=name)
     _share(
         ax,
-        models[0].chance,
+        models[0].singular_random,
         color=FAINT,
         linestyle=":",
         linewidth=1.4,
-        label=f"random: {models[0].directions(chance=True)} for 90 %",
+        label=f"random: {models[0].directions(random=True)} for 90 %",
     )
     ax.axhline(0.9, color=FAINT, linewidth=0.8)
     tidy(ax)

@@ -133,7 +133,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
     Steps and evaluations are means over all images, failures included: they cost too.
 
     Args:
-        points: Sparsity for several values of the option, as measured by `sweep`; any order.
+        points: Sparsity for several values of the option, as measured by `sparsity_sweep`; any order.
         parameter: The option on the horizontal axis; `radius` is drawn in 1/255 on a logarithmic axis, with no radius
             at 255/255 (which limits nothing in [0, 1]).
         figure: Where to draw; a new figure by default.

@@ -2,7 +2,7 @@
 
 A result knows its own meaning (units, norm, what failure looks like) and its birth certificate (`Provenance`).
 To add one: its class in a file of this folder, its row in `RESULTS` (`store`), its name in `__init__.pyi`.
-Each is imported when it is first asked for: facts about models need no torch.
+Each is imported when it is first used: facts about models need no torch.
 """
 
 import lazy_loader

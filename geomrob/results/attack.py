@@ -191,12 +191,12 @@ class BoundaryResult(AttackResult):
 
     @property
     def warning(self) -> str:
-        """What a reader of these distances has to know; empty where nothing is wrong."""
+        """What limits these distances; empty where nothing does."""
         stuck = int((~self.adapted & (self.steps > 0)).sum())
-        told = [f"{len(self.unstarted)} images had no start: {', '.join(map(str, self.unstarted))}"]
-        told = told if self.unstarted else []
+        warnings = [f"{len(self.unstarted)} images had no start: {', '.join(map(str, self.unstarted))}"]
+        warnings = warnings if self.unstarted else []
         if stuck:
-            told.append(
+            warnings.append(
                 f"the step sizes of {stuck} images never adapted: these are little more than distances of starts"
             )
-        return "; ".join(told)
+        return "; ".join(warnings)

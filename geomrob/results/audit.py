@@ -14,9 +14,9 @@ from geomrob.tables import Column, Record, Table
 
 @dataclass(frozen=True, repr=False)
 class Check(Result):
-    """One question of an audit, its verdict, and what to do about it.
+    """One check of an audit, its verdict, and what to do about it.
 
-    `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the words of `unit`), a
+    `verdict` is passed, warned, failed or skipped. `value` is the number that decided (in the unit `unit`), a
     warning starts above `warn` and a failure above `fail`. `images` are the positions of the images concerned.
     """
 
@@ -48,10 +48,8 @@ class Check(Result):
 
     @property
     def number(self) -> str:
-        """The number that decided, as it is printed: shares in per cent."""
-        if math.isnan(self.value):
-            return "-"
-        return f"{self.value:.1%}" if self.unit.startswith("of ") else f"{self.value:.2f}"
+        """The number that decided, as it is shown: shares in per cent."""
+        return check_number(self.value, self.unit)
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,9 +58,10 @@ class Audit(Result):
 
     Distances are l2 in the box [0, 1], infinity where no boundary was found, NaN where the attack was not run: `white`
     with the model's own gradients, `transferred` along the perturbations of other models, `decision` from the class
-    alone. `robust[e, s]` is the share of images that PGD leaves unchanged at `epsilons[e]` (l-infinity) after
-    `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i at `t
-    / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what is wrong.
+    alone. `robust[e, s]` is the share of images that PGD leaves classified as before at `epsilons[e]` (l-infinity)
+    after `steps[s]` steps. `profile[d, i, t]` is the gap (logit of the predicted class minus the best other) of image i
+    at `t / (T - 1)` of twice the white-box distance along direction d: 0 adversarial, 1 random. `causes` name what
+    masks the gradients.
     """
 
     model: str
@@ -130,6 +129,13 @@ class Audit(Result):
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
         return float((self.predictions == self.labels).double().mean())
+
+
+def check_number(value: float, unit: str) -> str:
+    """Return the number of a check in its unit: shares in per cent, nothing known as -."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.1%}" if unit.startswith("of ") else f"{value:.2f}"
 
 
 def _images(check: Check) -> str:

@@ -216,8 +216,8 @@ class CorruptionTable(Result):
         """
         missing = [name for name in names if name not in self.corruptions]
         if missing or not names:
-            told = f"no {', '.join(missing)}" if missing else "no name"
-            raise UsageError(f"corruptions must hold all that the score is a mean over; got {told}: measure them, too")
+            given = f"no {', '.join(missing)}" if missing else "no name"
+            raise UsageError(f"corruptions must hold all that the score is a mean over; got {given}: measure them, too")
         return [self.corruptions.index(name) for name in names]
 
     def mce(self, names: Sequence[str]) -> Float[Tensor, "m g"]:
@@ -316,7 +316,7 @@ class CorruptedSet(Result):
     """A data set on disk, under corruptions at all five severities.
 
     `layout` is npy (NAME.npy as in CIFAR-10-C), jpeg or png (NAME/SEVERITY/class/image as in ImageNet-C), `table` the
-    constants that were asked for, `images` how many are under each corruption. `left_out` names the images that could
+    constants that were chosen, `images` how many are under each corruption. `left_out` names the images that could
     not be read, with the reason; they are not among `images`.
     """
 

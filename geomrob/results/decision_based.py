@@ -168,7 +168,7 @@ def score(repeats: Sequence[AttackResult], *, compat: bool = False) -> float:
     """
     if not repeats:
         raise UsageError("repeats must hold at least one result; got none: run the attack first")
-    return sum(_median(_released(one) if compat else mean_squares(one)) for one in repeats) / len(repeats)
+    return sum(middle(_released(one) if compat else mean_squares(one)) for one in repeats) / len(repeats)
 
 
 def mean_squares(result: AttackResult) -> Distances:
@@ -183,7 +183,7 @@ def _released(result: AttackResult) -> Distances:
     return result.perturbation[result.success, 0].double().flatten(1).square().mean(1)
 
 
-def _median(values: Distances) -> float:
+def middle(values: Distances) -> float:
     """Return the middle value, or the mean of the two in the middle; infinite if one of those is."""
     ordered = values.sort().values
     return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)

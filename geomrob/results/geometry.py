@@ -35,9 +35,10 @@ class Geometry(Result):
     unit, **positive where the boundary bends around the image's region** (the sphere around it has 1 / radius) and
     negative where it bends away: along random tangents (`random`), along the perturbation's own tangential part
     (`own`; NaN where it is straight along n), along those of other images' perturbations (`others`), and in the
-    direction of largest size that a power iteration came to (`largest`; NaN where none was asked for). All are NaN
+    direction of largest size that a power iteration came to (`largest`; NaN without a power iteration). All are NaN
     where there is no boundary. `method` is difference, of the normals at +- `step` along v, or hessian (step NaN).
-    `singular` are the singular values of the matrix of all unit normals, `chance` those of as many random directions.
+    `singular` are the singular values of the matrix of all unit normals, `singular_random` those of as many random
+    directions.
     """
 
     model: str
@@ -49,13 +50,13 @@ class Geometry(Result):
     status: Int64[Tensor, " n"]
     targets: Labels
     cosine: Float[Tensor, " n"]
-    slope: Float[Tensor, " n"]
+    gradient_norm: Float[Tensor, " n"]
     random: Float[Tensor, "n r"]
     own: Float[Tensor, " n"]
     others: Float[Tensor, "n o"]
     largest: Float[Tensor, " n"]
     singular: Float[Tensor, " m"]
-    chance: Float[Tensor, " m"]
+    singular_random: Float[Tensor, " m"]
     predictions: Labels
     labels: Labels
     indices: Labels
@@ -86,9 +87,9 @@ class Geometry(Result):
             **self.facts(),
             **spread,
             "effective_dimension": self.dimension(),
-            "effective_dimension_random": self.dimension(chance=True),
+            "effective_dimension_random": self.dimension(random=True),
             "directions_90": self.directions(),
-            "directions_90_random": self.directions(chance=True),
+            "directions_90_random": self.directions(random=True),
         }
 
     def records(self) -> list[Record]:
@@ -111,7 +112,7 @@ class Geometry(Result):
         return [Table(title, self.COLUMNS, [row for row in self.records() if row["count"]])]
 
     def notes(self) -> list[str]:
-        """Return distance, bend, angle and span of the normals in words, and how often the attack failed."""
+        """Return distance, bend, angle and span of the normals in sentences, and how often the attack failed."""
         row, name = self.summary(), self.model
         failed = failures(self.status)
         return [
@@ -169,27 +170,27 @@ class Geometry(Result):
         values = known[along].flatten()
         return values[torch.isfinite(values)]
 
-    def dimension(self, *, chance: bool = False) -> float:
+    def dimension(self, *, random: bool = False) -> float:
         """Return the effective dimension of the normals' span: (sum s^2)^2 / sum s^4 over the singular values s.
 
         It is the number of directions if the normals are spread over them evenly, at most the number of normals.
 
         Args:
-            chance: Of the random directions instead.
+            random: Of the random directions instead.
         """
-        energy = (self.chance if chance else self.singular).square()
+        energy = (self.singular_random if random else self.singular).square()
         return float(energy.sum().square() / energy.square().sum()) if len(energy) else math.nan
 
-    def directions(self, share: float = 0.9, *, chance: bool = False) -> int:
+    def directions(self, share: float = 0.9, *, random: bool = False) -> int:
         """Return how many singular directions hold that share of the energy of the normals.
 
         Args:
             share: Above 0, at most 1.
-            chance: Of the random directions instead.
+            random: Of the random directions instead.
         """
         if not 0 < share <= 1:
             raise UsageError(f"share must be above 0 and at most 1; got {share}: 0.9 is usual")
-        energy = (self.chance if chance else self.singular).square().cumsum(0)
+        energy = (self.singular_random if random else self.singular).square().cumsum(0)
         return int((energy < share * energy[-1:] * (1 - 1e-12)).sum()) + 1 if len(energy) else 0
 
 

@@ -53,7 +53,7 @@ class MarginCurve(Result):
     boundary (-1 where none). `frequency` is each band's centre in cycles per image (NaN in a basis without
     frequencies), `frequencies` its vertical and horizontal centre. `forwards` and `backwards` are model
     sample-evaluations; those that an image's bands share are divided among them. `interval` is the bootstrap interval
-    of the median. `examples` holds the perturbations of some images, where they were asked for.
+    of the median. `examples` holds the perturbations of some images, where they were kept.
     """
 
     model: str

@@ -32,7 +32,7 @@ class Provenance(Result):
 
 
 def quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
-    """Return the quantiles of each row, linearly interpolated between finite values, infinite beside infinite ones."""
+    """Return the quantiles of each row, linearly interpolated between finite values, infinite next to infinite ones."""
     ordered = values.sort(dim=1).values
     rank = torch.tensor(q, dtype=torch.float64) * (ordered.shape[1] - 1)
     below = ordered[:, rank.floor().long()].double()

@@ -50,8 +50,8 @@ class Result:
 
     def __repr__(self) -> str:
         """Return at most ten lines: the headline and the summary."""
-        told = ", ".join(f"{name} {_short(value)}" for name, value in self.summary().items() if not is_unknown(value))
-        lines = textwrap.wrap(told, 110, initial_indent="  ", subsequent_indent="  ")
+        facts = ", ".join(f"{name} {_short(value)}" for name, value in self.summary().items() if not is_unknown(value))
+        lines = textwrap.wrap(facts, 110, initial_indent="  ", subsequent_indent="  ")
         kept = lines if len(lines) < REPR_LINES else [*lines[: REPR_LINES - 2], "  ..."]
         return "\n".join([f"{type(self).__name__}: {self.headline()}", *kept])
 

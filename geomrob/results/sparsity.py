@@ -207,7 +207,7 @@ class Overlap(Result):
     """How far two models' perturbations of the same images change the same pixels.
 
     `union` is, for each image, shared pixels over all changed pixels (Jaccard index), `smaller` shared pixels over the
-    pixels of the smaller of the two. `chance` is what `smaller` would be if the pixels of one lay anywhere, and
+    pixels of the smaller of the two. `expected` is what `smaller` would be if the pixels of one lay anywhere, and
     `elsewhere` what it is on average against the other model's perturbations of *other* images: the part that comes
     from where objects are, not from this image. All are NaN where one of the attacks failed.
     """
@@ -217,7 +217,7 @@ class Overlap(Result):
     attack: str
     union: Distances
     smaller: Distances
-    chance: Distances
+    expected: Distances
     elsewhere: Distances
 
     def summary(self) -> Record:
@@ -232,21 +232,21 @@ class Overlap(Result):
 
     def facts(self) -> Record:
         """Return of what: the two models, the data, the attack."""
-        return {"one": self.models[0], "other": self.models[1], **super().facts()}
+        return {"first": self.models[0], "second": self.models[1], **super().facts()}
 
     def _values(self) -> dict[str, Distances]:
-        return {"union": self.union, "smaller": self.smaller, "chance": self.chance, "elsewhere": self.elsewhere}
+        return {"union": self.union, "smaller": self.smaller, "expected": self.expected, "elsewhere": self.elsewhere}
 
 
-def _settings(found: Sparsity) -> str:
-    """Return the options that say what was asked for."""
-    options = found.options
-    words = [f"towards {found.target}" if found.target else "any other class"]
-    words += [f"lam {options['lam']:g}"] if "lam" in options else []
+def _settings(result: Sparsity) -> str:
+    """Return the options in one line."""
+    options = result.options
+    settings = [f"towards {result.target}" if result.target else "any other class"]
+    settings += [f"lam {options['lam']:g}"] if "lam" in options else []
     if "radius" in options:
         radius = options["radius"]
-        words.append("values in [0, 1]" if math.isinf(radius) else f"at most {255 * radius:g}/255 an element")
+        settings.append("values in [0, 1]" if math.isinf(radius) else f"at most {255 * radius:g}/255 an element")
     if "prune" in options:
         pruned = f"pruned within {options.get('budget', math.inf):g} evaluations"
-        words.append(pruned if options["prune"] else "not pruned")
-    return f"{', '.join(words)}; {'rounded to 8 bits' if found.eight_bit else 'exact images'}."
+        settings.append(pruned if options["prune"] else "not pruned")
+    return f"{', '.join(settings)}; {'rounded to 8 bits' if result.eight_bit else 'exact images'}."

@@ -152,7 +152,7 @@ class HeatMap(Result):
 
     `accuracy[k, l]` is the share of `images` images classified as labelled after a step of l2 length `epsilon` (all
     channels, [0, 1] pixel units) along the direction of the frequencies `vertical[k]`, `horizontal[l]` (cycles per
-    image, zero in the middle), either sign by chance; `clean` that without a step. `radial[r]` is the mean over the
+    image, zero in the middle), with a random sign; `clean` that without a step. `radial[r]` is the mean over the
     `counts[r]` bins whose radius rounds to r. `bounded` says whether images were clipped to [0, 1].
     """
 

@@ -1,6 +1,6 @@
 """The table of results that can be saved, and what is done with any of them: save, load, compare.
 
-`save` writes `name.json` (facts) beside `name.npz` (arrays); `load` gives an equal result back.
+`save` writes `name.json` (facts) next to `name.npz` (arrays); `load` gives an equal result back.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from geomrob.results.strength_curve import Acceptance, StrengthCurve
 from geomrob.results.training import TrainingReport
 from geomrob.results.transfer import TransferMatrix
 
-SCHEMA = 1
+SCHEMA = 2
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ RESULTS: dict[str, type] = {
 
 
 def save(result: object, path: Path | str) -> Path:
-    """Return the JSON file that now holds the facts of `result`; its arrays are in the npz beside it.
+    """Return the JSON file that now holds the facts of `result`; its arrays are in the npz next to it.
 
     Both files are written whole or not at all, and the JSON records the digest of its npz, so that `load` notices when
     the two do not belong together. JSON has no infinity and no NaN: they are written as `{"$float": "inf"}`.
@@ -80,7 +80,7 @@ def save(result: object, path: Path | str) -> Path:
         path: Where to; an ending .json or .npz is dropped first. Files of that name are replaced.
 
     Raises:
-        UsageError: `result` is none of `RESULTS`, or the place cannot be written to.
+        UsageError: `result` is none of `RESULTS`, or the file cannot be written.
     """
     if type(result).__name__ not in RESULTS:
         raise UsageError(f"result must be one of {', '.join(RESULTS)}; got {type(result).__name__}: save its parts")

@@ -58,6 +58,7 @@ class StrengthCurve(Result):
                 "accuracy": means[model][at],
                 "standard_error": errors[model][at],
                 "images": len(self.labels),
+                "networks": self.correct.shape[1],
                 "repeats": self.correct.shape[2],
             }
             for model, name in enumerate(self.models)
@@ -66,9 +67,10 @@ class StrengthCurve(Result):
 
     def tables(self) -> list[Table]:
         """Return the accuracies: a row a strength, a column a model."""
-        _, _, repeats, _, images = self.correct.shape
+        images = len(self.labels)
         crafted = f" made on {self.source}" if self.source else ""
-        error = f"mean +- standard error of {repeats} repeats" if repeats > 1 else "one run, no standard error"
+        over = self.error_over
+        error = f"mean +- standard error of {over}" if over else "one run, no standard error"
         title = f"accuracy on {images} images of {self.data} against the strength of {self.attack}{crafted}; {error}"
         rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
         columns = [Column("strength", ("strength",), "{:g}")]
@@ -88,6 +90,13 @@ class StrengthCurve(Result):
     def mean(self) -> Float[Tensor, "m e"]:
         """Mean accuracy of each model over its networks and repeats."""
         return self.accuracy.mean((1, 2))
+
+    @property
+    def error_over(self) -> str:
+        """What the standard error is over: the networks, the repeats of a single one, empty with one of both."""
+        networks, repeats = self.correct.shape[1:3]
+        counted = f"{networks} networks" if networks > 1 else f"{repeats} repeats"
+        return counted if max(networks, repeats) > 1 else ""
 
     @property
     def error(self) -> Float[Tensor, "m e"]:

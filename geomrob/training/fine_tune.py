@@ -76,7 +76,7 @@ def fine_tune(
     """
     how = options or Options(epochs=5, max_rate=0.05)
     if not 1 <= samples <= len(train):
-        raise UsageError(f"samples must lie in 1 ... {len(train)}; got {samples}: ask for that many")
+        raise UsageError(f"samples must lie in 1 ... {len(train)}; got {samples}: lower it")
     if how.held_out:
         raise UsageError(f"held_out must be 0 for fine-tuning; got {how.held_out}: moved samples could be held out")
     device = next(model.parameters()).device

@@ -273,7 +273,7 @@ class Recipe:
 
     Args:
         model: A row of `MODELS`.
-        data: A row of `DATASETS`, or a path that `geomrob.data.load` takes.
+        data: A row of `DATASETS`, or a path that `load_data` takes.
         split: Which split of it is trained on.
         samples: How many images are drawn from it, 0 for all.
         transform: Edit of the images, trained on and tested on, such as `lowpass:16`; empty for none.

@@ -17,12 +17,12 @@ from geomrob.results import equal
 
 EXPECTED = {
     "quantised": ("quantisation", {"gradients", "small changes", "black-box attack"}),
-    "quantised_straight_through": ("quantisation", {"small changes", "true slopes", "smooth"}),
+    "quantised_straight_through": ("quantisation", {"small changes", "correct gradients", "smooth"}),
     "stochastic": ("randomness", {"repeats itself"}),
     "saturated": ("saturated outputs", {"loss gradients", "whole box"}),
     "detached": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
     "without_graph": ("detached gradient", {"gradients", "white-box attack", "black-box attack"}),
-    "shattered": ("shattered gradients", {"true slopes", "smooth", "black-box attack"}),
+    "shattered": ("shattered gradients", {"correct gradients", "smooth", "black-box attack"}),
     "batch_statistics": ("batch statistics", {"one image at a time"}),
 }
 
@@ -98,7 +98,7 @@ def test_slopes_say_how_much_of_the_gradient_is_true():
         return net(0.5 * inputs + 0.5 * inputs.detach())
 
     images = torch.rand(5, 1, 8, 8)
-    found = probes.slopes(Search(Prepared(half, images), images, reference=net(images).argmax(1)))
+    found = probes.gradient_quality(Search(Prepared(half, images), images, reference=net(images).argmax(1)))
     assert not found[0].any()
     assert torch.allclose(found[2], torch.full((5,), 2.0), rtol=1e-2)
 

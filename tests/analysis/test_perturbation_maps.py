@@ -94,7 +94,7 @@ def test_overlap_of_hand_made_sets():
     expected = {
         "union": [2 / 5, 1, 0, nan, nan],
         "smaller": [2 / 3, 1, 0, nan, nan],
-        "chance": [4 / 10, 1 / 10, 2 / 10, nan, nan],
+        "expected": [4 / 10, 1 / 10, 2 / 10, nan, nan],
         # Against those of the other images that changed something: B1, B2, B4, with 1, 1 and 1 pixel, and B0 with 4.
         "elsewhere": [(0 + 0 + 0) / 3, (1 + 0 + 0) / 3, (0 + 0 + 0) / 3, nan, nan],
     }
@@ -130,12 +130,12 @@ def test_elsewhere_is_exactly_the_mean_over_all_other_images(piece, monkeypatch)
             assert float(found.elsewhere[i]) == pytest.approx(sum(shares) / len(shares), abs=1e-12)
 
 
-def test_chance_is_the_mean_over_random_places():
+def test_the_expected_overlap_is_the_mean_over_random_locations():
     generator = torch.Generator().manual_seed(0)
     one = [torch.randperm(10, generator=generator)[:3].tolist() for _ in range(4000)]
     other = [[0, 1, 2, 3, 4]] * 4000
     found = overlap(attacked(one), attacked(other))
-    assert found.chance.tolist() == [0.5] * 4000
+    assert found.expected.tolist() == [0.5] * 4000
     assert float(found.smaller.mean()) == pytest.approx(0.5, abs=0.02)
     assert float(found.elsewhere.mean()) == pytest.approx(0.5, abs=0.02)
 

@@ -109,6 +109,16 @@ def test_mean_and_standard_error():
     assert bool(synthetic(1, 1).error.isnan().all())
 
 
+@pytest.mark.parametrize(
+    ("networks", "repeats", "said"),
+    [(3, 1, "of 3 networks"), (3, 5, "of 3 networks"), (1, 5, "of 5 repeats"), (1, 1, "no standard error")],
+)
+def test_the_title_says_what_the_standard_error_is_over(networks, repeats, said):
+    found = synthetic(networks, repeats)
+    assert said in found.tables()[0].title[0]
+    assert {(row["networks"], row["repeats"]) for row in found.records()} == {(networks, repeats)}
+
+
 def test_a_curve_and_a_plane_come_back_from_a_file(tmp_path):
     found = synthetic(2, 2)
     assert equal(load(save(found, tmp_path / "curve"), StrengthCurve), found)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import torch
 import geomrob
 import geomrob.attacks
 from geomrob.attacks.table import ATTACKS, AttackEntry, markdown, names, variants
+from tests.attacks import test_contract, test_truth
 from tests.attacks.rows import attack, rows
 from tests.attacks.zoo import images, net
 
 TOY = '''
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -28,6 +31,12 @@ def toy(model, inputs, labels=None, *, targets=None, subspace=None, bounds=None,
     return run_linearized(
         model, inputs, labels, search, 10, targets=targets, subspace=subspace, bounds=bounds, memory=memory
     )
+
+
+def far(model, inputs, labels=None, *, bounds=None):
+    """Go much further than the boundary."""
+    result = toy(model, inputs, labels, bounds=bounds)
+    return replace(result, perturbed=result.inputs + 3 * result.perturbation)
 
 
 def toy_search(search, linear, *, steps=20):
@@ -87,6 +96,15 @@ def test_a_row_is_found_by_contract_docs_package_analyses_and_foolbox(toy):
     assert torch.equal(model(raw).argmax(1) != result.labels, result.success)
 
 
+def test_contract_and_truth_hold_for_a_row_and_notice_what_breaks_them(toy, monkeypatch):
+    test_contract.test_inside_the_subspace_and_the_box("toy")
+    test_contract.test_every_evaluation_is_counted("toy")
+    test_truth.test_the_distance_to_a_plane_is_the_truth_and_never_less("toy")
+    monkeypatch.setitem(ATTACKS, "toy", replace(ROW, home="toy_attack:far"))
+    with pytest.raises(AssertionError):
+        test_truth.test_the_distance_to_a_plane_is_the_truth_and_never_less("toy")
+
+
 @pytest.mark.parametrize("command", ["margin", "geometry", "transfer", "spectrum"])
 def test_a_row_is_a_choice_of_the_commands_and_in_their_help(toy, command):
     told = subprocess.run(
@@ -110,8 +128,7 @@ def test_a_command_measures_with_it(toy):
 def test_rows_say_what_the_functions_are():
     for name, row in ATTACKS.items():
         assert row.attack.__name__ == name
-        assert getattr(geomrob.attacks, name) is row.attack is getattr(geomrob, name)
-        assert name in geomrob.attacks.__all__
+        assert getattr(geomrob.attacks, name) is row.attack
         assert row.summary
         assert row.norm in row.norms
         assert row.takes("epsilon") == (row.kind in ("budget", "noise"))

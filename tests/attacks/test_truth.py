@@ -11,7 +11,7 @@ from geomrob.attacks.engine.boundary_search import OVERSTEP
 from geomrob.attacks.table import ATTACKS, variants
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks, rings
-from tests.attacks.rows import every, rows
+from tests.attacks.rows import every
 from tests.oracles import LinearModel, SphereModel
 
 SHAPE = (2, 8, 8)
@@ -199,7 +199,3 @@ def test_noise_changes_the_class_as_often_as_its_distribution_says(variant):
     rate = row.attack(model, many, epsilon=epsilon, **how.options).success_rate
     expected = 0.5 * math.erfc(1 / math.sqrt(2))
     assert abs(rate - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000) + 0.005
-
-
-def test_every_row_is_held_against_a_truth():
-    assert set(rows()) == {*rows("minimal", "decision"), *rows("budget"), *rows("noise")}

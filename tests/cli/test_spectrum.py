@@ -111,7 +111,6 @@ def test_images(run, tmp_path, order):
 
 @pytest.mark.parametrize("noise", ["gaussian", "uniform", "salt-pepper"])
 def test_noise_as_corruption(run, tmp_path, noise):
-    pytest.importorskip("geomrob.attacks.fixed_budget.noise")
     status, _, _ = run("--of", "corruption", "--corruption", noise, "--strength", "0.05", "--seed", "7")
     assert status == 0
     spectrum = load(tmp_path / "out" / "spectrum.json", Spectrum)

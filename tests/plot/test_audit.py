@@ -59,9 +59,9 @@ def test_every_check_has_its_mark_its_number_and_its_verdict():
     listed = plot_audit(audit()).axes[0]
     told = [text.get_text() for text in listed.texts]
     assert told == [
-        MARKS["passed"][0], "repeats itself", "0%", "passed",
-        MARKS["failed"][0], "gradients", "50%", "failed",
-        MARKS["warned"][0], "smooth", "1.5", "warned",
+        MARKS["passed"][0], "repeats itself", "0.0%", "passed",
+        MARKS["failed"][0], "gradients", "50.0%", "failed",
+        MARKS["warned"][0], "smooth", "1.50", "warned",
         MARKS["skipped"][0], "black-box attack", "-", "skipped",
     ]  # fmt: skip
     heights = [text.get_position()[1] for text in listed.texts[::4]]
@@ -148,7 +148,7 @@ def test_the_verdicts_of_many_models_show_each_mark_and_number_in_its_cell():
     }
     ax = plot_verdicts(verdicts)
     told = {text.get_position(): text.get_text() for text in ax.texts}
-    assert told == {(0, 0): "0%", (0, 1): "\u2013", (1, 0): "\u2717 50%", (1, 1): "! 1.5"}
+    assert told == {(0, 0): "0.0%", (0, 1): "\u2013", (1, 0): "\u2717 50.0%", (1, 1): "! 1.50"}
     assert [label.get_text() for label in ax.get_xticklabels()] == ["sound", "planted"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["gradients", "smooth"]
     shown = np.asarray(ax.images[0].get_array())

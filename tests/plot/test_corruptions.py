@@ -74,7 +74,7 @@ def test_numbers_stand_out_at_every_error():
 def test_columns_from_a_distributed_set_are_marked_where_both_are_there():
     figure = plot_corruptions(corruption_table(sources=("ready-made", "made"), adapt="partial"))
     assert [tick.get_text() for tick in panels(figure)[-1].get_xticklabels()] == ["fog*", "snow", "mean"]
-    assert "those with * from the distributed set" in words(figure)
+    assert "those with * read from the distributed set" in words(figure)
     assert "statistics fitted to the images (partial)" in words(figure)
     alone = plot_corruptions(corruption_table(sources=("ready-made", "ready-made")))
     assert next(tick.get_text() for tick in panels(alone)[-1].get_xticklabels()) == "fog"

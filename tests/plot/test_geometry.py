@@ -35,7 +35,7 @@ def test_medians_angles_and_shares_are_those_of_the_result():
     energy = found.singular.square().cumsum(0) / found.singular.square().sum()
     np.testing.assert_allclose(right.lines[0].get_ydata(), energy)
     names = [text.get_text() for text in right.get_legend().get_texts()]
-    assert names == [f"net: {found.directions()} for 90 %", f"random: {found.directions(chance=True)} for 90 %"]
+    assert names == [f"net: {found.directions()} for 90 %", f"random: {found.directions(random=True)} for 90 %"]
     assert "normals compared over ±0.1" in told(figure)
 
 

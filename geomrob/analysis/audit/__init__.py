@@ -37,11 +37,11 @@ def audit(
     memory: int | None = None,
     progress: Progress | None = None,
 ) -> Audit:
-    """Return what fifteen checks say of a model: whether attacks by its gradients measure it or only themselves.
+    """Return what fifteen checks say about a model: whether gradient-based attacks measure it or fail on it.
 
-    A robust model and a model whose gradients are hidden both resist attacks by gradient. They differ in what this
-    asks: does the model repeat itself, are its gradients there and true, does an attack that knows less come no closer,
-    do more steps and a larger epsilon help, does an attack without bound always succeed.
+    A robust model and one with masked gradients both resist gradient-based attacks. The checks tell them apart: is the
+    model deterministic, are its gradients present and correct, do black-box attacks come no closer, do more steps and
+    a larger epsilon help, does an unbounded attack always succeed.
 
     Args:
         model: Images (N, C, H, W) in [0, 1] to logits (N, K). A module is held in eval mode meanwhile.
@@ -70,8 +70,8 @@ def audit(
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-        >>> found = audit(net, torch.rand(4, 1, 4, 4), queries=50, epsilons=(0.1, 0.5))
-        >>> found.checks[0].name, found.checks[0].verdict
+        >>> result = audit(net, torch.rand(4, 1, 4, 4), queries=50, epsilons=(0.1, 0.5))
+        >>> result.checks[0].name, result.checks[0].verdict
         ('repeats itself', 'passed')
     """
     check_images(inputs)
@@ -87,7 +87,7 @@ def audit(
     clock = Clock(seed=seed, device=inputs.device)
     total, done = stages(len(others), len(epsilons), len(steps)), 0
 
-    def tell() -> None:
+    def report() -> None:
         nonlocal done
         done += 1
         if progress is not None:
@@ -103,7 +103,7 @@ def audit(
         queries=queries,
         seed=seed,
         memory=memory,
-        tell=tell,
+        report=report,
     )
     checks = judge(evidence, where)
     predictions = evidence.predictions.cpu()

@@ -1,4 +1,4 @@
-"""The checks of an audit: a table of what each asks of the evidence, where it warns and fails, and what that means."""
+"""The checks of an audit: a table of what each measures, where it warns and fails, and what that means."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from geomrob.results import Check
 Measure = Callable[[Evidence], tuple[float, Bool[Tensor, " n"]]]
 
 TRUE = (0.5, 2.0)
-"""How far the gap's change may be off what its slope foretells, as a factor, on a piecewise linear model."""
+"""By what factor the change of the gap may differ from its gradient's prediction, on a piecewise linear model."""
 
 ROUGH = (0.6, 1.0)
 """Median roughness at which a line is no longer smooth: warning, failure."""
@@ -48,11 +48,11 @@ def _training(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:
 
 def _untrue(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:
     low, high = TRUE
-    return _share(~e.dead_gap & ~((e.agreement >= low) & (e.agreement <= high)))
+    return _share(~e.vanishing_gap & ~((e.agreement >= low) & (e.agreement <= high)))
 
 
 def _more_steps(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:
-    """Images that hold out against more steps and not against fewer; the number is what the defender gains net."""
+    """Images that resist more steps and not fewer; the number is the net share."""
     return _gain(e.robust[:, 1:], e.robust[:, :-1])
 
 
@@ -61,7 +61,7 @@ def _larger_epsilon(e: Evidence) -> tuple[float, Bool[Tensor, " n"]]:
 
 
 def _gain(stronger: Bool[Tensor, "a b n"], weaker: Bool[Tensor, "a b n"]) -> tuple[float, Bool[Tensor, " n"]]:
-    """Return the largest net share of images that hold out against the stronger attack alone, and those images.
+    """Return the largest net share of images that resist the stronger attack alone, and those images.
 
     One image is within the noise of random starts, whatever share of a small sample it is: it counts as none.
     """
@@ -90,8 +90,8 @@ CHECKS: dict[str, CheckEntry] = {
         measure=lambda e: _share(e.changing),
         warn=0,
         fail=0,
-        unit="of images get different logits when asked twice",
-        meaning="The model draws at random when it is asked, so one gradient or one success says little.",
+        unit="of images get different logits when evaluated twice",
+        meaning="The model is random, so a single gradient or a single success says little.",
         advice="Fix the randomness, or attack the expectation over it (average the logits of many draws).",
         source="Carlini et al. 2019",
     ),
@@ -100,7 +100,7 @@ CHECKS: dict[str, CheckEntry] = {
         warn=0,
         fail=math.inf,
         unit="modules in training mode (1: some)",
-        meaning="geomrob switches it off while it asks; other tools do not and would see dropout and batch statistics.",
+        meaning="geomrob switches it off; other tools do not and would evaluate dropout and batch statistics.",
         advice="Call model.eval() before you hand the model to anybody.",
         source="Carlini et al. 2019",
     ),
@@ -109,21 +109,21 @@ CHECKS: dict[str, CheckEntry] = {
         warn=0,
         fail=0,
         unit="of images get other logits among other images",
-        meaning="The answer for an image depends on its batch, so a batched attack attacks something else.",
+        meaning="The logits of an image depend on its batch, so a batched attack attacks another function.",
         advice="Use the running statistics of batch normalisation (model.eval()), not those of the batch.",
         source="Carlini et al. 2019",
     ),
     "gradients": CheckEntry(
-        measure=lambda e: _share(e.dead_gap),
+        measure=lambda e: _share(e.vanishing_gap),
         warn=0,
         fail=0.05,
         unit="of images have a zero or non-finite gradient of the logits",
-        meaning="Attacks by gradient do not know where to go: that they fail says nothing about the model.",
-        advice="Replace what has no slope (rounding, thresholds, detach) by a smooth stand-in in the backward pass.",
+        meaning="Gradient-based attacks have no direction: that they fail says nothing about the model.",
+        advice="Replace what has no gradient (rounding, thresholds, detach) by a surrogate in the backward pass.",
         source="Pintor et al. 2022, unavailable gradients; Athalye et al. 2018",
     ),
     "loss gradients": CheckEntry(
-        measure=lambda e: _share(e.dead_loss & ~e.dead_gap),
+        measure=lambda e: _share(e.vanishing_loss & ~e.vanishing_gap),
         warn=0,
         fail=0.05,
         unit="of images have a zero cross-entropy gradient though the logits have one",
@@ -131,22 +131,22 @@ CHECKS: dict[str, CheckEntry] = {
         advice="Attack the difference of two logits, or divide the logits by a temperature first.",
         source="Carlini and Wagner 2017; Pintor et al. 2022, unavailable gradients",
     ),
-    "true slopes": CheckEntry(
+    "correct gradients": CheckEntry(
         measure=_untrue,
         warn=0.1,
         fail=0.3,
-        unit="of images change otherwise than their gradient foretells (by a factor over 2)",
-        meaning="The gradient is not the slope of the model: it is shattered, or a stand-in for it.",
+        unit="of images change differently from what their gradient predicts (by a factor over 2)",
+        meaning="The gradient is not that of the model's output: it is shattered, or a surrogate.",
         advice="Average gradients over nearby points, or attack with the layer in question left out (BPDA).",
         source="Athalye et al. 2018, shattered gradients",
         runs=lambda e: e.differentiable,
     ),
     "small changes": CheckEntry(
-        measure=lambda e: _share(e.still & ~e.changing),
+        measure=lambda e: _share(e.unchanged & ~e.changing),
         warn=0,
         fail=0.05,
-        unit="of images get the very same logits after a change of length 0.001",
-        meaning="The model does not notice small changes: something rounds the image, and no gradient passes a step.",
+        unit="of images get exactly the same logits after a change of length 0.001",
+        meaning="Small changes have no effect: something rounds the image, and no gradient passes a step.",
         advice="Attack with the rounding left out of the backward pass (straight through), or by queries.",
         source="Athalye et al. 2018, shattered gradients",
     ),
@@ -155,7 +155,7 @@ CHECKS: dict[str, CheckEntry] = {
         warn=ROUGH[0],
         fail=ROUGH[1],
         unit="roughness of the logits along a line (0 smooth, 2 stairs or noise)",
-        meaning="On the way to the boundary the logits jump or tremble: local slopes say little of what is ahead.",
+        meaning="On the way to the boundary the logits jump or oscillate: local gradients say little about it.",
         advice="Look for rounding, thresholds or fast oscillations; trust black-box distances rather than gradients.",
         source="Carlini et al. 2019; Athalye et al. 2018",
     ),
@@ -163,7 +163,7 @@ CHECKS: dict[str, CheckEntry] = {
         measure=lambda e: _share(torch.isinf(e.white)),
         warn=0,
         fail=0.02,
-        unit="of images have no boundary that the attack by gradient finds",
+        unit="of images have no boundary that the gradient-based attack finds",
         meaning="Every image can be changed into another class: where an attack fails, it is the attack that failed.",
         advice="Count these images as not attacked, not as robust.",
         source="Carlini et al. 2019",
@@ -172,9 +172,9 @@ CHECKS: dict[str, CheckEntry] = {
         measure=lambda e: _share(e.black < CLOSER * e.white),
         warn=0,
         fail=0.05,
-        unit="of images are changed closer by without this model's gradients",
-        meaning="An attack that knows less should not do better: the gradients of this model hide the boundary.",
-        advice="Do not report the white-box figure; report the least of all attacks, and find what hides the gradient.",
+        unit="of images have a closer adversarial example, found without this model's gradients",
+        meaning="A black-box attack should not do better: the gradients of this model are masked.",
+        advice="Do not report the white-box figure; report the least of all attacks, and find what masks the gradient.",
         source="Carlini et al. 2019; Pintor et al. 2022, transfer failure",
         runs=_has_black,
     ),
@@ -182,7 +182,7 @@ CHECKS: dict[str, CheckEntry] = {
         measure=_more_steps,
         warn=0.03,
         fail=0.1,
-        unit="of images gained by the defender where PGD takes more steps",
+        unit="of images resist PGD with more steps and not with fewer (net)",
         meaning="A longer attack should find at least as much.",
         advice="Check the step size and random starts; keep the best point of all steps, not the last.",
         source="Carlini et al. 2019; Pintor et al. 2022, silent success",
@@ -192,7 +192,7 @@ CHECKS: dict[str, CheckEntry] = {
         measure=_larger_epsilon,
         warn=0.03,
         fail=0.1,
-        unit="of images gained by the defender where PGD may go further",
+        unit="of images resist PGD with a larger epsilon and not with a smaller one (net)",
         meaning="What is allowed in a small ball is allowed in a larger one.",
         advice="Let the step size follow epsilon; look at the loss along the way.",
         source="Carlini et al. 2019",
@@ -202,9 +202,9 @@ CHECKS: dict[str, CheckEntry] = {
         measure=lambda e: _share(e.unbounded),
         warn=0,
         fail=0.02,
-        unit="of images hold out though the attack may change everything",
+        unit="of images resist though the attack may change everything",
         meaning="With any image allowed the attack must succeed: it does not follow the gradient to the boundary.",
-        advice="Treat every figure of this attack on this model as an upper bound of the attack's making.",
+        advice="Treat every result of this attack on this model as an upper bound that the attack's failure makes.",
         source="Carlini et al. 2019; Pintor et al. 2022, unconstrained attack fails",
         runs=lambda e: e.differentiable,
     ),
@@ -212,8 +212,8 @@ CHECKS: dict[str, CheckEntry] = {
         measure=_one_step,
         warn=0.02,
         fail=0.1,
-        unit="of images fall to one step and hold out against many",
-        meaning="Many steps include the first: the later ones go astray.",
+        unit="of images are fooled by one step and resist many",
+        meaning="Many steps include the first: the later ones lose what it reached.",
         advice="Smaller steps, more starts, a loss that is not saturated.",
         source="Athalye et al. 2018",
         runs=lambda e: e.differentiable,
@@ -223,7 +223,7 @@ CHECKS: dict[str, CheckEntry] = {
         warn=0.1,
         fail=0.5,
         unit="of adversarial images (5 % beyond the boundary) stop fooling when stored with 8 bits",
-        meaning="What was found exists between the levels of an image file only.",
+        meaning="The perturbation exists between the levels of an image file only.",
         advice="Report distances after rounding, or go a little further beyond the boundary.",
         source="Carlini et al. 2019",
         runs=lambda e: bool(torch.isfinite(torch.minimum(e.white, e.decision.nan_to_num(math.inf))).any()),
@@ -261,23 +261,23 @@ def _verdict(value: float, entry: CheckEntry) -> str:
 
 
 def causes(evidence: Evidence, checks: tuple[Check, ...]) -> tuple[str, ...]:
-    """Return what is wrong with the model, in words, as far as the checks tell: the most basic cause alone."""
+    """Return what masks the gradients of the model, as far as the checks show: the most basic cause alone."""
     failed = {check.name for check in checks if check.verdict == "failed"}
     if "repeats itself" in failed:
-        return ("randomness: the model answers differently each time",)
+        return ("randomness: equal calls give different logits",)
     if not evidence.differentiable:
         return ("detached gradient: no gradient reaches the image at all",)
-    found: list[str] = []
+    reasons: list[str] = []
     if "one image at a time" in failed:
-        found.append("batch statistics: the answer depends on the other images of the batch")
+        reasons.append("batch statistics: the logits depend on the other images of the batch")
     if "small changes" in failed:
-        found.append("quantisation: the logits move in stairs, between which the gradient is zero or a stand-in")
+        reasons.append("quantisation: the logits are piecewise constant, with a zero or surrogate gradient")
     elif "gradients" in failed:
-        found.append("detached gradient: it is zero although the logits change")
-    elif "true slopes" in failed:
-        found.append("shattered gradients: the gradient is not the slope of what the model does")
+        reasons.append("detached gradient: it is zero although the logits change")
+    elif "correct gradients" in failed:
+        reasons.append("shattered gradients: the gradient does not predict how the logits change")
     if "loss gradients" in failed:
-        found.append("saturated outputs: the cross-entropy has no gradient, the logits have")
-    if not found and "black-box attack" in failed:
-        found.append("masked gradients: black-box attacks come closer, the reason was not found")
-    return tuple(found)
+        reasons.append("saturated outputs: the cross-entropy has no gradient, the logits have")
+    if not reasons and "black-box attack" in failed:
+        reasons.append("masked gradients: black-box attacks come closer, for an unknown reason")
+    return tuple(reasons)

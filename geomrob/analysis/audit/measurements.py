@@ -31,19 +31,19 @@ CLOSER = 0.99
 LONGER = (200, 400)
 """Backward evaluations of the white-box searches of images where a black-box attack came closer than the first one."""
 
-Tell = Callable[[], object]
+Report = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """Everything measured about N images; `predictions` to `profile` as in `Audit`, where they have its names.
 
-    `training`: a module came in training mode. `differentiable`: some slope comes back. `changing`: two equal calls
-    differ. `neighbours`: the answer depends on the rest of the batch. `dead_gap`, `dead_loss`: the slope of the gap, of
-    the cross-entropy, is exactly zero or not finite. `agreement`: change of the gap over what its slope foretells.
-    `still`: a tiny step changes no logit.
-    `robust[e, s]`: PGD leaves the decision, `unbounded`: even with the whole box. `survived`: an adversarial image
-    still is one after rounding to 8 bits (true where none was found).
+    `training`: a module came in training mode. `differentiable`: some gradient reaches the images. `changing`: two
+    equal calls differ. `neighbours`: the logits depend on the rest of the batch. `vanishing_gap`, `vanishing_loss`: the
+    gradient of the logit gap, of the cross-entropy, is exactly zero or not finite. `agreement`: change of the gap
+    relative to what its gradient predicts. `unchanged`: a tiny step changes no logit. `robust[e, s]`: PGD does not
+    change the prediction, `unbounded`: not even with the whole box. `survived`: an adversarial image still is one after
+    rounding to 8 bits (true where there was none).
     """
 
     training: bool
@@ -51,10 +51,10 @@ class Evidence:
     predictions: Labels
     changing: Bool[Tensor, " n"]
     neighbours: Bool[Tensor, " n"]
-    dead_gap: Bool[Tensor, " n"]
-    dead_loss: Bool[Tensor, " n"]
+    vanishing_gap: Bool[Tensor, " n"]
+    vanishing_loss: Bool[Tensor, " n"]
     agreement: Distances
-    still: Bool[Tensor, " n"]
+    unchanged: Bool[Tensor, " n"]
     white: Distances
     transferred: Distances
     decision: Distances
@@ -67,12 +67,12 @@ class Evidence:
 
     @property
     def black(self) -> Distances:
-        """The closer of the two black-box distances; infinity where neither found anything or ran."""
+        """The closer of the two black-box distances; infinity where both failed or neither ran."""
         return torch.minimum(self.transferred.nan_to_num(math.inf), self.decision.nan_to_num(math.inf))
 
     @property
     def roughness(self) -> Float[Tensor, "2 n"]:
-        """How much the increments of the gap change from place to place, over how much it changes at all.
+        """How much the increments of the gap change from point to point, relative to how much it changes at all.
 
         Near 0 on a smooth line, near 2 on stairs and on noise.
         """
@@ -91,9 +91,9 @@ def gather(
     queries: int,
     seed: int,
     memory: int | None,
-    tell: Tell,
+    report: Report,
 ) -> Evidence:
-    """Return the evidence about a model; arguments as in `audit`, `tell` is called after each of `stages(...)`."""
+    """Return the measurements of a model; arguments as in `audit`, `report` is called after each of `stages(...)`."""
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
@@ -101,50 +101,52 @@ def gather(
         clean = ready.clean
         at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
         at.clean = clean
-        alive = probes.differentiable(ready, inputs)
+        differentiable = probes.differentiable(ready, inputs)
         changing, neighbours = probes.changing(at), probes.neighbours(at)
-        dead_gap, dead_loss, agreement = probes.slopes(at) if alive else _no_slopes(clean)
-        tell()
-        white = [tight(ready, inputs, bounds=BOX)] if alive else []
-        tell()
+        vanishing_gap, vanishing_loss, agreement = (
+            probes.gradient_quality(at) if differentiable else _without_gradient(clean)
+        )
+        report()
+        white = [tight(ready, inputs, bounds=BOX)] if differentiable else []
+        report()
         carried: list[Distances] = []
         for source in sources.values():
             carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
-            tell()
-        asked = [boundary(ready, inputs, budget=queries, **draws)] if queries else []
+            report()
+        queried = [boundary(ready, inputs, budget=queries, **draws)] if queries else []
         near = _nearest(inputs, [result.distances(2) for result in white], ran=True)
-        black = _nearest(inputs, [*carried, *(result.distances(2) for result in asked)], ran=True)
-        second = _second_look(ready, inputs, near, black) if alive else []
+        black = _nearest(inputs, [*carried, *(result.distances(2) for result in queried)], ran=True)
+        second = _second_look(ready, inputs, near, black) if differentiable else []
         for where, result in second:
             near[where] = torch.minimum(near[where], result.distances(2))
-        tell()
+        report()
         grid: list[AttackResult] = []
-        for epsilon, count in _grid(epsilons, steps) if alive else ():
+        for epsilon, count in _grid(epsilons, steps) if differentiable else ():
             grid.append(pgd(ready, inputs, epsilon=epsilon, steps=count, **draws))
-            tell()
+            report()
         random = probes.directions(inputs, indices=indices, seed=seed)
-        still = probes.still(at, random)
-        toward, reach = _toward(at, [*white, *asked])
+        unchanged = probes.unchanged(at, random)
+        toward, reach = _toward(at, [*white, *queried])
         profile = torch.stack([probes.profile(at, way, reach) for way in (toward, random)])
-        tell()
-        survived = _survived(ready, [*white, *asked])
-    spent = [*white, *asked, *grid, *(result for _, result in second)]
+        report()
+        survived = _survived(ready, [*white, *queried])
+    spent = [*white, *queried, *grid, *(result for _, result in second)]
     # The clean logits are evaluated once, and counted by each attack that uses them.
     shared = len(inputs) * max(0, len(white) + len(grid) - 1)
     robust = [~result.success for result in grid] or [torch.ones_like(changing)] * (len(epsilons) * len(steps) + 1)
     return Evidence(
         training=training,
-        differentiable=alive,
+        differentiable=differentiable,
         predictions=clean.argmax(1),
         changing=changing,
         neighbours=neighbours,
-        dead_gap=dead_gap,
-        dead_loss=dead_loss,
+        vanishing_gap=vanishing_gap,
+        vanishing_loss=vanishing_loss,
         agreement=agreement,
-        still=still,
+        unchanged=unchanged,
         white=near,
         transferred=_nearest(inputs, carried, ran=bool(carried)),
-        decision=_nearest(inputs, [result.distances(2) for result in asked], ran=bool(asked)),
+        decision=_nearest(inputs, [result.distances(2) for result in queried], ran=bool(queried)),
         robust=torch.stack(robust[:-1]).reshape(len(epsilons), len(steps), len(inputs)),
         unbounded=robust[-1],
         survived=survived,
@@ -155,7 +157,7 @@ def gather(
 
 
 def stages(sources: int, epsilons: int, steps: int) -> int:
-    """Return how often `gather` tells that it has got further, for a model with slopes."""
+    """Return how often `gather` reports progress, for a differentiable model."""
     return 4 + sources + epsilons * steps + 1
 
 
@@ -164,10 +166,10 @@ def _grid(epsilons: Sequence[float], steps: Sequence[int]) -> list[tuple[float, 
     return [*((epsilon, count) for epsilon in epsilons for count in steps), (1.0, max(steps))]
 
 
-def _no_slopes(clean: Logits) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what `probes.slopes` would say of a model without any slope."""
-    dead = torch.ones(len(clean), dtype=torch.bool, device=clean.device)
-    return dead, dead, torch.full_like(clean[:, 0], torch.nan)
+def _without_gradient(clean: Logits) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `probes.gradient_quality` gives for a model without any gradient."""
+    vanishing = torch.ones(len(clean), dtype=torch.bool, device=clean.device)
+    return vanishing, vanishing, torch.full_like(clean[:, 0], torch.nan)
 
 
 def _nearest(inputs: Images, distances: Sequence[Distances], *, ran: bool) -> Distances:
@@ -177,10 +179,10 @@ def _nearest(inputs: Images, distances: Sequence[Distances], *, ran: bool) -> Di
 
 
 def _second_look(model: Model, inputs: Images, white: Distances, black: Distances) -> list[tuple[Tensor, AttackResult]]:
-    """Return longer searches by gradient of the images that a black-box attack changed closer by: positions, answers.
+    """Return positions and longer gradient-based searches of the images where a black-box attack came closer.
 
     Far from its boundary, as with adversarial training, an image needs a longer search than others. That the first one
-    was short says nothing of the model's gradients; that long ones stay behind does.
+    was too short says nothing about the model's gradients; that longer ones stay behind does.
     """
     where = (black < CLOSER * white).nonzero().squeeze(1)
     if not len(where):
@@ -191,15 +193,15 @@ def _second_look(model: Model, inputs: Images, white: Distances, black: Distance
 def _toward(search: Search, results: Sequence[AttackResult]) -> tuple[Images, Distances]:
     """Return unit directions towards the closest boundary known, and how far a profile along them goes.
 
-    Where no boundary is known the direction is that of no image in particular (grey to white) and the reach the median.
+    Where no boundary is known the direction is the constant one (grey to white) and the reach the median.
     """
     best = torch.ones_like(search.images)
     distance = torch.full_like(search.images[:, 0, 0, 0], math.inf)
     for result in results:
-        found = result.distances(2)
-        closer = found < distance
+        current = result.distances(2)
+        closer = current < distance
         best = torch.where(per_sample(closer, best), result.perturbation, best)
-        distance = torch.where(closer, found, distance)
+        distance = torch.where(closer, current, distance)
     known = distance[torch.isfinite(distance)]
     usual = known.median() if len(known) else distance.new_ones(())
     reach = torch.where(torch.isfinite(distance), 2 * distance, 2 * usual)

@@ -1,4 +1,4 @@
-"""Questions about a model that no attack asks: does it repeat itself, are its slopes real, is it smooth?"""
+"""Properties of a model that no attack tests: is it deterministic, are its gradients correct, is it smooth?"""
 
 import math
 
@@ -16,23 +16,23 @@ from geomrob.randomness import normal, sample
 from geomrob.results import Status
 
 POINTS = 41
-"""Places along a direction at which the gap is read, from the image to twice the distance of the boundary."""
+"""Points along a direction where the logit gap is evaluated, from the image to twice the boundary's distance."""
 
 FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0)
 """How many times longer than on its own model a transferred perturbation is tried, before the box cuts it."""
 
 STEPS = (0.01, 0.1)
-"""Lengths in [0, 1] units of the steps that compare a slope with what the model then does."""
+"""Lengths in [0, 1] units of the steps that compare the gradient with the actual change of the logits."""
 
 TINY = 1e-3
-"""Length in [0, 1] units of a step that any model without rounding notices in its logits."""
+"""Length in [0, 1] units of a step that changes the logits of any model without rounding."""
 
 SAME = 1e-3
 """Relative difference of logits up to which rounding explains that they depend on the batch."""
 
 
 def differentiable(model: Model, inputs: Images) -> bool:
-    """Return whether any slope comes back to the images."""
+    """Return whether any gradient reaches the images."""
     where = inputs[:1].clone().requires_grad_()
     try:
         with torch.enable_grad():
@@ -51,7 +51,7 @@ def changing(search: Search) -> Bool[Tensor, " n"]:
 def neighbours(search: Search) -> Bool[Tensor, " n"]:
     """Return which images get other logits, beyond rounding, when the rest of the batch is another.
 
-    Each image is asked once among copies of itself; the clean logits were asked among other images.
+    Each image is evaluated once among copies of itself; the clean logits were evaluated among other images.
     """
     alone = _free(search)
     parts = [alone.logits(alone.zeros()[:1], alone.pairs[i : i + 1]) for i in range(len(search))]
@@ -59,12 +59,12 @@ def neighbours(search: Search) -> Bool[Tensor, " n"]:
     return (torch.cat(parts) - search.clean).abs().amax(1) > SAME * scale
 
 
-def slopes(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Distances]:
-    """Return where the slopes of the gap and of the cross-entropy are dead, and how true those of the gap are.
+def gradient_quality(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Distances]:
+    """Return where the gradients of logit gap and cross-entropy vanish, and how correct those of the gap are.
 
-    Dead means exactly zero or not finite. The last is the gap's change over short steps along its slope (half a step to
-    either side) over what the slope foretells, of the step where that is further from 1: about 1 for a smooth model,
-    anything else where the slope is an artefact. NaN where the slope is dead.
+    A gradient vanishes if it is exactly zero or not finite. The last is the change of the gap over short steps along
+    its gradient (half a step to either side) relative to the change that the gradient predicts, for the step where it
+    is further from 1: about 1 for a smooth model, anything else for an incorrect gradient, NaN where it vanishes.
     """
 
     def objectives(logits: Logits, pairs: Labels) -> Tensor:
@@ -72,9 +72,9 @@ def slopes(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Dist
         return torch.stack((search.logit_gap(logits, pairs), loss), 1)
 
     _, _, inner, length = search.gradients(search.zeros(), search.pairs, objectives)
-    dead = (length == 0) | ~torch.isfinite(length)
+    vanishing = (length == 0) | ~torch.isfinite(length)
     toward = torch.nan_to_num(inner[:, 0] / per_sample(length[:, 0], inner[:, 0]))
-    # The box would cut the steps of black and white pixels: this question is about the model, not about the box.
+    # The box would cut the steps of black and white pixels: what is tested is the model, not the box.
     free = _free(search)
     worst = torch.full_like(length[:, 0], torch.nan)
     for step in STEPS:
@@ -84,10 +84,10 @@ def slopes(search: Search) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"], Dist
         ratio = (ahead - behind) / (step * length[:, 0])
         off, most = ((value.clamp_min(1e-12).log()).abs() for value in (ratio, worst))
         worst = torch.where(~(off <= most), ratio, worst)
-    return dead[:, 0], dead[:, 1], torch.where(dead[:, 0], torch.nan, worst)
+    return vanishing[:, 0], vanishing[:, 1], torch.where(vanishing[:, 0], torch.nan, worst)
 
 
-def still(search: Search, toward: Images) -> Bool[Tensor, " n"]:
+def unchanged(search: Search, toward: Images) -> Bool[Tensor, " n"]:
     """Return which images get exactly the same logits after a tiny step along unit directions."""
     free = _free(search)
     moved = free.logits(TINY * toward, free.pairs)
@@ -100,10 +100,10 @@ def _free(search: Search) -> Search:
 
 
 def transferred(search: Search, perturbations: Images) -> Distances:
-    """Return the l2 distance at which perturbations made elsewhere change the decision, inside the box.
+    """Return the l2 distance at which perturbations of other models change the prediction, inside the box.
 
-    Each is tried at growing lengths and the first that crosses is shortened to the boundary; infinity where none does
-    or where the perturbation is zero.
+    Each is tried at growing lengths and the first adversarial one is shortened to the boundary; infinity where none is
+    adversarial or where the perturbation is zero.
     """
     best = search.zeros()
     status = torch.full_like(search.image, Status.STEP_LIMIT)
@@ -113,12 +113,12 @@ def transferred(search: Search, perturbations: Images) -> Distances:
             break
         images = search.images[live]
         moved = (images + factor * perturbations[live]).clamp(0, 1) - images
-        crossed = search.is_adversarial(moved, live)
-        best[live[crossed]] = moved[crossed]
-        status[live[crossed]] = Status.FOUND
-        live = live[~crossed]
-    found = refine(search, SearchResult(best, status, torch.zeros_like(status)))
-    return torch.where(found.success, norms(found.coefficients), torch.inf)
+        adversarial = search.is_adversarial(moved, live)
+        best[live[adversarial]] = moved[adversarial]
+        status[live[adversarial]] = Status.FOUND
+        live = live[~adversarial]
+    refined = refine(search, SearchResult(best, status, torch.zeros_like(status)))
+    return torch.where(refined.success, norms(refined.coefficients), torch.inf)
 
 
 def directions(like: Images, *, indices: Labels, seed: int) -> Images:
@@ -128,7 +128,7 @@ def directions(like: Images, *, indices: Labels, seed: int) -> Images:
 
 
 def profile(search: Search, toward: Images, reach: Distances) -> Float[Tensor, "n t"]:
-    """Return the gap at `POINTS` even places from each image to `reach` along unit directions, in free space.
+    """Return the logit gap at `POINTS` equidistant points up to `reach` along unit directions, in free space.
 
     Args:
         search: The images.

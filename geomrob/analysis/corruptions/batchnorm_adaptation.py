@@ -53,8 +53,8 @@ def adapted(model: nn.Module, images: Images, *, prior: float = 0.0) -> nn.Modul
         UsageError: No such batch normalisation, or a prior that is none.
 
     References:
-        Modas, thesis, 2022, section 5.3.3, eq. 5.7; Schneider et al., Improving robustness against common corruptions
-        by covariate shift adaptation, NeurIPS 2020.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, section 5.3.3, eq. 5.7; Schneider
+        et al., Improving robustness against common corruptions by covariate shift adaptation, NeurIPS 2020.
 
     Example:
         >>> norm = nn.BatchNorm2d(1)
@@ -146,8 +146,8 @@ def adaptive_logits(
     """Return what a model says of images when each group of them lends it its batch-norm statistics.
 
     Groups of n images are drawn by `seed` from all that are given, so the images should share a corruption and a
-    severity. The last group is filled up with images of other groups, which keep their answers. With `single` every
-    image is alone and its answer depends on nothing else. With `partial` and `full` it depends on the set of images, on
+    severity. The last group is filled up with images of other groups, which keep their logits. With `single` every
+    image is alone and its logits depend on nothing else. With `partial` and `full` it depends on the set of images, on
     their indices and the seed, not on their order, nor on how many groups share a call.
 
     Args:
@@ -195,7 +195,7 @@ def grouped_logits(
             full = torch.cat((taken, taken[-size:].repeat(together - len(groups), 1, 1, 1)))
             parts.append(evaluate(model, full)[: groups.numel()])
     logits = torch.cat(parts)[: len(images)]
-    # The images that fill up the last group come last: they have had their answers.
+    # The images that fill up the last group come last: their logits are known.
     return torch.empty_like(logits).index_copy_(0, order.flatten()[: len(images)].to(logits.device), logits)
 
 

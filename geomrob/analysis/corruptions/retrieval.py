@@ -135,10 +135,10 @@ def _over_cut(
     def choose(n: Tensor, k: Tensor) -> Tensor:
         return torch.lgamma(n + 1) - torch.lgamma((k + 1).clamp(min=1)) - torch.lgamma((n - k + 1).clamp(min=1))
 
-    chance = (choose(hits, h) + choose(size - hits, taken - h) - choose(size, taken)).exp().where(possible, 0)
+    probability = (choose(hits, h) + choose(size - hits, taken - h) - choose(size, taken)).exp().where(possible, 0)
     inside = h / taken * (first[:, None] + (h - 1) / (taken - 1).clamp(min=1) * second[:, None])
     value = (above[:, None] + inside) / (found[:, None] + h).clamp(min=1)
-    return (chance * value).sum(1)
+    return (probability * value).sum(1)
 
 
 def _check(
@@ -148,15 +148,15 @@ def _check(
     if ties not in TIES:
         raise unknown("ties", ties, TIES)
     if queries.shape[1] != database.shape[1]:
-        told = f"{queries.shape[1]} and {database.shape[1]} bits"
-        raise UsageError(f"queries and database must have codes of one length; got {told}: use one network for both")
+        given = f"{queries.shape[1]} and {database.shape[1]} bits"
+        raise UsageError(f"queries and database must have codes of one length; got {given}: use one network for both")
     for name, codes, labels in (("query", queries, query_labels), ("database", database, database_labels)):
         if labels.shape != codes.shape[:1]:
-            told = f"{tuple(labels.shape)} for {len(codes)} codes"
-            raise UsageError(f"{name}_labels must be one a code; got {told}: give the class of each image")
+            given = f"{tuple(labels.shape)} for {len(codes)} codes"
+            raise UsageError(f"{name}_labels must be one a code; got {given}: give the class of each image")
     if not len(queries) or not len(database) or top < 1:
-        told = f"{len(queries)}, {len(database)}, {top}"
-        raise UsageError(f"queries, database and top must be at least 1; got {told}: give images to search among")
+        given = f"{len(queries)}, {len(database)}, {top}"
+        raise UsageError(f"queries, database and top must be at least 1; got {given}: give images to search among")
 
 
 @dataclass

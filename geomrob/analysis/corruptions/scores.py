@@ -85,10 +85,10 @@ def check_imagenet(data: str, source: str) -> None:
         UsageError: A data set of the table, or corruptions made by geomrob.
     """
     if data in DATASETS or source != "ready-made":
-        told = {"made": "corruptions made by geomrob", "mixed": "corruptions some of which geomrob made"}
+        origins = {"made": "corruptions made by geomrob", "mixed": "corruptions some of which geomrob made"}
         raise UsageError(
             "baseline must be a model of yours but on ImageNet-C, for which AlexNet's errors are published; got "
-            f"{told.get(source, 'a distributed set')} on {data}: measure a standard model as the baseline"
+            f"{origins.get(source, 'a distributed set')} on {data}: measure a standard model as the baseline"
         )
 
 

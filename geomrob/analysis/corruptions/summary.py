@@ -172,7 +172,7 @@ def _check_alike(table: CorruptionTable, other: CorruptionTable, names: Sequence
     if one != two:
         raise UsageError(
             f"baseline must be on images of the same source; got {other.source} images for {table.source} ones: "
-            "results of made and of distributed sets differ by chance, measure both alike"
+            "results of made and of distributed sets differ by their draws, measure both alike"
         )
     for word in ("data", "measure", "severities", "images", "seed"):
         got, wanted = _fact(other, word), _fact(table, word)
@@ -226,7 +226,7 @@ def chosen_baseline(
         alexnet_errors(BENCHMARK if whole else tuple(corruptions), tuple(severities))
     elif named is not None and named not in models:
         raise unknown("baseline", named, (*models, ALEXNET))
-    chosen = models[0] if named is None and len(models) > 1 else named
+    chosen = models[0] if named is None and len(set(models)) > 1 else named
     if beta is not None and chosen in (None, ALEXNET):
         raise UsageError(f"beta must go with a model as the baseline; got {chosen}: name one with --baseline")
     return chosen or ""

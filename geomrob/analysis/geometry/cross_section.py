@@ -52,7 +52,7 @@ def cross_section(
             or a resolution that are none; a model that returns no (N, K) logits.
 
     References:
-        Modas, thesis, 2022, Fig. 4.9.
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Fig. 4.9.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
@@ -70,18 +70,18 @@ def cross_section(
     away = norms(offsets - points @ units.flatten(1))
     left, right, low, high = _limits(points) if limits is None else limits
     if not (left < right and low < high and resolution >= 2 and math.isfinite(right - left + high - low)):
-        found = f"{left:g} ... {right:g}, {low:g} ... {high:g}, resolution {resolution}"
-        raise UsageError(f"limits must rise and resolution be at least 2; got {found}: correct them")
+        given = f"{left:g} ... {right:g}, {low:g} ... {high:g}, resolution {resolution}"
+        raise UsageError(f"limits must rise and resolution be at least 2; got {given}: give left < right, low < high")
     clock = Clock(seed=0, device=origin.device)
     horizontal = torch.linspace(left, right, resolution, dtype=origin.dtype, device=origin.device)
     vertical = torch.linspace(low, high, resolution, dtype=origin.dtype, device=origin.device)
-    places = torch.cartesian_prod(vertical, horizontal).flip(1)
-    found, width = list[Tensor](), 0
-    with Prepared(model, origin[None], forward_only=True, block=min(batch, len(places))) as ready:
-        for part in places.split(batch):
+    grid = torch.cartesian_prod(vertical, horizontal).flip(1)
+    regions, width = list[Tensor](), 0
+    with Prepared(model, origin[None], forward_only=True, block=min(batch, len(grid))) as ready:
+        for part in grid.split(batch):
             moved = (part @ units.flatten(1)).reshape(-1, *origin.shape)
             logits = ready.logits(origin + moved)
-            found.append(logits.argmax(1))
+            regions.append(logits.argmax(1))
             width = logits.shape[1]
     names = tuple(classes) if classes is not None else tuple(map(str, range(width)))
     return CrossSection(
@@ -91,11 +91,11 @@ def cross_section(
         classes=names,
         horizontal=horizontal.cpu(),
         vertical=vertical.cpu(),
-        regions=torch.cat(found).reshape(resolution, resolution).cpu(),
+        regions=torch.cat(regions).reshape(resolution, resolution).cpu(),
         points=points.cpu(),
         labels=torch.zeros(0, dtype=torch.int64) if labels is None else labels.cpu(),
         away=away.cpu(),
-        provenance=clock.provenance(forwards=len(places), backwards=0),
+        provenance=clock.provenance(forwards=len(grid), backwards=0),
     )
 
 

@@ -21,17 +21,17 @@ class Boundary:
         rivals: The class k behind the boundary (I,); c is the search's reference.
         step: Half the length over which normals are compared, in pixel units; None takes second derivatives instead.
         normals: Unit normals of the boundary (I, C, H, W), pointing to class k; zero where there is none.
-        slope: ||grad g|| (I,).
+        gradient_norm: ||grad g|| (I,).
         status: FOUND, INVARIANT where the gradient is zero, NON_FINITE.
     """
 
     def __init__(self, search: Search, moves: Images, rivals: Labels, step: float | None) -> None:
-        """Ask for the normals at the points."""
+        """Evaluate the normals at the points."""
         self.search, self.moves, self.rivals, self.step = search, moves, rivals, step
         normals = self.gradient(moves, search.pairs)
         length = norms(normals)
         usable = torch.isfinite(length) & (length > 0)
-        self.slope = torch.where(usable, length, torch.nan)
+        self.gradient_norm = torch.where(usable, length, torch.nan)
         self.normals = torch.where(per_sample(usable, normals), normals / per_sample(length, normals), 0)
         self.status = torch.where(usable, int(Status.FOUND), int(Status.INVARIANT))
         self.status[~torch.isfinite(length)] = Status.NON_FINITE
@@ -58,17 +58,17 @@ class Boundary:
         else:
             at, ahead = self.moves[pairs], self.step * tangents
             bends = (self.gradient(at + ahead, pairs) - self.gradient(at - ahead, pairs)) / (2 * self.step)
-        return bends / per_sample(self.slope[pairs], bends)
+        return bends / per_sample(self.gradient_norm[pairs], bends)
 
     def curvature(self, vectors: Images, pairs: Labels) -> Distances:
         """Return the curvature along the tangential part of each vector, NaN where it has none."""
         tangents = self.tangent(vectors, pairs)
         known = torch.isfinite(tangents).flatten(1).all(1)
-        found = torch.full_like(norms(vectors), torch.nan)
+        values = torch.full_like(norms(vectors), torch.nan)
         if bool(known.any()):
             v = tangents[known]
-            found[known] = (v * self.products(v, pairs[known])).flatten(1).sum(1)
-        return found
+            values[known] = (v * self.products(v, pairs[known])).flatten(1).sum(1)
+        return values
 
     def largest(self, start: Images, pairs: Labels, rounds: int) -> Distances:
         """Return the curvature of largest size that a power iteration meets: a lower bound of the largest there is.

@@ -55,7 +55,7 @@ def geometry(
 
         kappa_h(v) = v' (grad g(x + h v) - grad g(x - h v)) / (2 h ||grad g(x)||),
 
-    which is the mean of v' H v over that stretch, kinks included; the answer then belongs to a length h, and is the
+    which is the mean of v' H v over that stretch, kinks included; it then depends on the length h, and is the
     curvature at a point only for a smooth model and small h.
 
     Args:
@@ -63,7 +63,7 @@ def geometry(
         inputs: Images in [0, 1].
         labels: True classes, for the accuracy only; the boundary is that of the predicted class.
         method: `difference` of normals, or `hessian`: products with the second derivative by automatic
-            differentiation. For a piecewise linear network those are exactly 0 and say nothing.
+            differentiation, which are exactly 0 for a piecewise linear network.
         step: h of the difference, an l2 length in [0, 1] pixel units.
         attack: A row of `ATTACKS`: the search for the boundary, in free space; its point is then pulled back along its
             ray to within 1e-6 of the boundary.
@@ -87,7 +87,8 @@ def geometry(
     References:
         Fawzi, Moosavi-Dezfooli, Frossard, Soatto, Empirical study of the topology and geometry of deep networks, CVPR
         2018 (curvature of the boundary); Moosavi-Dezfooli et al., Universal adversarial perturbations, CVPR 2017
-        (singular values of the normals); Modas, thesis, 2022, sec. 3.2 (what SparseFool assumes).
+        (singular values of the normals); Modas, Robustness and invariance properties of image classifiers, EPFL 2022,
+        sec. 3.2 (what SparseFool assumes).
 
     Differences:
         Fawzi et al. divide by the same norm and take curvature in planes that hold the normal, as here; their sign is
@@ -95,8 +96,8 @@ def geometry(
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-        >>> found = geometry(model, torch.rand(4, 1, 4, 4), directions=3)
-        >>> bool((found.random.abs() < 1e-4).all()), bool((found.angle < 1).all())
+        >>> result = geometry(model, torch.rand(4, 1, 4, 4), directions=3)
+        >>> bool((result.random.abs() < 1e-4).all()), bool((result.angle < 1).all())
         (True, True)
     """
     _check(inputs, method, step, attack, (directions, others, power))
@@ -104,12 +105,12 @@ def geometry(
     inputs = inputs.detach()
     with Prepared(model, inputs, memory=memory) as ready:
         truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
-        found = to_boundary(ready, entry(attack).attack(ready, inputs))
+        attacked = to_boundary(ready, entry(attack).attack(ready, inputs))
         # A second derivative keeps the first one's graph as well.
         budget = ready.memory // (2 if method == "hessian" else 1)
-        search = Search(Prepared(ready, inputs, memory=budget), inputs, reference=found.labels)
-        boundary, targets = _at(search, found, None if method == "hessian" else step)
-        status = torch.where(found.success, boundary.status, found.status)
+        search = Search(Prepared(ready, inputs, memory=budget), inputs, reference=attacked.labels)
+        boundary, targets = _at(search, attacked, None if method == "hessian" else step)
+        status = torch.where(attacked.success, boundary.status, attacked.status)
         rows = (status == Status.FOUND).nonzero().squeeze(1)
         borrowed = _others(keys, rows.cpu(), others if len(rows) > 1 else 0).to(rows.device)
         wide = inputs[0].numel() * inputs.element_size() * 24
@@ -127,37 +128,37 @@ def geometry(
             cosine[to] = _cosine(boundary, pairs).cpu()
             if progress is not None:
                 progress(piece.stop, len(rows))
-    singular, chance = _spectra(boundary.normals[rows], keys[rows.cpu()], seed)
+    singular, singular_random = _spectra(boundary.normals[rows], keys[rows.cpu()], seed)
     return Geometry(
         model=name,
         data=data,
         attack=attack,
         method=method,
         step=math.nan if method == "hessian" else float(step),
-        distances=torch.where(found.success, found.distances(), torch.inf).cpu(),
+        distances=torch.where(attacked.success, attacked.distances(), torch.inf).cpu(),
         status=status.cpu(),
-        targets=torch.where(found.success, targets, -1).cpu(),
+        targets=torch.where(attacked.success, targets, -1).cpu(),
         cosine=cosine,
-        slope=torch.where(status == Status.FOUND, boundary.slope, torch.nan).double().cpu(),
+        gradient_norm=torch.where(status == Status.FOUND, boundary.gradient_norm, torch.nan).double().cpu(),
         random=random,
         own=own,
         others=along,
         largest=largest,
         singular=singular,
-        chance=chance,
-        predictions=found.labels.cpu(),
+        singular_random=singular_random,
+        predictions=attacked.labels.cpu(),
         labels=truth.cpu(),
         indices=keys,
         provenance=clock.provenance(
-            forwards=int(found.forwards.sum() + search.spent.forwards.sum()),
-            backwards=int(found.backwards.sum() + search.spent.backwards.sum()),
+            forwards=int(attacked.forwards.sum() + search.spent.forwards.sum()),
+            backwards=int(attacked.backwards.sum() + search.spent.backwards.sum()),
         ),
     )
 
 
-def _at(search: Search, found: AttackResult, step: float | None) -> tuple[Boundary, Labels]:
-    """Return the boundary at the points found, and the class behind each."""
-    moves = found.perturbation
+def _at(search: Search, attacked: AttackResult, step: float | None) -> tuple[Boundary, Labels]:
+    """Return the boundary at the adversarial points, and the class behind each."""
+    moves = attacked.perturbation
     logits = search.clean = search.logits(moves, search.pairs)
     rivals = logits.scatter(1, search.reference[:, None], -math.inf).nan_to_num(-math.inf).argmax(1)
     return Boundary(search, moves, rivals, step), rivals
@@ -170,9 +171,9 @@ def _random(boundary: Boundary, pairs: Labels, at: Labels, count: int, seed: int
 
 
 def _largest(boundary: Boundary, pairs: Labels, at: Labels, rounds: int, seed: int) -> Distances:
-    """Return the curvature of the largest size, NaN where it was not asked for."""
+    """Return the curvature of the largest size, NaN without rounds."""
     if not rounds:
-        return torch.full_like(boundary.slope[pairs], torch.nan)
+        return torch.full_like(boundary.gradient_norm[pairs], torch.nan)
     return boundary.largest(_gaussian("tangent to bend", seed, at, boundary.moves[pairs]), pairs, rounds)
 
 
@@ -202,13 +203,13 @@ def _spectra(normals: Images, keys: Labels, seed: int) -> tuple[Float[Tensor, " 
         return nothing, nothing.clone()
     random = _gaussian("normals by chance", seed, keys, normals)
     random = random / per_sample(norms(random), random)
-    one, other = (torch.linalg.svdvals(rows.flatten(1).double().cpu()) for rows in (normals, random))
-    return one, other
+    own, drawn = (torch.linalg.svdvals(rows.flatten(1).double().cpu()) for rows in (normals, random))
+    return own, drawn
 
 
-def _gaussian(word: str, seed: int, keys: Labels, like: Images) -> Images:
+def _gaussian(use: str, seed: int, keys: Labels, like: Images) -> Images:
     """Return one random direction an image."""
-    return sample(normal, f"geometry {word}", seed, keys, like)
+    return sample(normal, f"geometry {use}", seed, keys, like)
 
 
 def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
@@ -226,31 +227,35 @@ def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[
         raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
     directions, others, power = counts
     if directions < 1 or others < 0 or power < 0:
-        told = f"{directions}, {others}, {power}"
-        raise UsageError(f"directions must be at least 1, others and power at least 0; got {told}: 20, 5, 10 are usual")
+        given = f"{directions}, {others}, {power}"
+        raise UsageError(
+            f"directions must be at least 1, others and power at least 0; got {given}: 20, 5, 10 are usual"
+        )
 
 
 def to_boundary(
     model: Model,
-    found: AttackResult,
+    result: AttackResult,
     *,
+    targets: Labels | None = None,
     bounds: Bounds | None = None,
     tolerance: float = 1e-6,
     memory: int | None = None,
 ) -> AttackResult:
-    """Return the result with every perturbation shortened, along its own ray, to where the decision just changes.
+    """Return the result with every perturbation shortened, along its own ray, to where the prediction just changes.
 
     A perturbation keeps its zeros, so none changes more pixels than before, and all of its norms shrink.
 
     Args:
         model: The model that was attacked.
-        found: What an attack returned.
+        result: What an attack returned.
+        targets: The classes that it was to reach, if any.
         bounds: The box it was given.
-        tolerance: Relative width of the bracket around the crossing.
+        tolerance: Relative width of the bracket around the boundary.
         memory: Budget in bytes, as in `deepfool`.
 
     Returns:
-        As `found`, every success asked again; failures are left as they are.
+        The result with every success evaluated again; failures are left as they are.
 
     Example:
         >>> from geomrob.attacks.minimal.deepfool import deepfool
@@ -259,19 +264,19 @@ def to_boundary(
         >>> bool((to_boundary(model, result).distances() < result.distances()).all())
         True
     """
-    with Prepared(model, found.inputs, memory=memory) as ready:
-        search = Search(ready, found.inputs, reference=found.labels, bounds=bounds)
+    with Prepared(model, result.inputs, memory=memory) as ready:
+        search = Search(ready, result.inputs, reference=result.labels, target=targets, bounds=bounds)
         search.clean = search.logits(search.zeros(), search.pairs)
-        moved = SearchResult(found.perturbation, found.status, found.steps)
+        moved = SearchResult(result.perturbation, result.status, result.steps)
         closest = refine(search, moved, tolerance=tolerance, rounds=40)
         # Exactly on the boundary first: a little further only where the model then rounds otherwise.
         coefficients, success, _ = verified(search, closest, (0.0, OVERSTEP))
         perturbed = search.points(coefficients, search.pairs)
-    spent = search.spent.whole()[0].to(found.forwards)
+    spent = search.spent.whole()[0].to(result.forwards)
     return replace(
-        found,
-        perturbed=torch.where(found.success[:, None, None, None], perturbed, found.perturbed),
+        result,
+        perturbed=torch.where(result.success[:, None, None, None], perturbed, result.perturbed),
         success=success,
-        status=torch.where(found.success & ~success, int(Status.STEP_LIMIT), found.status),
-        forwards=found.forwards + spent,
+        status=torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status),
+        forwards=result.forwards + spent,
     )

@@ -35,7 +35,8 @@ def band_energy(
         UsageError: No attack succeeded with a perturbation, or as `band_shares`.
 
     References:
-        Modas, thesis, EPFL, 2022, section 4.4.2, Fig. 4.12 (95th percentile).
+        Modas, Robustness and invariance properties of image classifiers, EPFL 2022, EPFL, 2022, section 4.4.2, Fig.
+        4.12 (95th percentile).
 
     Differences:
         The figure does not say its unit: both share and energy are kept, all three percentiles are at hand.

@@ -35,7 +35,7 @@ def heat_map(
     r"""Return the accuracy of a model on x + epsilon s U, for the Fourier direction U of every frequency.
 
     U is real, of norm one, and its transform is zero but at one pair of opposite frequencies. The sign of each channel
-    is drawn for each image and each direction. Opposite frequencies share their U, so that half of the plane is asked.
+    is drawn for each image and each direction. Opposite frequencies share their U, so half of the plane is evaluated.
 
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.

@@ -110,7 +110,7 @@ def corruption_spectrum(
         original: Images X.
         corrupted: The same images C(X), in the same order.
         name, data: How the result calls corruption and data.
-        how: As in `perturbation_spectrum`; `kind` is amplitude here unless told otherwise. The published picture shows
+        how: As in `perturbation_spectrum`; `kind` is amplitude here by default. The published picture shows
             log(1 + value): draw it with `scale="log1p"`, or take `spectrum.values.log1p()`.
 
     Raises:
@@ -153,7 +153,7 @@ def kernel_spectrum(
         size: Side of the padded kernel, at least that of the kernel; frequencies are in cycles per so many pixels.
         channels: As in `spectra`; by default channel 0, that of the papers.
         name: How the result calls the filters.
-        how: As in `perturbation_spectrum`; here `kind` is amplitude and `norm` backward unless told otherwise, so that
+        how: As in `perturbation_spectrum`; here `kind` is amplitude and `norm` backward by default, so that
             the middle is the sum of the weights.
 
     Raises:

@@ -72,7 +72,7 @@ def boundary(
         adaptation: Factor of the angle, above 1.
         convergence: An image is finished when its step towards x, 1 - cos(t), falls under this.
         smoothness: Directions have amplitude (1 + f / 3)^-smoothness at f cycles per image; 0 for white noise.
-        seed, indices: Of all draws, as in `noisy`: with them no batch split or order changes the answer.
+        seed, indices: Of all draws, as in `noisy`: with them no batch split or order changes the result.
 
     Returns:
         One entry an input, with where it began and how the steps ended. An input without a valid start has the status

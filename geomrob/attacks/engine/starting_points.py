@@ -16,7 +16,7 @@ ROUNDS = 8
 """Bisections of a start: its distance is then known to 1/256."""
 
 NEARER = 0.9
-"""A later start is worth a query only where it could be nearer than this share of the best."""
+"""A later start costs a query only where it could be nearer than this share of the best."""
 
 ALWAYS = 8
 """How many kinds of noise every image tries, to begin from the nearest; more only where none of them will do."""

@@ -81,7 +81,7 @@ def sparsefool(
         paper: the normal is taken at the point beyond the boundary, not a step before it. As in neither: the side of
         the plane decides the direction (the code saturates every pixel if x is beyond it); the class to leave is fixed
         to the clean prediction (the code predicts again at each x, and can walk back); an x that is adversarial by
-        itself ends the search; a DeepFool without answer and a box without answer are statuses (the code returns a
+        itself ends the search; a DeepFool and a box without solution are statuses (the code returns a
         clean image after a NaN); constants are in [0, 1] units, not normalised ones; the inner DeepFool overshoots by
         0.1 instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the gradient of one rival,
         the nearest by the last known gradients, instead of 9 (medians stay, gradients are half those of 3); a DeepFool

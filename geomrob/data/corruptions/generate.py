@@ -49,7 +49,7 @@ def write_corrupted(
     class has its folder, also where no image of it was drawn, so that reading the set numbers the classes alike.
 
     Args:
-        data, data_dir, samples: As in `load`.
+        data, data_dir, samples: As in `load_data`.
         out: Where to write; a new folder, or one that was begun with the same settings.
         names: Rows of `CORRUPTIONS`.
         seed: Of the draw and of everything random.

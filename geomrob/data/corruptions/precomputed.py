@@ -59,12 +59,12 @@ def load_corrupted(
     takes the same images as `load` and has the same `indices`.
 
     Args:
-        data: As in `load`, or the folder of a set of corrupted images.
+        data: As in `load_data`, or the folder of a set of corrupted images.
         name: A row of `CORRUPTIONS`.
         severity: 1 to 5.
-        split: As in `load`; sets on disk are of the test images.
-        data_dir: As in `load`; without one (and without GEOMROB_DATA) a set on disk is only looked for in `data`.
-        samples: As in `load`.
+        split: As in `load_data`; sets on disk are of the test images.
+        data_dir: As in `load_data`; without one (and without GEOMROB_DATA) a set on disk is only looked for in `data`.
+        samples: As in `load_data`.
         seed: Of the draw, and of what is random in a corruption that is made.
         table: Constants of a corruption that is made, as in `corrupt`.
         transform: A transform of the corrupted images, as in `load`.

@@ -21,7 +21,8 @@ def jsd(clean: Logits, one: Logits, other: Logits) -> Float[Tensor, ""]:
         other: Of another.
 
     References:
-        Hendrycks et al., AugMix, ICLR 2020, eq. 1; with PRIME: Modas, thesis, 2022, section 5.3.2.
+        Hendrycks et al., AugMix, ICLR 2020, eq. 1; with PRIME: Modas, Robustness and invariance properties of image
+        classifiers, EPFL 2022, section 5.3.2.
 
     Differences:
         As the published code, which keeps the mixture in [1e-7, 1] before the logarithm.

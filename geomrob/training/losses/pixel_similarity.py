@@ -222,7 +222,7 @@ def regularization_images(recipe: Recipe, train: Samples, data_dir: str | Path |
     Args:
         recipe: Its part `[similarity]` says how many images of which data.
         train: The training images, whose shape is taken.
-        data_dir: As in `geomrob.data.load`.
+        data_dir: As in `load_data`.
 
     Returns:
         The samples; None where the recipe names no data of its own for them, so that the training images serve.

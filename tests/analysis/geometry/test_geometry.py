@@ -138,9 +138,9 @@ def test_normals_of_planes_span_as_many_directions_as_there_are_planes():
     assert found.directions(1.0) == 2
     assert found.dimension() <= 2
     assert float(found.singular.square().sum()) == pytest.approx(30)
-    assert found.chance.shape == (30,)
-    assert found.dimension(chance=True) > 15
-    assert found.directions(chance=True) > 15
+    assert found.singular_random.shape == (30,)
+    assert found.dimension(random=True) > 15
+    assert found.directions(random=True) > 15
 
 
 def test_span_counts_by_hand():
@@ -162,7 +162,7 @@ def test_failures_are_counted_and_move_nobody_else():
     assert torch.equal(~found.measured, bad)
     assert (found.status[bad] == Status.NON_FINITE).all()
     assert torch.isinf(found.distances[bad]).all()
-    for name in ("random", "own", "others", "largest", "cosine", "slope"):
+    for name in ("random", "own", "others", "largest", "cosine", "gradient_norm"):
         assert torch.isnan(getattr(found, name)[bad]).all()
     assert (found.targets[bad] == -1).all()
     for name in ("random", "own", "largest", "distances"):
@@ -219,6 +219,16 @@ def test_pulled_back_points_lie_on_the_boundary():
     ray, old = found.perturbation.flatten(1), start.perturbation.flatten(1)
     cosine = (ray * old).sum(1) / (norms(ray) * norms(old))
     torch.testing.assert_close(cosine, torch.ones(8))
+
+
+def test_pulled_back_points_of_a_targeted_attack_still_are_the_target():
+    model, inputs = net(), images(9)
+    targets = model(inputs).topk(3).indices[:, 2]
+    start = deepfool(model, inputs, targets=targets, overshoot=0.3)
+    found = to_boundary(model, start, targets=targets)
+    assert bool(found.success.all())
+    assert torch.equal(model(found.perturbed).argmax(1), targets)
+    assert (found.distances() < start.distances()).all()
 
 
 def test_misuse_is_one_sentence():
