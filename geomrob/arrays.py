@@ -27,6 +27,9 @@ Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
 
+CHECKED = 64
+"""How many images are checked together where they are read for it."""
+
 
 def norms(perturbations: Float[Tensor, "n *shape"], p: float = 2) -> Distances:
     """Return the l_p norm of each perturbation, over all its elements.
@@ -98,13 +101,16 @@ def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | No
     return tensor.to(torch.int64)
 
 
-def check_images(inputs: ImagesLike, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> Tensor:
+def check_images(
+    inputs: ImagesLike, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs", first: int = 0
+) -> Tensor:
     """Return the images as `as_images` does; refuse what is no image batch, in one sentence.
 
     Args:
-        inputs: What should be (N, C, H, W) floats.
+        inputs: What should be (N, C, H, W) floats; those that are read when they are used, a few at a time.
         bounds: The range each element must lie in; None leaves the range open.
         name: Name of the caller's argument.
+        first: Position of the first of them, where they are a part of the caller's images.
 
     Raises:
         UsageError: Wrong rank or type, no image, NaN or infinity, or a value outside `bounds`.
@@ -118,11 +124,16 @@ def check_images(inputs: ImagesLike, bounds: Bounds | None = (0.0, 1.0), *, name
         raise UsageError(
             f"{name} must hold at least one image; got shape {tuple(images.shape)}: select at least one image"
         )
-    if not bool(torch.isfinite(images).all()):
-        bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero().flatten().tolist()
+    if type(images) is not Tensor and len(images) > CHECKED:
+        for number, part in enumerate(images.split(CHECKED)):
+            check_images(part, bounds, name=name, first=number * CHECKED)
+        return images
+    read = images[:]
+    if not bool(torch.isfinite(read).all()):
+        bad = ((~torch.isfinite(read)).flatten(1).any(1).nonzero().flatten() + first).tolist()
         raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: leave these out")
     if bounds is not None:
-        _check_bounds(images, bounds, name)
+        _check_bounds(read, bounds, name)
     return images
 
 

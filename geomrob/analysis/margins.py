@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from geomrob.analysis.duration import evaluations_of
 from geomrob.arrays import (
     Bounds,
     Images,
@@ -88,7 +89,8 @@ def margin_curve(
         examples: Of how many images to keep the perturbations in the lowest, the middle and the highest band.
         memory: Budget for activations and search state, 1 GiB by default. It bounds the pairs held at once,
             whatever the number of bands or images.
-        progress: Called with (pairs done, pairs in all).
+        progress: Called with (pairs done, pairs in all) after each call of the model; how many of the pairs that are
+            searched together count as done is estimated from their evaluations.
         run: Folder that keeps finished parts, to resume from; the answer is the same.
         options: Options of the attack's search, such as `budget` for tight or `nearest` for deepfool.
 
@@ -126,6 +128,7 @@ def margin_curve(
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
     parts: list[dict[str, Tensor]] = []
+    report = _Report(progress, count * bands, evaluations_of(attack, options.get("budget"))[0])
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         predicted = ready.predictions
@@ -139,8 +142,10 @@ def margin_curve(
             if run is not None and run.has(key):
                 part = run.load_part(key)
             else:
+                rows = ready.rows(slice(start, stop))
+                rows.on_rows = report.begin((stop - start) * bands)
                 part = measure(
-                    ready.rows(slice(start, stop)),
+                    rows,
                     frame,
                     attack=attack,
                     norm=norm,
@@ -152,8 +157,7 @@ def margin_curve(
                 if run is not None:
                     run.save_part(key, part)
             parts.append(part)
-            if progress is not None:
-                progress(stop * bands, count * bands)
+            report.end(stop * bands)
         ready.check_unchanged()
     perturbed = torch.cat([part.pop("perturbed") for part in parts], 1)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
@@ -193,6 +197,32 @@ def margin_curve(
             distances=whole["distances"][shown, :examples],
         ),
     )
+
+
+class _Report:
+    """Counts the pairs of a margin curve that are done, inside a tile by the rows that the model has evaluated."""
+
+    def __init__(self, progress: Progress | None, total: int, each: float) -> None:
+        self.progress, self.total, self.each = progress, total, each
+        self.before, self.pairs, self.rows = 0, 0, 0
+
+    def begin(self, pairs: int) -> Callable[[int], None]:
+        """Return what is called after each call of the model with the rows of it, while so many pairs are searched."""
+        self.pairs, self.rows = pairs, 0
+        return self._add
+
+    def _add(self, rows: int) -> None:
+        self.rows += rows
+        if self.progress is not None:
+            self.progress(self.before + min(self.pairs - 1, int(self.rows / self.each)), self.total)
+
+    def end(self, done: int) -> None:
+        """Say that so many pairs are done; what one of the last took is what one of the next is expected to take."""
+        if self.pairs:
+            self.each = self.rows / self.pairs
+        self.before, self.pairs = done, 0
+        if self.progress is not None:
+            self.progress(done, self.total)
 
 
 def margin_bands(

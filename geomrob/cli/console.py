@@ -1,6 +1,7 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ Progress = Callable[[int, int], None]
 
 WIDE = 10_000
 """Characters in a line of a pipe: more than any table needs, so that nothing is cut or wrapped."""
+
+PAUSE = 30.0
+"""Seconds between two lines of progress where stderr is no terminal."""
 
 GAP = 2
 """Characters between two columns."""
@@ -127,14 +131,17 @@ def printed_notes() -> tuple[str, ...]:
 
 @contextmanager
 def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, None]:
-    """Yield a function of (done, total) that moves a bar on stderr; it does nothing where nobody watches.
+    """Yield a function of (done, total) that moves a bar on stderr; where that is no terminal, it writes lines.
 
     Args:
         title: What is being done.
         quiet: Show nothing even on a terminal.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet:
         yield lambda _done, _total: None
+        return
+    if not sys.stderr.isatty():
+        yield _lines(title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -144,6 +151,34 @@ def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, No
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(title: str) -> Progress:
+    """Return a function of (done, total) that writes a line to stderr every half minute."""
+    start = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PAUSE and 0 < done < total:
+            last = now
+            left = duration((now - start) * (total - done) / done)
+            sys.stderr.write(f"{title}: {done:,} of {total:,} ({done / total:.0%}), about {left} left\n")
+            sys.stderr.flush()
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """Return a time in whole seconds, minutes or hours, as it is said.
+
+    Example:
+        >>> duration(40), duration(200), duration(9000)
+        ('40 seconds', '3 minutes', '2.5 hours')
+    """
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def resolve_device(name: str) -> "torch.device":

@@ -1,5 +1,6 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from geomrob.arrays import Model
     from geomrob.data.entry import Samples
+    from geomrob.inference import Prepared
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -176,7 +177,12 @@ class Session:
         """Return a bar on stderr for people who watch, moved by (done, total)."""
         return console.progress(title, quiet=self.json)
 
-    def each(self, title: str) -> "Iterator[tuple[str, Model, Progress]]":
+    def announce(self, title: str, seconds: float) -> None:
+        """Say on stderr how long the work will take, where it is a minute or more."""
+        if seconds >= 60 and not self.json:
+            sys.stderr.write(f"{title}: about {console.duration(seconds)}\n")
+
+    def each(self, title: str) -> "Iterator[tuple[str, Prepared, Progress]]":
         """Yield name, model and progress of each model, prepared for the images, the CPU threads set for it."""
         from geomrob.analysis.preparation import prepare
 

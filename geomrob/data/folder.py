@@ -11,6 +11,7 @@ from PIL import UnidentifiedImageError
 from geomrob.data.entry import Samples, sample_positions
 from geomrob.data.folder_layout import Listing, counted, list_folder, shown
 from geomrob.data.image_files import BROKEN, image_size
+from geomrob.data.lazy import AT_ONCE, LazyImages
 from geomrob.data.resize import Fit
 from geomrob.errors import UsageError
 
@@ -70,8 +71,12 @@ def read_folder(
 def _drawn(
     listing: Listing, queue: Iterable[int], wanted: int, fit: Fit | None
 ) -> tuple[torch.Tensor, list[int], list[str], Counter[str]]:
-    """Return the first `wanted` readable images, their positions, the files skipped, and what was converted."""
-    images: torch.Tensor | None = None
+    """Return the first `wanted` readable images, their positions, the files skipped, and what was converted.
+
+    Every file is read once here; those of a large set are read again when they are used.
+    """
+    held: torch.Tensor | None = None
+    shape: tuple[int, ...] = ()
     kept: list[int] = []
     skipped: list[str] = []
     conversions: Counter[str] = Counter()
@@ -86,17 +91,34 @@ def _drawn(
         except BROKEN as error:
             skipped.append(f"{shown(listing.files[position].relative_to(listing.path))}: {_reason(error)}")
             continue
-        if images is None:
-            images = torch.empty((wanted, *array.shape))
-        if array.shape != images.shape[1:]:
-            raise _differing(listing, kept[0], images.shape[1:], position, array.shape)
-        images.numpy()[len(kept)] = array
+        if not kept:
+            shape = array.shape
+            held = torch.empty((wanted, *shape)) if 4 * wanted * array.size <= AT_ONCE else None
+        if array.shape != shape:
+            raise _differing(listing, kept[0], shape, position, array.shape)
+        if held is not None:
+            held.numpy()[len(kept)] = array
         kept.append(position)
         conversions += counts
-    if images is None:
+    if not kept:
         number = counted(len(skipped), "unreadable one")
         raise UsageError(f"{listing.path} must hold a readable image; got {number}: {skipped[0]}")
-    return images[: len(kept)], kept, skipped, conversions
+    if held is None:
+        return LazyImages(lambda row: _again(listing, kept[row], fit), len(kept), shape), kept, skipped, conversions
+    return held[: len(kept)], kept, skipped, conversions
+
+
+def _again(listing: Listing, position: int, fit: Fit | None) -> torch.Tensor:
+    """Return an image that was readable when the set was opened.
+
+    Raises:
+        UsageError: It is not any more.
+    """
+    try:
+        return torch.from_numpy(listing.read(position, fit=fit))
+    except BROKEN as error:
+        file = listing.files[position]
+        raise UsageError(f"{file} must stay readable until the end; got {_reason(error)}: run it again") from error
 
 
 def _needs_fit(listing: Listing, positions: Iterable[int], fit: Fit) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images
 from geomrob.data.entry import Samples
+from geomrob.data.lazy import LazyImages, held_if_small
 from geomrob.errors import UsageError, unknown
 
 INTERPOLATIONS = {name.lower(): value for name, value in Image.Resampling.__members__.items()}
@@ -85,10 +86,15 @@ def fitted(samples: Samples, fit: Fit | None) -> Samples:
     """Return samples whose images have the size of `fit`, with a note; the same if they have it already."""
     if fit is None or samples.images.shape[2:] == fit.size:
         return samples
-    arrays = [torch.from_numpy(fit_array(image.numpy(), fit).copy()) for image in samples.images]
+    images = samples.images
+
+    def read(row: int) -> torch.Tensor:
+        return torch.from_numpy(fit_array(images[row].numpy(), fit).copy())
+
+    resized = held_if_small(LazyImages(read, len(images), (images.shape[1], *fit.size)))
     before, after = ("x".join(map(str, size)) for size in (samples.images.shape[2:], fit.size))
     text = f"images of {samples.name} are resized from {before} to {after} ({fit.interpolation}, crop {fit.crop:g})"
-    return replace(samples, images=torch.stack(arrays), notes=(*samples.notes, text))
+    return replace(samples, images=resized, notes=(*samples.notes, text))
 
 
 def resize_to(images: Images, shape: tuple[int, int, int]) -> Float[Tensor, "n c2 h2 w2"]:

@@ -7,7 +7,7 @@ image shape and the memory budget: another budget may give other last bits.
 """
 
 from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap, predicted_classes
-from geomrob.inference.evaluations import Evaluations, chunks
+from geomrob.inference.evaluations import MEMORY, Evaluations, chunks, pieces
 from geomrob.inference.logits_and_gradients import (
     Objective,
     evaluate,
@@ -23,7 +23,6 @@ from geomrob.inference.prepared import (
     CPU_BLOCK,
     CPU_FORWARD_BLOCK,
     GPU_BLOCK,
-    MEMORY,
     PROBED,
     Prepared,
     plain,
@@ -51,6 +50,7 @@ __all__ = [
     "is_adversarial",
     "logit_gap",
     "out_of_memory",
+    "pieces",
     "plain",
     "predicted_classes",
     "scores",

@@ -1,11 +1,15 @@
 """Evaluations counted for each row, and rows cut into pieces that fit the memory."""
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Labels
+from geomrob.arrays import Images, Labels
+
+MEMORY = 1 << 30
+"""Default budget in bytes for activations and search state together."""
 
 
 class Evaluations:
@@ -31,3 +35,21 @@ def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
     size = max(1, memory // 2 // max(1, each))
     for start in range(0, count, size):
         yield slice(start, min(count, start + size))
+
+
+def pieces(images: Images, memory: int | None, copies: int = 8) -> Iterator[tuple[slice, Images]]:
+    """Yield images, in their order, with the slice that they are: lazy ones are read here, and dropped by the caller.
+
+    Args:
+        images: Any, also more than fit the memory.
+        memory: Budget in bytes, 1 GiB by default; a piece takes half of it.
+        copies: Arrays as large as a piece that the caller holds at once.
+    """
+    each = math.prod(images.shape[1:]) * images.element_size() * copies
+    fit = max(1, (MEMORY if memory is None else memory) // 2 // each)
+    # Like blocks, pieces are powers of two: a whole number of calls, so that an image shares its call with the same
+    # others whatever the memory.
+    size = 1 << (fit.bit_length() - 1)
+    for start in range(0, len(images), size):
+        piece = slice(start, min(len(images), start + size))
+        yield piece, images[piece]

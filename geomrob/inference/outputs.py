@@ -182,3 +182,9 @@ def _rows(tensor: Tensor, count: int) -> Scores | None:
     if tensor.ndim < 2 and tensor.numel() == count:
         return tensor.reshape(count, 1)
     return tensor if tensor.ndim == 2 and len(tensor) == count and tensor.shape[1] > 0 else None
+
+
+def said_outputs(model: Model) -> str:
+    """Return what a model says of its own outputs, `auto` where it says nothing."""
+    said: object = getattr(model, "output_kind", None)
+    return said if isinstance(said, str) and said in OUTPUTS else "auto"

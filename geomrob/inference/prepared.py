@@ -12,11 +12,9 @@ from torch import Tensor
 from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
 from geomrob.errors import UsageError, note
 from geomrob.inference.classes import check_finite, predicted_classes
+from geomrob.inference.evaluations import MEMORY
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
-from geomrob.inference.outputs import OUTPUTS, Reading, Scores, check_outputs, oddities, settle, to_logits
-
-MEMORY = 1 << 30
-"""Default budget in bytes for activations and search state together."""
+from geomrob.inference.outputs import Reading, Scores, check_outputs, oddities, said_outputs, settle, to_logits
 
 CPU_BLOCK, GPU_BLOCK = 64, 4096
 """Most samples of one call: what stays in a CPU's cache, and what fills a GPU."""
@@ -70,6 +68,7 @@ class Prepared:
     Attributes:
         model, images, memory, forward_only, checked: As given; the plain model, also of a `Prepared`.
         measured: What has been measured so far.
+        on_rows: Called with the number of rows after each call of `in_blocks`, for progress; None for nothing.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -100,8 +99,9 @@ class Prepared:
         self._block = block
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
+        self.on_rows: Callable[[int], object] | None = None
         self._held: list[contextlib.ExitStack] = []
-        self.measured = Measured(reading=Reading(_said_outputs(self.model) if outputs is None else outputs))
+        self.measured = Measured(reading=Reading(said_outputs(self.model) if outputs is None else outputs))
         self._first: Prepared | None = None
         check_outputs(self.measured.reading.outputs)
         if known is not None and outputs in (None, known.measured.reading.outputs):
@@ -276,9 +276,10 @@ class Prepared:
             known[self._key] = repeated, same or _same(again, clean)
         return known[self._key]
 
-    def rows(self, piece: slice | Labels) -> "Prepared":
-        """Return the model prepared for some of the images, with what is known of them."""
-        part = Prepared(self, self.images[piece], forward_only=self.forward_only, block=self._block)
+    def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
+        """Return the model prepared for some of the images, given where they are read already, and what is known."""
+        images = self.images[piece] if images is None else images
+        part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
 
@@ -304,6 +305,8 @@ class Prepared:
                         taken = [torch.cat((part, part[-1:].expand(block - count, *part.shape[1:]))) for part in taken]
                     parts.append(tuple(output[:count] for output in call(*taken)))
                     self.measured.reading.batched |= block > 1
+                    if self.on_rows is not None:
+                        self.on_rows(count)
                 return tuple(torch.cat(part) for part in zip(*parts, strict=True))
             except FAILURES as error:
                 if block == 1 or not (out_of_memory(error) or self._takes_one()):
@@ -382,12 +385,6 @@ def plain(model: Model) -> Model:
 def model_notes(model: Model) -> tuple[str, ...]:
     """Return what `load_model` notes of a model: what was converted or left out; nothing of other models."""
     return tuple(getattr(plain(model), "notes", ()))
-
-
-def _said_outputs(model: Model) -> str:
-    """Return what a model says of its own outputs, `auto` where it says nothing."""
-    said: object = getattr(model, "output_kind", None)
-    return said if isinstance(said, str) and said in OUTPUTS else "auto"
 
 
 def _same(one: Logits, other: Logits) -> bool:

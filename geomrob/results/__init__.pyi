@@ -3,10 +3,9 @@ from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
-from .cross_section import CrossSection
 from .decision_based import DecisionDistances
 from .filter_banks import FilterBank
-from .geometry import Geometry
+from .geometry import CrossSection, Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms

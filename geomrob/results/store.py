@@ -18,10 +18,9 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
-from geomrob.results.cross_section import CrossSection
 from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
-from geomrob.results.geometry import Geometry
+from geomrob.results.geometry import CrossSection, Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms

@@ -250,3 +250,17 @@ def test_transformed_images(run, tmp_path):
     status, _, err = run(*QUICK, "--transform", "lowpass")
     assert status == 2
     assert "lowpass:SIZE" in err
+
+
+def test_the_time_of_a_long_measurement_is_said_before_it(run, monkeypatch):
+    asked = []
+
+    def expected(ready, pairs, attack, budget):
+        asked.append((len(ready.images), pairs, attack, budget))
+        return 260.0
+
+    monkeypatch.setattr("geomrob.analysis.duration.expected_seconds", expected)
+    status, _, err = run(*QUICK)
+    assert (status, err) == (0, "margins of fmnist-lenet, 12 pairs: about 4 minutes\n")
+    assert asked == [(4, 12, "deepfool", None)]
+    assert run(*QUICK, "--json")[2] == ""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from geomrob.arrays import ImagesLike, Labels, Logits, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, Logits, check_images
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, evaluating, plain
 from geomrob.randomness import checked_indices
@@ -177,8 +177,15 @@ def adaptive_logits(
     if how not in ADAPTATIONS:
         raise unknown("adapt", how, ADAPTATIONS)
     images = check_images(images, name="images")
+    return grouped_logits(model, images, how, checked_indices(indices, len(images)), seed=seed, memory=memory)
+
+
+def grouped_logits(
+    model: nn.Module | Prepared, images: Images, how: str, keys: Labels, *, seed: int = 0, memory: int | None = None
+) -> Logits:
+    """Return `adaptive_logits` of images that are checked already: lazy ones are read once."""
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
-    order = _groups(checked_indices(indices, len(images)), size, seed)
+    order = _groups(keys, size, seed)
     network, ready = plain(model), Prepared(model, images, memory=memory, forward_only=True)
     assert isinstance(network, nn.Module)
     if not ready.measured.reading.kind:
@@ -188,8 +195,9 @@ def adaptive_logits(
     with torch.no_grad(), adapting(network, size=size, prior=prior):
         for groups in order.split(together):
             # Every call has the same shape, because rounding depends on it.
-            full = torch.cat((groups, groups[-1:].expand(together - len(groups), size)))
-            parts.append(ready(images[full.flatten().to(images.device)])[: groups.numel()])
+            taken = images[groups.flatten().to(images.device)]
+            full = torch.cat((taken, taken[-size:].repeat(together - len(groups), 1, 1, 1)))
+            parts.append(ready(full)[: groups.numel()])
     logits = torch.cat(parts)[: len(images)]
     # The images that fill up the last group come last: their logits are known.
     return torch.empty_like(logits).index_copy_(0, order.flatten()[: len(images)].to(logits.device), logits)

@@ -75,7 +75,7 @@ def run_attack(
         *fields, logits = (torch.cat(part) for part in zip(*parts, strict=True))
         perturbed, success, *_ = fields
         ready.check_unchanged(perturbed[success], logits[success])
-    return AttackResult(images, reference, *fields)
+    return AttackResult(images[:], reference, *fields)
 
 
 def run_linearized(

@@ -1,12 +1,15 @@
 """`geomrob margin`: how far the decision boundary is in each band of a basis."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import BandAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
 from geomrob.errors import UsageError
+
+if TYPE_CHECKING:
+    from geomrob.results import MarginCurve
 
 EXAMPLES = 3
 """Images in the picture of examples."""
@@ -45,6 +48,7 @@ def margin(
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
     session = Session.open("margin", options, edited=True)
+    from geomrob.analysis.duration import expected_seconds
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure
@@ -53,8 +57,11 @@ def margin(
     effort: dict[str, Any] = {} if budget is None else {"budget": budget}
     sizes = {"size": size, "step": step, "count": count}
     subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
-    curves = [
-        margin_curve(
+    curves: list[MarginCurve] = []
+    for name, model, progress in session.each("margins"):
+        pairs = len(samples) * len(subspaces)
+        session.announce(f"margins of {name}, {pairs:,} pairs", expected_seconds(model, pairs, attack, budget))
+        curve = margin_curve(
             model,
             session.images,
             subspaces=subspaces,
@@ -72,8 +79,7 @@ def margin(
             progress=progress,
             **effort,
         )
-        for name, model, progress in session.each("margins")
-    ]
+        curves.append(curve)
     answer = Answer(
         "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
     )
