@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Images, Logits
+from geomrob.arrays import Images, Logits, Model
 from geomrob.errors import UsageError, unknown
 from geomrob.inference.classes import predicted_classes
 
