@@ -252,6 +252,11 @@ def test_a_model_that_takes_one_image_is_called_for_each(attack, forward):
     torch.testing.assert_close(result.distances(), expected.distances(), rtol=1e-3, atol=0)
 
 
+def test_layers_refuse_a_model_that_takes_one_image():
+    with pytest.raises(UsageError, match="must take several images at once here; got 'batch must be 1'"):
+        geomrob.layers(As(alone), images(3))
+
+
 # Models without a number
 
 
