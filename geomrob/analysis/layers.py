@@ -232,6 +232,8 @@ def layers(
     watch, predictions = Watch(at), list[Tensor]()
     inputs = inputs.detach()
     ready = Prepared(model, inputs, memory=memory, forward_only=True)
+    with ready, torch.no_grad():
+        _check_batches(ready)
     with ready, torch.no_grad(), watching(chosen, watch):
         block, start = ready.block, 0
         while start < len(inputs):
@@ -284,6 +286,18 @@ def _pass(
         watch.repeat, watch.called = repeat, []
         logits = scores(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
     return logits
+
+
+def _check_batches(ready: Prepared) -> None:
+    """Refuse a model that takes one image only: clean and noisy images pass its layers together."""
+    try:
+        scores(ready.model, ready.images[:1].repeat(2, 1, 1, 1))
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        if out_of_memory(error):
+            raise
+        scores(ready.model, ready.images[:1])
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"model must take several images at once here; got {reason!r}: load it so") from error
 
 
 def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
