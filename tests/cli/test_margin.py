@@ -147,7 +147,8 @@ def wrong_shape(folder):
 
 def not_a_number_model(folder):
     (folder / "nan_model.py").write_text(
-        "import torch\n\n\ndef net():\n    layer = torch.nn.Linear(784, 3)\n    layer.weight.data.fill_(float('nan'))\n"
+        "import torch\n\n\ndef net():\n"
+        "    layer = torch.nn.Linear(784, 10)\n    layer.weight.data.fill_(float('nan'))\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), layer)\n"
     )
     return ["--model", "nan_model:net"]
@@ -156,7 +157,7 @@ def not_a_number_model(folder):
 def random_model(folder):
     (folder / "dice.py").write_text(
         "import torch\n\n\nclass Dice(torch.nn.Module):\n    def forward(self, x):\n"
-        "        return torch.rand(len(x), 3) + x.mean()\n"
+        "        return torch.rand(len(x), 10) + x.mean()\n"
     )
     return ["--model", "dice:Dice"]
 

@@ -77,7 +77,8 @@ def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tm
     (tmp_path / "half.py").write_text(
         "import torch\n\n\nclass Half(torch.nn.Module):\n    def forward(self, x):\n"
         "        light = (x.mean((1, 2, 3)) > 0.3).to(x)\n        score = 0.5 - x[:, 0, 0, 0]\n"
-        "        return torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
+        "        two = torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
+        "        return torch.nn.functional.pad(two, (0, 8), value=-9.0)\n"
     )
     status, out, _ = run("--model", "half:Half", "--samples", "30")
     assert status == 3
