@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from geomrob.attacks.table import ATTACKS
+from geomrob.inference import Prepared
 from geomrob.results import Status
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -185,6 +186,10 @@ def test_every_evaluation_is_counted(name):
         return model(batch)
 
     # With one image every row of a call is an evaluation; two calls find the size of a block where gradients are taken.
-    result = attack(name, counted, inputs, memory=1)
+    result = attack(name, Prepared(counted, inputs, checked=False), inputs, memory=1)
     assert int(result.forwards) == calls["rows"] - (2 if ATTACKS[name].kind in ("minimal", "budget") else 0)
     assert math.isfinite(float(result.distances())) == bool(result.success)
+    # Three more ask whether the model is deterministic, before and after; they belong to no image.
+    before = calls["rows"]
+    attack(name, counted, inputs, memory=1)
+    assert calls["rows"] - before == before + 2 + int(result.success)
