@@ -185,8 +185,11 @@ def test_every_evaluation_is_counted(name):
         calls["rows"] += 1
         return model(batch)
 
-    # With one image every row of a call is an evaluation; two calls find the size of a block where gradients are taken,
-    # and the checks that the model repeats itself, which are no evaluations of the attack, are off.
-    result = attack(name, Prepared(counted, inputs, memory=1, checked=False), inputs, memory=1)
+    # With one image every row of a call is an evaluation; two calls find the size of a block where gradients are taken.
+    result = attack(name, Prepared(counted, inputs, checked=False), inputs, memory=1)
     assert int(result.forwards) == calls["rows"] - (2 if ATTACKS[name].kind in ("minimal", "budget") else 0)
     assert math.isfinite(float(result.distances())) == bool(result.success)
+    # Three more ask whether the model is deterministic, before and after; they belong to no image.
+    before = calls["rows"]
+    attack(name, counted, inputs, memory=1)
+    assert calls["rows"] - before == before + 2 + int(result.success)

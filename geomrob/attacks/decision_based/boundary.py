@@ -101,7 +101,8 @@ def boundary(
         instead of over windows of 100 and 30. Directions are smooth, and biased towards the mean of the steps that have
         succeeded. Starts are bisected, and the nearest of several kinds of noise is taken, not the first. Draws belong
         to the image. Images that are done leave the batch. With `smoothness=0` directions are white as in the paper.
-        Calls are padded to one shape by repeating a row: no new query, and not counted as one.
+        Calls are padded to one shape by repeating a row, and a few images are evaluated again to learn whether the
+        model is deterministic: neither is counted as a query.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
