@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from PIL import UnidentifiedImageError
 
+from geomrob.data import lazy
 from geomrob.data.entry import Samples, sample_positions
 from geomrob.data.folder_layout import Listing, counted, list_folder, shown
 from geomrob.data.image_files import BROKEN, image_size
-from geomrob.data.lazy import AT_ONCE, LazyImages
+from geomrob.data.lazy import LazyImages
 from geomrob.data.resize import Fit
 from geomrob.errors import UsageError
 
@@ -93,7 +94,7 @@ def _drawn(
             continue
         if not kept:
             shape = array.shape
-            held = torch.empty((wanted, *shape)) if 4 * wanted * array.size <= AT_ONCE else None
+            held = torch.empty((wanted, *shape)) if 4 * wanted * array.size <= lazy.AT_ONCE else None
         if array.shape != shape:
             raise _differing(listing, kept[0], shape, position, array.shape)
         if held is not None:

@@ -100,6 +100,7 @@ class Prepared:
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
         self.on_rows: Callable[[int], object] | None = None
+        self._part = False
         self._held: list[contextlib.ExitStack] = []
         self.measured = Measured(reading=Reading(said_outputs(self.model) if outputs is None else outputs))
         self._first: Prepared | None = None
@@ -177,7 +178,8 @@ class Prepared:
             UsageError: Not one of them is finite, or the model returns no (N, K) logits.
         """
         logits = self._evaluate_clean()
-        check_finite(logits)
+        if not self._part:
+            check_finite(logits)
         return logits
 
     def _evaluate_clean(self) -> Logits:
@@ -280,6 +282,7 @@ class Prepared:
         """Return the model prepared for some of the images, given where they are read already, and what is known."""
         images = self.images[piece] if images is None else images
         part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
+        part._part = True
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
 
