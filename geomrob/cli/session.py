@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PICTURES = (".png", ".pdf", ".svg")
 
+SEEDS = 2**63
+"""Seeds lie below it."""
+
 Progress = Callable[[int, int], object]
 
 
@@ -205,10 +208,12 @@ def places(command: str, options: Output, figure: str = "") -> tuple[Path, Path]
     """Return the folder and the picture of a command, if both can be written, so that this is known before the work.
 
     Raises:
-        UsageError: An ending that is no picture's, or a folder that cannot be written to.
+        UsageError: An ending that is no picture's, a folder that cannot be written to, or no seed.
     """
     from geomrob.runs import writable
 
+    if isinstance(options, Data):
+        check_seed(options.seed)
     out = options.out or Path(f"geomrob-{command}")
     writable(out)
     picture = options.figure or out / (figure or f"{command}.png")
@@ -216,6 +221,16 @@ def places(command: str, options: Output, figure: str = "") -> tuple[Path, Path]
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
     writable(picture.parent)
     return out, picture
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what no generator takes, so that this is known before the work.
+
+    Raises:
+        UsageError: Negative, or 2**63 and more.
+    """
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
 
 
 def check_resources(threads: int | None, memory: float | None) -> int | None:
@@ -300,6 +315,7 @@ def load_samples(
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
+    check_seed(options.seed)
     from geomrob.data import load_data
     from geomrob.models.preprocessing import changed, common_preprocessing
 

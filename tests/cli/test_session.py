@@ -164,6 +164,19 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models")]
+
+
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
+@pytest.mark.parametrize("command", WITH_SEED)
+def test_a_seed_that_no_generator_takes_is_refused_by_every_command(run, tmp_path, command, seed):
+    first = {"corrupt": ("fashion-mnist-1k", str(tmp_path / "new")), "train": ("smoke",)}.get(command, ())
+    status, out, err = run(command, *first, f"--seed={seed}")
+    assert (status, out) == (2, "")
+    assert err == f"error: seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])
 def test_memory_that_cannot_be_is_refused(memory):
     with pytest.raises(UsageError, match="memory must be above 0 GiB"):

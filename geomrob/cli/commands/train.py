@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
-from geomrob.cli.session import libraries
+from geomrob.cli.session import check_seed, libraries
 
 if TYPE_CHECKING:
     from geomrob.training import Epoch
@@ -34,6 +34,7 @@ def train(
         fresh: Start again even if the folder holds a training.
         json: Print one JSON object and nothing else.
     """
+    check_seed(seed)
     libraries()
     from geomrob.training import train_recipe
 
