@@ -79,10 +79,13 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
-        """Write a figure, or that of axes, in the format of its ending."""
+    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+        """Write a figure, or that of axes, in the format of its ending; for None remove that of an earlier run."""
         from geomrob.files import write_atomic
 
+        if drawing is None:
+            path.unlink(missing_ok=True)
+            return
         buffer = io.BytesIO()
         cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
         write_atomic(path, buffer.getvalue())

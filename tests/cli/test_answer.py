@@ -66,6 +66,15 @@ def test_pictures_have_the_format_of_their_ending(tmp_path, ending, start):
     assert path.read_bytes().startswith(start)
 
 
+def test_a_picture_of_an_earlier_run_is_removed_where_there_is_none(tmp_path):
+    path, out = tmp_path / "margin.png", answer(tmp_path)
+    path.touch()
+    for _ in range(2):
+        out.picture(None, path)
+    assert not path.exists()
+    assert not out.files
+
+
 def test_csv_has_a_line_a_record_infinite_numbers_inf_and_unknown_ones_empty():
     unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
     curves = [margin_curve(bands=2, missing=30, frequency=unknown), margin_curve(bands=3, model="other, one")]

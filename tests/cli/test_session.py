@@ -194,6 +194,36 @@ def test_a_picture_ends_as_pictures_do(tmp_path):
         places("margin", Output(out=tmp_path, figure=tmp_path / "margin.jpeg"))
 
 
+OTHER_PICTURES = [
+    ("margin", "examples.png"),
+    ("margin", "examples-fmnist-lenet.png"),
+    ("spectrum", "radial.png"),
+    ("spectrum", "energy.png"),
+    ("kernels", "inhibition.png"),
+    ("curve", "plane.png"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), OTHER_PICTURES)
+def test_a_figure_is_not_another_picture_of_the_command(run, tmp_path, command, name):
+    status, out, err = run(command, "--figure", f"out/../out/{name}")
+    assert (status, out) == (2, "")
+    assert err == f"error: figure must not be another file of {command}; got out/../out/{name}: rename it\n"
+    assert places(command, Output(out=tmp_path, figure=tmp_path / "elsewhere" / name), others=(name,))
+
+
+def test_a_figure_that_is_a_folder_or_below_a_file_is_refused_by_its_name(run, tmp_path):
+    (tmp_path / "some.png").mkdir()
+    (tmp_path / "file").touch()
+    assert run("margin", "--figure", "some.png")[::2] == (
+        2,
+        "error: figure must be a file; got the folder some.png: name a file in it\n",
+    )
+    status, _, err = run("margin", "--figure", "file/x.png")
+    assert status == 2
+    assert err.startswith("error: figure must be in a folder to write to; got file (")
+
+
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
     own = {"audit": {"model", "weights"}, "transfer": {"model", "weights"}, "models": {"data", "json"}}
     bare = {"corrupt", "train"}

@@ -77,9 +77,5 @@ def sparsefool(
         write_png(result, session.out / f"images{end}")
         answer.files.append(session.out / f"images{end}")
         gallery = session.figure.with_stem(session.figure.stem + end)
-        if bool(result.result.success.any()):
-            answer.picture(plot_gallery(result), gallery)
-        else:
-            # A picture of an earlier run would show something else than the table.
-            gallery.unlink(missing_ok=True)
+        answer.picture(plot_gallery(result) if bool(result.result.success.any()) else None, gallery)
     return answer.finish(complete=all(bool(result.result.success.all()) for result in results))

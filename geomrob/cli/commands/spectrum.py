@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import MinimumNormAttack
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from geomrob.data.entry import Samples
     from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
+
+OTHERS = ("radial.png", "energy.png")
 
 SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 """Colours that suit what is shown, unless they are logarithmic."""
@@ -90,13 +93,13 @@ def spectrum(
     plane_of = int(channels) if channels is not None and channels.isdecimal() else channels
     given = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": plane_of, "unit_norm": unit_norm}
     scaling: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    out, figure = places("spectrum", options)
+    out, figure = places("spectrum", options, others=OTHERS)
     seed = options.seed
     planes: list[Spectrum | HeatMap] = []
     energies: list[BandEnergy] = []
     trainings: dict[str, tuple[str, ...]] = {}
     if of in ("perturbations", "model"):
-        session = Session.open("spectrum", options)
+        session = Session.open("spectrum", options, others=OTHERS)
         images, samples, trainings = session.images, session.samples, session.trainings
         for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
             named: dict[str, Any] = {"seed": seed, "name": name}
@@ -126,8 +129,10 @@ def spectrum(
         if results:
             answer.save(results, name)
             answer.csv([row for result in results for row in result.records()], name)
-    for name, drawing in spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log")).items():
-        answer.picture(drawing, figure if name == "spectrum" else out / f"{name}.png")
+    drawings = spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log"))
+    answer.picture(drawings.pop("spectrum"), figure)
+    for name in OTHERS:
+        answer.picture(drawings.get(Path(name).stem), out / name)
     return answer.finish(complete=not any(energy.left_out for energy in energies))
 
 
