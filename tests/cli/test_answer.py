@@ -90,7 +90,8 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
-    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf), as_json=True)
+    unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
+    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf, frequency=unknown), as_json=True)
     out.remarks.append("mind the gap")
     out.files.append(tmp_path / "margin.json")
     told = json.loads(out.to_json(), parse_constant=refuse)
@@ -99,8 +100,9 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     assert told["files"] == [str(tmp_path / "margin.json")]
     (result,) = told["results"]
     assert list(result) == ["kind", "facts", "rows", "notes", "provenance"]
-    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, None)
-    assert [row["median"] is None for row in result["rows"]] == [False, True]
+    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, "inf")
+    assert [row["median"] == "inf" for row in result["rows"]] == [False, True]
+    assert [row["frequency"] for row in result["rows"]] == [None, 1.0]
     assert result["provenance"]["seed"] == 0
 
 
