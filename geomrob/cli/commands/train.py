@@ -37,6 +37,7 @@ def train(
     check_seed(seed)
     libraries()
     from geomrob.training import train_recipe
+    from geomrob.training.checkpoint import written
 
     folder = out or Path("trained") / Path(recipe).stem
     with console.progress(f"training {recipe}", quiet=json) as progress:
@@ -50,7 +51,9 @@ def train(
             progress=progress,
             on_epoch=report_epoch,
         )
-    return Answer("train", folder, [report], as_json=json).finish()
+    answer = Answer("train", folder, [report], as_json=json)
+    answer.files += written(folder)
+    return answer.finish()
 
 
 def report_epoch(epoch: "Epoch") -> None:
