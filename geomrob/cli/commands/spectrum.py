@@ -1,6 +1,5 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
-import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
-from geomrob.cli.options import Common
+from geomrob.cli.options import Common, check_apply
 from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
 from geomrob.cli.trainings import by_training, training_names
-from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.data.entry import Samples
@@ -83,7 +81,7 @@ def spectrum(
         size: Side of a DCT block in coefficients, for the energy by band; the default follows the image size.
         step: Distance between blocks in coefficients.
     """
-    _check(of, {name: value for name, value in {**locals(), "transform": options.transform}.items() if name in APPLY})
+    check_apply(spectrum, "of", [of], APPLY, {**locals(), "transform": options.transform})
     libraries()
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
@@ -134,17 +132,3 @@ def spectrum(
     for name in OTHERS:
         answer.picture(drawings.get(Path(name).stem), out / name)
     return answer.finish(complete=not any(energy.left_out for energy in energies))
-
-
-def _check(of: str, values: dict[str, Any]) -> None:
-    """Refuse an option that has no meaning for what is transformed.
-
-    Raises:
-        UsageError: One that is not at its default.
-    """
-    parameters = inspect.signature(spectrum).parameters
-    for name, value in values.items():
-        default = parameters[name].default if name in parameters else None
-        if of not in APPLY[name] and value != default:
-            kinds = " or ".join(APPLY[name])
-            raise UsageError(f"{name} must go with --of {kinds}; got it with --of {of}: leave --{name} out")
