@@ -276,6 +276,8 @@ def load_networks(
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        note(f"model {name} is named {names.count(name)} times: it is measured once")
     given: dict[str, Any] = {}
     if inputs is not None:
         given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}

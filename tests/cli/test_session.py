@@ -38,7 +38,8 @@ def signature(command):
 
 
 def test_networks_are_loaded_by_name():
-    networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
+    with pytest.warns(Note, match="model fmnist-lenet is named 2 times: it is measured once"):
+        networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
     assert list(networks) == ["fmnist-lenet", "fmnist-resnet8"]
     assert not any(network.training for group in networks.values() for network in group)
 
