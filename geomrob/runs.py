@@ -145,8 +145,12 @@ class Run:
         return taken
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, expected: str = "out must be") -> Path:
     """Return `folder`, made when missing, after a trial file was written to it and removed: fail before the work.
+
+    Args:
+        folder: Where something will be written.
+        expected: How the sentence of the error starts, with the argument that named the folder.
 
     Raises:
         UsageError: It cannot be made or written to.
@@ -158,7 +162,7 @@ def writable(folder: Path) -> Path:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"out must be a folder to write to; got {folder} ({error.strerror}): name a folder you may write to"
+            f"{expected} a folder to write to; got {folder} ({error.strerror}): name a folder you may write to"
         ) from error
     return folder
 

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
-from geomrob.attacks.engine.run import check_strength
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, out_of_memory, plain, predicted_classes, scores
 from geomrob.randomness import checked_indices, normal, sample
@@ -64,8 +63,8 @@ class Watch:
         if missing or not self.kept:
             told = ", ".join(missing) or "none of them"
             raise UsageError(
-                f"names must be modules that the forward pass calls on float tensors; got {told}, which it does not: "
-                "choose others"
+                f"layer names must be those of modules that the forward pass calls on float tensors; got {told}, "
+                "which it does not: choose others"
             )
 
     def fields(self) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def chosen_modules(model: nn.Module, names: Sequence[str] | None) -> dict[str, n
         return chosen or {"": model}
     for name in names:
         if name not in every:
-            raise unknown("names", name, every)
+            raise unknown("layer", name, every)
     return {name: every[name] for name in names}
 
 
@@ -306,7 +305,8 @@ def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
         raise UsageError(f"model must be a torch.nn.Module; got {type(model).__name__}: functions have no layers")
     if at not in SIDES:
         raise unknown("at", at, SIDES)
-    check_strength(sigma)
-    if sigma == 0 or repeats < 1:
-        raise UsageError(f"sigma must be above 0 and repeats at least 1; got {sigma:g}, {repeats}: 0.1 and 1 are usual")
+    if not 0 < sigma < float("inf"):
+        raise UsageError(f"sigma must be above 0 and finite; got {sigma:g}: 0.1 is usual")
+    if repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
     return model

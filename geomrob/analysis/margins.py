@@ -188,7 +188,10 @@ def margin_curve(
         examples=None
         if examples < 1
         else BandExamples(
+            model=name,
+            data=data,
             bands=tuple(_called(subspaces[band]) for band in shown),
+            attack=attack,
             norm=float(norm),
             images=inputs[:examples].cpu(),
             perturbed=perturbed,

@@ -230,10 +230,11 @@ def _checked(
     if repeats < 1 or (repeats > 1 and not row.takes("seed")):
         raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
     for strength in strengths:
-        check_strength(strength)
+        check_strength(strength, "strengths", "0.1 is usual")
     scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]
     if len(scale) < 2 or scale != sorted(set(scale)):
-        raise UsageError(f"strengths must rise and one must be above 0; got {list(strengths)}: put them in order")
+        advice = "put them in order, each once" if len(scale) > 1 else "add one"
+        raise UsageError(f"strengths must rise and one must be above 0; got {list(strengths)}: {advice}")
     if tuple(labels.shape) != (count,):
         raise UsageError(f"labels must be shaped ({count},); got {tuple(labels.shape)}: give one for each image")
     return scale

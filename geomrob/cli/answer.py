@@ -79,10 +79,13 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
-        """Write a figure, or that of axes, in the format of its ending."""
+    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+        """Write a figure, or that of axes, in the format of its ending; for None remove that of an earlier run."""
         from geomrob.files import write_atomic
 
+        if drawing is None:
+            path.unlink(missing_ok=True)
+            return
         buffer = io.BytesIO()
         cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
         write_atomic(path, buffer.getvalue())
@@ -128,7 +131,7 @@ class Answer:
         self.results += pooled
 
     def to_json(self) -> str:
-        """Return the JSON object: strict, null for what is infinite or unknown."""
+        """Return the JSON object: strict, "inf" or "-inf" for what is infinite, null for what is unknown."""
         results: list[dict[str, Any]] = []
         for result in self.results:
             spent = getattr(result, "provenance", None)
@@ -152,14 +155,19 @@ class Answer:
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
+        from geomrob.results.training import model_of
+
         every = [table for result in self.results for table in result.tables()]
         for table in merged(every if self.shown is None else self.shown):
             say(*table.title)
             if table.rows:
                 show_table(table)
         say(*dict.fromkeys(note for result in self.results for note in result.caveats()), *self.remarks)
-        costs = {id(one): one for result in self.results if (one := getattr(result, "provenance", None)) is not None}
-        say(*(one.headline() for one in costs.values()))
+        costs: dict[int, tuple[str, Provenance]] = {}
+        for result in self.results:
+            if (spent := getattr(result, "provenance", None)) is not None:
+                costs.setdefault(id(spent), (model_of(result), spent))
+        say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
 
@@ -216,9 +224,11 @@ def to_csv(rows: Sequence[Record]) -> str:
 
 
 def _strict(value: Any) -> Any:
-    """Return `value` with null for every number that JSON cannot say."""
+    """Return `value` with what JSON cannot say as words: "inf" and "-inf"; null for a number that is unknown."""
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

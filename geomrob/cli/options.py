@@ -3,11 +3,15 @@
 A command that needs other defaults subclasses `Common` and names them again.
 """
 
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from cyclopts import Parameter
+
+from geomrob.errors import UsageError
 
 
 @Parameter(name="*")
@@ -121,3 +125,32 @@ class Settings(Output, Compute, Edit, Inputs, Data):
 @dataclass(frozen=True, kw_only=True)
 class Common(Settings, Models):
     """Everything that a measuring command needs."""
+
+
+def check_apply(
+    command: Callable[..., int],
+    option: str,
+    chosen: Sequence[str],
+    apply: Mapping[str, Sequence[str]],
+    values: Mapping[str, Any],
+) -> None:
+    """Refuse an option that has no meaning for what was chosen.
+
+    Args:
+        command: The function of the command; its defaults count as not given.
+        option: Name of the option that chooses.
+        chosen: Its values.
+        apply: With which of these values each option has a meaning.
+        values: Those of the options; others are passed over.
+
+    Raises:
+        UsageError: One that is not at its default.
+    """
+    parameters = inspect.signature(command).parameters
+    for name, kinds in apply.items():
+        default = parameters[name].default if name in parameters else None
+        if values[name] != default and not set(kinds) & set(chosen):
+            raise UsageError(
+                f"{name} must go with --{option} {' or '.join(kinds)}; got it with --{option} {' and '.join(chosen)}: "
+                f"leave --{name} out"
+            )

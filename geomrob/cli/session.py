@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from geomrob.inference import Prepared
 
 PICTURES = (".png", ".pdf", ".svg")
+
+SEEDS = 2**63
+"""Seeds lie below it."""
 
 Progress = Callable[[int, int], object]
 
@@ -73,6 +77,7 @@ class Session:
         weights: Sequence[Path] = (),
         default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
+        others: Sequence[str] = (),
         edited: bool = False,
     ) -> "Session":
         """Return the session of a command, everything checked and loaded before the first evaluation.
@@ -83,6 +88,7 @@ class Session:
             models, weights: Where the command decides; those of the options by default.
             default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
+            others: Names of the other pictures of the command in its folder, with * for any part.
             edited: Whether the edit of the options is done to the drawn images.
 
         Raises:
@@ -93,7 +99,7 @@ class Session:
         from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
-        out, picture = places(command, options, figure)
+        out, picture = places(command, options, figure, others)
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
@@ -201,21 +207,43 @@ def libraries() -> None:
     import_module("numpy")
 
 
-def places(command: str, options: Output, figure: str = "") -> tuple[Path, Path]:
+def places(command: str, options: Output, figure: str = "", others: Sequence[str] = ()) -> tuple[Path, Path]:
     """Return the folder and the picture of a command, if both can be written, so that this is known before the work.
 
+    Args:
+        command: Name of the command.
+        options: What the user gave.
+        figure, others: As in `Session.open`.
+
     Raises:
-        UsageError: An ending that is no picture's, or a folder that cannot be written to.
+        UsageError: An ending that is no picture's, a folder that cannot be written to, a picture that is a folder or
+            another file of the command, or no seed.
     """
     from geomrob.runs import writable
 
+    if isinstance(options, Data):
+        check_seed(options.seed)
     out = options.out or Path(f"geomrob-{command}")
     writable(out)
     picture = options.figure or out / (figure or f"{command}.png")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
-    writable(picture.parent)
+    if picture.is_dir():
+        raise UsageError(f"figure must be a file; got the folder {picture}: name a file in it")
+    if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
+        raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
+    writable(picture.parent, "figure must be in")
     return out, picture
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what no generator takes, so that this is known before the work.
+
+    Raises:
+        UsageError: Negative, or 2**63 and more.
+    """
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
 
 
 def check_resources(threads: int | None, memory: float | None) -> int | None:
@@ -248,6 +276,8 @@ def load_networks(
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        note(f"model {name} is named {names.count(name)} times: it is measured once")
     given: dict[str, Any] = {}
     if inputs is not None:
         given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
@@ -300,6 +330,7 @@ def load_samples(
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
+    check_seed(options.seed)
     from geomrob.data import load_data
     from geomrob.models.preprocessing import changed, common_preprocessing
 

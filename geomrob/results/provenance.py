@@ -27,10 +27,10 @@ class Provenance(Result):
     created: str
     notes: tuple[str, ...] = ()
 
-    def headline(self) -> str:
-        """Return seed, time, device and evaluations in one line."""
+    def headline(self, of: str = "") -> str:
+        """Return seed, time, device and evaluations in one line, after the model `of` which they are."""
         return (
-            f"seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
+            f"{of}{': ' if of else ''}seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
             f"{self.forwards:,} forward + {self.backwards:,} backward evaluations"
         )
 

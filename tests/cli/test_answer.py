@@ -66,6 +66,15 @@ def test_pictures_have_the_format_of_their_ending(tmp_path, ending, start):
     assert path.read_bytes().startswith(start)
 
 
+def test_a_picture_of_an_earlier_run_is_removed_where_there_is_none(tmp_path):
+    path, out = tmp_path / "margin.png", answer(tmp_path)
+    path.touch()
+    for _ in range(2):
+        out.picture(None, path)
+    assert not path.exists()
+    assert not out.files
+
+
 def test_csv_has_a_line_a_record_infinite_numbers_inf_and_unknown_ones_empty():
     unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
     curves = [margin_curve(bands=2, missing=30, frequency=unknown), margin_curve(bands=3, model="other, one")]
@@ -81,7 +90,8 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
-    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf), as_json=True)
+    unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
+    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf, frequency=unknown), as_json=True)
     out.remarks.append("mind the gap")
     out.files.append(tmp_path / "margin.json")
     told = json.loads(out.to_json(), parse_constant=refuse)
@@ -90,8 +100,9 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     assert told["files"] == [str(tmp_path / "margin.json")]
     (result,) = told["results"]
     assert list(result) == ["kind", "facts", "rows", "notes", "provenance"]
-    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, None)
-    assert [row["median"] is None for row in result["rows"]] == [False, True]
+    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, "inf")
+    assert [row["median"] == "inf" for row in result["rows"]] == [False, True]
+    assert [row["frequency"] for row in result["rows"]] == [None, 1.0]
     assert result["provenance"]["seed"] == 0
 
 

@@ -273,7 +273,7 @@ def test_alexnet_is_for_folders_of_images_read_from_a_distributed_set(run, tmp_p
             ["--baseline", "alexnet", "--corruptions", "saturate"],
             "corruptions must be of the 15 for AlexNet; got saturate",
         ),
-        (["--beta", "2"], "beta must go with a model as the baseline; got None"),
+        (["--beta", "2"], "beta must go with a model as the baseline; got none"),
         (["--beta", "-1"], "beta must be a finite number of at least 0"),
         ([*PAIR, "--weights", "a.pt", "--weights", "b.pt"], "weights must go with one model; got 3 models"),
         (["--weights", "none.pt"], "none.pt"),

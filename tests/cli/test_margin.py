@@ -243,6 +243,18 @@ def test_synthetic_points_need_not_lie_in_the_box(run, tmp_path, monkeypatch):
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png"}
 
 
+def test_each_of_several_models_has_its_examples(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "examples.png").touch()
+    words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
+    _, out, _ = run(*QUICK, *words)
+    names = {path.name for path in (tmp_path / "out").glob("examples*")}
+    assert names == {"examples-fmnist-lenet.png", "examples-fmnist-resnet8.png"}
+    for name in words[1::2]:
+        assert load(tmp_path / "out" / f"margin-{name}.json", MarginCurve).examples.model == name
+        assert f"\n{name}: seed 0, " in out
+
+
 def test_transformed_images(run, tmp_path):
     status, _, _ = run(*QUICK, "--transform", "flip")
     assert status == 0

@@ -38,7 +38,8 @@ def signature(command):
 
 
 def test_networks_are_loaded_by_name():
-    networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
+    with pytest.warns(Note, match="model fmnist-lenet is named 2 times: it is measured once"):
+        networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
     assert list(networks) == ["fmnist-lenet", "fmnist-resnet8"]
     assert not any(network.training for group in networks.values() for network in group)
 
@@ -164,6 +165,19 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models")]
+
+
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
+@pytest.mark.parametrize("command", WITH_SEED)
+def test_a_seed_that_no_generator_takes_is_refused_by_every_command(run, tmp_path, command, seed):
+    first = {"corrupt": ("fashion-mnist-1k", str(tmp_path / "new")), "train": ("smoke",)}.get(command, ())
+    status, out, err = run(command, *first, f"--seed={seed}")
+    assert (status, out) == (2, "")
+    assert err == f"error: seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])
 def test_memory_that_cannot_be_is_refused(memory):
     with pytest.raises(UsageError, match="memory must be above 0 GiB"):
@@ -179,6 +193,36 @@ def test_a_picture_ends_as_pictures_do(tmp_path):
     assert places("margin", Output(out=tmp_path)) == (tmp_path, tmp_path / "margin.png")
     with pytest.raises(UsageError, match=r"figure must end in .png, .pdf, .svg; got"):
         places("margin", Output(out=tmp_path, figure=tmp_path / "margin.jpeg"))
+
+
+OTHER_PICTURES = [
+    ("margin", "examples.png"),
+    ("margin", "examples-fmnist-lenet.png"),
+    ("spectrum", "radial.png"),
+    ("spectrum", "energy.png"),
+    ("kernels", "inhibition.png"),
+    ("curve", "plane.png"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), OTHER_PICTURES)
+def test_a_figure_is_not_another_picture_of_the_command(run, tmp_path, command, name):
+    status, out, err = run(command, "--figure", f"out/../out/{name}")
+    assert (status, out) == (2, "")
+    assert err == f"error: figure must not be another file of {command}; got out/../out/{name}: rename it\n"
+    assert places(command, Output(out=tmp_path, figure=tmp_path / "elsewhere" / name), others=(name,))
+
+
+def test_a_figure_that_is_a_folder_or_below_a_file_is_refused_by_its_name(run, tmp_path):
+    (tmp_path / "some.png").mkdir()
+    (tmp_path / "file").touch()
+    assert run("margin", "--figure", "some.png")[::2] == (
+        2,
+        "error: figure must be a file; got the folder some.png: name a file in it\n",
+    )
+    status, _, err = run("margin", "--figure", "file/x.png")
+    assert status == 2
+    assert err.startswith("error: figure must be in a folder to write to; got file (")
 
 
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():

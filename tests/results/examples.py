@@ -149,7 +149,18 @@ def decisions() -> DecisionDistances:
 def examples() -> BandExamples:
     images = torch.zeros(2, 1, 4, 4)
     classes, distances = torch.tensor([0, 1]), torch.tensor([[0.5, torch.inf]])
-    return BandExamples(("block 0:8",), 2.0, images, images[None] + 0.125, classes, classes.flip(0)[None], distances)
+    return BandExamples(
+        "net",
+        "dark",
+        ("block 0:8",),
+        "tight",
+        2.0,
+        images,
+        images[None] + 0.125,
+        classes,
+        classes.flip(0)[None],
+        distances,
+    )
 
 
 def scores() -> CorruptionScores:

@@ -230,7 +230,8 @@ def _checked(
         raise UsageError(f"corruptions must be at least one, each once; got {list(corruptions)}: name others")
     levels = tuple(severities)
     if not levels or levels != tuple(level for level in SEVERITIES if level in levels):
-        raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: put them in order")
+        advice = "put them in order, each once" if levels and set(levels) <= set(SEVERITIES) else "choose some of those"
+        raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: {advice}")
     if adapt not in ("none", *ADAPTATIONS):
         raise unknown("adapt", adapt, ("none", *ADAPTATIONS))
     if adapt != "none" and not all(isinstance(plain(model), nn.Module) for group in networks for model in group):

@@ -13,6 +13,7 @@ from geomrob.analysis.spectra.band_energy import band_energy
 from geomrob.analysis.spectra.mean_spectrum import provenance_of
 from geomrob.analysis.spectra.spectra import corruption_spectrum, image_spectrum, perturbation_spectrum
 from geomrob.arrays import Model
+from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.data import DATASETS, load_data
 from geomrob.data.array_files import SUFFIXES
@@ -84,6 +85,9 @@ def noise_spectrum(kind: str, samples: Samples, *, strength: float, seed: int = 
     Raises:
         UsageError: As `noise` and `image_spectrum`.
     """
+    check_strength(strength, "strength", "0.1 is usual")
+    if kind == "salt-pepper" and strength > 1:
+        raise UsageError(f"strength must be a probability for salt-pepper; got {strength:g}: choose at most 1")
     changed = noisy(samples.images, kind=kind, epsilon=strength, seed=seed, indices=samples.indices)
     spectrum = corruption_spectrum(samples.images, changed, name=f"{kind} {strength:g}", data=samples.name, **scaling)
     return replace(spectrum, provenance=replace(spectrum.provenance, seed=seed))

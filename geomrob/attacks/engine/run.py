@@ -124,14 +124,14 @@ def bounds_of(bounds: Bounds, piece: slice) -> Bounds:
     return low, high
 
 
-def check_strength(epsilon: float) -> None:
-    """Refuse what is no strength of a perturbation.
+def check_strength(epsilon: float, name: str = "epsilon", usual: str = "8/255 is usual in linf") -> None:
+    """Refuse what is no strength of a perturbation, by the name and with the advice of who gave it.
 
     Raises:
         UsageError: Negative, NaN or infinite.
     """
     if not 0 <= epsilon < float("inf"):
-        raise UsageError(f"epsilon must be a finite number of at least 0; got {epsilon}: 8/255 is usual in linf")
+        raise UsageError(f"{name} must be a finite number of at least 0; got {epsilon}: {usual}")
 
 
 def _beyond_boundary(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor, Logits]:

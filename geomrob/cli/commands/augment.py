@@ -1,10 +1,13 @@
 """`geomrob augment`: pictures of augmented images, and data sets augmented beforehand."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+
+from cyclopts import Parameter
 
 from geomrob.cli.answer import Answer
-from geomrob.cli.options import Data, Output
+from geomrob.cli.options import Data, Output, check_apply
 from geomrob.cli.session import libraries, load_samples, places
 from geomrob.errors import UsageError
 
@@ -17,13 +20,23 @@ Shown: TypeAlias = Literal[
     "spectral", "spatial", "color", "prime", "augmix", "autoaugment", "randaugment", "trivialaugment"
 ]
 PRIMITIVES = ("spectral", "spatial", "color")
+METHODS = ("prime", "augmix", "autoaugment", "randaugment", "trivialaugment")
+APPLY = {
+    "smoothness": PRIMITIVES,
+    "strength": PRIMITIVES,
+    "draws": METHODS,
+    "preset": ("prime",),
+    "alpha": ("prime",),
+}
+"""The options that belong to some of what is shown."""
+
 ROWS = 5
 """Most images in a picture of a method."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Output, Data):
-    """Images and a folder: no model.
+    """Images and a folder: no model, and a picture of each that is shown instead of one.
 
     Attributes:
         samples: How many images: rows of the pictures of a method, and what is augmented with --copies; default 5, or
@@ -32,6 +45,7 @@ class Options(Output, Data):
 
     default_samples: ClassVar[int] = 5
     samples: int | None = None
+    figure: Annotated[Path | None, Parameter(parse=False)] = None
 
 
 def augment(
@@ -64,6 +78,7 @@ def augment(
         alpha: Factor of every strength of prime.
         copies: How many augmented versions of each image to write, 0 for none.
     """
+    check_apply(augment, "show", show, APPLY, locals())
     libraries()
     from geomrob.analysis.augmentation_grid import augmentation_grid, draws_of
     from geomrob.augment.registry import Augment, enlarged, write_samples

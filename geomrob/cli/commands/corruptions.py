@@ -104,6 +104,8 @@ def _draw(answer: Answer, session: Session, errors: "CorruptionTable", baseline:
 
     kinds = {name: CORRUPTIONS[name].category for name in errors.corruptions}
     answer.picture(plot_corruptions(errors, categories=kinds), session.figure)
-    if baseline in errors.models and errors.errs(baseline):
-        path = session.figure.with_stem(f"{session.figure.stem}-trade-off")
-        answer.picture(plot_trade_off(errors, baseline, names=errors.over, beta=beta), path)
+    errs = baseline in errors.models and errors.errs(baseline)
+    answer.picture(
+        plot_trade_off(errors, baseline, names=errors.over, beta=beta) if errs else None,
+        session.figure.with_stem(f"{session.figure.stem}-trade-off"),
+    )

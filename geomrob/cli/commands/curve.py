@@ -60,7 +60,7 @@ def curve(
         raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
     chosen = _numbers(strengths)
     kept = 0.9 if minimum is None else minimum
-    session = Session.open("curve", options)
+    session = Session.open("curve", options, others=("plane.png",))
     from geomrob.analysis.strength_curve import acceptance, check_baseline, strength_curve
     from geomrob.plot.strength_curve import plot_acceptance, plot_strength
 
@@ -90,7 +90,11 @@ def curve(
     answer.save()
     answer.csv()
     answer.picture(plot_strength(measured), session.figure)
-    if plane is not None:
+    if plane is None:
+        for ending in ("json", "npz", "csv", "png"):
+            # Those of an earlier run are of other curves.
+            (session.out / f"plane.{ending}").unlink(missing_ok=True)
+    else:
         answer.results.append(plane)
         answer.save([plane], "plane")
         answer.csv(plane.records(), "plane")

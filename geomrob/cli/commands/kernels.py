@@ -8,6 +8,8 @@ from geomrob.cli.options import Models, Output
 from geomrob.cli.session import load_networks, places
 from geomrob.cli.trainings import by_training, training_names
 
+OTHERS = ("radial.png", "inhibition.png")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Output, Models):
@@ -33,7 +35,7 @@ def kernels(
         kind: Square of the modulus or modulus.
         channels: Of the filters: a number, average, sum, or grey (their mean).
     """
-    out, figure = places("kernels", options)
+    out, figure = places("kernels", options, others=OTHERS)
     import torch
 
     from geomrob.analysis.spectra.filter_banks import filter_banks
@@ -53,6 +55,6 @@ def kernels(
     answer.csv()
     answer.picture(plot_kernels(banks), figure)
     answer.picture(plot_profiles([bank.spectra for bank in banks]), out / "radial.png")
-    if any(len(bank.inhibition) for bank in banks):
-        answer.picture(plot_inhibition(banks), out / "inhibition.png")
+    inhibited = any(len(bank.inhibition) for bank in banks)
+    answer.picture(plot_inhibition(banks) if inhibited else None, out / "inhibition.png")
     return answer.finish()

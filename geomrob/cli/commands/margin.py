@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import BandAttack
-from geomrob.cli.answer import Answer
+from geomrob.cli.answer import Answer, file_names
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
 from geomrob.errors import UsageError
@@ -30,7 +30,7 @@ def margin(
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
     Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for images that are
-    not transformed, examples.png.
+    not transformed, examples.png; of several models, one JSON, npz and picture of examples each, margin-MODEL.
 
     Args:
         basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
@@ -47,7 +47,7 @@ def margin(
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
-    session = Session.open("margin", options, edited=True)
+    session = Session.open("margin", options, others=("examples*.png",), edited=True)
     from geomrob.analysis.duration import expected_seconds
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.plot.band_examples import plot_band_examples
@@ -85,8 +85,10 @@ def margin(
     )
     answer.save()
     answer.csv()
-    if any(bool(curve.reached.any()) for curve in curves):
-        answer.picture(margin_figure(curves), session.figure)
-    if (examples := curves[0].examples) is not None:
-        answer.picture(plot_band_examples(examples, classes=samples.classes), session.out / "examples.png")
+    found = any(bool(curve.reached.any()) for curve in curves)
+    answer.picture(margin_figure(curves) if found else None, session.figure)
+    answer.picture(None, session.out / "examples.png")
+    for curve, end in zip(curves, file_names(curves), strict=True):
+        drawing = None if curve.examples is None else plot_band_examples(curve.examples, classes=samples.classes)
+        answer.picture(drawing, session.out / f"examples{end}.png")
     return answer.finish(complete=all(bool((curve.reached == 1).all()) for curve in curves))

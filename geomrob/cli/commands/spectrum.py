@@ -1,21 +1,22 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
-import inspect
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
-from geomrob.cli.options import Common
+from geomrob.cli.options import Common, check_apply
 from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
 from geomrob.cli.trainings import by_training, training_names
-from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.data.entry import Samples
     from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
+
+OTHERS = ("radial.png", "energy.png")
 
 SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 """Colours that suit what is shown, unless they are logarithmic."""
@@ -80,7 +81,7 @@ def spectrum(
         size: Side of a DCT block in coefficients, for the energy by band; the default follows the image size.
         step: Distance between blocks in coefficients.
     """
-    _check(of, {name: value for name, value in {**locals(), "transform": options.transform}.items() if name in APPLY})
+    check_apply(spectrum, "of", [of], APPLY, {**locals(), "transform": options.transform})
     libraries()
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
@@ -90,13 +91,13 @@ def spectrum(
     plane_of = int(channels) if channels is not None and channels.isdecimal() else channels
     given = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": plane_of, "unit_norm": unit_norm}
     scaling: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    out, figure = places("spectrum", options)
+    out, figure = places("spectrum", options, others=OTHERS)
     seed = options.seed
     planes: list[Spectrum | HeatMap] = []
     energies: list[BandEnergy] = []
     trainings: dict[str, tuple[str, ...]] = {}
     if of in ("perturbations", "model"):
-        session = Session.open("spectrum", options)
+        session = Session.open("spectrum", options, others=OTHERS)
         images, samples, trainings = session.images, session.samples, session.trainings
         for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
             named: dict[str, Any] = {"seed": seed, "name": name}
@@ -126,20 +127,8 @@ def spectrum(
         if results:
             answer.save(results, name)
             answer.csv([row for result in results for row in result.records()], name)
-    for name, drawing in spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log")).items():
-        answer.picture(drawing, figure if name == "spectrum" else out / f"{name}.png")
+    drawings = spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log"))
+    answer.picture(drawings.pop("spectrum"), figure)
+    for name in OTHERS:
+        answer.picture(drawings.get(Path(name).stem), out / name)
     return answer.finish(complete=not any(energy.left_out for energy in energies))
-
-
-def _check(of: str, values: dict[str, Any]) -> None:
-    """Refuse an option that has no meaning for what is transformed.
-
-    Raises:
-        UsageError: One that is not at its default.
-    """
-    parameters = inspect.signature(spectrum).parameters
-    for name, value in values.items():
-        default = parameters[name].default if name in parameters else None
-        if of not in APPLY[name] and value != default:
-            kinds = " or ".join(APPLY[name])
-            raise UsageError(f"{name} must go with --of {kinds}; got it with --of {of}: leave --{name} out")
