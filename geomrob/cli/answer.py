@@ -109,7 +109,10 @@ class Answer:
 
     def _pool(self) -> None:
         """Write and show mean and standard error over the trainings of each model that has several."""
-        from geomrob.results.training import model_of, over_trainings
+        if not any(len(names) > 1 for names in self.trainings.values()):
+            return
+        from geomrob.results.result import model_of
+        from geomrob.results.training import over_trainings
 
         pooled = over_trainings(self.results, self.trainings)
         if not pooled:
@@ -155,7 +158,7 @@ class Answer:
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
-        from geomrob.results.training import model_of
+        from geomrob.results.result import model_of
 
         every = [table for result in self.results for table in result.tables()]
         for table in merged(every if self.shown is None else self.shown):

@@ -312,7 +312,9 @@ class Prepared:
                         self.on_rows(count)
                 return tuple(torch.cat(part) for part in zip(*parts, strict=True))
             except FAILURES as error:
-                if block == 1 or not (out_of_memory(error) or self._takes_one()):
+                # Outputs of another shape are no model that takes one image: they would be misread.
+                shaped = isinstance(error, UsageError)
+                if block == 1 or shaped or not (out_of_memory(error) or self._takes_one()):
                     raise
                 smaller = block // 2 if out_of_memory(error) else 1
             self.measured.blocks[self._key] = smaller

@@ -62,3 +62,8 @@ class Result:
 
 def _short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(plain(value))
+
+
+def model_of(result: object) -> str:
+    """Return the model of a result; spectra call it their name."""
+    return str(getattr(result, "model", "") or getattr(result, "name", ""))

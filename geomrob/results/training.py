@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.results.corruptions import mean_and_error
-from geomrob.results.result import Result
+from geomrob.results.result import Result, model_of
 from geomrob.tables import Column, Record, Table, plain
 
 UNSHOWN = ("median_low", "median_high", "forwards", "backwards")
@@ -140,11 +140,6 @@ def over_trainings(results: Sequence[Result], trainings: Mapping[str, Sequence[s
                 if len({len(table.rows) for table in tables}) == 1:
                     pooled += _pooled(model, tuple(names), same, tables)
     return pooled
-
-
-def model_of(result: object) -> str:
-    """Return the model of a result; spectra call it their name."""
-    return str(getattr(result, "model", "") or getattr(result, "name", ""))
 
 
 def _pooled(

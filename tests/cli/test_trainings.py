@@ -99,7 +99,7 @@ def test_the_table_the_files_and_the_csv_say_the_mean_of_the_trainings(run, tmp_
 
 def test_the_curve_has_standard_errors_over_trainings(run, files):
     _, out, _ = run("curve", *QUICK["curve"], *words(files))
-    assert "mean +- standard error of 2 networks" in out
+    assert "mean +- standard error of 2 trainings" in out
 
 
 def test_transfer_between_models_or_trainings_needs_two(run, files):
@@ -148,4 +148,4 @@ def test_an_edit_that_would_do_nothing_is_refused(run):
     for of in ("kernels", "corruption"):
         status, out, err = run("spectrum", "--of", of, "--transform", "flip")
         assert (status, out) == (2, "")
-        assert f"transform must be left out of {of}; got flip" in err
+        assert f"transform must go with --of perturbations or model or images; got it with --of {of}" in err
