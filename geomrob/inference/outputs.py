@@ -38,6 +38,14 @@ class Reading:
     autocast: torch.dtype | None = None
 
 
+SAME = 1e-3
+"""Difference of logits, relative to the largest one, up to which rounding explains it."""
+
+
+class FlattenedError(UsageError):
+    """The rows of several images in one vector: no sign of a model that takes one image only."""
+
+
 def scores_of(output: object, count: int) -> Scores:
     """Return one row of scores for each of `count` images, out of what a model returned.
 
@@ -59,7 +67,8 @@ def scores_of(output: object, count: int) -> Scores:
         )
     scores = _rows(tensor, count)
     if scores is None:
-        raise UsageError(
+        kind = FlattenedError if tensor.ndim == 1 and count > 1 and len(tensor) % count == 0 else UsageError
+        raise kind(
             f"model must return logits shaped (N, K) with K >= 1; got {tuple(tensor.shape)} for {count} images: "
             "return one score per class"
         )
@@ -188,3 +197,10 @@ def said_outputs(model: Model) -> str:
     """Return what a model says of its own outputs, `auto` where it says nothing."""
     said: object = getattr(model, "output_kind", None)
     return said if isinstance(said, str) and said in OUTPUTS else "auto"
+
+
+def agree(one: Logits, other: Logits) -> bool:
+    """Return whether logits agree apart from rounding; NaN agrees with NaN."""
+    one, other = one.nan_to_num(), other.nan_to_num()
+    scale = other.abs().amax(1).clamp_min(torch.finfo(other.dtype).tiny)
+    return bool(((one - other).abs().amax(1) <= SAME * scale).all())

@@ -14,7 +14,16 @@ from geomrob.errors import UsageError, note
 from geomrob.inference.classes import check_finite, predicted_classes
 from geomrob.inference.evaluations import MEMORY
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
-from geomrob.inference.outputs import Reading, Scores, check_outputs, oddities, said_outputs, settle, to_logits
+from geomrob.inference.outputs import (
+    FlattenedError,
+    Reading,
+    Scores,
+    check_outputs,
+    oddities,
+    said_outputs,
+    settle,
+    to_logits,
+)
 
 CPU_BLOCK, GPU_BLOCK = 64, 4096
 """Most samples of one call: what stays in a CPU's cache, and what fills a GPU."""
@@ -24,9 +33,6 @@ CPU_FORWARD_BLOCK = 16
 
 PROBED = 8
 """How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
-
-SAME = 1e-3
-"""Difference of logits, relative to the largest one, up to which rounding explains it."""
 
 ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
 
@@ -147,7 +153,7 @@ class Prepared:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was converted or left out on the way to the logits, a sentence each; what a loaded model notes first."""
-        return (*model_notes(self.model), *self.measured.reading.notes)
+        return (*getattr(self.model, "notes", ()), *self.measured.reading.notes)
 
     @property
     def device(self) -> torch.device:
@@ -257,7 +263,7 @@ class Prepared:
         rows, known = self.images[:half], self.clean[:half]
         if images is not None and logits is not None:
             rows, known = torch.cat((images[:half], rows)), torch.cat((logits[:half], known))
-        if not _same(self.logits(rows), known):
+        if not agree(self.logits(rows), known):
             raise UsageError(
                 "model must return the same logits for the same image throughout; got others after the search than "
                 "before or during it: switch off what changes between calls or depends on the other images"
@@ -275,7 +281,7 @@ class Prepared:
             again = self.logits(probe)[: len(clean)].nan_to_num()
             same = torch.equal(again, clean)
             repeated = same or torch.equal(again, self.logits(probe)[: len(clean)].nan_to_num())
-            known[self._key] = repeated, same or _same(again, clean)
+            known[self._key] = repeated, same or agree(again, clean)
         return known[self._key]
 
     def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
@@ -312,9 +318,7 @@ class Prepared:
                         self.on_rows(count)
                 return tuple(torch.cat(part) for part in zip(*parts, strict=True))
             except FAILURES as error:
-                # Outputs of another shape are no model that takes one image: they would be misread.
-                shaped = isinstance(error, UsageError)
-                if block == 1 or shaped or not (out_of_memory(error) or self._takes_one()):
+                if block == 1 or isinstance(error, FlattenedError) or not (out_of_memory(error) or self._takes_one()):
                     raise
                 smaller = block // 2 if out_of_memory(error) else 1
             self.measured.blocks[self._key] = smaller
@@ -356,8 +360,8 @@ class Prepared:
                 first = self.images[:1]
                 try:
                     both = kept_bytes(self._scores, first.repeat(2, 1, 1, 1))
-                except FAILURES:
-                    if not self._takes_one():
+                except FAILURES as error:
+                    if isinstance(error, FlattenedError) or not self._takes_one():
                         raise
                     return 1
                 self.measured.reading.batched = True
@@ -385,18 +389,6 @@ class Prepared:
 def plain(model: Model) -> Model:
     """Return the model itself, of a `Prepared` the one that was prepared."""
     return model.model if isinstance(model, Prepared) else model
-
-
-def model_notes(model: Model) -> tuple[str, ...]:
-    """Return what `load_model` notes of a model: what was converted or left out; nothing of other models."""
-    return tuple(getattr(plain(model), "notes", ()))
-
-
-def _same(one: Logits, other: Logits) -> bool:
-    """Return whether logits agree apart from rounding; NaN agrees with NaN."""
-    one, other = one.nan_to_num(), other.nan_to_num()
-    scale = other.abs().amax(1).clamp_min(torch.finfo(other.dtype).tiny)
-    return bool(((one - other).abs().amax(1) <= SAME * scale).all())
 
 
 def _version(images: Tensor) -> int:

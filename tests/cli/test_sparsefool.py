@@ -54,7 +54,7 @@ def test_json_is_one_object_and_nothing_else(run):
     told = json.loads(out)
     assert (status, err) == (0, "")
     facts, rows = told["results"][0]["facts"], told["results"][0]["rows"]
-    assert (facts["fooling_rate"], facts["failures"], facts["radius"]) == (1, "", None)
+    assert (facts["fooling_rate"], facts["failures"], facts["radius"]) == (1, "", "inf")
     assert (facts["target"], facts["eight_bit"]) == ("", False)
     assert [row["status"] for row in rows] == ["found"] * 8
     assert all(Path(file).exists() for file in told["files"])
