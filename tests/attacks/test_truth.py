@@ -24,7 +24,7 @@ FOLLOWS_LOSS = {"ddn"}
 UNREFINED = {"deepfool"}
 """Those that return what they tried last: the first step to a ball passes its nearly flat middle."""
 BEYOND = {"deepfool": 2 * OVERSTEP, "superdeepfool": 2 * OVERSTEP, "ddn": 0.05, "tight": 1e-3}
-"""By how much of the truth an attack may pass a single plane, at an overshoot of 1e-6 if it has one; others by 0.021."""
+"""By how much of the truth an attack may pass a plane, at an overshoot of 1e-6 if it has one; others by 0.021."""
 LONGER = {"sparsefool": 3.2, "boundary": 1.3}
 """How many times the truth an attack may be longer, at its defaults: SparseFool aims three times too far."""
 ODDS = {"gaussian": (0.05, 1.0), "uniform": (0.1, 1 / math.sqrt(3)), "salt-pepper": (0.05, 0.5 / math.sqrt(0.05))}
