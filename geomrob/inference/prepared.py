@@ -18,6 +18,7 @@ from geomrob.inference.outputs import (
     FlattenedError,
     Reading,
     Scores,
+    agree,
     check_outputs,
     oddities,
     said_outputs,

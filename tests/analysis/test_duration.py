@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from geomrob.analysis.duration import EVALUATIONS, expected_seconds
+from geomrob.analysis.duration import EVALUATIONS, evaluations_of, expected_seconds
 from geomrob.analysis.margins import margin_curve
 from geomrob.attacks.table import names
 from geomrob.inference import Prepared
@@ -25,8 +25,10 @@ class Slow(torch.nn.Module):
         return self.linear(images.flatten(1))
 
 
-def test_every_attack_of_a_margin_curve_has_its_evaluations():
-    assert set(EVALUATIONS) == set(names(search=True))
+def test_every_attack_of_a_margin_curve_has_its_evaluations_and_a_new_one_a_guess():
+    assert set(EVALUATIONS) <= set(names(search=True))
+    assert evaluations_of("new") == (100, 80)
+    assert evaluations_of("new", budget=200) == (220, 200)
 
 
 def test_seconds_are_those_of_the_calls(monkeypatch):

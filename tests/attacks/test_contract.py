@@ -121,7 +121,7 @@ def test_the_answer_does_not_depend_on_how_the_batch_is_split_or_ordered(name, s
         assert torch.equal(again, getattr(whole, field)[order]), field
 
 
-@every("minimal", "budget")
+@every("minimal", "budget", takes=("memory",))
 def test_another_memory_budget_changes_no_more_than_the_rounding(name):
     """The block follows from the budget, and the last bits from the block: no bits are promised here."""
     model, inputs = net(), images(9)
@@ -176,7 +176,7 @@ def test_a_function_is_a_model_and_no_grad_around_is_no_matter(name):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@every()
+@every(takes=("memory",))
 def test_every_evaluation_is_counted(name):
     calls = {"rows": 0}
     model, inputs = net(), images(1)
