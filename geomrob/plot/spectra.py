@@ -121,7 +121,8 @@ def plot_radial(
         rings = torch.arange(len(middle))
         means.append(middle[middle > 0])
         # A logarithmic axis has no place for what reaches below 0: the shade ends with the axis, that of the means.
-        below = (middle - spread).clamp(min=torch.finfo(middle.dtype).tiny if scale == "log" else -torch.inf)
+        lowest = float(means[-1].min()) / 2 if len(means[-1]) else torch.finfo(middle.dtype).tiny
+        below = (middle - spread).clamp(min=lowest if scale == "log" else -torch.inf)
         ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
         ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
     if scale == "log" and len(torch.cat(means)):
