@@ -65,7 +65,7 @@ class Prepared:
         images: The clean images, on the model's device.
         memory: Budget in bytes for activations and search state; that of a `Prepared` given, else 1 GiB.
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
-        block: Rows of one call, instead of what fits the budget.
+        block: Rows of one call, instead of what fits the budget; that of a `Prepared` given, if it was given one.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
             recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
             what a `Prepared` given was made with; else auto.
@@ -103,7 +103,7 @@ class Prepared:
         self.images = as_images(images).detach()
         self.memory = (MEMORY if known is None else known.memory) if memory is None else memory
         self.forward_only = forward_only
-        self._block = block
+        self.given_block = known.given_block if block is None and known is not None else block
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
         self.on_rows: Callable[[int], object] | None = None
@@ -174,7 +174,7 @@ class Prepared:
         CPU small blocks stay in the cache and cost no speed. It is halved for good when memory runs out.
         """
         if self._key not in self.measured.blocks:
-            self.measured.blocks[self._key] = self._fitting() if self._block is None else self._block
+            self.measured.blocks[self._key] = self._fitting() if self.given_block is None else self.given_block
         return self.measured.blocks[self._key]
 
     @property
@@ -288,7 +288,7 @@ class Prepared:
     def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
         """Return the model prepared for some of the images, given where they are read already, and what is known."""
         images = self.images[piece] if images is None else images
-        part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
+        part = Prepared(self, images, forward_only=self.forward_only, block=self.given_block)
         part._part = True
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
@@ -344,7 +344,7 @@ class Prepared:
     @property
     def _key(self) -> Hashable:
         """What the block size and with it the last bits of the logits depend on, the model apart."""
-        return (*self._kind, self.memory, self.forward_only, self._block)
+        return (*self._kind, self.memory, self.forward_only, self.given_block)
 
     @property
     def _kind(self) -> tuple[Hashable, ...]:
