@@ -24,11 +24,18 @@ Pairs: TypeAlias = Int64[Tensor, " p"]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Where a search ended: coefficients (P, C, kr, kc), status and steps."""
+    """Where a search ended: coefficients (P, C, kr, kc), status and steps, and what it may know of the logit gap there.
+
+    Attributes:
+        gap: The logit gap at the coefficients, where they are adversarial.
+        fall: By how much the gap falls along the ray of the coefficients, per their length: near enough for a guess.
+    """
 
     coefficients: Coefficients
     status: Int64[Tensor, " p"]
     steps: Int64[Tensor, " p"]
+    gap: Float[Tensor, " p"] | None = None
+    fall: Float[Tensor, " p"] | None = None
 
     @property
     def success(self) -> Bool[Tensor, " p"]:
