@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from geomrob import data, models
+from geomrob.analysis.margins import margin_curve
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -37,3 +38,21 @@ def test_band_medians_equal_those_of_the_plain_loop(measured, nearest):
     assert bool((ours.quantile(0.5, dim=1) / middle - 1).abs().max() < 0.01)
     # Where the boundary is bent, one rounding error more or less can send single pairs elsewhere.
     assert float((ours / expected - 1).abs().lt(0.01).double().mean()) > (0.9 if nearest else 0.8)
+
+
+def test_far_rivals_need_no_gradients_and_longer_steps_need_fewer(measured):
+    """Evaluations a pair: all as good as the plain loop, which spends one forward and nine backward a step."""
+    model, images, bands, expected = measured
+
+    def measure(**options):
+        curve = margin_curve(model, images, subspaces=bands, attack="deepfool", **options)
+        assert bool(torch.isfinite(curve.distances).all())
+        return curve.quantiles(0.5), float(curve.forwards.mean()), float(curve.backwards.mean())
+
+    (every, _, most), (ours, forwards, backwards) = measure(apart=torch.inf), measure()
+    (longer, fewer, least) = measure(stretch=0.01, tolerance=1e-3)
+    assert bool((ours / every - 1).abs().max() < 0.005)
+    assert bool((longer / ours - 1).abs().max() < 0.05)
+    assert least < backwards < 0.8 * most
+    assert fewer < forwards < 8
+    assert bool((ours <= 1.01 * expected.quantile(0.5, dim=1)).all())

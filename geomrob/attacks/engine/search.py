@@ -42,6 +42,11 @@ class SearchResult:
         """Whether the coefficients are adversarial."""
         return self.status == Status.FOUND
 
+    def rows(self, pairs: Labels) -> "SearchResult":
+        """Return the result of some of the pairs."""
+        gap, fall = (None if part is None else part[pairs] for part in (self.gap, self.fall))
+        return SearchResult(self.coefficients[pairs], self.status[pairs], self.steps[pairs], gap, fall)
+
 
 class Search:
     """P searches at once, and what they have spent.
