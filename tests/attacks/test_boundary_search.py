@@ -43,7 +43,9 @@ def test_a_search_that_knows_the_gap_and_its_slope_saves_evaluations_and_ends_at
         search = Search(Prepared(model, inputs), inputs, reference=model(inputs).argmax(1))
         reached = deepfool_search(search, linearize(search))
         assert bool(reached.success.all())
-        assert torch.equal(reached.gap, search.logit_gap(search.logits(reached.coefficients, search.pairs), search.pairs))
+        assert torch.equal(
+            reached.gap, search.logit_gap(search.logits(reached.coefficients, search.pairs), search.pairs)
+        )
         before = search.spent.forwards.clone()
         result = reached if known else SearchResult(reached.coefficients, reached.status, reached.steps)
         return refine(search, result, tolerance=1e-8).coefficients, search.spent.forwards - before

@@ -47,7 +47,7 @@ def test_far_rivals_need_no_gradients_and_longer_steps_need_fewer(measured):
     def measure(**options):
         curve = margin_curve(model, images, subspaces=bands, attack="deepfool", **options)
         assert bool(torch.isfinite(curve.distances).all())
-        return curve.quantiles(0.5), float(curve.forwards.mean()), float(curve.backwards.mean())
+        return curve.quantiles(0.5).squeeze(1), float(curve.forwards.mean()), float(curve.backwards.mean())
 
     (every, _, most), (ours, forwards, backwards) = measure(apart=torch.inf), measure()
     (longer, fewer, least) = measure(stretch=0.01, tolerance=1e-3)

@@ -22,11 +22,12 @@ SIDES = ("0:14", "14:28")
 
 def test_low_effort_needs_fewer_evaluations_and_only_deepfool_has_it(run, tmp_path):
     def spent(*options):
-        assert run(*QUICK, *options)[0] == 0
-        curve = load(tmp_path / "out" / "margin.json", MarginCurve)
+        out = tmp_path / f"{len(options)}"
+        assert run(*QUICK, *options, "--out", str(out))[0] == 0
+        curve = load(out / "margin.json", MarginCurve)
         return curve.quantiles(0.5), float((curve.forwards + curve.backwards).mean())
 
-    (full, many), (low, few) = spent(), spent(*LOW, "--overwrite")
+    (full, many), (low, few) = spent(), spent(*LOW)
     assert few < many
     torch.testing.assert_close(low, full, rtol=0.05, atol=0)
     status, _, err = run("margin", "--samples", "2", "--attack", "tight", *LOW)

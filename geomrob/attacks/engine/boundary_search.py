@@ -29,7 +29,7 @@ def refine(
             there, and how fast it falls along the ray, saves an evaluation each.
         pairs: Which pairs the rows of `result` belong to; all of them by default.
         tolerance: A pair is finished when the boundary is nearer than this share of its length: when the bracket is no
-            wider, or when its last two points put the boundary nearer than half of it.
+            wider, or when its last two points put the boundary clearly nearer.
         rounds: Most forward evaluations a pair.
     """
     rows = (result.success & (norms(result.coefficients) > 0)).nonzero().squeeze(1)
@@ -62,7 +62,7 @@ def refine(
         over, secant = gap < 0, (gap_last[live] - gap) / (trial - last[live])
         # Only a secant between points close together is that of the boundary.
         local = (secant > 0) & ((trial - last[live]).abs() < 0.1 * trial)
-        near[live] = over & local & (-2 * gap <= tolerance * trial * secant)
+        near[live] = over & local & (-gap <= 0.8 * tolerance * trial * secant)
         high[live], low[live] = torch.where(over, trial, end), torch.where(over, start, trial)
         gap_high[live], gap_low[live] = torch.where(over, gap, gap_high[live]), torch.where(over, gap_low[live], gap)
         last[live], gap_last[live], fall[live] = trial, gap, secant
