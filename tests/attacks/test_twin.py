@@ -56,3 +56,15 @@ def test_far_rivals_need_no_gradients_and_longer_steps_need_fewer(measured):
     assert least < backwards < 0.8 * most
     assert fewer < forwards < 8
     assert bool((ours <= 1.01 * expected.quantile(0.5, dim=1)).all())
+
+
+def test_where_longer_steps_fail_the_classic_ones_are_taken(measured):
+    model, images, bands, _ = measured
+    options = {"subspace": bands[3], "steps": 2}
+    classic, longer = deepfool(model, images, **options), deepfool(model, images, stretch=3.0, **options)
+    few = deepfool(model, images, **options | {"steps": 1})
+    assert 0 < int(few.success.sum()) < int(classic.success.sum()) < len(images)
+    assert bool(longer.success[classic.success].all())
+    again = longer.steps > 2
+    assert bool(again.any())
+    assert torch.equal(longer.perturbed[again], classic.perturbed[again])

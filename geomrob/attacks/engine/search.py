@@ -47,6 +47,20 @@ class SearchResult:
         gap, fall = (None if part is None else part[pairs] for part in (self.gap, self.fall))
         return SearchResult(self.coefficients[pairs], self.status[pairs], self.steps[pairs], gap, fall)
 
+    def replaced(self, other: "SearchResult", pairs: Labels) -> "SearchResult":
+        """Return the result with some pairs taken from another one of as many; steps add up."""
+        rows = other.rows(pairs)
+        parts = [
+            None if old is None or new is None else old.index_copy(0, pairs, new)
+            for old, new in ((self.gap, rows.gap), (self.fall, rows.fall))
+        ]
+        return SearchResult(
+            self.coefficients.index_copy(0, pairs, rows.coefficients),
+            self.status.index_copy(0, pairs, rows.status),
+            self.steps.index_add(0, pairs, rows.steps),
+            *parts,
+        )
+
 
 class Search:
     """P searches at once, and what they have spent.

@@ -62,7 +62,7 @@ def deepfool(
         apart: Of the `nearest` candidates those get no gradient that the last known gradients put more than this many
             times as far as the first; infinity computes all.
         stretch: Each step is longer by this share of the perturbation so far. 0 is classic; 0.005 needs fewer steps
-            where DeepFool needs many, and moves medians by up to about a per cent.
+            where DeepFool needs many, and moves medians by up to about a per cent. Where it fails, 0 is tried.
         memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
 
     Returns:
@@ -142,7 +142,8 @@ def deepfool_search(
         live: Numbers of the pairs to search; all that are still to search by default.
         start: Coefficients (P, C, kr, kc) to start from instead of the image.
     """
-    live = (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
+    every = (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
+    live = every
     path = _Path(search, linear, live, nearest, apart)
     taken, scale = torch.zeros_like(linear.status), 1 + overshoot
     r = search.zeros() if start is None else start / scale
@@ -154,9 +155,7 @@ def deepfool_search(
             break
         here = r[live]
         move = _step(search, scale * here, values, gradients, live, norm, minimum_step)
-        r[live] = search.fit(
-            here + move * per_sample(1 + stretch * norms(here) / norms(move).clamp_min(1e-30), move), live, scale
-        )
+        r[live] = search.fit(here + (_longer(move, stretch * norms(here)) if stretch else move), live, scale)
         taken[live] += 1
         path.fall[live] = _fall(values, gradients, scale * r[live])
         if search.bounds is not None:
@@ -165,7 +164,13 @@ def deepfool_search(
             path.status[live[stuck]] = Status.INFEASIBLE
             live = live[~stuck]
         live, values, gradients = path.evaluate(scale * r[live], live, last=step + 1 == steps)
-    return SearchResult(scale * r, path.status, taken, path.gap, path.fall)
+    result = SearchResult(scale * r, path.status, taken, path.gap, path.fall)
+    lost = every[path.status[every] == Status.STEP_LIMIT]
+    if stretch == 0 or not len(lost):
+        return result
+    # Longer steps may miss what the classic ones reach.
+    classic = partial(deepfool_search, norm=norm, steps=steps, overshoot=overshoot, nearest=nearest, apart=apart)
+    return result.replaced(classic(search, linear, minimum_step=minimum_step, live=lost, start=start), lost)
 
 
 class _Path:
@@ -235,17 +240,10 @@ class _Path:
         self.status[live[broken]] = Status.NON_FINITE
 
 
-def _factor(stretch: float, here: Coefficients, move: Coefficients) -> Tensor:
-    """Return by what a step is multiplied so that it is longer by a share `stretch` of the perturbation so far."""
-    return 1 + stretch * norms(here) / norms(move).clamp_min(torch.finfo(move.dtype).tiny)
-
-
-def _fall(values: Tensor, gradients: Tensor, points: Coefficients) -> Distances:
-    """Return how fast the nearest boundary is approached along the rays of these points, per length of the ray."""
-    lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
-    best = torch.where(values > 0, -values, -values / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).argmin(1)
-    nearest = gradients[torch.arange(len(best), device=best.device), best]
-    return (nearest * points).flatten(1).sum(1)
+def _longer(move: Coefficients, by: Distances) -> Coefficients:
+    """Return the steps made longer by these lengths."""
+    length = norms(move)
+    return move * per_sample(1 + by / length.clamp_min(torch.finfo(length.dtype).tiny ** 0.5), move)
 
 
 def _step(
