@@ -240,6 +240,14 @@ class _Path:
         self.status[live[broken]] = Status.NON_FINITE
 
 
+def _fall(values: Tensor, gradients: Tensor, points: Coefficients) -> Distances:
+    """Return how fast the nearest boundary is approached along the rays of these points, per length of the ray."""
+    lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+    best = torch.where(values > 0, -values, -values / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).argmin(1)
+    nearest = gradients[torch.arange(len(best), device=best.device), best]
+    return (nearest * points).flatten(1).sum(1)
+
+
 def _longer(move: Coefficients, by: Distances) -> Coefficients:
     """Return the steps made longer by these lengths."""
     length = norms(move)
