@@ -103,8 +103,8 @@ def _checks(ax: Axes, audit: Audit) -> None:
         anchor: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
         ax.text(0.0, y, mark, fontsize=11, color=colour, fontweight="bold", **anchor)
         ax.text(0.07, y, literal(check.name), fontsize=9, color=INK, **anchor)
-        ax.text(0.55, y, check.number, fontsize=8.5, color=INK, ha="right", **anchor)
-        ax.text(0.6, y, check.verdict, fontsize=9, color=colour, **anchor)
+        ax.text(0.62, y, check.number, fontsize=8.5, color=INK, ha="right", **anchor)
+        ax.text(0.66, y, check.verdict, fontsize=9, color=colour, **anchor)
 
 
 def _distances(ax: Axes, audit: Audit) -> None:
