@@ -5,21 +5,30 @@ normalisation (a model normalises inside), labels are int64 (N,), logits are flo
 """
 
 import math
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
-from geomrob.errors import UsageError
+from geomrob.errors import UsageError, note
 
 Images: TypeAlias = Float[Tensor, "n c h w"]
 Labels: TypeAlias = Int64[Tensor, " n"]
 Logits: TypeAlias = Float[Tensor, "n k"]
+ImagesLike: TypeAlias = Tensor | NDArray[np.generic] | Sequence[object]
+"""What a caller may give for images or, below, for labels: `as_images` and `as_labels` make tensors of it."""
+
+LabelsLike: TypeAlias = Tensor | NDArray[np.generic] | Sequence[object]
 Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
+
+CHECKED = 64
+"""How many images are checked together where they are read for it."""
 
 
 def norms(perturbations: Float[Tensor, "n *shape"], p: float = 2) -> Distances:
@@ -48,35 +57,118 @@ def check_norm(norm: float) -> float:
     return float(norm)
 
 
-def check_images(inputs: Tensor, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs") -> None:
-    """Refuse what is no image batch, in one sentence.
+def as_images(images: ImagesLike, *, name: str = "inputs") -> Tensor:
+    """Return images given as a tensor, a numpy array or a list of either, as floats of 32 or 64 bits.
+
+    8-bit images are divided by 255, half precision becomes float32; both are noted. No value is checked.
+
+    Raises:
+        UsageError: What came is no array of numbers.
+
+    Example:
+        >>> as_images([np.zeros((1, 4, 4), np.float32)] * 2).shape
+        torch.Size([2, 1, 4, 4])
+    """
+    tensor = _as_tensor(images, name)
+    if tensor.dtype == torch.uint8:
+        note(f"{name} are 8-bit images: divided by 255")
+        return tensor.float() / 255
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        note(f"{name} are {tensor.dtype}: searched in torch.float32")
+        return tensor.float()
+    return tensor
+
+
+@overload
+def as_labels(labels: LabelsLike, *, name: str = "labels") -> Labels: ...
+@overload
+def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | None: ...
+def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | None:
+    """Return labels given as a tensor, a numpy array or a list of whole numbers, as int64; None for None.
+
+    Raises:
+        UsageError: What came is no array of whole numbers.
+
+    Example:
+        >>> as_labels([3, 1]), as_labels(np.array([3, 1], np.uint8))
+        (tensor([3, 1]), tensor([3, 1]))
+    """
+    if labels is None:
+        return None
+    tensor = _as_tensor(labels, name)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise UsageError(f"{name} must be whole numbers; got {tensor.dtype}: give one class an image")
+    return tensor.to(torch.int64)
+
+
+def check_images(
+    inputs: ImagesLike, bounds: Bounds | None = (0.0, 1.0), *, name: str = "inputs", first: int = 0
+) -> Tensor:
+    """Return the images as `as_images` does; refuse what is no image batch, in one sentence.
 
     Args:
-        inputs: What should be (N, C, H, W) floats.
+        inputs: What should be (N, C, H, W) floats; those that are read when they are used, a few at a time.
         bounds: The range each element must lie in; None leaves the range open.
         name: Name of the caller's argument.
+        first: Position of the first of them, where they are a part of the caller's images.
 
     Raises:
         UsageError: Wrong rank or type, no image, NaN or infinity, or a value outside `bounds`.
     """
-    if inputs.ndim != 4:
-        raise UsageError(f"{name} must be shaped (N, C, H, W); got {tuple(inputs.shape)}: add the missing axes")
-    if not inputs.is_floating_point():
-        raise UsageError(f"{name} must be floats in [0, 1]; got {inputs.dtype}: divide 8-bit images by 255")
-    if inputs.numel() == 0:
+    images = as_images(inputs, name=name)
+    if images.ndim != 4:
+        raise UsageError(f"{name} must be shaped (N, C, H, W); got {tuple(images.shape)}: add the missing axes")
+    if not images.is_floating_point():
+        raise UsageError(f"{name} must be floats in [0, 1]; got {images.dtype}: divide 8-bit images by 255")
+    if images.numel() == 0:
         raise UsageError(
-            f"{name} must hold at least one image; got shape {tuple(inputs.shape)}: select at least one image"
+            f"{name} must hold at least one image; got shape {tuple(images.shape)}: select at least one image"
         )
-    if not bool(torch.isfinite(inputs).all()):
-        bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten().tolist()
+    if type(images) is not Tensor and len(images) > CHECKED:
+        for number, part in enumerate(images.split(CHECKED)):
+            check_images(part, bounds, name=name, first=number * CHECKED)
+        return images
+    read = images[:]
+    if not bool(torch.isfinite(read).all()):
+        bad = ((~torch.isfinite(read)).flatten(1).any(1).nonzero().flatten() + first).tolist()
         raise UsageError(f"{name} must be finite; got NaN or infinity in images {_few(bad)}: leave these out")
-    if bounds is None:
+    if bounds is not None:
+        _check_bounds(read, bounds, name)
+    return images
+
+
+def _check_bounds(images: Tensor, bounds: Bounds, name: str) -> None:
+    """Refuse images outside the bounds, with the advice that fits them."""
+    low, high = (side.to(images) if isinstance(side, Tensor) else side for side in bounds)
+    if not bool((images < low).any()) and not bool((images > high).any()):
         return
-    low, high = bounds
-    if bool((inputs < low).any()) or bool((inputs > high).any()):
-        span = f"[{float(inputs.min()):.3g}, {float(inputs.max()):.3g}]"
-        wanted = f"({low:g}, {high:g})" if not isinstance(low, Tensor) and not isinstance(high, Tensor) else "given"
-        raise UsageError(f"{name} must lie in bounds {wanted}; got {span}: pass images before normalisation")
+    least, most = float(images.min()), float(images.max())
+    wanted, advice = "given", "move the images or the bounds"
+    if not isinstance(low, Tensor) and not isinstance(high, Tensor):
+        wanted = f"({low:g}, {high:g})"
+        advice = "pass images before normalisation, which belongs into the model"
+        if least >= 0 and 2 < most <= 65535:
+            advice = f"divide {'8-bit values by 255' if most <= 255 else '16-bit values by 65535'}"
+    raise UsageError(f"{name} must lie in bounds {wanted}; got [{least:.3g}, {most:.3g}]: {advice}")
+
+
+def _as_tensor(values: ImagesLike, name: str) -> Tensor:
+    """Return a tensor, an array or a list of these as one tensor; arrays of native byte order share their memory."""
+    if isinstance(values, Tensor):
+        return values
+    if isinstance(values, (list, tuple)):
+        tensors = [one for one in values if isinstance(one, Tensor)]
+        if tensors and len(tensors) == len(values) and len({one.shape for one in tensors}) == 1:
+            return torch.stack(tensors)
+    try:
+        array = np.asarray(values)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return torch.from_numpy(np.ascontiguousarray(array) if array.flags.writeable else array.copy())
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(values).__name__
+        raise UsageError(
+            f"{name} must be a tensor, an array or a list of equal shapes; got {kind}: stack it to one array"
+        ) from error
 
 
 def _few(indices: list[int]) -> str:

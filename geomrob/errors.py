@@ -1,11 +1,28 @@
-"""The one exception of misuse, and the sentence for an unknown name."""
+"""The one exception of misuse, the sentence for an unknown name, and notes: what was converted, and said so."""
 
 import difflib
+import inspect
+import warnings
 from collections.abc import Iterable
 
 
 class UsageError(ValueError):
     """A misuse by the caller, reported in one sentence: the argument, what was expected, what came, what to do."""
+
+
+class Note(UserWarning):
+    """What was converted, renumbered or left out of what the caller gave, in one sentence."""
+
+
+def note(text: str) -> None:
+    """Report in one sentence what was converted, renumbered or left out: a `Note`, attributed to the caller's line.
+
+    The commands print each once as `note: ...` on stderr and put it into the JSON.
+    """
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "geomrob":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, Note, stacklevel=level)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -35,12 +35,13 @@ class Clock:
         self.created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.start = time.perf_counter()
 
-    def provenance(self, *, forwards: int, backwards: int) -> Provenance:
+    def provenance(self, *, forwards: int, backwards: int, notes: Iterable[str] = ()) -> Provenance:
         """Return the provenance of what was computed since the clock was started.
 
         Args:
             forwards: Model evaluations spent, one for each sample.
             backwards: The same for vector-Jacobian products.
+            notes: What was converted, renumbered or left out; each is kept once.
         """
         return Provenance(
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -51,6 +52,7 @@ class Clock:
             forwards=forwards,
             backwards=backwards,
             created=self.created,
+            notes=tuple(dict.fromkeys(notes)),
         )
 
 
@@ -143,8 +145,12 @@ class Run:
         return taken
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, expected: str = "out must be") -> Path:
     """Return `folder`, made when missing, after a trial file was written to it and removed: fail before the work.
+
+    Args:
+        folder: Where something will be written.
+        expected: How the sentence of the error starts, with the argument that named the folder.
 
     Raises:
         UsageError: It cannot be made or written to.
@@ -156,7 +162,7 @@ def writable(folder: Path) -> Path:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"out must be a folder to write to; got {folder} ({error.strerror}): name a folder you may write to"
+            f"{expected} a folder to write to; got {folder} ({error.strerror}): name a folder you may write to"
         ) from error
     return folder
 

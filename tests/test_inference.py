@@ -118,8 +118,9 @@ def test_everything_is_measured_once():
     assert [len(part) for part, _, _ in model.calls[2:]] == [64] * len(model.calls[2:]), "and never again"
     clean = [torch.equal(part, inputs[:64]) for part, gradients, _ in model.calls if not gradients]
     assert sum(clean) == 2, "clean logits of the first block: by `ready`, and for the budget that deepfool was given"
-    again = [torch.equal(part, torch.cat((inputs[:8], inputs[7:8].expand(56, -1, -1, -1)))) for part, *_ in model.calls]
-    assert sum(again) == 1, "the determinism probe"
+    probe = torch.cat((inputs[:8], (1 - inputs[7:8]).expand(56, -1, -1, -1)))
+    again = [torch.equal(part, probe) for part, *_ in model.calls]
+    assert sum(again) == 2, "the determinism probe: by `ready`, and for the budget that deepfool was given"
     assert not any(training for *_, training in model.calls)
 
 
@@ -148,17 +149,27 @@ def test_other_images_and_images_changed_in_place_are_evaluated_again():
     assert not torch.equal(Prepared(ready, inputs).clean[0], before[0])
 
 
-def test_a_model_that_draws_is_not_deterministic_and_one_that_looks_at_its_batch_is():
-    def draws(batch):
-        return batch.flatten(1)[:, :3] + torch.rand(())
+def draws(batch):
+    return batch.flatten(1)[:, :3] + torch.rand(())
 
-    def looks(batch):
-        return batch.flatten(1)[:, :3] + batch.mean()
 
-    assert not Prepared(draws, images(70)).deterministic
-    assert Prepared(looks, images(70)).deterministic
+def looks(batch):
+    return batch.flatten(1)[:, :3] + batch.mean()
+
+
+@pytest.mark.parametrize("count", [1, 3, 70])
+def test_a_model_that_draws_is_not_deterministic_and_one_that_looks_at_its_batch_not_independent(count):
+    inputs = images(count)
+    assert not Prepared(draws, inputs).deterministic
+    ready = Prepared(looks, inputs)
+    assert ready.deterministic
+    assert not ready.independent
+    assert Prepared(net(), inputs).independent
     with pytest.raises(UsageError, match="model must be deterministic; got two different outputs"):
-        Prepared(draws, images(3)).check_deterministic()
+        Prepared(draws, inputs).check_deterministic()
+    with pytest.raises(UsageError, match="model must return the same logits for an image whatever the other images"):
+        ready.check_deterministic()
+    Prepared(ready, inputs, checked=False).check_deterministic()
 
 
 def test_a_row_that_is_given_twice_counts_twice():

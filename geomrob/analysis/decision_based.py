@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.errors import UsageError
 from geomrob.randomness import checked_indices
@@ -18,13 +18,13 @@ Progress = Callable[[int, int], object]
 
 def decision_distances(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     attack: Callable[..., AttackResult] | None = None,
     attack_name: str = "boundary",
     budget: int = 5000,
     repeats: int = 1,
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     indices: Labels | None = None,
     name: str = "model",
     data: str = "images",
@@ -64,7 +64,8 @@ def decision_distances(
         >>> decision_distances(model, torch.rand(4, 1, 4, 4), budget=60, repeats=2).distances.shape
         torch.Size([8])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
     if attack is not None and memory is not None:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
-from geomrob.inference import evaluating
+from geomrob.inference import evaluating, scores
 
 
 def embedding_distance(
@@ -79,7 +79,7 @@ def features(model: nn.Module, layer: str | None = None) -> Callable[[Tensor], T
         handle = modules[name].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             with evaluating(model):
-                model(images)
+                scores(model, images)
         finally:
             handle.remove()
         if not seen:

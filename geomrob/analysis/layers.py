@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
-from geomrob.attacks.engine.run import check_strength
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, checked_classes, evaluate, out_of_memory, plain
+from geomrob.inference import Prepared, checked_classes, out_of_memory, plain, predicted_classes, scores
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
 from geomrob.runs import Clock
@@ -64,8 +63,8 @@ class Watch:
         if missing or not self.kept:
             told = ", ".join(missing) or "none of them"
             raise UsageError(
-                f"names must be modules that the forward pass calls on float tensors; got {told}, which it does not: "
-                "choose others"
+                f"layer names must be those of modules that the forward pass calls on float tensors; got {told}, "
+                "which it does not: choose others"
             )
 
     def fields(self) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def chosen_modules(model: nn.Module, names: Sequence[str] | None) -> dict[str, n
         return chosen or {"": model}
     for name in names:
         if name not in every:
-            raise unknown("names", name, every)
+            raise unknown("layer", name, every)
     return {name: every[name] for name in names}
 
 
@@ -159,8 +158,8 @@ Progress = Callable[[int, int], object]
 
 def layers(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     names: Sequence[str] | None = None,
     at: str = "input",
@@ -225,12 +224,15 @@ def layers(
         >>> found.names, found.channels.tolist(), found.snr_db().shape
         (('0', '3'), [1, 144], torch.Size([2]))
     """
-    network = _checked(plain(model), inputs, at, sigma, repeats)
+    inputs, labels = check_images(inputs), as_labels(labels)
+    network = _checked(plain(model), at, sigma, repeats)
     chosen = chosen_modules(network, names)
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     watch, predictions = Watch(at), list[Tensor]()
     inputs = inputs.detach()
-    ready = Prepared(network, inputs, memory=memory, forward_only=True)
+    ready = Prepared(model, inputs, memory=memory, forward_only=True)
+    with ready, torch.no_grad():
+        _check_batches(ready)
     with ready, torch.no_grad(), watching(chosen, watch):
         block, start = ready.block, 0
         while start < len(inputs):
@@ -248,8 +250,8 @@ def layers(
             if progress is not None:
                 progress(min(start, len(inputs)), len(inputs))
     watch.check(names)
-    clean = torch.cat(predictions)
-    predicted = clean.argmax(1)
+    clean = ready.read(torch.cat(predictions))
+    predicted = predicted_classes(clean)
     truth = predicted if labels is None else checked_classes("labels", labels, clean)
     return Layers(
         model=name,
@@ -261,7 +263,7 @@ def layers(
         predictions=predicted.cpu(),
         labels=truth.cpu(),
         indices=keys,
-        provenance=clock.provenance(forwards=2 * repeats * len(inputs), backwards=0),
+        provenance=clock.provenance(forwards=2 * repeats * len(inputs), backwards=0, notes=ready.notes),
     )
 
 
@@ -281,18 +283,30 @@ def _pass(
         noisy = images + sigma * sample(normal, "noise gaussian", seed + repeat, keys, images)
         noisy = noisy.clamp(0, 1) if clamp else noisy
         watch.repeat, watch.called = repeat, []
-        logits = evaluate(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
+        logits = scores(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
     return logits
 
 
-def _checked(model: object, inputs: Images, at: str, sigma: float, repeats: int) -> nn.Module:
+def _check_batches(ready: Prepared) -> None:
+    """Refuse a model that takes one image only: clean and noisy images pass its layers together."""
+    try:
+        scores(ready.model, ready.images[:1].repeat(2, 1, 1, 1))
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        if out_of_memory(error):
+            raise
+        scores(ready.model, ready.images[:1])
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"model must take several images at once here; got {reason!r}: load it so") from error
+
+
+def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
     """Return the model, refusing before the work what cannot be measured."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"model must be a torch.nn.Module; got {type(model).__name__}: functions have no layers")
     if at not in SIDES:
         raise unknown("at", at, SIDES)
-    check_images(inputs)
-    check_strength(sigma)
-    if sigma == 0 or repeats < 1:
-        raise UsageError(f"sigma must be above 0 and repeats at least 1; got {sigma:g}, {repeats}: 0.1 and 1 are usual")
+    if not 0 < sigma < float("inf"):
+        raise UsageError(f"sigma must be above 0 and finite; got {sigma:g}: 0.1 is usual")
+    if repeats < 1:
+        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
     return model

@@ -10,7 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images, check_norm, norms
+from geomrob.analysis.duration import evaluations_of
+from geomrob.arrays import (
+    Bounds,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    as_labels,
+    check_images,
+    check_norm,
+    norms,
+)
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
@@ -18,7 +30,7 @@ from geomrob.attacks.table import entry, names
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared
+from geomrob.inference import Prepared, checked_classes
 from geomrob.results import BandExamples, MarginCurve, Status
 from geomrob.runs import Clock, Run
 from geomrob.spectral.bases import BASES
@@ -36,14 +48,14 @@ _OWN = ("search", "linear", "norm", "live", "start")
 
 def margin_curve(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     subspaces: Sequence[Subspace],
     attack: str = "tight",
     norm: float = 2,
     tolerance: float = 1e-5,
     allowed: Bounds | None = (0.0, 1.0),
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     indices: Labels | None = None,
     name: str = "model",
     data: str = "images",
@@ -77,7 +89,8 @@ def margin_curve(
         examples: Of how many images to keep the perturbations in the lowest, the middle and the highest band.
         memory: Budget for activations and search state, 1 GiB by default. It bounds the pairs held at once,
             whatever the number of bands or images.
-        progress: Called with (pairs done, pairs in all).
+        progress: Called with (pairs done, pairs in all) after each call of the model; how many of the pairs that are
+            searched together count as done is estimated from their evaluations.
         run: Folder that keeps finished parts, to resume from; the answer is the same.
         options: Options of the attack's search, such as `budget` for tight or `nearest` for deepfool.
 
@@ -86,8 +99,8 @@ def margin_curve(
 
     Raises:
         UsageError: Images outside `allowed`, unknown attack or option, a norm that the attack does not minimise,
-            subspaces of another size than the images, labels or indices of another number, a model that is not
-            deterministic or returns no finite (N, K) logits or no gradient.
+            subspaces of another size than the images, labels or indices of another number, labels without an output, a
+            model that is not deterministic or returns no finite (N, K) logits or no gradient.
 
     References:
         Ortiz-Jimenez, Modas et al., "Hold me tight!", NeurIPS 2020, Definitions 1 and 2; Modas, Robustness and
@@ -105,7 +118,8 @@ def margin_curve(
         >>> margin_curve(model, torch.rand(5, 1, 8, 8), subspaces=bands).distances.shape
         torch.Size([3, 5])
     """
-    check_images(inputs, allowed)
+    inputs = check_images(inputs, allowed)
+    labels = as_labels(labels)
     _check_attack(attack, norm, options)
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))
@@ -114,9 +128,12 @@ def margin_curve(
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
     parts: list[dict[str, Tensor]] = []
+    report = _Report(progress, count * bands, evaluations_of(attack, options.get("budget"))[0])
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         predicted = ready.predictions
+        if labels is not None:
+            checked_classes("labels", labels, ready.clean)
         tile = tile_size(frame, inputs, ready.memory, norm)
         shown = sorted({0, bands // 2, bands - 1})
         for start in range(0, count, tile.images):
@@ -125,8 +142,10 @@ def margin_curve(
             if run is not None and run.has(key):
                 part = run.load_part(key)
             else:
+                rows = ready.rows(slice(start, stop))
+                rows.on_rows = report.begin((stop - start) * bands)
                 part = measure(
-                    ready.rows(slice(start, stop)),
+                    rows,
                     frame,
                     attack=attack,
                     norm=norm,
@@ -138,8 +157,8 @@ def margin_curve(
                 if run is not None:
                     run.save_part(key, part)
             parts.append(part)
-            if progress is not None:
-                progress(stop * bands, count * bands)
+            report.end(stop * bands)
+        ready.check_unchanged()
     perturbed = torch.cat([part.pop("perturbed") for part in parts], 1)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
     predicted = predicted.cpu()
@@ -162,12 +181,17 @@ def margin_curve(
         interval=median_interval(whole["distances"], seed=seed),
         **whole,
         provenance=clock.provenance(
-            forwards=round(float(whole["forwards"].sum())), backwards=round(float(whole["backwards"].sum()))
+            forwards=round(float(whole["forwards"].sum())),
+            backwards=round(float(whole["backwards"].sum())),
+            notes=ready.notes,
         ),
         examples=None
         if examples < 1
         else BandExamples(
+            model=name,
+            data=data,
             bands=tuple(_called(subspaces[band]) for band in shown),
+            attack=attack,
             norm=float(norm),
             images=inputs[:examples].cpu(),
             perturbed=perturbed,
@@ -176,6 +200,32 @@ def margin_curve(
             distances=whole["distances"][shown, :examples],
         ),
     )
+
+
+class _Report:
+    """Counts the pairs of a margin curve that are done, inside a tile by the rows that the model has evaluated."""
+
+    def __init__(self, progress: Progress | None, total: int, each: float) -> None:
+        self.progress, self.total, self.each = progress, total, each
+        self.before, self.pairs, self.rows = 0, 0, 0
+
+    def begin(self, pairs: int) -> Callable[[int], None]:
+        """Return what is called after each call of the model with the rows of it, while so many pairs are searched."""
+        self.pairs, self.rows = pairs, 0
+        return self._add
+
+    def _add(self, rows: int) -> None:
+        self.rows += rows
+        if self.progress is not None:
+            self.progress(self.before + min(self.pairs - 1, int(self.rows / self.each)), self.total)
+
+    def end(self, done: int) -> None:
+        """Say that so many pairs are done; what one of the last took is what one of the next is expected to take."""
+        if self.pairs:
+            self.each = self.rows / self.pairs
+        self.before, self.pairs = done, 0
+        if self.progress is not None:
+            self.progress(done, self.total)
 
 
 def margin_bands(

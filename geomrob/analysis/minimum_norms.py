@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
 from geomrob.analysis.named_attacks import BOX, named_attack
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
@@ -41,8 +41,8 @@ LEAVE = ("predicted", "true")
 
 def minimum_norms(
     models: Mapping[str, Model],
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     leave: str = "predicted",
     norms: Sequence[str] = tuple(NORMS),
@@ -93,20 +93,22 @@ def minimum_norms(
         (torch.Size([1, 2]), [[0, 0]])
     """
     table = SEARCHES if searches is None else searches
-    _check(models, inputs, labels, leave, norms, table)
+    inputs, labels = check_images(inputs), as_labels(labels)
+    _check(models, labels, leave, norms, table)
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     inputs, spent = inputs.detach(), [0, 0]
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
-    best, which = list[Tensor](), list[Tensor]()
+    best, which, notes = list[Tensor](), list[Tensor](), list[str]()
     for number, model in enumerate(models.values()):
         ready = Prepared(model, inputs, memory=memory)
         predicted = ready.predictions
+        notes += ready.notes
         truth = predicted if labels is None else checked_classes("labels", labels, ready.clean)
         if labels is not None:
             accuracy[number] = (predicted == truth).double().mean()
         results = list[AttackResult]()
         for turn, attack in enumerate(table.values()):
-            found = attack(model, inputs, truth if leave == "true" else predicted)
+            found = attack(model, inputs, truth if leave == "true" else predicted.clamp_min(0))
             results.append(to_boundary(ready, found, bounds=BOX))
             spent[0] += int(results[-1].forwards.sum())
             spent[1] += int(results[-1].backwards.sum())
@@ -125,7 +127,7 @@ def minimum_norms(
         by=torch.stack(which),
         accuracy=accuracy,
         indices=keys,
-        provenance=clock.provenance(forwards=spent[0] + len(models) * len(inputs), backwards=spent[1]),
+        provenance=clock.provenance(forwards=spent[0] + len(models) * len(inputs), backwards=spent[1], notes=notes),
     )
 
 
@@ -140,14 +142,12 @@ def _smallest(
 
 def _check(
     models: Mapping[str, Model],
-    inputs: Images,
     labels: Labels | None,
     leave: str,
     norms: Sequence[str],
     searches: Mapping[str, Attack],
 ) -> None:
     """Refuse, before the work, what cannot be measured."""
-    check_images(inputs)
     if not models or not searches or not norms:
         raise UsageError(
             f"models, searches and norms must hold one at least; got {len(models)}, {len(searches)}, {len(norms)}: "

@@ -7,13 +7,15 @@ import torch
 from torch import nn
 
 from geomrob.arrays import Images, Model
-from geomrob.errors import UsageError
+from geomrob.data.class_names import mapped
+from geomrob.data.entry import Samples
+from geomrob.errors import UsageError, note
 from geomrob.inference import CPU_BLOCK, Prepared, evaluate
 from geomrob.models import MODELS
 
 
-def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> None:
-    """Refuse, before the work, models that do not take these images.
+def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> dict[str, int]:
+    """Return the number of outputs of each model; refuse, before the work, those that do not take these images.
 
     A model for colour does not fail on grey images (the mean of each channel is taken off the one there is), so the
     channels are compared with those of the table.
@@ -26,6 +28,7 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> Non
     Raises:
         UsageError: Other channels than a model of the table is made for, or a call with one image fails.
     """
+    outputs: dict[str, int] = {}
     for name, model in models.items():
         if name in MODELS and MODELS[name].shape[0] != images.shape[1]:
             raise _misfit(name, images, data)
@@ -33,9 +36,33 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> Non
         image = images[:1].to(device)
         with Prepared(model, image), torch.no_grad():
             try:
-                evaluate(model, image)
+                outputs[name] = evaluate(model, image).shape[1]
             except (RuntimeError, UsageError) as error:
                 raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
+    return outputs
+
+
+def match_labels(samples: Samples, outputs: Mapping[str, int]) -> Samples:
+    """Return samples whose labels are outputs of the models (`geomrob.data.class_names.mapped`), with notes of it.
+
+    Args:
+        samples: With the names of their classes.
+        outputs: Of each model, how many there are.
+
+    Raises:
+        UsageError: A model has fewer outputs than the data has classes; two models number the classes differently.
+    """
+    matched = {name: mapped(samples, count) for name, count in outputs.items()}
+    if not matched:
+        return samples
+    first, *others = matched
+    for name in others:
+        if not torch.equal(matched[name].labels, matched[first].labels):
+            told = f"{outputs[first]} of {first} and {outputs[name]} of {name}"
+            raise UsageError(f"models must number the classes of {samples.name} alike; got {told}: measure them apart")
+    for text in matched[first].notes[len(samples.notes) :]:
+        note(text)
+    return matched[first]
 
 
 def prepare(model: Model, images: Images, *, threads: int | None = None, memory: int | None = None) -> Prepared:

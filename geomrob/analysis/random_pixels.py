@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared, is_adversarial
 from geomrob.randomness import checked_indices, image_generator
@@ -19,10 +19,10 @@ PIECE = 1024
 
 def random_pixels(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     counts: Sequence[int] | Int64[Tensor, " c"],
     *,
-    labels: Labels,
+    labels: LabelsLike,
     seed: int = 0,
     indices: Labels | None = None,
     repeats: int = 5,
@@ -59,7 +59,8 @@ def random_pixels(
         >>> random_pixels(dark, black, [1], labels=labels, repeats=2).tolist()
         [0.0, 0.0]
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     drawn = [int(number) for number in counts]
     channels, size = inputs.shape[1], inputs.shape[2] * inputs.shape[3]
     if len(drawn) != channels or not all(0 <= number <= size for number in drawn):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geomrob.analysis.named_attacks import BOX
 from geomrob.analysis.random_pixels import median_elements, random_pixels
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.arrays import ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
 from geomrob.attacks.quantization import eight_bit
 from geomrob.attacks.table import AttackEntry, entry, names
 from geomrob.errors import UsageError, unknown
@@ -24,6 +24,7 @@ from geomrob.inference import (
     checked_classes,
     checked_targets,
     is_adversarial,
+    predicted_classes,
 )
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Sparsity, Status
@@ -36,12 +37,12 @@ Progress = Callable[[int, int], object]
 
 def sparsity(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     attack: str = "sparsefool",
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     target: str | None = None,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     indices: Labels | None = None,
     classes: Sequence[str] = (),
     name: str = "model",
@@ -95,7 +96,8 @@ def sparsity(
         >>> found.options["lam"], found.result.pixels.shape
         (2.0, torch.Size([5]))
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 5 is usual")
     if target is not None and targets is not None:
@@ -151,7 +153,9 @@ def sparsity(
         classes=tuple(classes),
         random=random,
         provenance=clock.provenance(
-            forwards=others + int(stored.forwards.sum()), backwards=int(result.backwards.sum())
+            forwards=others + int(stored.forwards.sum()),
+            backwards=int(result.backwards.sum()),
+            notes=ready.notes,
         ),
         target=target or "",
         left_out=total - count,
@@ -159,7 +163,7 @@ def sparsity(
 
 
 def sparsity_sweep(
-    model: Model, inputs: Images, parameter: str, values: Sequence[float | None], **how: Any
+    model: Model, inputs: ImagesLike, parameter: str, values: Sequence[float | None], **how: Any
 ) -> list[Sparsity]:
     """Return the sparsity for each value of one option: `lam` for Fig. 3.3 of the thesis, `radius` for Fig. 3.6.
 
@@ -204,7 +208,7 @@ def elsewhere(
         UsageError: No such class, or all images are classified as it already.
     """
     number = _class_number(target, classes, clean.shape[1])
-    kept = (clean.argmax(1) != number).nonzero().squeeze(1)
+    kept = (predicted_classes(clean) != number).nonzero().squeeze(1)
     if not len(kept):
         raise UsageError(
             f"target must differ from the current class; {name} classifies all images as {target}: name another"
@@ -231,7 +235,7 @@ def _reached(model: Model, result: AttackResult) -> Labels:
     if bool(result.success.any()):
         logits = Prepared(model, result.perturbed).logits(result.perturbed[result.success])
         check_finite(logits)
-        reached[result.success] = logits.argmax(1)
+        reached[result.success] = predicted_classes(logits)
     return reached
 
 
@@ -321,7 +325,7 @@ def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, A
 
 
 def run(
-    model: Model, inputs: Images, attack: str, settings: Mapping[str, Any], *, targets: Labels | None = None
+    model: Model, inputs: ImagesLike, attack: str, settings: Mapping[str, Any], *, targets: Labels | None = None
 ) -> AttackResult:
     """Return the result of an attack on images; where it is clipped afterwards, evaluated again."""
     chosen = sparse_attack(attack)

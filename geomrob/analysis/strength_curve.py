@@ -1,5 +1,6 @@
 """Accuracy against strength: noise, transferred FGSM and PGD, over several models, networks and repeats."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,13 +8,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
 from geomrob.attacks.fixed_budget.noise import noise, noisy
 from geomrob.attacks.table import AttackEntry, Variant, variant
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes
+from geomrob.inference import Prepared, check_finite, checked_classes, pieces, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
 from geomrob.runs import Clock
@@ -26,8 +27,8 @@ NOISE_REPEATS = 5
 
 def strength_curve(
     models: Mapping[str, Model | Sequence[Model]],
-    inputs: Images,
-    labels: Labels,
+    inputs: ImagesLike,
+    labels: LabelsLike,
     *,
     attack: str = "gaussian",
     strengths: Sequence[float] | None = None,
@@ -63,8 +64,8 @@ def strength_curve(
         data: How the result calls the images.
         indices: Position of each image in its source.
         seed: Of the first repeat.
-        memory: Budget in bytes, as in `deepfool`.
-        progress: Called with (evaluated strengths of networks so far, in all).
+        memory: Budget in bytes, as in `deepfool`; the images are perturbed and evaluated in pieces that fit it.
+        progress: Called with (images evaluated so far, over all networks, repeats and strengths; in all).
 
     Raises:
         UsageError: No model, numbers of networks that differ, an unknown attack, strengths that are none, a source
@@ -83,89 +84,117 @@ def strength_curve(
         >>> curve.strengths.tolist(), curve.mean.shape
         ([0.0, 0.1..., 0.2...], torch.Size([1, 3]))
     """
-    check_images(inputs)
-    networks = networks_of(models)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
+    networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1
     scale = _checked(row, how, how.strengths if strengths is None else strengths, repeats, source, labels, len(inputs))
     keys = checked_indices(indices, len(inputs))
     clock = Clock(seed=seed, device=inputs.device)
-    options = {"clamp": clamp, "steps": steps, "restarts": restarts, "loss": loss, "indices": keys, "memory": memory}
-    task = _Task(inputs.detach(), labels.to(inputs.device), row, how, options, seed)
-    if source is not None:
-        task.direction = task.signs(source)
-    count = sum(map(len, networks)) * repeats * len(scale)
-    done, tables = 0, list[Tensor]()
-    for group in networks:
-        for model in group:
-            if row.attack is fgsm and not how.source:
-                task.direction = task.signs(model)
-            for repeat in range(repeats):
-                for strength in scale:
-                    tables.append(task.correct(model, strength, repeat))
-                    done += 1
-                    if progress is not None:
-                        progress(done, count)
-    shape = (len(networks), len(networks[0]), repeats, len(scale), len(inputs))
+    inputs = inputs.detach()
+    options = {"clamp": clamp, "steps": steps, "restarts": restarts, "loss": loss, "memory": memory}
+    flat = [model for group in networks for model in group]
+    task = _Task(flat, source, inputs, labels.to(inputs.device), keys, row, how, options, seed)
+    cells = list(itertools.product(range(len(flat)), range(repeats), range(len(scale))))
+    correct = torch.zeros(len(flat), repeats, len(scale), len(inputs), dtype=torch.bool)
+    done = 0
+    for piece, images in pieces(inputs, memory):
+        task.take(piece, images)
+        for number, repeat, level in cells:
+            correct[number, repeat, level, piece] = task.correct(number, scale[level], repeat).cpu()
+            done += len(images)
+            if progress is not None:
+                progress(done, len(cells) * len(inputs))
+    task.check()
     return StrengthCurve(
         models=tuple(models),
         data=data,
         attack=attack,
         source=source_name or ("source" if source is not None else ""),
         strengths=torch.tensor(scale, dtype=torch.float64),
-        correct=torch.stack(tables).reshape(shape).cpu(),
+        correct=correct.unflatten(0, (len(networks), -1)),
         labels=labels.cpu(),
         indices=keys,
-        provenance=clock.provenance(forwards=task.forwards, backwards=task.backwards),
+        provenance=clock.provenance(
+            forwards=task.forwards,
+            backwards=task.backwards,
+            notes=[text for group in networks for model in group for text in model.notes],
+        ),
     )
 
 
 class _Task:
-    """The images of one curve, how they are perturbed, and what that has cost."""
+    """A piece of the images of one curve, how they are perturbed for each network, and what that has cost."""
 
     def __init__(
         self,
+        networks: list[Model],
+        source: Model | None,
         inputs: Images,
         labels: Labels,
+        keys: Labels,
         row: AttackEntry,
         how: Variant,
         options: Mapping[str, Any],
         seed: int,
     ) -> None:
-        self.inputs, self.labels, self.row, self.how, self.seed = inputs, labels, row, how, seed
+        self.networks, self.row, self.how, self.seed = networks, row, how, seed
+        self.every_label, self.every_key = labels, keys
         self.options = {**options, **how.options}
         self.memory: int | None = options["memory"]
-        self.direction = inputs[:0]
+        # What an attack takes from the clean logits is checked over all images, not over those of a piece.
+        attacked = networks if row.attack is not noise and source is None else []
+        self.ready = [Prepared(model, inputs, memory=self.memory) for model in ([source] if source else attacked)]
+        for ready in self.ready:
+            checked_classes("labels", labels, ready.clean)
+        self.finite: dict[tuple[int, float, int], bool] = {}
         self.forwards, self.backwards = 0, 0
 
-    def signs(self, source: Model) -> Images:
-        """Return the direction of FGSM on a model, for every strength."""
-        self.forwards += 2 * len(self.inputs)
-        self.backwards += len(self.inputs)
-        return sign_direction(source, self.inputs, self.labels, memory=self.memory)
+    def take(self, piece: slice, images: Images) -> None:
+        """Go on with these of the images."""
+        self.inputs, self.labels, self.keys = images, self.every_label[piece], self.every_key[piece]
+        self.parts = [ready.rows(piece, images) for ready in self.ready]
+        self.direction = -1, images[:0]
 
-    def correct(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
+    def check(self) -> None:
+        """Refuse a network that returned nothing finite for all images at one strength."""
+        if not all(self.finite.values()):
+            check_finite(torch.full((1, 1), torch.nan))
+
+    def _signs(self, number: int) -> Images:
+        """Return the direction of FGSM on a network, or on the source for all of them, for every strength."""
+        number = 0 if self.how.source else number
+        if self.direction[0] != number:
+            self.direction = number, sign_direction(self.parts[number], self.inputs, self.labels, memory=self.memory)
+            self.forwards += 2 * len(self.inputs)
+            self.backwards += len(self.inputs)
+        return self.direction[1]
+
+    def correct(self, number: int, strength: float, repeat: int) -> Bool[Tensor, " n"]:
         """Return which images a network classifies as labelled at one strength."""
+        at = number, strength, repeat
         if strength == 0:
-            return self._right(model, self.inputs)
+            return self._right(at, self.inputs)
         if self.row.attack is fgsm:
-            return self._right(model, (self.inputs + strength * self.direction).clamp(0, 1))
+            return self._right(at, (self.inputs + strength * self._signs(number)).clamp(0, 1))
         if self.row.attack is noise:
-            chosen: dict[str, Any] = {name: self.options[name] for name in ("kind", "indices", "clamp")}
-            return self._right(model, noisy(self.inputs, epsilon=strength, seed=self.seed + repeat, **chosen))
-        return self._withstood(model, strength, repeat)
+            chosen: dict[str, Any] = {name: self.options[name] for name in ("kind", "clamp")}
+            seed = self.seed + repeat
+            return self._right(at, noisy(self.inputs, epsilon=strength, seed=seed, indices=self.keys, **chosen))
+        return self._withstood(number, strength, repeat)
 
-    def _right(self, model: Model, images: Images) -> Bool[Tensor, " n"]:
+    def _right(self, at: tuple[int, float, int], images: Images) -> Bool[Tensor, " n"]:
         self.forwards += len(images)
-        logits = Prepared(model, images, memory=self.memory, forward_only=True).logits(images)
-        check_finite(logits)
-        return logits.argmax(1) == checked_classes("labels", self.labels, logits)
+        logits = Prepared(self.networks[at[0]], images, memory=self.memory, forward_only=True).logits(images)
+        self.finite[at] = self.finite.get(at, False) or bool(torch.isfinite(logits).any())
+        return predicted_classes(logits) == checked_classes("labels", self.labels, logits)
 
-    def _withstood(self, model: Model, strength: float, repeat: int) -> Bool[Tensor, " n"]:
-        options = {**self.options, "epsilon": strength, "seed": self.seed + repeat}
+    def _withstood(self, number: int, strength: float, repeat: int) -> Bool[Tensor, " n"]:
+        options = {**self.options, "epsilon": strength, "seed": self.seed + repeat, "indices": self.keys}
         taken = {name: value for name, value in options.items() if self.row.takes(name)}
-        result = self.row.attack(model, self.inputs, self.labels, **taken)
+        result = self.row.attack(self.parts[number], self.inputs, self.labels, **taken)
         self.forwards += int(result.forwards.sum())
         self.backwards += int(result.backwards.sum())
         return ~result.success
@@ -201,10 +230,11 @@ def _checked(
     if repeats < 1 or (repeats > 1 and not row.takes("seed")):
         raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
     for strength in strengths:
-        check_strength(strength)
+        check_strength(strength, "strengths", "0.1 is usual")
     scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]
     if len(scale) < 2 or scale != sorted(set(scale)):
-        raise UsageError(f"strengths must rise and one must be above 0; got {list(strengths)}: put them in order")
+        advice = "put them in order, each once" if len(scale) > 1 else "add one"
+        raise UsageError(f"strengths must rise and one must be above 0; got {list(strengths)}: {advice}")
     if tuple(labels.shape) != (count,):
         raise UsageError(f"labels must be shaped ({count},); got {tuple(labels.shape)}: give one for each image")
     return scale

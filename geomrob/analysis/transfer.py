@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import torch
 
 from geomrob.analysis.named_attacks import BOX, named_attack
-from geomrob.arrays import Images, Labels, Logits, Model, check_images, check_norm
+from geomrob.arrays import Images, ImagesLike, LabelsLike, Logits, Model, as_labels, check_images, check_norm
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory
+from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory, predicted_classes
 from geomrob.results import AttackResult, TransferMatrix
 from geomrob.runs import Clock
 
@@ -23,11 +23,11 @@ RADII = {2.0: 1.0, math.inf: 0.1}
 
 def transfer_matrix(
     models: Mapping[str, Model],
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     attack: Callable[..., AttackResult] = sparsefool,
     attack_name: str = "sparsefool",
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     data: str = "images",
     seed: int = 0,
     progress: Progress | None = None,
@@ -66,7 +66,8 @@ def transfer_matrix(
         >>> transfer_matrix(nets, torch.rand(5, 1, 8, 8)).rates.shape
         torch.Size([2, 2])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     if not models:
         raise UsageError("models must hold at least one model; got none: name some")
     _check_options(attack, attack_name, options)
@@ -75,7 +76,7 @@ def transfer_matrix(
     ready = {name: _prepared(name, model, inputs) for name, model in models.items()}
     clean = {name: model.clean for name, model in ready.items()}
     _check_classes(clean)
-    predicted = {name: logits.argmax(1) for name, logits in clean.items()}
+    predicted = {name: predicted_classes(logits).clamp_min(0) for name, logits in clean.items()}
     # Logits that are no numbers are no prediction, so that there is none to change.
     decided = torch.stack([torch.isfinite(logits).all(1) for logits in clean.values()])
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
@@ -100,7 +101,9 @@ def transfer_matrix(
         fooled=torch.stack(fooled).cpu(),
         found=torch.stack(found).cpu(),
         accuracy=accuracy,
-        provenance=clock.provenance(forwards=forwards, backwards=backwards),
+        provenance=clock.provenance(
+            forwards=forwards, backwards=backwards, notes=[text for model in ready.values() for text in model.notes]
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from cyclopts import App, CycloptsError, Parameter
 
 from geomrob import __version__
+from geomrob.cli.console import notes_on_stderr
 from geomrob.errors import UsageError
 
 COMMANDS = (
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `geomrob`; by default those of this process.
     """
     try:
-        status = application()(sys.argv[1:] if argv is None else list(argv))
+        with notes_on_stderr():
+            status = application()(sys.argv[1:] if argv is None else list(argv))
     except (CycloptsError, UsageError) as error:
         return _misuse(error)
     except KeyboardInterrupt:

@@ -5,11 +5,13 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from geomrob.cli import console
 from geomrob.cli.console import say, show_table
 from geomrob.tables import Record, Table, is_unknown, slug
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
 
 SCHEMA = 2
@@ -29,14 +32,27 @@ class Answer:
     Attributes:
         results: What was measured, in the order in which it is shown.
         files: What was written so far.
-        notes: Sentences that a reader of the numbers has to know, besides those of the results.
+        trainings: Names of the trainings of each model that has several: their tables are shown as one, with means.
+        remarks: Sentences that a reader of the numbers has to know, besides those of the results.
         shown: The tables, those of the results by default.
     """
 
-    def __init__(self, command: str, folder: Path | None, results: "Sequence[Result]", *, as_json: bool) -> None:
-        self.command, self.folder, self.results, self.as_json = command, folder or Path(), list(results), as_json
+    def __init__(
+        self,
+        command: str,
+        folder: Path | None,
+        results: "Sequence[Result]",
+        *,
+        as_json: bool,
+        data_notes: Sequence[str] = (),
+        trainings: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
+        self.trainings = trainings or {}
+        self.command, self.folder, self.as_json = command, folder or Path(), as_json
+        self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
-        self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.shown: list[Table] | None = None
 
     def save(self, results: "Sequence[Result] | None" = None, name: str = "") -> None:
@@ -63,10 +79,13 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, drawing: "Figure | Axes", path: Path) -> None:
-        """Write a figure, or that of axes, in the format of its ending."""
+    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+        """Write a figure, or that of axes, in the format of its ending; for None remove that of an earlier run."""
         from geomrob.files import write_atomic
 
+        if drawing is None:
+            path.unlink(missing_ok=True)
+            return
         buffer = io.BytesIO()
         cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
         write_atomic(path, buffer.getvalue())
@@ -81,14 +100,41 @@ class Answer:
 
     def finish(self, *, complete: bool = True) -> int:
         """Show everything on stdout and return the exit status: 0, or 3 where not all was found."""
+        self._pool()
         if self.as_json:
             say(self.to_json())
         else:
             self._show()
         return 0 if complete else 3
 
+    def _pool(self) -> None:
+        """Write and show mean and standard error over the trainings of each model that has several."""
+        if not any(len(names) > 1 for names in self.trainings.values()):
+            return
+        from geomrob.results.result import model_of
+        from geomrob.results.training import over_trainings
+
+        pooled = over_trainings(self.results, self.trainings)
+        if not pooled:
+            return
+        name = f"{self.command}-trainings"
+        self.save(pooled, name)
+        kinds = list(dict.fromkeys(each.kind for each in pooled))
+        for kind in kinds:
+            rows = [row for each in pooled if each.kind == kind for row in each.records()]
+            keys = dict.fromkeys(key for row in rows for key in row)
+            self.csv(
+                [{key: row.get(key) for key in keys} for row in rows],
+                name if len(kinds) == 1 else f"{name}-{kind.lower()}",
+            )
+        if self.shown is None:
+            whole = {(name, each.kind) for each in pooled for name in each.trainings}
+            alone = [result for result in self.results if (model_of(result), type(result).__name__) not in whole]
+            self.shown = [table for result in (*alone, *pooled) for table in result.tables()]
+        self.results += pooled
+
     def to_json(self) -> str:
-        """Return the JSON object: strict, null for what is infinite or unknown."""
+        """Return the JSON object: strict, "inf" or "-inf" for what is infinite, null for what is unknown."""
         results: list[dict[str, Any]] = []
         for result in self.results:
             spent = getattr(result, "provenance", None)
@@ -97,25 +143,45 @@ class Answer:
                     "kind": type(result).__name__,
                     "facts": result.summary(),
                     "rows": result.records(),
-                    "notes": result.notes(),
+                    "notes": result.caveats(),
                     "provenance": None if spent is None else vars(spent),
                 }
             )
-        answer = {"schema": SCHEMA, "command": self.command, "results": results, "notes": self.notes}
+        notes = list(dict.fromkeys([*self.remarks, *console.printed_notes(), *self._noted()]))
+        answer = {"schema": SCHEMA, "command": self.command, "results": results, "notes": notes}
         return json.dumps(_strict({**answer, "files": [str(file) for file in self.files]}), allow_nan=False, indent=1)
+
+    def _noted(self) -> list[str]:
+        """Return what the provenance of the results notes: what was converted, renumbered or left out."""
+        spent = [getattr(result, "provenance", None) for result in self.results]
+        return [note for one in spent if one is not None for note in one.notes]
 
     def _show(self) -> None:
         """Write the tables, those with one title as one, then the notes, the costs and the files."""
+        from geomrob.results.result import model_of
+
         every = [table for result in self.results for table in result.tables()]
         for table in merged(every if self.shown is None else self.shown):
             say(*table.title)
             if table.rows:
                 show_table(table)
-        say(*dict.fromkeys(note for result in self.results for note in result.notes()), *self.notes)
-        costs = {id(one): one for result in self.results if (one := getattr(result, "provenance", None)) is not None}
-        say(*(one.headline() for one in costs.values()))
+        say(*dict.fromkeys(note for result in self.results for note in result.caveats()), *self.remarks)
+        costs: dict[int, tuple[str, Provenance]] = {}
+        for result in self.results:
+            if (spent := getattr(result, "provenance", None)) is not None:
+                costs.setdefault(id(spent), (model_of(result), spent))
+        say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
+
+
+def _with_notes(result: "Result", notes: Sequence[str]) -> "Result":
+    """Return the result with notes added to its provenance, if it has one."""
+    spent: Provenance | None = getattr(result, "provenance", None)
+    if spent is None or not notes or not is_dataclass(result):
+        return result
+    known = replace(spent, notes=tuple(dict.fromkeys((*spent.notes, *notes))))
+    return replace(result, provenance=known)
 
 
 def merged(tables: Sequence[Table]) -> list[Table]:
@@ -161,9 +227,11 @@ def to_csv(rows: Sequence[Record]) -> str:
 
 
 def _strict(value: Any) -> Any:
-    """Return `value` with null for every number that JSON cannot say."""
+    """Return `value` with what JSON cannot say as words: "inf" and "-inf"; null for a number that is unknown."""
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

@@ -1,9 +1,14 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
+import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from geomrob.errors import Note
 
 if TYPE_CHECKING:
     import torch
@@ -14,6 +19,9 @@ Progress = Callable[[int, int], None]
 
 WIDE = 10_000
 """Characters in a line of a pipe: more than any table needs, so that nothing is cut or wrapped."""
+
+PAUSE = 30.0
+"""Seconds between two lines of progress where stderr is no terminal."""
 
 GAP = 2
 """Characters between two columns."""
@@ -90,16 +98,50 @@ def say(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
+_printed: ContextVar[tuple[str, ...]] = ContextVar("_printed", default=())
+
+
+@contextmanager
+def notes_on_stderr() -> Generator[None, None, None]:
+    """Print each `Note` once as `note: ...` on stderr, and keep it for `printed_notes` until the end."""
+    token = _printed.set(())
+    with warnings.catch_warnings():
+        otherwise = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            text = " ".join(str(message).split())
+            if not issubclass(category, Note):
+                otherwise(message, category, *where, **more)
+            elif text not in _printed.get():
+                _printed.set((*_printed.get(), text))
+                sys.stderr.write(f"note: {text}\n")
+
+        warnings.simplefilter("always", Note)
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            _printed.reset(token)
+
+
+def printed_notes() -> tuple[str, ...]:
+    """Return the notes that this command has printed so far."""
+    return _printed.get()
+
+
 @contextmanager
 def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, None]:
-    """Yield a function of (done, total) that moves a bar on stderr; it does nothing where nobody watches.
+    """Yield a function of (done, total) that moves a bar on stderr; where that is no terminal, it writes lines.
 
     Args:
         title: What is being done.
         quiet: Show nothing even on a terminal.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet:
         yield lambda _done, _total: None
+        return
+    if not sys.stderr.isatty():
+        yield _lines(title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -109,6 +151,34 @@ def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, No
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(title: str) -> Progress:
+    """Return a function of (done, total) that writes a line to stderr every half minute."""
+    start = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PAUSE and 0 < done < total:
+            last = now
+            left = duration((now - start) * (total - done) / done)
+            sys.stderr.write(f"{title}: {done:,} of {total:,} ({done / total:.0%}), about {left} left\n")
+            sys.stderr.flush()
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """Return a time in whole seconds, minutes or hours, as it is said.
+
+    Example:
+        >>> duration(40), duration(200), duration(9000)
+        ('40 seconds', '3 minutes', '2.5 hours')
+    """
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def resolve_device(name: str) -> "torch.device":

@@ -3,10 +3,15 @@
 A command that needs other defaults subclasses `Common` and names them again.
 """
 
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from cyclopts import Parameter
+
+from geomrob.errors import UsageError
 
 
 @Parameter(name="*")
@@ -15,8 +20,11 @@ class Models:
     """Which models.
 
     Attributes:
-        model: Name of a model, or package.module:factory, which runs that code; repeat it to compare models.
-        weights: Weights of that model, .safetensors or .pt.
+        model: Name of a model; timm:NAME, torchvision:NAME, hf-hub:ORG/NAME, robustbench:DATASET/THREAT/NAME,
+            onnx:FILE; or package.module:factory or file.py:factory, with ?key=value for its arguments, which runs that
+            code. Repeat it to compare models.
+        weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
+            (seeds): standard errors are over them.
     """
 
     model: tuple[str, ...] = ("fmnist-lenet",)
@@ -29,16 +37,35 @@ class Data:
     """Which images.
 
     Attributes:
-        data: Name of a data set, or the path of an image folder (class/image.png) or of an .npz file (x, y).
+        data: Name of a data set, or the path of an image folder (class/image.png) or of a file of arrays (.npz ...).
         data_dir: Folder of the full data sets as torchvision lays them out; default GEOMROB_DATA.
-        samples: How many images.
+        classes: Names of the classes of an image folder in the order of their numbers: a file with one a line, or JSON.
+        samples: How many images; default 50, or all of a smaller set.
         seed: Seed of the drawn images and of everything random.
     """
 
     data: str = "fashion-mnist-1k"
     data_dir: Path | None = None
-    samples: int | None = 50
+    classes: Path | None = None
+    samples: int | None = None
     seed: int = 0
+    default_samples: ClassVar[int] = 50
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """How images become the input of the models, where their own configuration does not say so or is not wanted.
+
+    Attributes:
+        mean: What is subtracted, one value a channel with commas between, in [0, 1] pixel units.
+        std: What it is divided by, likewise.
+        image_size: Side of the images, or HEIGHTxWIDTH.
+    """
+
+    mean: str | None = None
+    std: str | None = None
+    image_size: str | None = None
 
 
 @Parameter(name="*")
@@ -50,11 +77,13 @@ class Compute:
         device: auto, cpu or cuda.
         threads: CPU threads; default 1 for a small model, where more only wait for each other, otherwise all cores.
         memory: Memory budget of one batch in GiB; the default follows the device.
+        outputs: What the models return: logits, probabilities (their logarithm is taken), or auto to recognise them.
     """
 
     device: str = "auto"
     threads: int | None = None
     memory: float | None = None
+    outputs: Literal["auto", "logits", "probabilities"] = "auto"
 
 
 @Parameter(name="*")
@@ -75,7 +104,20 @@ class Output:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Output, Compute, Data):
+class Edit:
+    """What is done to the images first.
+
+    Attributes:
+        transform: Edit of the images before the model: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP;
+            several with +.
+    """
+
+    transform: str | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(Output, Compute, Edit, Inputs, Data):
     """Everything but the models."""
 
 
@@ -83,3 +125,32 @@ class Settings(Output, Compute, Data):
 @dataclass(frozen=True, kw_only=True)
 class Common(Settings, Models):
     """Everything that a measuring command needs."""
+
+
+def check_apply(
+    command: Callable[..., int],
+    option: str,
+    chosen: Sequence[str],
+    apply: Mapping[str, Sequence[str]],
+    values: Mapping[str, Any],
+) -> None:
+    """Refuse an option that has no meaning for what was chosen.
+
+    Args:
+        command: The function of the command; its defaults count as not given.
+        option: Name of the option that chooses.
+        chosen: Its values.
+        apply: With which of these values each option has a meaning.
+        values: Those of the options; others are passed over.
+
+    Raises:
+        UsageError: One that is not at its default.
+    """
+    parameters = inspect.signature(command).parameters
+    for name, kinds in apply.items():
+        default = parameters[name].default if name in parameters else None
+        if values[name] != default and not set(kinds) & set(chosen):
+            raise UsageError(
+                f"{name} must go with --{option} {' or '.join(kinds)}; got it with --{option} {' and '.join(chosen)}: "
+                f"leave --{name} out"
+            )

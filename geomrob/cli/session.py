@@ -1,26 +1,31 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
-from geomrob.cli.options import Common, Data, Output, Settings
-from geomrob.errors import UsageError
+from geomrob.cli.options import Common, Data, Inputs, Output, Settings
+from geomrob.cli.trainings import by_training, edit, source_name, training_names
+from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from geomrob.arrays import Model
     from geomrob.data.entry import Samples
+    from geomrob.inference import Prepared
 
 PICTURES = (".png", ".pdf", ".svg")
+
+SEEDS = 2**63
+"""Seeds lie below it."""
 
 Progress = Callable[[int, int], object]
 
@@ -35,11 +40,16 @@ class Session:
         figure: Where its picture goes, checked.
         json: Whether the answer is one JSON object.
         device: Where models and images are.
-        models: The models by name, the first one of each where there are several weights.
         networks: All networks of each model: one for each file of weights.
+        trainings: How the networks of each model are called: as the model, or model@file where there are several.
         samples: The drawn images.
+        inputs: What the user gave of the preprocessing.
         memory: Budget of a batch in bytes, None for the default.
         threads: CPU threads, None for the default.
+        outputs: What the models return, as `Prepared` takes it.
+        transform: Edit of the images.
+        edited: Whether the drawn images are edited; otherwise every network edits its images before anything else, so
+            that they, their corruptions and what attacks make of them lie in [0, 1].
     """
 
     command: str
@@ -48,9 +58,14 @@ class Session:
     json: bool
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
+    trainings: dict[str, tuple[str, ...]]
     samples: "Samples"
+    inputs: Inputs
     memory: int | None = None
     threads: int | None = None
+    outputs: str = "auto"
+    transform: str | None = None
+    edited: bool = False
 
     @classmethod
     def open(
@@ -62,8 +77,8 @@ class Session:
         weights: Sequence[Path] = (),
         default_models: "Callable[[Samples], Sequence[str]] | None" = None,
         figure: str = "",
-        transform: str | None = None,
-        several: bool = False,
+        others: Sequence[str] = (),
+        edited: bool = False,
     ) -> "Session":
         """Return the session of a command, everything checked and loaded before the first evaluation.
 
@@ -73,26 +88,31 @@ class Session:
             models, weights: Where the command decides; those of the options by default.
             default_models: Which models the images suggest, where none is named.
             figure: Name of the picture; COMMAND.png by default.
-            transform: Edit of the images.
-            several: Whether a model may have several files of weights, trainings of it with different seeds.
+            others: Names of the other pictures of the command in its folder, with * for any part.
+            edited: Whether the edit of the options is done to the drawn images.
 
         Raises:
             UsageError: A folder that cannot be written to, no picture's ending, no such device, models or images that
                 cannot be loaded or do not fit each other.
         """
         libraries()
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
-        out, picture = places(command, options, figure)
+        out, picture = places(command, options, figure, others)
         device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
-        samples = load_samples(options, transform)
+        networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
+        samples = load_samples(options, options.transform if edited else None, models=networks)
         if not models and default_models is not None:
             models = default_models(samples)
-        networks = load_networks(models, weights, device, several=several)
-        check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+            networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
+        if options.transform is not None and not edited:
+            samples = replace(samples, name=f"{samples.name} ({options.transform})")
+            edit([network for group in networks.values() for network in group], options.transform)
+        returned = check_fit({name: group[0] for name, group in networks.items()}, samples.images, samples.name)
+        samples = match_labels(samples, returned)
         return cls(
             command=command,
             out=out,
@@ -100,15 +120,20 @@ class Session:
             json=options.json,
             device=device,
             networks=networks,
+            trainings=training_names(networks, weights),
             samples=samples,
+            inputs=options,
             memory=memory,
             threads=options.threads,
+            outputs=options.outputs,
+            transform=options.transform,
+            edited=edited,
         )
 
     @property
     def models(self) -> "dict[str, nn.Module]":
-        """The first network of each model."""
-        return {name: group[0] for name, group in self.networks.items()}
+        """All networks, each training of a model by the name that `trainings` has for it."""
+        return by_training(self.networks, self.trainings)
 
     def load(self, names: Sequence[str]) -> "dict[str, nn.Module]":
         """Return further models by name, checked as the others; one that is open already is that one.
@@ -116,12 +141,17 @@ class Session:
         Raises:
             UsageError: One cannot be loaded or does not take the images.
         """
-        from geomrob.analysis.preparation import check_fit
+        from geomrob.analysis.preparation import check_fit, match_labels
+        from geomrob.models.preprocessing import check_size
 
-        new = load_networks([name for name in names if name not in self.networks], (), self.device)
+        missing = [name for name in names if name not in self.models]
+        new = load_networks(missing, (), self.device, inputs=self.inputs, outputs=self.outputs)
+        if self.transform is not None and not self.edited:
+            edit([network for group in new.values() for network in group], self.transform)
         known = {**self.models, **{name: group[0] for name, group in new.items()}}
+        check_size(known, self.samples.images)
         loaded = {name: known[name] for name in names}
-        check_fit(loaded, self.samples.images, self.samples.name)
+        match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
     @cached_property
@@ -136,10 +166,11 @@ class Session:
 
     @property
     def boxed(self) -> bool:
-        """Whether the images of this data set lie in [0, 1]; synthetic ones need not."""
+        """Whether the images lie in [0, 1]; synthetic and edited ones need not."""
         from geomrob.data import DATASETS
 
-        return self.samples.name not in DATASETS or DATASETS[self.samples.name].boxed
+        name = source_name(self.samples)
+        return not (self.edited and self.transform) and (name not in DATASETS or DATASETS[name].boxed)
 
     def set_threads(self, model: "nn.Module | None" = None) -> None:
         """Set the number of CPU threads for a model, the first one by default."""
@@ -152,7 +183,12 @@ class Session:
         """Return a bar on stderr for people who watch, moved by (done, total)."""
         return console.progress(title, quiet=self.json)
 
-    def each(self, title: str) -> "Iterator[tuple[str, Model, Progress]]":
+    def announce(self, title: str, seconds: float) -> None:
+        """Say on stderr how long the work will take, where it is a minute or more."""
+        if seconds >= 60 and not self.json:
+            sys.stderr.write(f"{title}: about {console.duration(seconds)}\n")
+
+    def each(self, title: str) -> "Iterator[tuple[str, Prepared, Progress]]":
         """Yield name, model and progress of each model, prepared for the images, the CPU threads set for it."""
         from geomrob.analysis.preparation import prepare
 
@@ -171,21 +207,43 @@ def libraries() -> None:
     import_module("numpy")
 
 
-def places(command: str, options: Output, figure: str = "") -> tuple[Path, Path]:
+def places(command: str, options: Output, figure: str = "", others: Sequence[str] = ()) -> tuple[Path, Path]:
     """Return the folder and the picture of a command, if both can be written, so that this is known before the work.
 
+    Args:
+        command: Name of the command.
+        options: What the user gave.
+        figure, others: As in `Session.open`.
+
     Raises:
-        UsageError: An ending that is no picture's, or a folder that cannot be written to.
+        UsageError: An ending that is no picture's, a folder that cannot be written to, a picture that is a folder or
+            another file of the command, or no seed.
     """
     from geomrob.runs import writable
 
+    if isinstance(options, Data):
+        check_seed(options.seed)
     out = options.out or Path(f"geomrob-{command}")
     writable(out)
     picture = options.figure or out / (figure or f"{command}.png")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
-    writable(picture.parent)
+    if picture.is_dir():
+        raise UsageError(f"figure must be a file; got the folder {picture}: name a file in it")
+    if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
+        raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
+    writable(picture.parent, "figure must be in")
     return out, picture
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what no generator takes, so that this is known before the work.
+
+    Raises:
+        UsageError: Negative, or 2**63 and more.
+    """
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
 
 
 def check_resources(threads: int | None, memory: float | None) -> int | None:
@@ -202,45 +260,102 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
 
 
 def load_networks(
-    names: Sequence[str], weights: Sequence[Path], device: "torch.device", *, several: bool = False
+    names: Sequence[str],
+    weights: Sequence[Path],
+    device: "torch.device",
+    *,
+    inputs: Inputs | None = None,
+    outputs: str = "auto",
 ) -> "dict[str, list[nn.Module]]":
     """Return the networks of each model, all loaded before the first is measured: one for each file of weights.
 
     Raises:
-        UsageError: One cannot be loaded, weights for several models, several weights where one is wanted.
+        UsageError: One cannot be loaded, weights for several models.
     """
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
         raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
-    if len(weights) > 1 and not several:
-        raise UsageError(f"weights must be one file here; got {len(weights)}: measure them one by one")
-    return {
-        name: [load_model(name, weights=file, device=device) for file in weights or (None,)]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        note(f"model {name} is named {names.count(name)} times: it is measured once")
+    given: dict[str, Any] = {}
+    if inputs is not None:
+        given = {key: _numbers(key, getattr(inputs, key), float) for key in ("mean", "std")}
+        given["image_size"] = _numbers("image_size", inputs.image_size, int)
+    networks = {
+        name: [load_model(name, weights=file, device=device, **given) for file in weights or (None,)]
         for name in dict.fromkeys(names)
     }
+    for model in (model for group in networks.values() for model in group):
+        if outputs != "auto":
+            cast("Any", model).output_kind = outputs
+        for text in getattr(model, "notes", ()):
+            note(text)
+    return networks
 
 
-def load_samples(options: Data, transform: str | None = None, *, split: str = "test") -> "Samples":
-    """Return the drawn images, edited if there is a transform; files that were left out are reported on stderr.
+def _numbers(name: str, text: str | None, kind: "type[float] | type[int]") -> "list[Any] | None":
+    """Return the numbers of an option, None where it is left out; one side of an image stands for both.
+
+    Raises:
+        UsageError: Not numbers.
+    """
+    if text is None:
+        return None
+    size = name == "image_size"
+    try:
+        numbers = [kind(part) for part in text.lower().split("x" if size else ",")]
+    except ValueError:
+        example = "224 or 224x288" if size else "0.485,0.456,0.406"
+        option = name.replace("_", "-")
+        raise UsageError(f"{name} must be numbers; got {text!r}: write --{option} {example}") from None
+    return numbers * 2 if size and len(numbers) == 1 else numbers
+
+
+def load_samples(
+    options: Data,
+    transform: str | None = None,
+    *,
+    split: str = "test",
+    models: "Mapping[str, Sequence[nn.Module]] | None" = None,
+) -> "Samples":
+    """Return the drawn images, edited if there is a transform; all of a set smaller than the default of the command.
+
+    Args:
+        options: Which images.
+        transform: Edit of the images.
+        split: Of the data set.
+        models: Those that they are for: images are resized and cropped as their configuration says.
 
     Raises:
         UsageError: The data set cannot be read, or does not hold as many.
     """
+    check_seed(options.seed)
     from geomrob.data import load_data
+    from geomrob.models.preprocessing import changed, common_preprocessing
 
+    preprocessing, notes = common_preprocessing({name: group[0] for name, group in (models or {}).items()})
+    for text in notes:
+        note(text)
+    reading: dict[str, Any] = {}
+    if preprocessing.size is None and isinstance(options, Inputs) and options.image_size is not None:
+        preprocessing = changed(preprocessing, None, None, _numbers("image_size", options.image_size, int))
+    if preprocessing.size is not None:
+        size, crop = preprocessing.size, preprocessing.crop
+        reading = {"image_size": size, "crop": crop, "interpolation": preprocessing.interpolation}
     drawn = load_data(
         options.data,
         split=split,
         data_dir=options.data_dir,
         samples=options.samples,
+        at_most=options.default_samples,
         seed=options.seed,
         transform=transform,
+        classes=options.classes,
+        **reading,
     )
-    if drawn.skipped:
-        sys.stderr.write(
-            f"note: left out {len(drawn.skipped)} files of {options.data}; the first: {drawn.skipped[0]}\n"
-        )
+    for text in drawn.notes:
+        note(text)
     return drawn
 
 
@@ -258,7 +373,7 @@ def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
 
     shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
-    trained = [name for name, entry in fits.items() if samples.name in (claim.data for claim in entry.claims)]
+    trained = [name for name, entry in fits.items() if source_name(samples) in (claim.data for claim in entry.claims)]
     names = tuple(trained or fits)
     if len(names) < least:
         told = f"{names[0]} alone" if names else "none"

@@ -1,18 +1,41 @@
 """Data sets by name: the table `DATASETS`, and the function that reads them."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from geomrob.data import cifar, embedded, folder, idx, synthetic
-from geomrob.data.entry import DatasetEntry, Samples, check_labels, sample_positions, to_images, transformed
-from geomrob.errors import UsageError, unknown
+from geomrob.data import (
+    array_files,
+    cifar,
+    class_names,
+    datasets,
+    embedded,
+    folder,
+    idx,
+    named_arrays,
+    npy_pairs,
+    synthetic,
+    webdataset,
+)
+from geomrob.data.entry import (
+    DatasetEntry,
+    Samples,
+    TooFewError,
+    check_labels,
+    sample_positions,
+    to_images,
+    transformed,
+)
+from geomrob.data.resize import Fit, fit_for, fitted
+from geomrob.errors import UsageError, note, unknown
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
 
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-DIGITS = tuple("0123456789")
+CLOTHES, DIGITS = (tuple(names[0] for names in table) for table in (class_names.CLOTHES, class_names.DIGITS))
 THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -87,20 +110,26 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def load_data(
-    name: str | Path,
+    name: Any,
     *,
     split: str = "test",
     data_dir: str | Path | None = None,
     samples: int | None = None,
     seed: int = 0,
     transform: str | None = None,
+    at_most: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
+    classes: str | Path | Sequence[str] | None = None,
 ) -> Samples:
     """Return images in [0, 1] with their labels, all of a split or a seeded draw from it.
 
     Args:
-        name: A row of `DATASETS`; or the path of an image folder (`class/image.png`, or `test/class/image.png`), or of
-            an `.npz` file with `x` (images) and `y` (labels).
-        split: `test` or `train`. The embedded set and `.npz` files have only `test`.
+        name: A row of `DATASETS`; the path of an image folder (`class/image.png`, or `test/class/image.png`), or of a
+            file of arrays (`.npz`, `.npy`, `.pt`, `.safetensors`, `.tar`); or a Python object: `(images, labels)`, a
+            Dataset, a DataLoader ... (`docs/models-and-data.md` lists what is accepted).
+        split: `test` or `train`. The embedded set has only `test`.
         data_dir: The folder that holds `MNIST/raw`, `FashionMNIST/raw`, `cifar-10-batches-py`, `cifar-100-python` (the
             layout of torchvision); by default the environment variable GEOMROB_DATA. Nothing is ever downloaded.
         samples: How many images to draw without replacement, at least 1; None takes all in source order.
@@ -108,9 +137,17 @@ def load_data(
         transform: A transform of the images, such as `lowpass:16` or `flip`
             (`geomrob.spectral.frequency_filters.transform`). Transformed images may leave [0, 1]; the name
             of the samples names the transform.
+        at_most: As `samples`, but of a smaller set all are taken, with a note; where `samples` is not given.
+        image_size: Side, or height and width, that images are resized and cropped to (`geomrob.data.resize`); None
+            keeps their size. Images that all have that size already are taken as they are.
+        crop, interpolation: How (`geomrob.data.resize.Fit`); what the model was trained with.
+        classes: Of an image folder, the names of its classes in the order of their numbers: a list, or a file
+            (`geomrob.data.class_names.class_order`); by default `classes.txt` in the folder if there is one, else the
+            names in order.
 
     Returns:
-        The samples. Files of a folder that cannot be read are left out and named in `skipped`.
+        The samples. What was left out, renumbered or converted stands in `notes`; files of a folder that cannot be read
+        are named in `skipped`.
 
     Raises:
         UsageError: Unknown name, missing or damaged file, unknown split, too many samples, values outside [0, 1],
@@ -121,9 +158,46 @@ def load_data(
         >>> clothes.images.shape, clothes.classes[0]
         (torch.Size([20, 1, 28, 28]), 'T-shirt/top')
     """
-    read = _load_path if str(name) not in DATASETS else _load_row
-    plain = read(str(name), split, samples, seed, data_dir)
-    return plain if transform is None else transformed(plain, transform)
+    settings = Settings(split, seed, data_dir, fit_for(image_size, crop, interpolation), classes)
+    try:
+        read = _read(name, settings, at_most if samples is None else samples)
+    except TooFewError as error:
+        if samples is not None:
+            raise
+        read = _read(name, settings, error.available)
+        text = f"all {error.available} images of {read.name} are taken: fewer than the {at_most} of the default"
+        read = replace(read, notes=(*read.notes, text))
+    for text in read.notes:
+        note(text)
+    return read if transform is None else transformed(read, transform)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What images are read with, besides how many."""
+
+    split: str
+    seed: int
+    data_dir: str | Path | None
+    fit: Fit | None
+    classes: str | Path | Sequence[str] | None
+
+
+def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
+    """Return the samples of a row of the table, of a path or of an object, at the size that was asked for."""
+    known = None if settings.classes is None else class_names.class_order(settings.classes)
+    path = Path(source).expanduser() if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
+    if path is not None and path.is_dir() and not npy_pairs.is_set(path):
+        return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
+    if path is not None:
+        read = _load_file(path, settings, samples, known)
+    elif not isinstance(source, (str, Path)):
+        read = datasets.read_object(source, settings.split, samples, settings.seed, classes=known, fit=settings.fit)
+    elif known is not None:
+        raise UsageError(f"classes must go with an image folder; got {source}, which names its own: leave it out")
+    else:
+        read = _load_row(str(source), settings.split, samples, settings.seed, settings.data_dir)
+    return fitted(read if known is None else replace(read, ordered=True), settings.fit)
 
 
 def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: str | Path | None) -> Samples:
@@ -137,21 +211,36 @@ def _load_row(name: str, split: str, samples: int | None, seed: int, data_dir: s
     chosen = sample_positions(len(labels), samples, seed)
     kept = chosen.numpy()
     drawn = to_images(images[kept])
-    return Samples(drawn, torch.from_numpy(labels[kept]), entry.classes, torch.from_numpy(indices[kept]), name)
+    numbers, positions = torch.from_numpy(labels[kept]), torch.from_numpy(indices[kept])
+    text = f"{name} ({split}) has {entry.splits[split]:,} images; {len(labels):,} are here: it may be cut off"
+    notes = () if len(labels) == entry.splits[split] else (text,)
+    return Samples(drawn, numbers, entry.classes, positions, name, notes=notes)
 
 
-def _load_path(name: str, split: str, samples: int | None, seed: int, _: str | Path | None) -> Samples:
-    """Return the samples of an image folder or an `.npz` file, whose path is in its name."""
-    path = Path(name).expanduser()
+def _load_file(path: Path, settings: Settings, samples: int | None, classes: Sequence[str] | None) -> Samples:
+    """Return the samples of a file of arrays or of a tar."""
+    split, seed = settings.split, settings.seed
+    path, severity = npy_pairs.severity_of(path)
+    endings, suffix = (*array_files.SUFFIXES, ".tar"), path.suffix.lower()
     if path.is_dir():
-        return folder.read_folder(path, split, samples, seed)
-    if path.is_file() and path.suffix == ".npz":
-        return folder.read_npz(path, split, samples, seed)
-    if path.suffix == ".npz" or len(path.parts) > 1:
-        raise UsageError(
-            f"data must be an image folder or an .npz file; got {name!r}, which is neither: check the path"
+        names = ", ".join(file.name for file in sorted(path.glob("*.npy")) if file.name != "labels.npy")
+        raise UsageError(f"data must be one file of {path}; got the folder: pass one of {names or 'none'}")
+    if path.is_file() and suffix == ".npy":
+        return npy_pairs.read_npy(path, severity, split, samples, seed, classes)
+    if path.is_file() and suffix == ".tar":
+        return webdataset.read_tar(path, split, samples, seed, classes=classes, fit=settings.fit)
+    if path.is_file() and suffix in endings:
+        return named_arrays.read_arrays(path, split, samples, seed, classes)
+    if path.is_file() or suffix in endings or len(path.parts) > 1:
+        kind, advice = (
+            ("a file of another kind", "unpack it, or save it with numpy.savez")
+            if path.is_file()
+            else ("which is neither", "check the path")
         )
-    raise unknown("data", name, DATASETS)
+        raise UsageError(
+            f"data must be an image folder or a file {', '.join(endings)}; got {str(path)!r}, {kind}: {advice}"
+        )
+    raise unknown("data", str(path), DATASETS)
 
 
 def _data_dir(name: str, below: str, given: str | Path | None) -> Path:

@@ -1,12 +1,17 @@
 """CIFAR-10 and CIFAR-100 from the python batches of the official archives, without running what a pickle calls."""
 
 import pickle
+import pickletools
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geomrob.data.entry import Arrays
+from geomrob.data.label_arrays import class_numbers
 from geomrob.errors import UsageError
 
 CLASSES10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,27 +30,30 @@ CLASSES100 = tuple(NAMES100.split())
 def read10(folder: Path, split: str) -> Arrays:
     """Return the images (N, 3, 32, 32) uint8, labels and positions (N,) int64 of CIFAR-10."""
     names = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
-    images, labels, _ = zip(*[_batch(folder / name, "labels") for name in names], strict=True)
+    images, labels, _ = zip(*[_batch(folder / name, "labels", CLASSES10) for name in names], strict=True)
     return np.concatenate(images), np.concatenate(labels), np.arange(sum(map(len, images)))
 
 
 def read100(folder: Path, split: str) -> Arrays:
     """Return the images (N, 3, 32, 32) uint8, fine labels and positions (N,) int64 of CIFAR-100."""
-    return _batch(folder / split, "fine_labels")
+    return _batch(folder / split, "fine_labels", CLASSES100)
 
 
-def _batch(path: Path, key: str) -> Arrays:
+def _batch(path: Path, key: str, classes: Sequence[str]) -> Arrays:
     """Return the images and labels of one batch file."""
     if not path.is_file():
         raise UsageError(f"data_dir must hold {path.parent.name}/{path.name}; nothing there: put it into {path.parent}")
     content = read_pickle(path)
-    content = (
-        {k.decode() if isinstance(k, bytes) else k: v for k, v in content.items()} if isinstance(content, dict) else {}
-    )
-    data, labels = content.get("data"), content.get(key)
+    items = content.items() if isinstance(content, dict) else ()
+    named = {k.decode(errors="replace") if isinstance(k, bytes) else k: v for k, v in items}
+    data, labels = named.get("data"), named.get(key)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,) or labels is None:
         raise UsageError(f"{path} must hold data (N, 3072) as bytes and {key}; got something else: fetch it again")
-    return data.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64), np.arange(len(data))
+    numbers, _, notes = class_numbers(labels, len(data), str(path), classes)
+    # Not even whole floats: the official batches hold integers.
+    if notes:
+        raise UsageError(f"{path} must hold integers as {key}; got others ({notes[0]}): fetch it again")
+    return data.reshape(-1, 3, 32, 32), numbers, np.arange(len(data))
 
 
 def read_pickle(path: Path) -> Any:
@@ -55,13 +63,30 @@ def read_pickle(path: Path) -> Any:
         UsageError: The file is damaged, or calls any other function or class, which is never run.
     """
     try:
-        with path.open("rb") as file:
-            return _Arrays(file, encoding="bytes").load()
+        # From memory, where no read can ask for more than there is.
+        content = BytesIO(path.read_bytes())
+        _check_memo(content)
+        return _Arrays(content, encoding="bytes").load()
     except UsageError:
         raise
     # A damaged pickle fails with whatever exception the opcode at hand happens to raise.
     except Exception as error:
         raise UsageError(f"{path} must be a readable pickle; got {type(error).__name__}: fetch it again") from error
+
+
+def _check_memo(content: BytesIO) -> None:
+    """Refuse a pickle that numbers its objects higher than they can be: room is made for all numbers below."""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
+        if "PUT" in opcode.name and int(argument or 0) > 1000 + 2 * count:
+            raise UsageError(f"a data file must be a sound pickle; got object {argument} after {count}: fetch it again")
+    content.seek(0)
+
+
+def _rebuild(_kind: str, shape: tuple[int, ...], _code: bytes) -> NDArray[np.generic]:
+    """Return the empty array that a pickle fills; memory is taken for no other shape."""
+    if shape != (0,):
+        raise UsageError(f"a data file must hold whole arrays; got an empty one of shape {shape}: do not trust it")
+    return np.empty(shape, np.int8)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -74,9 +99,10 @@ class _Arrays(pickle.Unpickler):
 
     # The rebuilding functions are taken from numpy itself: their module has moved between its versions.
     allowed: ClassVar[dict[str, Any]] = {
-        "ndarray": np.ndarray,
+        # A name, because calling it would take memory for any shape.
+        "ndarray": "ndarray",
         "dtype": np.dtype,
-        "_reconstruct": np.empty(0).__reduce__()[0],
+        "_reconstruct": _rebuild,
         "scalar": np.int64(0).__reduce__()[0],
         "_frombuffer": np.empty(1).__reduce_ex__(5)[0],
     }

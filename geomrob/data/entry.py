@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
+from geomrob.data.lazy import LazyImages, held_if_small
 from geomrob.errors import UsageError
 from geomrob.spectral.frequency_filters import transform
 
@@ -22,9 +23,11 @@ Reader: TypeAlias = Callable[[Path, str], Arrays]
 class Samples:
     """Images of one data set, in the order in which they were drawn.
 
-    `images` lie in [0, 1] unless they were `transformed` or are synthetic; `indices` are positions in the source
+    `images` lie in [0, 1] unless they were `transformed` or are synthetic; of a large set they are `LazyImages`, which
+    are read when they are used and which every function for images accepts; `indices` are positions in the source
     split (for an image folder, in its sorted list of files); `skipped` names the files that could not be read, each
-    with the reason.
+    with the reason; `notes` says, a sentence each, what was left out, renumbered or converted; `ordered` says whether
+    the caller set the order of the classes, so that it is not looked up in a table.
     """
 
     images: Images
@@ -33,14 +36,17 @@ class Samples:
     indices: Labels
     name: str
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    ordered: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, positions: Tensor) -> "Samples":
         """Return the samples at `positions` (M,) of this object, in that order."""
-        kept = (self.images[positions], self.labels[positions], self.classes, self.indices[positions])
-        return Samples(*kept, self.name, self.skipped)
+        images = self.images
+        picked = images.picked(positions) if isinstance(images, LazyImages) else images[positions]
+        return replace(self, images=picked, labels=self.labels[positions], indices=self.indices[positions])
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,14 @@ class DatasetEntry:
     boxed: bool = True
 
 
+class TooFewError(UsageError):
+    """A draw of no images, or of more than there are."""
+
+    def __init__(self, available: int, samples: int) -> None:
+        super().__init__(f"samples must lie in 1 ... {available}; got {samples}: lower it or leave it out")
+        self.available = available
+
+
 def sample_positions(available: int, samples: int | None, seed: int) -> Tensor:
     """Return the positions to read (M,) int64: all in source order, or the first `samples` of a seeded permutation.
 
@@ -80,7 +94,7 @@ def sample_positions(available: int, samples: int | None, seed: int) -> Tensor:
     if samples is None:
         return torch.arange(available)
     if not 1 <= samples <= available:
-        raise UsageError(f"samples must lie in 1 ... {available}; got {samples}: lower it or leave it out")
+        raise TooFewError(available, samples)
     return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:samples]
 
 
@@ -92,10 +106,21 @@ def to_images(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(floats)
 
 
+def of_array(array: NDArray[np.generic], positions: Tensor) -> Images:
+    """Return images (N, C, H, W) of an array in memory or of a memory-mapped file, converted when they are used.
+
+    Args:
+        array: uint8, or floats in [0, 1].
+        positions: Which of them (M,), in that order.
+    """
+    chosen = positions.tolist()
+    return held_if_small(LazyImages(lambda row: to_images(array[chosen[row]]), len(chosen), array.shape[1:]))
+
+
 def transformed(samples: Samples, name: str) -> Samples:
     """Return samples with transformed images; the name of the data set names the transform.
 
-    The transform is computed in float64, a few images at a time, and rounded once.
+    The transform is computed in float64, image by image, and rounded once; of lazy images when they are read.
 
     Raises:
         UsageError: No such transform (see `geomrob.spectral.frequency_filters`), or one that does not fit the images.
@@ -105,9 +130,16 @@ def transformed(samples: Samples, name: str) -> Samples:
         >>> transformed(one, "lowpass:2").name
         'mine (lowpass:2)'
     """
-    change = transform(name)
-    parts = [change(part.double()).to(part.dtype) for part in samples.images.split(512)]
-    return replace(samples, images=torch.cat(parts), name=f"{samples.name} ({name})")
+    step, images = transform(name), samples.images
+
+    def change(image: Tensor, _position: int = 0) -> Tensor:
+        return step(image.double()).to(image.dtype)
+
+    lazy = isinstance(images, LazyImages)
+    changed = images.mapped(change) if lazy else torch.cat([change(image) for image in images.split(1)])
+    if lazy:
+        change(images[:1])  # One that does not fit is reported before the work.
+    return replace(samples, images=changed, name=f"{samples.name} ({name})")
 
 
 def check_labels(labels: NDArray[np.integer], count: int, classes: Sequence[str], source: str) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from geomrob.data.entry import Arrays
 from geomrob.errors import UsageError
 
+# A file of more bytes than this is no archive of so few: zlib packs at most 1,032 zeros into a byte, images far fewer.
+MOST_BYTES, MOST_RATIO = 2**28, 100
 PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -48,18 +50,24 @@ def read_idx(path: Path, rank: int) -> NDArray[np.uint8]:
     Raises:
         UsageError: Not such a file, or its length is not what its header says.
     """
+    start = 4 + 4 * rank
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(start)
+            if len(head) < start or head[:4] != bytes([0, 0, 8, rank]):
+                raise UsageError(
+                    f"{path} must be an IDX file of bytes in {rank} dimensions; got another header: fetch it again"
+                )
+            shape = tuple(int(size) for size in np.frombuffer(head, ">u4", rank, offset=4))
+            size = math.prod(shape)
+            if size > MOST_RATIO * max(path.stat().st_size, MOST_BYTES // MOST_RATIO):
+                raise UsageError(f"{path} must hold images; got a header that asks for {shape} bytes: fetch it again")
+            # One byte more, so that what follows is noticed, and the checksum compared.
+            data = file.read(size + 1)
+            rest = len(file.read(MOST_BYTES)) if len(data) > size else 0
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} must be a readable IDX file; got {error}: fetch it again") from None
-    start = 4 + 4 * rank
-    if len(data) < start or data[:4] != bytes([0, 0, 8, rank]):
-        raise UsageError(
-            f"{path} must be an IDX file of bytes in {rank} dimensions; got another header: fetch it again"
-        )
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", rank, offset=4))
-    if len(data) - start != math.prod(shape):
-        length = f"{len(data) - start} bytes for shape {shape}"
+    if len(data) != size:
+        length = f"{len(data) + rest} bytes for shape {shape}"
         raise UsageError(f"{path} must be as long as its header says; got {length}: fetch it again")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
+    return np.frombuffer(data, np.uint8).reshape(shape).copy()

@@ -6,18 +6,25 @@ does not depend on its neighbours, on their order or on how many images are left
 image shape and the memory budget: another budget may give other last bits.
 """
 
-from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap
-from geomrob.inference.logits_and_gradients import Objective, evaluate, evaluating, gradient, gradients, out_of_memory
+from geomrob.inference.classes import check_finite, checked_classes, checked_targets, logit_gap, predicted_classes
+from geomrob.inference.evaluations import MEMORY, Evaluations, chunks, pieces
+from geomrob.inference.logits_and_gradients import (
+    Objective,
+    evaluate,
+    evaluating,
+    gradient,
+    gradients,
+    out_of_memory,
+    scores,
+)
+from geomrob.inference.outputs import OUTPUTS
 from geomrob.inference.predictions_and_accuracy import accuracy, is_adversarial
 from geomrob.inference.prepared import (
     CPU_BLOCK,
     CPU_FORWARD_BLOCK,
     GPU_BLOCK,
-    MEMORY,
     PROBED,
-    Evaluations,
     Prepared,
-    chunks,
     plain,
 )
 
@@ -26,6 +33,7 @@ __all__ = [
     "CPU_FORWARD_BLOCK",
     "GPU_BLOCK",
     "MEMORY",
+    "OUTPUTS",
     "PROBED",
     "Evaluations",
     "Objective",
@@ -42,5 +50,8 @@ __all__ = [
     "is_adversarial",
     "logit_gap",
     "out_of_memory",
+    "pieces",
     "plain",
+    "predicted_classes",
+    "scores",
 ]

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from geomrob.arrays import Distances, Labels, Logits
+from geomrob.arrays import Distances, Labels, LabelsLike, Logits, as_labels
 from geomrob.errors import UsageError
 
 
@@ -19,6 +19,16 @@ def logit_gap(outputs: Logits, labels: Labels, targets: Labels | None = None) ->
     return own - best if targets is None else best - own
 
 
+def predicted_classes(outputs: Logits) -> Labels:
+    """Return the predicted class of each row, -1 where the model returned NaN or nothing finite: it predicts none.
+
+    Example:
+        >>> predicted_classes(torch.tensor([[0.0, 1.0], [torch.nan, 1.0]])).tolist()
+        [1, -1]
+    """
+    return torch.where(outputs.amax(1).isfinite(), outputs.argmax(1), -1)
+
+
 def check_finite(outputs: Logits) -> None:
     """Refuse a model of which no logit is finite.
 
@@ -29,8 +39,9 @@ def check_finite(outputs: Logits) -> None:
         raise UsageError("model must return finite logits; got NaN or infinity for every image: check its weights")
 
 
-def checked_classes(name: str, classes: Labels, outputs: Logits) -> Labels:
+def checked_classes(name: str, classes: LabelsLike, outputs: Logits) -> Labels:
     """Return the classes, one an image, on the device of the logits; refuse what the logits have no column for."""
+    classes = as_labels(classes, name=name)
     count = outputs.shape[1]
     if classes.shape != outputs.shape[:1] or classes.dtype != torch.int64:
         kind = f"{tuple(classes.shape)} of {classes.dtype}"
@@ -41,10 +52,10 @@ def checked_classes(name: str, classes: Labels, outputs: Logits) -> Labels:
     return classes.to(outputs.device)
 
 
-def checked_targets(targets: Labels, outputs: Logits) -> Labels:
+def checked_targets(targets: LabelsLike, outputs: Logits) -> Labels:
     """Return the targets, refusing those that are the current class already."""
     targets = checked_classes("targets", targets, outputs)
-    same = (targets == outputs.argmax(1)).nonzero().flatten()
+    same = (targets == predicted_classes(outputs)).nonzero().flatten()
     if len(same):
         raise UsageError(
             f"targets must differ from the current class; got class {int(targets[same[0]])} for image "

@@ -1,6 +1,7 @@
 """One call of a model: in eval mode, to logits or to gradients in the images, refused in one sentence."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Generator
 from typing import cast
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from geomrob.arrays import Images, Labels, Logits, Model
 from geomrob.errors import UsageError
+from geomrob.inference.outputs import Scores, scores_of, to_logits
 
 Objective = Callable[[Logits, Labels], Float[Tensor, "n r"]]
 """Maps logits and the rows that they belong to onto r scalars a row, whose gradients are wanted."""
@@ -36,28 +38,53 @@ def evaluating(model: Model) -> Generator[None]:
 
 
 def evaluate(model: Model, images: Images) -> Logits:
-    """Return the model's logits in one call.
+    """Return the model's outputs in one call as logits; what they are on other images is not known here.
 
     Raises:
-        UsageError: It is not one float a class for each image.
+        UsageError: As `scores`.
     """
-    output = cast("object", model(images))
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(f"model must return a tensor of float logits; got {kind}: wrap it in a function that does")
-    if output.ndim != 2 or len(output) != len(images) or output.shape[1] < 2:
+    return to_logits(scores(model, images), "logits")
+
+
+def scores(model: Model, images: Images) -> Scores:
+    """Return what the model returns in one call, unwrapped: one row an image, in the type and on the device of these.
+
+    The model gets a copy of the images, which it may write into, in its own type and on its own device.
+
+    Raises:
+        UsageError: Its output is no row of floats an image, or it does not take images of this type.
+    """
+    own = _first_tensor(model)
+    given = images if own is None else images.to(dtype=own.dtype).to(device=own.device)
+    try:
+        output = cast("object", model(given.clone() if given is images else given))
+    except RuntimeError as error:
+        if own is not None or not any(part in str(error) for part in TYPE_ERRORS):
+            raise
+        reason = str(error).splitlines()[0]
         raise UsageError(
-            f"model must return logits shaped (N, K) with K >= 2; got {tuple(output.shape)} for {len(images)} images: "
-            "return one score per class"
-        )
-    return output
+            f"model must take {images.dtype} images; got {reason!r}: cast them inside it, or give images of its type"
+        ) from error
+    return scores_of(output, len(images)).to(dtype=images.dtype).to(device=images.device)
+
+
+TYPE_ERRORS = ("same dtype", "should be the same", "expected scalar type", "Input type")
+"""Parts of what torch says of images of another type than the weights."""
+
+
+def _first_tensor(model: Model) -> Tensor | None:
+    """Return the first floating parameter or buffer of a module: images are wanted in its type, on its device."""
+    if not isinstance(model, nn.Module):
+        return None
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
 
 def gradients(model: Model, images: Images, rows: Labels, objective: Objective) -> tuple[Logits, Tensor, list[Images]]:
     """Return logits, r objectives and the gradient of each in the images, in one call: r vector-Jacobian products.
 
     Args:
-        model: Images to logits.
+        model: Images to logits; a `Prepared`, which checks them.
         images: One block.
         rows: What the objective is given for each image.
         objective: What is differentiated.
@@ -67,7 +94,7 @@ def gradients(model: Model, images: Images, rows: Labels, objective: Objective) 
     """
     points = images.detach().requires_grad_()
     with torch.enable_grad():
-        outputs = evaluate(model, points)
+        outputs = model(points)
         values = objective(outputs, rows)
         sums = values.sum(0).unbind()
     results = [gradient(total, points, again=r + 1 < len(sums)) for r, total in enumerate(sums)]
@@ -91,9 +118,11 @@ def gradient(value: Tensor, images: Images, *, again: bool = False) -> Images:
     )
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Return whether this is how torch reports that memory ran out, on a GPU or on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
 
 
 def kept_bytes(model: Model, images: Images) -> int:
@@ -109,5 +138,5 @@ def kept_bytes(model: Model, images: Images) -> int:
 
     points = images.clone().requires_grad_()
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, give):
-        evaluate(model, points)
+        scores(model, points)
     return sum(kept.values())

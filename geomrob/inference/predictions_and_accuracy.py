@@ -7,7 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from geomrob.arrays import Images, Labels, Model
-from geomrob.inference.classes import checked_classes, logit_gap
+from geomrob.inference.classes import checked_classes, logit_gap, predicted_classes
 from geomrob.inference.prepared import Prepared
 
 
@@ -50,5 +50,5 @@ def accuracy(model: Model, images: Images, labels: Labels, *, block: int | None 
     device = next((tensor.device for tensor in tensors.values()), images.device)
     size = None if block is None else min(block, len(images))
     with Prepared(model, images[:1].to(device), forward_only=True, block=size) as ready, torch.no_grad():
-        predicted = [ready.logits(part.to(device)).argmax(1).cpu() for part in images.split(ready.block)]
+        predicted = [predicted_classes(ready.logits(part.to(device))).cpu() for part in images.split(ready.block)]
     return int((torch.cat(predicted) == labels.cpu()).sum()) / len(images)

@@ -2,20 +2,29 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from types import TracebackType
 
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Logits, Model
-from geomrob.errors import UsageError
-from geomrob.inference.classes import check_finite
-from geomrob.inference.logits_and_gradients import evaluate, evaluating, kept_bytes, out_of_memory
-
-MEMORY = 1 << 30
-"""Default budget in bytes for activations and search state together."""
+from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
+from geomrob.errors import UsageError, note
+from geomrob.inference.classes import check_finite, predicted_classes
+from geomrob.inference.evaluations import MEMORY
+from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
+from geomrob.inference.outputs import (
+    FlattenedError,
+    Reading,
+    Scores,
+    agree,
+    check_outputs,
+    oddities,
+    said_outputs,
+    settle,
+    to_logits,
+)
 
 CPU_BLOCK, GPU_BLOCK = 64, 4096
 """Most samples of one call: what stays in a CPU's cache, and what fills a GPU."""
@@ -24,7 +33,12 @@ CPU_FORWARD_BLOCK = 16
 """The same on a CPU where only logits are wanted: small, since single images are padded to it."""
 
 PROBED = 8
-"""How many images the determinism probe evaluates again."""
+"""How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
+
+ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
+
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)
+"""What a model may raise that takes one image only."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,8 @@ class Measured:
     bytes: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
     blocks: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
     clean: dict[Hashable, Logits] = field(default_factory=dict[Hashable, Logits])
-    deterministic: dict[Hashable, bool] = field(default_factory=dict[Hashable, bool])
+    deterministic: dict[Hashable, tuple[bool, bool]] = field(default_factory=dict[Hashable, tuple[bool, bool]])
+    reading: Reading = field(default_factory=Reading)
 
 
 class Prepared:
@@ -51,10 +66,16 @@ class Prepared:
         memory: Budget in bytes for activations and search state; that of a `Prepared` given, else 1 GiB.
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
         block: Rows of one call, instead of what fits the budget.
+        outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
+            recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
+            what a `Prepared` given was made with; else auto.
+        checked: Whether attacks refuse a model that is not deterministic or looks at the other images of a call;
+            that of a `Prepared` given, else True.
 
     Attributes:
-        model, images, memory, forward_only: As given; the plain model, also of a `Prepared`.
+        model, images, memory, forward_only, checked: As given; the plain model, also of a `Prepared`.
         measured: What has been measured so far.
+        on_rows: Called with the number of rows after each call of `in_blocks`, for progress; None for nothing.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -69,28 +90,44 @@ class Prepared:
     def __init__(
         self,
         model: Model,
-        images: Images,
+        images: ImagesLike,
         *,
         memory: int | None = None,
         forward_only: bool = False,
         block: int | None = None,
+        outputs: str | None = None,
+        checked: bool | None = None,
     ) -> None:
         known = model if isinstance(model, Prepared) else None
         self.model: Model = plain(model)
-        self.images = images.detach()
+        self.images = as_images(images).detach()
         self.memory = (MEMORY if known is None else known.memory) if memory is None else memory
         self.forward_only = forward_only
         self._block = block
-        self._version = _version(images)
-        self._held: list[contextlib.AbstractContextManager[None]] = []
-        self.measured = Measured()
-        if known is not None:
-            same = known.holds(images)
-            self.measured = known.measured if same else Measured(known.measured.bytes, known.measured.blocks)
+        self._version = _version(self.images)
+        self.checked = (known is None or known.checked) if checked is None else checked
+        self.on_rows: Callable[[int], object] | None = None
+        self._part = False
+        self._held: list[contextlib.ExitStack] = []
+        self.measured = Measured(reading=Reading(said_outputs(self.model) if outputs is None else outputs))
+        self._first: Prepared | None = None
+        check_outputs(self.measured.reading.outputs)
+        if known is not None and outputs in (None, known.measured.reading.outputs):
+            old = known.measured
+            same = known.holds(self.images)
+            self.measured = old if same else Measured(old.bytes, old.blocks, reading=old.reading)
+            # What the outputs are is settled on the images that the first of them was prepared for.
+            self._first = None if same or old.reading.kind else known
+        kind = self.device.type
+        if torch.is_autocast_enabled(kind):
+            self.measured.reading.autocast = torch.get_autocast_dtype(kind)
 
     def __enter__(self) -> "Prepared":
-        held = evaluating(self.model)
-        held.__enter__()
+        held = contextlib.ExitStack()
+        held.enter_context(evaluating(self.model))
+        if self.measured.reading.autocast is not None:
+            # The search is no part of the model: its products keep their precision.
+            held.enter_context(torch.autocast(self.device.type, enabled=False))
         self._held.append(held)
         return self
 
@@ -100,8 +137,24 @@ class Prepared:
         self._held.pop().__exit__(kind, error, trace)
 
     def __call__(self, images: Images) -> Logits:
-        """Return what the model returns in one call: a `Prepared` is a model."""
-        return self.model(images)
+        """Return the logits of one call, (N, K) in the type of the images, whatever the model returns.
+
+        Probabilities are recognised on the clean images, which are evaluated first if they were not.
+        """
+        if not self.measured.reading.kind:
+            self._evaluate_clean()
+        return to_logits(self._scores(images), self.measured.reading.kind)
+
+    def _scores(self, images: Images) -> Tensor:
+        """Return what the model returns in one call, one row an image."""
+        kind, dtype = images.device.type, self.measured.reading.autocast
+        with contextlib.nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype):
+            return scores(self.model, images)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted or left out on the way to the logits, a sentence each; what a loaded model notes first."""
+        return (*getattr(self.model, "notes", ()), *self.measured.reading.notes)
 
     @property
     def device(self) -> torch.device:
@@ -131,52 +184,119 @@ class Prepared:
         Raises:
             UsageError: Not one of them is finite, or the model returns no (N, K) logits.
         """
+        logits = self._evaluate_clean()
+        if not self._part:
+            check_finite(logits)
+        return logits
+
+    def _evaluate_clean(self) -> Logits:
+        """Return the logits of the images, finite or not; what the model returns is known from here on."""
         known = self.measured.clean
         if self._key not in known:
-            logits = self.logits(self.images)
-            check_finite(logits)
-            known[self._key] = logits
+            with self, torch.no_grad():
+                known[self._key] = self.read(self.in_blocks(lambda part: (self._scores(part),), self.images)[0])
         return known[self._key]
+
+    def read(self, scores: Scores) -> Logits:
+        """Return as logits what the model returned for the clean images; what it is, is settled and noted here.
+
+        Raises:
+            UsageError: They are not what the caller says of them.
+        """
+        reading = self.measured.reading
+        if not reading.kind and self._first is not None:
+            self._first._evaluate_clean()  # noqa: SLF001 - another one of these
+        if not reading.kind:
+            before = len(reading.notes)
+            settle(reading, scores)
+            reading.notes += oddities(scores, self.images)
+            for text in reading.notes[before:]:
+                note(text)
+        return to_logits(scores, reading.kind)
 
     @property
     def predictions(self) -> Labels:
-        """The predicted class of each image."""
-        return self.clean.argmax(1)
+        """The predicted class of each image; -1 where the model returned NaN."""
+        return predicted_classes(self.clean)
 
     @property
     def deterministic(self) -> bool:
         """Whether the first images get exactly the same logits when they are evaluated again."""
-        known = self.measured.deterministic
-        if self._key not in known:
-            clean = self.clean[:PROBED].nan_to_num()
-            again = self.logits(self.images[:PROBED]).nan_to_num()
-            # Logits may depend on the other images of the call: only equal calls must agree.
-            same = torch.equal(again, clean) or torch.equal(again, self.logits(self.images[:PROBED]).nan_to_num())
-            known[self._key] = same
-        return known[self._key]
+        return self._asked()[0]
+
+    @property
+    def independent(self) -> bool:
+        """Whether they get the same logits, apart from rounding, among other images than before."""
+        return self._asked()[1]
 
     def check_deterministic(self) -> None:
-        """Refuse a model that returns other logits when the same images are evaluated again.
+        """Refuse a model whose logits for an image change when it is evaluated again, or among other images.
 
         Raises:
-            UsageError: The model is not deterministic.
+            UsageError: They do. Nothing is refused where `checked` is off.
         """
+        if not self.checked:
+            return
         if not self.deterministic:
             raise UsageError(
                 "model must be deterministic; got two different outputs for the same images: switch its random layers "
                 "off"
             )
+        if not self.independent:
+            raise UsageError(
+                "model must return the same logits for an image whatever the other images of a call; got another: "
+                "use running statistics, or a wrapper that evaluates one image at a time"
+            )
 
-    def rows(self, piece: slice | Labels) -> "Prepared":
-        """Return the model prepared for some of the images, with what is known of them."""
-        part = Prepared(self, self.images[piece], forward_only=self.forward_only, block=self._block)
+    def check_unchanged(self, images: Images | None = None, logits: Logits | None = None) -> None:
+        """Refuse a model that by now returns other logits than it did, for clean images or for these.
+
+        Args:
+            images: Of which the first are evaluated again, each among other images than before; none by default.
+            logits: Those of the images so far.
+
+        Raises:
+            UsageError: They differ by more than rounding. Nothing is refused where `checked` is off.
+        """
+        if not self.checked:
+            return
+        half = max(1, min(PROBED, self.block) // 2)
+        rows, known = self.images[:half], self.clean[:half]
+        if images is not None and logits is not None:
+            rows, known = torch.cat((images[:half], rows)), torch.cat((logits[:half], known))
+        if not agree(self.logits(rows), known):
+            raise UsageError(
+                "model must return the same logits for the same image throughout; got others after the search than "
+                "before or during it: switch off what changes between calls or depends on the other images"
+            )
+
+    def _asked(self) -> tuple[bool, bool]:
+        """Return whether the first images get the same logits when evaluated again, and among other images."""
+        known = self.measured.deterministic
+        if self._key not in known:
+            alone = self.block == 1
+            count = min(PROBED, 1 if alone else self.block - 1)
+            clean = self.clean[:count].nan_to_num()
+            # The block is filled up with an image that is none of the others.
+            probe = torch.cat((self.images[:count], 1 - self.images[:count][-1:]))[: len(clean) + (not alone)]
+            again = self.logits(probe)[: len(clean)].nan_to_num()
+            same = torch.equal(again, clean)
+            repeated = same or torch.equal(again, self.logits(probe)[: len(clean)].nan_to_num())
+            known[self._key] = repeated, same or agree(again, clean)
+        return known[self._key]
+
+    def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
+        """Return the model prepared for some of the images, given where they are read already, and what is known."""
+        images = self.images[piece] if images is None else images
+        part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
+        part._part = True
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
 
     def logits(self, images: Images) -> Logits:
         """Return the logits of any images of this shape, one forward evaluation each."""
         with self, torch.no_grad():
-            return self.in_blocks(lambda part: (evaluate(self.model, part),), images)[0]
+            return self.in_blocks(lambda part: (self(part),), images)[0]
 
     def in_blocks(self, call: Callable[..., tuple[Tensor, ...]], *rows: Tensor) -> tuple[Tensor, ...]:
         """Return what `call` returns for all rows, called with blocks of one shape; halved where memory runs out.
@@ -194,13 +314,32 @@ class Prepared:
                     if count < block:
                         taken = [torch.cat((part, part[-1:].expand(block - count, *part.shape[1:]))) for part in taken]
                     parts.append(tuple(output[:count] for output in call(*taken)))
+                    self.measured.reading.batched |= block > 1
+                    if self.on_rows is not None:
+                        self.on_rows(count)
                 return tuple(torch.cat(part) for part in zip(*parts, strict=True))
-            except RuntimeError as error:
-                if block == 1 or not out_of_memory(error):
+            except FAILURES as error:
+                if block == 1 or isinstance(error, FlattenedError) or not (out_of_memory(error) or self._takes_one()):
                     raise
-            self.measured.blocks[self._key] = block // 2
+                smaller = block // 2 if out_of_memory(error) else 1
+            self.measured.blocks[self._key] = smaller
             if self.images.is_cuda:
                 torch.cuda.empty_cache()
+
+    def _takes_one(self) -> bool:
+        """Return whether a model that failed with several images takes a single one, which is then noted."""
+        reading = self.measured.reading
+        if reading.batched:
+            return False
+        try:
+            with self, torch.no_grad():
+                self._scores(self.images[:1])
+        except FAILURES:
+            return False
+        if ONE_IMAGE not in reading.notes:
+            reading.notes.append(ONE_IMAGE)
+            note(ONE_IMAGE)
+        return True
 
     @property
     def _key(self) -> Hashable:
@@ -220,8 +359,21 @@ class Prepared:
         if self._kind not in self.measured.bytes:
             with self:
                 first = self.images[:1]
-                # What the second image adds belongs to an image; the rest are the weights.
-                added = kept_bytes(self.model, first.repeat(2, 1, 1, 1)) - kept_bytes(self.model, first)
+                try:
+                    both = kept_bytes(self._scores, first.repeat(2, 1, 1, 1))
+                except FAILURES as error:
+                    if isinstance(error, FlattenedError) or not self._takes_one():
+                        raise
+                    return 1
+                self.measured.reading.batched = True
+                try:
+                    # What the second image adds belongs to an image; the rest are the weights.
+                    added = both - kept_bytes(self._scores, first)
+                except FAILURES as error:
+                    raise UsageError(
+                        f"model must take a single image too; got {str(error).splitlines()[0]!r}: use running "
+                        "statistics, those of eval mode"
+                    ) from error
             self.measured.bytes[self._kind] = 2 * max(0, added) + 8 * one
         fit = max(1.0, self.memory / 2 / self.measured.bytes[self._kind])
         return min(CPU_BLOCK if cpu else GPU_BLOCK, 1 << max(0, int(math.log2(fit))))
@@ -235,34 +387,9 @@ class Prepared:
         ) and self._version == _version(images)
 
 
-class Evaluations:
-    """Forward and backward evaluations of a model, counted for each of P rows; a row given twice counts twice."""
-
-    def __init__(self, count: int) -> None:
-        self.forwards, self.backwards = (torch.zeros(count, dtype=torch.float64) for _ in range(2))
-
-    def add(self, rows: Labels, forwards: float | Tensor = 0, backwards: float | Tensor = 0) -> None:
-        """Count evaluations of these rows: one number for all of them, or one for each."""
-        rows = rows.cpu()
-        for total, number in ((self.forwards, forwards), (self.backwards, backwards)):
-            if isinstance(number, Tensor) or number:
-                total.index_add_(0, rows, torch.as_tensor(number, dtype=total.dtype, device="cpu").expand(len(rows)))
-
-    def whole(self) -> tuple[Labels, Labels]:
-        """Return the counts, rounded to whole numbers."""
-        return self.forwards.round().long(), self.backwards.round().long()
-
-
 def plain(model: Model) -> Model:
     """Return the model itself, of a `Prepared` the one that was prepared."""
     return model.model if isinstance(model, Prepared) else model
-
-
-def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
-    """Yield slices that cover `count` items of `each` bytes so that one slice takes at most half the budget."""
-    size = max(1, memory // 2 // max(1, each))
-    for start in range(0, count, size):
-        yield slice(start, min(count, start + size))
 
 
 def _version(images: Tensor) -> int:

@@ -6,15 +6,14 @@ import math
 import random
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from geomrob.arrays import Images, Labels, Model, check_images, norms
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Model, check_images, norms
 from geomrob.errors import UsageError
-from geomrob.inference import Prepared, checked_classes, is_adversarial, plain
+from geomrob.inference import Prepared, checked_classes, is_adversarial
 from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, Status
 
@@ -26,8 +25,8 @@ SLACK = 1e-5
 
 def autoattack(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     epsilon: float,
     norm: float = math.inf,
@@ -60,7 +59,7 @@ def autoattack(
         Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
         ICML 2020.
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if not 0 < epsilon < math.inf:
         raise UsageError(f"epsilon must be above 0 and finite; got {epsilon}: 8 / 255 is usual for l-infinity")
     if norm not in NORMS:
@@ -69,9 +68,9 @@ def autoattack(
         raise UsageError(f"version must be standard, plus or rand; got {version!r}: choose one of these")
     ensemble = _ensemble(path)
     inputs = inputs.detach()
-    counted = Counted(cast("nn.Module", plain(model)))
     with Prepared(model, inputs) as ready:
-        reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        counted = Counted(ready)
+        reference = ready.predictions.clamp_min(0) if labels is None else checked_classes("labels", labels, ready.clean)
         counted.eval()
         perturbed = _run(ensemble, counted, inputs, reference, NORMS[norm], epsilon, version, batch, seed)
         inside = norms(perturbed - inputs, norm) <= epsilon * (1 + SLACK)

@@ -2,11 +2,13 @@
 
 from torch import Tensor, nn
 
+from geomrob.arrays import Model
+
 
 class Counted(nn.Module):
     """A model that counts its sample-evaluations, forward and backward."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
         self.forwards = 0

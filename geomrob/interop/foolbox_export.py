@@ -33,8 +33,8 @@ def exported() -> dict[str, ExportEntry]:
     """Return the attacks of `ATTACKS` that foolbox can run: all but those whose strength bounds no norm.
 
     Example:
-        >>> list(exported())[-5:]
-        ['boundary', 'uniform', 'fgsm', 'pgd', 'pgd-l2']
+        >>> {"boundary", "pgd", "pgd-l2", "uniform"} <= set(exported()), "gaussian" in exported()
+        (True, False)
     """
     minimal = {name: ExportEntry(entry(name), entry(name).norm) for name in names("minimal", "decision")}
     strengths = {

@@ -12,11 +12,11 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, check_images, norms
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Model, as_images, check_images, norms
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import checked_classes, checked_targets, evaluate, evaluating, plain
+from geomrob.inference import Prepared, checked_classes, checked_targets
 from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, BoundaryResult, Status
 
@@ -75,12 +75,12 @@ def from_foolbox(attack: object, **options: object) -> Callable[..., AttackResul
 def run_foolbox(
     attack: object,
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     epsilon: float | None = None,
-    starts: Tensor | None = None,
+    starts: ImagesLike | None = None,
     seed: int = 0,
 ) -> AttackResult:
     """Return what an attack of foolbox finds, verified on the images returned.
@@ -106,21 +106,22 @@ def run_foolbox(
         they never adapted is known where it made fewer than 30 `update_stats_every_k` steps.
     """
     foolbox = library("foolbox")
-    check_images(inputs)
-    model, inputs, attack = plain(model), inputs.detach(), _built(attack, {})
+    inputs = check_images(inputs)
+    starts = None if starts is None else as_images(starts, name="starts")
+    inputs, attack = inputs.detach(), _built(attack, {})
     _check(attack, epsilon, starts, inputs)
-    with evaluating(model), _seeded(seed), warnings.catch_warnings():
+    with Prepared(model, inputs) as ready, _seeded(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        counted = Counted(cast("nn.Module", model)).eval()
+        counted = Counted(ready).eval()
         with torch.no_grad():
-            clean = evaluate(model, inputs)
+            clean = ready(inputs)
         held = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
         goal = None if targets is None else checked_targets(targets, clean)
         wrapped = foolbox.PyTorchModel(counted, bounds=(0, 1), device=inputs.device)
         runner = _Runner(attack, wrapped, counted, inputs, held, goal, epsilon)
         perturbed, status = runner.run(starts)
         with torch.no_grad():
-            logits = evaluate(model, perturbed)
+            logits = ready(perturbed)
     predicted = logits.argmax(1)
     success = (predicted != held if goal is None else predicted == goal) & torch.isfinite(logits).all(1)
     success &= status == Status.FOUND

@@ -1,79 +1,187 @@
-"""Models by name: the functions that build and load a row of `MODELS`, or code of your own."""
+"""Models by name: the functions that build and load a row of `MODELS`, a network of a library, or code of your own."""
 
-import importlib
-import sys
+import copy
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from geomrob.errors import UsageError, unknown
+from geomrob.arrays import Model
+from geomrob.errors import UsageError, note, unknown
+from geomrob.models.layers.normalize import Normalize
+from geomrob.models.preprocessing import Preprocessing, changed, normalized
 from geomrob.models.registry import MODELS
+from geomrob.models.schemes.factory import is_path, open_file, open_module
+from geomrob.models.schemes.opened import Opened, Request
+from geomrob.models.schemes.table import CODE, SCHEMES
+from geomrob.models.schemes.timm_models import own_preprocessing
 from geomrob.models.weights import load_weights
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
-def load_model(name: str, *, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(
+    model: str | nn.Module | Model,
+    *,
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    image_size: int | Sequence[int] | None = None,
+) -> nn.Module:
     """Return a model that takes images in [0, 1] and gives logits, in eval mode, gradients off for its parameters.
 
     Args:
-        name: A row of `MODELS`, or `package.module:factory`: a function of your own code that is imported and called
-            without arguments and returns a `torch.nn.Module` with the normalisation inside.
-        weights: A `.safetensors`, `.pt` or `.pth` file to use instead of the row's own weights, or for the factory's
-            model; None uses the row's own, or the factory's model as it is.
+        model: A row of `MODELS`; a name of one of `SCHEMES` (timm:NAME, torchvision:NAME, hf-hub:ORG/NAME,
+            robustbench:DATASET/THREAT/NAME, onnx:FILE); `package.module:factory` or `path/to/file.py:factory`, a
+            function of your own code that is imported and called and returns a `torch.nn.Module`, with arguments
+            `?key=value&key=value` if it takes some; or a module, of which a copy is prepared.
+        weights: A file of weights to use instead of the model's own, see `geomrob.models.weights.load_weights`; None
+            uses its own, or the factory's model as it is.
         device: Device of the model, `cpu` or `cuda`.
+        mean: What a first layer subtracts, one value a channel, instead of the mean of the model's own configuration;
+            only for networks that do not normalise their images themselves.
+        std: What that layer divides by.
+        image_size: Side of the images, or height and width, instead of the model's own.
 
     Returns:
-        The model. It is a fresh one on each call.
+        The model, a fresh one on each call. `model.preprocessing` says how images are to be read, `model.notes` what
+        was decided, each also reported as a `geomrob.errors.Note`.
 
     Raises:
         UsageError: Unknown name, a factory that fails, weights that are missing, damaged or of another model, a row
-            that has none and none given, no such device.
+            that has none and none given, a library that is missing, no such device.
 
     Example:
         >>> model = load_model("fmnist-lenet")
         >>> model(torch.zeros(1, 1, 28, 28)).shape, model.training
         (torch.Size([1, 10]), False)
     """
-    if weights is None and name in MODELS and not MODELS[name].weights:
+    name = model if isinstance(model, str) else type(model).__name__
+    size = changed(Preprocessing(), mean, std, image_size).size
+    opened = _opened(model, Request(name, "", weights is not None, size))
+    network = opened.network
+    file = opened.weights if weights is None else weights
+    sha256 = MODELS[name].sha256 if weights is None and name in MODELS else None
+    notes = [*opened.notes]
+    if file is not None:
+        notes += load_weights(network, file, sha256=sha256, rename=opened.rename)
+    preprocessing = changed(opened.preprocessing, mean, std, image_size)
+    if mean is not None and any(isinstance(layer, Normalize) for layer in network.modules()):
+        raise UsageError(f"mean and std must be left out for {name}, which normalises its images itself: drop them")
+    if preprocessing.sentence:
+        given = [key for key, value in (("size", image_size), ("normalisation", mean)) if value is not None]
+        whose = f"{' and '.join(given)} as given" if given else "by its own configuration"
+        notes.append(f"{name}: {preprocessing.sentence}; {whose}")
+    for text in notes:
+        note(text)
+    ready = move(normalized(network, preprocessing), device).eval()
+    for parameter in ready.parameters():  # scripted modules have no requires_grad_ of their own
+        parameter.requires_grad_(False)
+    vars(ready).update(preprocessing=preprocessing, notes=tuple(notes))
+    return ready
+
+
+def _opened(model: str | nn.Module | Model, request: Request) -> Opened:
+    """Return the network of a name or of a module, before weights and normalisation."""
+    if isinstance(model, nn.Module):
+        return _of_module(model)
+    if not isinstance(model, str):
+        raise UsageError(
+            f"model must be a name or a torch.nn.Module; got {type(model).__name__}: pass functions to the measuring "
+            "functions as they are"
+        )
+    scheme, colon, rest = model.partition(":")
+    if model in MODELS:
+        return _of_table(model, request)
+    if colon and scheme in SCHEMES:
+        if not rest.strip():
+            raise UsageError(f"model must read {SCHEMES[scheme].form}; got {model!r}: add what follows the colon")
+        return SCHEMES[scheme].open(Request(model, rest, request.own_weights, request.size))
+    if is_path(model):
+        return _with_own(open_file(request))
+    if not colon:
+        raise unknown("model", model, MODELS)
+    if re.fullmatch(r"[\w-]+", scheme) and not _importable(scheme):
+        raise _no_scheme(scheme, model)
+    return _with_own(open_module(request))
+
+
+def _of_table(name: str, request: Request) -> Opened:
+    """Return the network of a row, and its weights."""
+    entry = MODELS[name]
+    if not request.own_weights and not entry.weights:
         raise UsageError(
             f"weights must be given for {name}, which ships with none; got no file: train it with "
-            f"`{MODELS[name].command}` and name its model.safetensors"
+            f"`{entry.command}` and name its model.safetensors"
         )
-    model = from_factory(name) if ":" in name else build(name, seed=0)
-    if weights is not None:
-        load_weights(model, weights)
-    elif name in MODELS:
-        load_weights(model, ASSETS / MODELS[name].weights, sha256=MODELS[name].sha256)
-    return move(model, device).eval().requires_grad_(False)
+    return Opened(build(name, seed=0), weights=ASSETS / entry.weights if entry.weights else None)
 
 
-def from_factory(name: str) -> nn.Module:
-    """Return what `package.module:factory` builds when called without arguments. This imports and runs that code.
-
-    The current folder is searched first, as `python -m` does.
-
-    Raises:
-        UsageError: No such module or factory, the factory fails, or what it returns is no `torch.nn.Module`.
-    """
-    module_name, _, factory_name = name.partition(":")
-    if not module_name or not factory_name:
-        raise UsageError(f"model must read package.module:factory; got {name!r}: name both sides of the colon")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    # The factory is the user's own code: whatever it raises is reported as the reason.
+def _of_module(module: nn.Module) -> Opened:
+    """Return a copy of a module of the user, whose own stays in its mode and keeps its gradients."""
+    inner: Any = module.module if isinstance(module, nn.DataParallel) else module
     try:
-        model = getattr(importlib.import_module(module_name), factory_name)()
+        return _with_own(Opened(_copied(inner)))
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"model {name!r} must be importable and build; got {reason}: try it in Python first"
+            f"model must be a module that can be copied; got {type(error).__name__} for {type(inner).__name__}: pass "
+            "it to the measuring functions as it is"
         ) from error
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise UsageError(f"model {name!r} must return a torch.nn.Module; got {kind}: return the model itself")
-    return model
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """Return a copy of a module; of a scripted one by its file, since its own copies have no leaves."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return copy.deepcopy(module)
+    file = io.BytesIO()
+    torch.jit.save(module, file)
+    file.seek(0)
+    return torch.jit.load(file)
+
+
+def _with_own(opened: Opened) -> Opened:
+    """Return what was opened with the preprocessing that its network carries, as those of timm and of here do."""
+    before = getattr(opened.network, "preprocessing", None)
+    if isinstance(before, Preprocessing):
+        return replace(opened, preprocessing=replace(before, mean=None, std=None))
+    return replace(opened, preprocessing=own_preprocessing(opened.network) or Preprocessing())
+
+
+def _importable(name: str) -> bool:
+    """Return whether a module of that name can be found, in the current folder too; nothing is imported."""
+    if Path(name).is_dir() or Path(f"{name}.py").is_file():
+        return True
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _no_scheme(scheme: str, name: str) -> UsageError:
+    """Return the error for the beginning of a name that is neither a scheme nor a module: the nearest schemes first."""
+    near = difflib.get_close_matches(scheme.lower(), SCHEMES, n=len(SCHEMES), cutoff=0.0)
+    forms = [SCHEMES[key].form.partition("?")[0].rstrip("[") for key in near]
+    return UsageError(
+        f"model must be a row of `geomrob models`, {', '.join(forms)}, {' or '.join(CODE)}; got {name!r} (No module "
+        f"named {scheme!r}): {_advice(scheme, near)}"
+    )
+
+
+def _advice(scheme: str, near: Sequence[str]) -> str:
+    """Return what to do about an unknown scheme."""
+    if scheme.lower() in ("http", "https", "ftp", "s3", "gs", "file"):
+        return "download it yourself and name the file"
+    if difflib.SequenceMatcher(None, scheme.lower(), near[0]).ratio() >= 0.5:
+        return f"did you mean {near[0]}:?"
+    return "choose one of these"
 
 
 def move(model: nn.Module, device: str | torch.device) -> nn.Module:

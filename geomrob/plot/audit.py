@@ -24,6 +24,9 @@ MARKS = {
 # Behind the verdicts of many models, on which the passed ones stand back.
 FILLS = {"passed": "#cfe3f3", "warned": "#f4d58d", "failed": "#b0004e", "skipped": "#eeeeee"}
 
+SINGLE = 8
+"""Most images whose own profiles are drawn."""
+
 
 def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
     """Return a figure of the checks of an audit, and next to them distances, PGD's success and the way to the boundary.
@@ -171,12 +174,14 @@ def _profiles(ax: Axes, audit: Audit) -> None:
     for index, name in enumerate(("towards the boundary", "in a random direction")):
         style = style_of(index)
         median = scaled[index].median(0).values
-        for row in scaled[index][:8]:
+        for row in scaled[index][:SINGLE]:
             ax.plot(x, row, color=style.colour, alpha=0.3, linewidth=0.7)
         ax.plot(x, median, color=style.colour, linestyle=style.line, linewidth=2, label=f"{name} (median)")
     ax.axhline(0, color=FAINT, linewidth=0.8)
     ax.set_xlabel("way from the image\n(1: smallest distance known)", fontsize=9)
     ax.set_ylabel("lead of the predicted class (1: at the image)", fontsize=9)
-    ax.set_title("is the way to the boundary smooth?\n(thin: eight single images)", fontsize=9, loc="left")
+    single = min(SINGLE, scaled.shape[1])
+    thin = f"{single} single image{'s' * (single > 1)}"
+    ax.set_title(f"is the way to the boundary smooth?\n(thin: {thin})", fontsize=9, loc="left")
     ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower left")
     tidy(ax)

@@ -50,9 +50,10 @@ def plot_band_examples(examples: BandExamples, *, classes: Sequence[str] = (), f
     """
     images, perturbed, bands = examples.images, examples.perturbed, examples.bands
     count = len(images)
+    reading = f"{literal(examples.model)} on {literal(examples.data)}, by {literal(examples.attack)}. {READING}"
     width = max(1.45 * (1 + 2 * len(bands)), 5.0)
-    figure = blank(width, 1.95 * count + 0.4 + headroom(width, READING)) if figure is None else figure
-    grid = _room(figure, count, bands)
+    figure = blank(width, 1.95 * count + 0.4 + headroom(width, reading)) if figure is None else figure
+    grid = _room(figure, count, bands, reading)
     for row in range(count):
         draw_image(grid[row, 0], images[row], _name(int(examples.before[row]), classes))
         for band in range(len(bands)):
@@ -63,9 +64,9 @@ def plot_band_examples(examples: BandExamples, *, classes: Sequence[str] = (), f
     return figure
 
 
-def _room(figure: Figure, count: int, bands: Sequence[str]) -> NDArray[np.object_]:
+def _room(figure: Figure, count: int, bands: Sequence[str], reading: str) -> NDArray[np.object_]:
     """Return axes (count, 1 + 2 bands) below a headline, with a heading above each column."""
-    figure_headline(figure, HEADLINE, READING)
+    figure_headline(figure, HEADLINE, reading)
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)
     for ax in grid.flat:
         bare(ax)

@@ -52,15 +52,17 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     plain_numbers(ax.xaxis)
     ax.set_xlabel("$\\ell_2$ distance ([0, 1] pixel units)")
-    ax.set_ylabel("images whose prediction changes\nwithin that distance")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
     repeats = max(len(result.repeats) for result in results)
     images = max(len(result.labels) for result in results)
+    unit = "images" if repeats == 1 else "image x repeat pairs"
+    ax.set_ylabel(f"{unit} whose prediction changes\nwithin that distance")
     again = f", {repeats} repeats each" if repeats > 1 else ""
     headline(
         ax,
         "How near is the boundary for a decision-based attack?",
-        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median image. "
-        "Further right = harder to fool. A curve that ends below 100 %: the other images were not fooled.",
+        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median. "
+        "Further right = harder to fool. A curve that ends below 100 %: the others were not fooled.",
+        width=92,
     )
     return ax

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
 from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, style_of, tidy
@@ -60,13 +62,13 @@ def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure |
 def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
     """Draw a box for each kind of direction and model."""
     kinds = [kind for kind in KINDS if any(len(result.curvatures(kind)) for result in models)]
-    width = 0.8 / len(models)
+    width, handles = 0.8 / len(models), list[Patch]()
     for index, result in enumerate(models):
         style = style_of(index)
         values = [result.curvatures(kind).tolist() or [float("nan")] for kind in kinds]
         positions = [at + (index - (len(models) - 1) / 2) * width for at in range(len(kinds))]
         if not kinds:
-            ax.scatter([], [], marker="s", color=style.colour, label=f"{literal(result.model)}: no boundary found")
+            handles.append(Patch(facecolor=style.colour, label=f"{literal(result.model)}: no boundary found"))
             continue
         boxes = ax.boxplot(
             values,
@@ -84,13 +86,15 @@ def _curvatures(ax: Axes, models: Sequence[Geometry]) -> None:
             box.set(facecolor=style.colour, alpha=0.45, edgecolor=style.colour, hatch="//" if index % 2 else "")
         missing = int((~result.measured).sum())
         note = f", no boundary for {missing}" if missing else ""
-        ax.scatter([], [], marker="s", s=60, color=style.colour, alpha=0.6, label=f"{literal(result.model)}{note}")
+        hatch = "//" if index % 2 else ""
+        label = f"{literal(result.model)}{note}"
+        handles.append(Patch(facecolor=style.colour, alpha=0.45, edgecolor=style.colour, hatch=hatch, label=label))
     ax.axhline(0, color=FAINT, linewidth=0.8)
     tidy(ax)
     ax.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds], fontsize=8.5)
     ax.set_ylabel("curvature of the boundary (1 / pixel unit)")
     ax.set_title("Curvature along tangents", fontsize=10, loc="left", color=INK)
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    ax.legend(handles=handles, framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
 
 
 def _angles(ax: Axes, models: Sequence[Geometry]) -> None:
@@ -133,6 +137,7 @@ def _spectra(ax: Axes, models: Sequence[Geometry]) -> None:
     ax.axhline(0.9, color=FAINT, linewidth=0.8)
     tidy(ax)
     ax.set_ylim(0, 1.02)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("singular directions of all normals")
     ax.set_ylabel("share of the energy they hold")
     ax.set_title("How many directions do the normals share?", fontsize=10, loc="left", color=INK)

@@ -12,7 +12,7 @@ from geomrob.plot.style import blank, figure_headline, literal, style_of, tidy
 from geomrob.results import Layers
 
 AVERAGES = {
-    "mean": "mean of the images' ratios (eq. 6)",
+    "mean": "mean of the images' ratios (Cekic et al. 2022, eq. 6)",
     "median": "median of the images' ratios",
     "ratio": "mean signal over mean noise",
 }

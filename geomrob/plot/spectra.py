@@ -113,16 +113,20 @@ def plot_radial(
     spectra = checked(spectra)
     ax = axes_or_new(ax)
     ax.set_yscale(scale)
-    low = min(float(one.radial[one.radial > 0].min()) for one in spectra if bool((one.radial > 0).any()))
+    means: list[Tensor] = []
     for index, one in enumerate(spectra):
         style = style_of(index)
         factor = one.counts / (one.radial * one.counts).sum() if share else torch.ones_like(one.radial)
         middle, spread = one.radial * factor, 1.96 * one.error.nan_to_num() * factor
         rings = torch.arange(len(middle))
-        floor = low * 1e-2 if scale == "log" else -torch.inf
-        below = (middle - spread).clamp(min=floor)
+        means.append(middle[middle > 0])
+        # A logarithmic axis has no place for what reaches below 0: the shade ends with the axis, that of the means.
+        lowest = float(means[-1].min()) / 2 if len(means[-1]) else torch.finfo(middle.dtype).tiny
+        below = (middle - spread).clamp(min=lowest if scale == "log" else -torch.inf)
         ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
         ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
+    if scale == "log" and len(torch.cat(means)):
+        ax.set_ylim(bottom=float(torch.cat(means).min()) / 2)
     tidy(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
@@ -135,7 +139,7 @@ def plot_radial(
         ax,
         TITLES[spectra[0].of],
         f"{_count(spectra)}. Ring r: bins whose radius rounds to r (left: coarse, right: fine; right of the dotted "
-        "line only corners). Shade: 95 % confidence band of the mean.",
+        "line only corners). Shade: 95 % confidence band of the mean, cut at the lower edge.",
     )
     return ax
 

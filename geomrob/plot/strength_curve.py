@@ -85,7 +85,8 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
 def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | None = None) -> Axes:
     """Return axes with RD / UD over R0 / U0 of each model, one mark for each attack, and the acceptable region shaded.
 
-    A ratio that is infinite or NaN (the baseline is never right) stands on the upper edge as an open mark.
+    An infinite ratio (only the baseline is never right) stands on the upper edge as an open mark. A NaN (neither
+    is ever right) is not drawn: the legend names its models.
 
     Args:
         planes: One for each attack; of one baseline and one minimum.
@@ -104,10 +105,11 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.axhline(1, color=FAINT, lw=0.8)
     ax.axvline(first.minimum, color=FAINT, lw=0.8)
     for index, plane in enumerate(planes):
-        style, off = style_of(index), ~torch.isfinite(plane.distorted)
+        style, off = style_of(index), torch.isinf(plane.distorted)
+        drawn, none = torch.isfinite(plane.distorted), torch.isnan(plane.distorted)
         y = torch.where(off, high, plane.distorted)
         name = f"{TITLES.get(plane.attack, literal(plane.attack))}, strength {plane.strength:g}"
-        ax.scatter(plane.clean[~off], y[~off], s=46, color=style.colour, marker=style.marker, zorder=3, label=name)
+        ax.scatter(plane.clean[drawn], y[drawn], s=46, color=style.colour, marker=style.marker, zorder=3, label=name)
         ax.scatter(
             plane.clean[off],
             y[off],
@@ -117,11 +119,14 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
             marker=style.marker,
             clip_on=False,
         )
-    for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
-        _names(ax, plane)
+        if bool(none.any()):
+            names = ", ".join(literal(name) for name, left in zip(plane.models, none.tolist(), strict=True) if left)
+            ax.scatter([], [], s=46, color=style.colour, marker=style.marker, label=f"not drawn, 0 / 0: {names}")
     ax.scatter([1], [1], s=60, color=INK, marker="*", zorder=3, label=f"baseline: {literal(first.baseline)}")
     ax.set_xlim(left, right)
     ax.set_ylim(0, high)
+    for plane in planes if sum(len(plane.models) for plane in planes) <= MOST_NAMES else planes[:1]:
+        _names(ax, plane)
     tidy(ax)
     ax.set_xlabel("clean accuracy over the baseline's, R0 / U0")
     ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
@@ -160,5 +165,6 @@ def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
 def _names(ax: Axes, plane: Acceptance) -> None:
     """Write each model's name next to its mark."""
     for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
-        if math.isfinite(y):
-            ax.annotate(literal(name), (x, y), (7, 5), textcoords="offset points", fontsize=8, color=INK)
+        if not math.isnan(y):
+            at = (x, y) if math.isfinite(y) else (x, ax.get_ylim()[1])
+            ax.annotate(literal(name), at, (7, 5), textcoords="offset points", fontsize=8, color=INK)

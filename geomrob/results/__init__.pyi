@@ -3,10 +3,9 @@ from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
-from .cross_section import CrossSection
 from .decision_based import DecisionDistances
 from .filter_banks import FilterBank
-from .geometry import Geometry
+from .geometry import CrossSection, Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
@@ -16,7 +15,7 @@ from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
 from .strength_curve import Acceptance, StrengthCurve
-from .training import TrainingReport
+from .training import TrainingReport, Trainings
 from .transfer import TransferMatrix
 
 __all__ = [
@@ -49,6 +48,7 @@ __all__ = [
     "Status",
     "StrengthCurve",
     "TrainingReport",
+    "Trainings",
     "TransferMatrix",
     "equal",
     "load",

@@ -130,7 +130,7 @@ class AttackResult(Result):
         """Return how many attacks succeeded."""
         return f"{int(self.success.sum())} of {len(self.labels)} attacks succeeded"
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how often each failure occurs, with what it means."""
         return [
             f"{count} {words}: {Status[words.upper().replace(' ', '_')].sentence}"

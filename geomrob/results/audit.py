@@ -111,7 +111,7 @@ class Audit(Result):
         rows: list[Record] = [{**check.records()[0], "number": check.number} for check in self.checks]
         return [Table((self.headline(), *(f"cause: {cause}" for cause in self.causes)), self.COLUMNS, rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return what each check that warned or failed means and advises, with its first images."""
         return [
             f"{self.model}: {check.name} ({check.verdict}): {check.meaning} {check.advice}{_images(check)}"
@@ -128,7 +128,7 @@ class Audit(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float((self.predictions == self.labels).double().mean())
+        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
 
 
 def check_number(value: float, unit: str) -> str:

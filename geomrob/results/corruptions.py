@@ -352,7 +352,7 @@ class CorruptedSet(Result):
         """Return the headline: there are no numbers."""
         return [Table((self.headline(),), (), [])]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how many images could not be read."""
         left = self.left_out
         return [f"left out {len(left)} unreadable images; the first: {left[0]}"] if left else []

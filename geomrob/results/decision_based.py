@@ -91,7 +91,7 @@ class DecisionDistances(Result):
         rule = "S(M): median over images of the squared distance per element, mean over repeats; failures are infinite."
         return [Table((title,), self.DISTANCES, rows), Table((rule,), self.COSTS, rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return which images had no start, why others failed, and how many walks never adapted their steps."""
         failed = failures(torch.cat([one.status for one in self.repeats]), without=[Status.NO_START])
         stuck, words = self.summary()["step_sizes_stuck"], list[str]()

@@ -84,7 +84,7 @@ class FilterBank(Result):
         title = "Inhibition of the push-pull filters (negative: the pull is added)"
         return [Table((title,), self.COLUMNS, [row])] if len(self.inhibition) else []
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return what a convolution without inhibition is, and what the spectra are of."""
         shape, one = "x".join(map(str, self.weights.shape[1:])), self.spectra[0]
         filters = f"{len(self.weights)} filters of {shape}"

@@ -99,7 +99,7 @@ class Layers(Result):
         )
         return [Table(title, self.COLUMNS, self.records())]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how often the noise changes nothing."""
         untouched = int(self.untouched.sum())
         return (
@@ -111,7 +111,7 @@ class Layers(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float((self.predictions == self.labels).double().mean())
+        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
 
     @property
     def hoyer(self) -> Float[Tensor, " l"]:

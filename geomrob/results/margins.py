@@ -21,7 +21,10 @@ class BandExamples(Result):
     `distances[r, i]` is the norm; infinite, and the class `after[r, i]` -1, where none was found.
     """
 
+    model: str
+    data: str
     bands: tuple[str, ...]
+    attack: str
     norm: float
     images: Images
     perturbed: Float[Tensor, "r n c h w"]
@@ -33,6 +36,9 @@ class BandExamples(Result):
         """Return one row a band and image."""
         return [
             {
+                "model": self.model,
+                "data": self.data,
+                "attack": self.attack,
                 "band": band,
                 "image": image,
                 "class_before": int(self.before[image]),
@@ -144,7 +150,7 @@ class MarginCurve(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float((self.predictions == self.labels).double().mean())
+        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
 
     @property
     def reached(self) -> Float[Tensor, " r"]:

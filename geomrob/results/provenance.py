@@ -12,7 +12,10 @@ from geomrob.results.result import Result
 
 @dataclass(frozen=True, repr=False)
 class Provenance(Result):
-    """The birth certificate of a number: what made it, from what, on what, at what cost."""
+    """The birth certificate of a number: what made it, from what, on what, at what cost.
+
+    `notes` are the sentences on what was converted, renumbered or left out of the model's outputs and the data.
+    """
 
     command: str
     seed: int
@@ -22,11 +25,12 @@ class Provenance(Result):
     forwards: int
     backwards: int
     created: str
+    notes: tuple[str, ...] = ()
 
-    def headline(self) -> str:
-        """Return seed, time, device and evaluations in one line."""
+    def headline(self, of: str = "") -> str:
+        """Return seed, time, device and evaluations in one line, after the model `of` which they are."""
         return (
-            f"seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
+            f"{of}{': ' if of else ''}seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
             f"{self.forwards:,} forward + {self.backwards:,} backward evaluations"
         )
 

@@ -44,7 +44,7 @@ class Result:
         )
         return [Table((self.headline(),), columns, rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return what a reader of the numbers has to know, a sentence each."""
         return []
 
@@ -62,3 +62,8 @@ class Result:
 
 def _short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(plain(value))
+
+
+def model_of(result: object) -> str:
+    """Return the model of a result; spectra call it their name."""
+    return str(getattr(result, "model", "") or getattr(result, "name", ""))

@@ -121,10 +121,10 @@ class Sparsity(Result):
         )
         return [Table(counts, self.COUNTS, rows), Table(costs, self.COSTS, rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how many images were left out, how many rounding saves, and why attacks failed."""
         lost = int((self.result.success & ~self.survived).sum())
-        kinds = [f"not fooled, counted as infinite: {note}" for note in self.result.notes()]
+        kinds = [f"not fooled, counted as infinite: {note}" for note in self.result.caveats()]
         if lost:
             kinds.insert(0, f"{lost} of the fooled images are not adversarial any more as 8 bits; they have no PNG")
         if self.left_out:

@@ -134,7 +134,7 @@ class BandEnergy(Result):
         """Return of what the energy is."""
         return f"{self.attack} on {self.model}: share of each perturbation's energy in bands of the {self.basis}"
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return how many images have no perturbation."""
         return [f"{self.model}: {self.left_out} images left out: no perturbation was found"] if self.left_out else []
 

@@ -18,10 +18,9 @@ from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
-from geomrob.results.cross_section import CrossSection
 from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
-from geomrob.results.geometry import Geometry
+from geomrob.results.geometry import CrossSection, Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
@@ -30,7 +29,7 @@ from geomrob.results.provenance import Provenance
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
 from geomrob.results.strength_curve import Acceptance, StrengthCurve
-from geomrob.results.training import TrainingReport
+from geomrob.results.training import TrainingReport, Trainings
 from geomrob.results.transfer import TransferMatrix
 
 SCHEMA = 2
@@ -48,6 +47,7 @@ RESULTS: dict[str, type] = {
     "Locations": Locations,
     "Overlap": Overlap,
     "TransferMatrix": TransferMatrix,
+    "Trainings": Trainings,
     "StrengthCurve": StrengthCurve,
     "Acceptance": Acceptance,
     "Spectrum": Spectrum,

@@ -93,9 +93,9 @@ class StrengthCurve(Result):
 
     @property
     def error_over(self) -> str:
-        """What the standard error is over: the networks, the repeats of a single one, empty with one of both."""
+        """What the standard error is over: the trainings, the repeats of a single one, empty with one of both."""
         networks, repeats = self.correct.shape[1:3]
-        counted = f"{networks} networks" if networks > 1 else f"{repeats} repeats"
+        counted = f"{networks} trainings" if networks > 1 else f"{repeats} repeats"
         return counted if max(networks, repeats) > 1 else ""
 
     @property

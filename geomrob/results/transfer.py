@@ -73,7 +73,7 @@ class TransferMatrix(Result):
         own = (Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}"))
         return [Table(title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows)]
 
-    def notes(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Return the clean accuracy of each model."""
         accuracy = zip(self.models, self.accuracy.tolist(), strict=True)
         words = (f"{name} {'-' if math.isnan(share) else f'{share:.1%}'}" for name, share in accuracy)

@@ -185,6 +185,8 @@ def _step(text: str) -> tuple[Callable[..., Tensor], tuple[int, ...]]:
         raise UsageError(
             f"transform must be written {form} with whole numbers; got {text!r}: {name} takes {len(wanted)}"
         )
+    if "size" in wanted and int(rest[0]) < 1:
+        raise UsageError(f"transform must have a size of at least 1; got {text!r}, which leaves nothing: raise it")
     return TRANSFORMS[name], tuple(map(int, rest))
 
 

@@ -210,9 +210,9 @@ def _planes(images: Tensor, channels: Channels) -> Tensor:
         _check("channels", channels, CHANNELS)
         return images.mean(1, keepdim=True) if channels == "grey" else images
     if not 0 <= channels < images.shape[1]:
-        raise UsageError(
-            f"channels must be below {images.shape[1]}; got {channels}: choose one of 0 to that or average"
-        )
+        last = images.shape[1] - 1
+        numbers = f"0 ... {last}" if last else "0"
+        raise UsageError(f"channels must be below {last + 1}; got {channels}: choose {numbers} or average")
     return images[:, channels : channels + 1]
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from geomrob.errors import UsageError
 from geomrob.files import write_atomic
 
+FILES = ("model.safetensors", "last.safetensors", "objective.safetensors", "state.safetensors", "log.jsonl")
 GROUPS = ("weights", "optimizer", "objective", "average", "best")
 
 
@@ -65,6 +66,11 @@ def write(folder: Path, state: State) -> None:
     write_atomic(folder / "log.jsonl", "".join(line + "\n" for line in lines).encode())
     tensors = {f"{group}:{key}": value for group in GROUPS for key, value in getattr(state, group).items()}
     write_atomic(folder / "state.safetensors", export(tensors, facts | {"history": lines}))
+
+
+def written(folder: Path) -> list[Path]:
+    """Return the files of the folder that are there."""
+    return [folder / name for name in FILES if (folder / name).exists()]
 
 
 def export(tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> bytes:

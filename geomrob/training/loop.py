@@ -133,7 +133,7 @@ def fit(
         stored = checkpoint.read(out, state.run) if resume else None
         if stored is not None:
             state = stored
-            _restore(training, state, len(state.history) * math.ceil(len(trained) / options.batch))
+            _restore(training, state, len(state.history) * len(_batches(torch.arange(len(trained)), options.batch)))
     try:
         for epoch in range(len(state.history) + 1, options.epochs + 1):
             start = time.perf_counter()
@@ -209,7 +209,7 @@ def _one_epoch(
     """Train on every image once; return the mean loss and the last rate."""
     options, device = training.options, training.device
     generator = _generator(seed, epoch)
-    batches = torch.randperm(len(trained), generator=generator).split(options.batch)
+    batches = _batches(torch.randperm(len(trained), generator=generator), options.batch)
     total, now = 0.0, 0.0
     with _seeded(device, int(torch.randint(2**62, (), generator=generator))):
         for step, positions in enumerate(batches):
@@ -232,12 +232,31 @@ def _one_epoch(
     return total / len(trained), now
 
 
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Return the positions in batches; a last one of a single image is joined to the one before.
+
+    Batch normalisation over vectors has no variance of one image.
+    """
+    batches = list(order.split(size))
+    if size > 1 < len(batches) and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 def _one_step(training: _Training, images: Tensor, labels: Tensor, generator: torch.Generator) -> float:
     """Take one step; return the loss before it."""
     mixed = training.options.mixed and training.device.type == "cuda"
     training.optimizer.zero_grad()
     with torch.autocast(training.device.type, torch.bfloat16, enabled=mixed):
-        loss = training.objective(training.model, images, labels, generator)
+        try:
+            loss = training.objective(training.model, images, labels, generator)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UsageError(
+                f"train must give batches of 2 images or more, for batch statistics; got {len(images)}: raise batch, "
+                "or train on more images"
+            ) from None
     loss.backward()
     if training.options.clip:
         parameters = [*training.model.parameters(), *training.objective.parameters()]

@@ -338,7 +338,7 @@ def read_recipe(name: str | Path) -> Recipe:
             raise unknown("recipe", str(name), names())
         path = FOLDER / f"{name}.toml"
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"recipe must be a readable TOML file; got {error} from {path}: check path and syntax"

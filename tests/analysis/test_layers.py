@@ -236,13 +236,13 @@ def test_misuse_is_one_sentence():
     model, inputs = conv_net(), images(3)
     with pytest.raises(UsageError, match=r"model must be a torch.nn.Module; got function"):
         layers(lambda x: x, inputs)
-    with pytest.raises(UsageError, match=r"names must be one of .*; got '0.9'"):
+    with pytest.raises(UsageError, match=r"layer must be one of .*; got '0.9'"):
         layers(model, inputs, names=["0.9"])
     with pytest.raises(UsageError, match="at must be one of input, output; got 'inside'"):
         layers(model, inputs, at="inside")
-    with pytest.raises(UsageError, match="sigma must be above 0 and repeats at least 1"):
+    with pytest.raises(UsageError, match="sigma must be above 0 and finite; got 0"):
         layers(model, inputs, sigma=0)
-    with pytest.raises(UsageError, match=r"repeats at least 1; got 0\.1, 0"):
+    with pytest.raises(UsageError, match="repeats must be at least 1; got 0"):
         layers(model, inputs, repeats=0)
     with pytest.raises(UsageError, match="labels must be classes from 0 to 3; got 0 to 9"):
         layers(model, inputs, torch.tensor([0, 9, 1]))

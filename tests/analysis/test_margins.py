@@ -157,8 +157,9 @@ def test_a_run_resumes_and_gives_the_same_numbers(tmp_path):
 
     assert equal(measure(), plain)
     parts = sorted((tmp_path / "parts").iterdir())
-    assert len(parts) == len(told) > 2
+    assert 2 < len(parts) < len(told)
     assert told == sorted(told)
+    assert len({done for done, _ in told if done < 9}) > 1
     assert told[-1] == (27, 27)
     times = {part.name: part.stat().st_mtime_ns for part in parts}
     parts[1].unlink()

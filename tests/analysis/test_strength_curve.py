@@ -111,7 +111,7 @@ def test_mean_and_standard_error():
 
 @pytest.mark.parametrize(
     ("networks", "repeats", "said"),
-    [(3, 1, "of 3 networks"), (3, 5, "of 3 networks"), (1, 5, "of 5 repeats"), (1, 1, "no standard error")],
+    [(3, 1, "of 3 trainings"), (3, 5, "of 3 trainings"), (1, 5, "of 5 repeats"), (1, 1, "no standard error")],
 )
 def test_the_title_says_what_the_standard_error_is_over(networks, repeats, said):
     found = synthetic(networks, repeats)
@@ -202,7 +202,7 @@ def test_the_released_score_sees_survivors_and_one_channel():
         (lambda: curve({"a": net()}, attack="fgsm", repeats=2), "repeats must be at least 1, and 1 for FGSM; got 2"),
         (lambda: curve({"a": net()}, strengths=[0.2, 0.1]), r"strengths must rise .* got \[0.2, 0.1\]"),
         (lambda: curve({"a": net()}, strengths=[]), "strengths must rise and one must be above 0"),
-        (lambda: curve({"a": net()}, strengths=[-1.0]), "epsilon must be a finite number of at least 0"),
+        (lambda: curve({"a": net()}, strengths=[-1.0]), "strengths must be a finite number of at least 0"),
         (lambda: curve({"a": net(classes=2)}), "labels must be classes from 0 to 1; got 0 to 3"),
         (lambda: acceptance(synthetic(1, 1), "bass"), "baseline must be one of base, regular; got 'bass'"),
         (

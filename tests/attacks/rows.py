@@ -8,14 +8,19 @@ STRENGTH = 0.5
 """Epsilon of attacks of a given strength: most images of the small net then change class."""
 
 
-def rows(*kinds: Kind, takes: tuple[str, ...] = ()) -> list[str]:
-    """Return the attacks of some kinds, of all by default, that take some arguments."""
-    return [name for name in names(*kinds) if all(map(ATTACKS[name].takes, takes))]
+def rows(*kinds: Kind, takes: tuple[str, ...] = (), search: bool = False) -> list[str]:
+    """Return the attacks of some kinds, of all by default, that take some arguments and, if wanted, have a search."""
+    return [name for name in names(*kinds, search=search) if all(map(ATTACKS[name].takes, takes))]
 
 
-def every(*kinds: Kind, takes: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+def every(*kinds: Kind, takes: tuple[str, ...] = (), search: bool = False) -> pytest.MarkDecorator:
     """Run a test for each of these rows, as `name`."""
-    return pytest.mark.parametrize("name", rows(*kinds, takes=takes))
+    return pytest.mark.parametrize("name", rows(*kinds, takes=takes, search=search))
+
+
+def taken(name, **options):
+    """Return those of the options that an attack takes."""
+    return {option: value for option, value in options.items() if ATTACKS[name].takes(option)}
 
 
 def attack(name, *arguments, **options):

@@ -9,6 +9,7 @@ import torch
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.data import load_data
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared
 from geomrob.models import load_model
 from geomrob.results import BoundaryResult, Status, equal, load, save
 from tests.attacks.zoo import NaNFor, Wrapped, images, net
@@ -90,7 +91,8 @@ def test_every_query_is_counted():
         rows["all"] += 1
         return model(batch)
 
-    result = boundary(counted, images(1), budget=100)
+    inputs = images(1)
+    result = boundary(Prepared(counted, inputs, checked=False), inputs, budget=100)
     assert int(result.forwards) == rows["all"]
     assert int(result.forwards) <= 100
 

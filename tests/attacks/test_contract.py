@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from geomrob.attacks.table import ATTACKS
+from geomrob.inference import Prepared
 from geomrob.results import Status
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -120,7 +121,7 @@ def test_the_answer_does_not_depend_on_how_the_batch_is_split_or_ordered(name, s
         assert torch.equal(again, getattr(whole, field)[order]), field
 
 
-@every("minimal", "budget")
+@every("minimal", "budget", takes=("memory",))
 def test_another_memory_budget_changes_no_more_than_the_rounding(name):
     """The block follows from the budget, and the last bits from the block: no bits are promised here."""
     model, inputs = net(), images(9)
@@ -175,7 +176,7 @@ def test_a_function_is_a_model_and_no_grad_around_is_no_matter(name):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@every()
+@every(takes=("memory",))
 def test_every_evaluation_is_counted(name):
     calls = {"rows": 0}
     model, inputs = net(), images(1)
@@ -185,6 +186,10 @@ def test_every_evaluation_is_counted(name):
         return model(batch)
 
     # With one image every row of a call is an evaluation; two calls find the size of a block where gradients are taken.
-    result = attack(name, counted, inputs, memory=1)
+    result = attack(name, Prepared(counted, inputs, checked=False), inputs, memory=1)
     assert int(result.forwards) == calls["rows"] - (2 if ATTACKS[name].kind in ("minimal", "budget") else 0)
     assert math.isfinite(float(result.distances())) == bool(result.success)
+    # Three more ask whether the model is deterministic, before and after; they belong to no image.
+    before = calls["rows"]
+    attack(name, counted, inputs, memory=1)
+    assert calls["rows"] - before == before + 2 + int(result.success)

@@ -141,9 +141,15 @@ def test_rows_say_what_the_functions_are():
 
 
 def test_names_by_kind():
-    assert names("minimal", search=True) == ("deepfool", "superdeepfool", "ddn", "tight")
-    assert names("decision", "noise") == ("noise", "boundary")
-    assert list(variants()) == ["gaussian", "uniform", "salt-pepper", "fgsm", "fgsm-transfer", "pgd", "pgd-l2"]
+    # At least: a new row changes no test.
+    assert {"deepfool", "superdeepfool", "ddn", "tight"} <= set(names("minimal", search=True))
+    assert not {"sparsefool", "noise", "pgd", "boundary"} & set(names("minimal", search=True))
+    assert "sparsefool" in names("minimal")
+    assert {"noise", "boundary"} <= set(names("decision", "noise"))
+    assert not {"deepfool", "fgsm", "pgd"} & set(names("decision", "noise"))
+    assert {"gaussian", "uniform", "salt-pepper", "fgsm", "fgsm-transfer", "pgd", "pgd-l2"} <= set(variants())
+    assert not {"noise", *names("minimal", "decision")} & set(variants())
+    assert names() == tuple(ATTACKS)
     with pytest.raises(AttributeError, match="has no attribute 'deepfoll'"):
         geomrob.attacks.deepfoll  # noqa: B018
 

@@ -66,6 +66,15 @@ def test_pictures_have_the_format_of_their_ending(tmp_path, ending, start):
     assert path.read_bytes().startswith(start)
 
 
+def test_a_picture_of_an_earlier_run_is_removed_where_there_is_none(tmp_path):
+    path, out = tmp_path / "margin.png", answer(tmp_path)
+    path.touch()
+    for _ in range(2):
+        out.picture(None, path)
+    assert not path.exists()
+    assert not out.files
+
+
 def test_csv_has_a_line_a_record_infinite_numbers_inf_and_unknown_ones_empty():
     unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
     curves = [margin_curve(bands=2, missing=30, frequency=unknown), margin_curve(bands=3, model="other, one")]
@@ -81,8 +90,9 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
-    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf), as_json=True)
-    out.notes.append("mind the gap")
+    unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
+    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf, frequency=unknown), as_json=True)
+    out.remarks.append("mind the gap")
     out.files.append(tmp_path / "margin.json")
     told = json.loads(out.to_json(), parse_constant=refuse)
     assert list(told) == ["schema", "command", "results", "notes", "files"]
@@ -90,8 +100,9 @@ def test_json_is_strict_and_one_envelope(tmp_path):
     assert told["files"] == [str(tmp_path / "margin.json")]
     (result,) = told["results"]
     assert list(result) == ["kind", "facts", "rows", "notes", "provenance"]
-    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, None)
-    assert [row["median"] is None for row in result["rows"]] == [False, True]
+    assert (result["kind"], result["facts"]["accuracy"], result["facts"]["norm"]) == ("MarginCurve", 0.9, "inf")
+    assert [row["median"] == "inf" for row in result["rows"]] == [False, True]
+    assert [row["frequency"] for row in result["rows"]] == [None, 1.0]
     assert result["provenance"]["seed"] == 0
 
 
@@ -149,12 +160,12 @@ def test_a_table_in_a_pipe_is_cut_nowhere_however_many_models(tmp_path, capsys):
 
 def test_notes_that_results_share_are_said_once_and_costs_once_for_each_run(tmp_path, capsys):
     out = answer(tmp_path, *(sparsity_result(pixels=(1, -1), model="net") for _ in range(2)))
-    out.notes.append("mind the gap")
+    out.remarks.append("mind the gap")
     out.finish()
     lines = capsys.readouterr().out.splitlines()
     assert sum("not fooled, counted as infinite" in line for line in lines) == 1
     assert sum(line == "mind the gap" for line in lines) == 1
-    assert sum(line.startswith("seed 0, 12.5 s on cpu") for line in lines) == 2
+    assert sum("seed 0, 12.5 s on cpu" in line for line in lines) == 2
 
 
 def test_without_files_none_are_named(tmp_path, capsys):

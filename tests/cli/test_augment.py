@@ -28,7 +28,11 @@ def test_json_and_chosen_numbers(run):
     ("words", "sentence"),
     [
         (["--show", "color", "--copies", "1"], "copies must go with a method"),
-        (["--samples", "0"], "samples at least 1"),
+        (["--show", "spectral", "--draws", "3"], "got it with --show spectral: leave --draws out"),
+        (["--show", "augmix", "--show", "color", "--alpha", "2"], "alpha must go with --show prime; got it with"),
+        (["--show", "prime", "--strength", "2"], "strength must go with --show spectral or spatial or color; got it"),
+        (["--figure", "x.png"], "--figure"),
+        (["--samples", "0"], "samples must lie in 1"),
         (["--show", "prime", "--draws", "0"], "draws must be at least 1"),
         (["--show", "spatial", "--smoothness", "1"], "smoothness must lie in 2"),
         (["--alpha", "-1"], "strength at least 0"),

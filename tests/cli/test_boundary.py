@@ -19,7 +19,7 @@ DEAF = """import torch
 
 class Deaf(torch.nn.Module):
     def forward(self, x):
-        return torch.tensor([1.0, 0.0]).to(x) + 0 * x.mean((1, 2, 3))[:, None]
+        return torch.eye(10)[0].to(x) + 0 * x.mean((1, 2, 3))[:, None]
 """
 
 

@@ -80,9 +80,24 @@ def test_say_is_on_stdout(capsys):
     assert capsys.readouterr() == ("one\ntwo\n", "")
 
 
-def test_progress_is_silent_where_nobody_watches(capsys):
+def test_progress_is_silent_for_half_a_minute_where_stderr_is_no_terminal(capsys):
     with progress("work") as tell:
         tell(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_a_line_every_half_minute_where_stderr_is_no_terminal(capsys, monkeypatch):
+    now = iter([0.0, 10.0, 40.0, 60.0, 75.0, 400.0])
+    monkeypatch.setattr("geomrob.cli.console.time.monotonic", lambda: next(now))
+    with progress("work") as report:
+        for done in (1, 200, 250, 300, 1000):
+            report(done, 1000)
+    assert capsys.readouterr().err.splitlines() == [
+        "work: 200 of 1,000 (20%), about 3 minutes left",
+        "work: 300 of 1,000 (30%), about 3 minutes left",
+    ]
+    with progress("work", quiet=True) as report:
+        report(1, 2)
     assert capsys.readouterr() == ("", "")
 
 

@@ -8,13 +8,16 @@ from PIL import Image
 
 from geomrob.analysis.corruptions.errors import chosen_corruptions
 
+FOG = ["out/fog.npy", "out/labels.npy", "out/geomrob-corrupt.json"]
+FILES = ", ".join(["out/snow.npy", *FOG, "out/corruptions.png"])
+
 
 def test_arrays_labels_note_and_sheet(run, tmp_path):
     status, out, err = run(
         "corrupt", "fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow"
     )
     assert (status, err) == (0, "")
-    assert out == "2 corruptions at 5 severities in out: snow, fog\nwritten: out/corruptions.png\n"
+    assert out == f"2 corruptions at 5 severities in out: snow, fog\nwritten: {FILES}\n"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"fog.npy", "snow.npy", "labels.npy", "geomrob-corrupt.json", "corruptions.png"}
     assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)
@@ -25,7 +28,7 @@ def test_json_is_one_object(run):
         "corrupt", "fashion-mnist-1k", "out", "--samples", "1", "--corruptions", "fog", "--json", "--figure", "x.png"
     )
     told = json.loads(out)
-    assert (status, told["command"], told["files"]) == (0, "corrupt", ["x.png"])
+    assert (status, told["command"], told["files"]) == (0, "corrupt", [*FOG, "x.png"])
     (written,) = told["results"]
     assert (written["kind"], written["facts"]["images"], written["facts"]["left_out"]) == ("CorruptedSet", 1, "")
     assert [(row["corruption"], row["path"]) for row in written["rows"]] == [("fog", "fog.npy")]
@@ -56,7 +59,7 @@ def test_unreadable_images_are_counted_with_status_3(run, tmp_path):
         (["fashion-mnist-1k", "out", "--corruptions", "fogg"], "did you mean fog"),
         (["fashion-mnist-1", "out"], "did you mean fashion-mnist-1k"),
         (["fashion-mnist-1k", "out", "--show", "-1"], "show must be at least 0"),
-        (["fashion-mnist-1k", "out", "--show", "1000"], "samples must lie in"),
+        (["fashion-mnist-1k", "out", "--show", "1000"], "show must be below 1000; got 1000"),
         (["fashion-mnist-1k", "out", "--figure", "sheet.txt"], "figure must end in"),
         (["fashion-mnist-1k", "."], "out must be a new folder"),
         (["fashion-mnist-1k", "out", "--table", "tiny"], "table"),

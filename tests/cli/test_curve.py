@@ -93,6 +93,8 @@ def test_a_baseline_adds_the_plane(run, tmp_path):
     told = json.loads(run(*QUICK, *BOTH, "--baseline", "fmnist-lenet", "--json")[1])
     assert [one["kind"] for one in told["results"]] == ["StrengthCurve", "Acceptance"]
     assert len(lines(folder)) == 6
+    run(*QUICK)
+    assert not list(folder.glob("plane.*"))
 
 
 def test_a_picture_elsewhere(run, tmp_path):

@@ -85,7 +85,7 @@ def test_a_picture_elsewhere_of_another_kind(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "match"),
     [
-        (["--channels", "1"], "channels must be below 1"),
+        (["--channels", "1"], "channels must be below 1; got 1: choose 0 or average"),
         (["--channels", "gray"], "did you mean grey"),
         (["--size", "4"], "size must be at least 5"),
         (["--figure", "mine.txt"], "must end in .png"),

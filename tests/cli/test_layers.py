@@ -62,9 +62,9 @@ def test_layers_are_chosen_by_name(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--layer", "conv9"], "did you mean conv"),
+        (["--layer", "conv9"], "layer must be one of"),
         (["--sigma", "0"], "sigma must be above 0"),
-        (["--sigma", "-1"], "epsilon must be a finite number"),
+        (["--sigma", "-1"], "sigma must be above 0 and finite; got -1"),
         (["--at", "inside"], "input"),
         (["--figure", "x.txt"], "figure must end in"),
     ],

@@ -111,7 +111,7 @@ def test_two_models_share_one_picture(run, tmp_path):
 def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path):
     (tmp_path / "blind.py").write_text(
         "import torch\n\n\nclass Blind(torch.nn.Module):\n    def forward(self, x):\n"
-        "        return x.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])\n"
+        "        return x.flatten(1)[:, :10] * 0 + torch.eye(10)[0]\n"
     )
     status, out, _ = run(*QUICK, "--model", "blind:Blind")
     assert status == 3
@@ -149,11 +149,11 @@ def other_weights(folder):
 
 
 def outside(folder):
-    return ["--data", str(npz(folder / "outside.npz", np.full((3, 28, 28), 2.0)))]
+    return ["--data", str(npz(folder / "outside.npz", np.full((9, 28, 28), 2.0)))]
 
 
 def not_a_number(folder):
-    return ["--data", str(npz(folder / "nan.npz", np.full((3, 28, 28), np.nan)))]
+    return ["--data", str(npz(folder / "nan.npz", np.full((9, 28, 28), np.nan)))]
 
 
 def wrong_shape(folder):
@@ -163,7 +163,8 @@ def wrong_shape(folder):
 
 def not_a_number_model(folder):
     (folder / "nan_model.py").write_text(
-        "import torch\n\n\ndef net():\n    layer = torch.nn.Linear(784, 3)\n    layer.weight.data.fill_(float('nan'))\n"
+        "import torch\n\n\ndef net():\n"
+        "    layer = torch.nn.Linear(784, 10)\n    layer.weight.data.fill_(float('nan'))\n"
         "    return torch.nn.Sequential(torch.nn.Flatten(), layer)\n"
     )
     return ["--model", "nan_model:net"]
@@ -172,7 +173,7 @@ def not_a_number_model(folder):
 def random_model(folder):
     (folder / "dice.py").write_text(
         "import torch\n\n\nclass Dice(torch.nn.Module):\n    def forward(self, x):\n"
-        "        return torch.rand(len(x), 3) + x.mean()\n"
+        "        return torch.rand(len(x), 10) + x.mean()\n"
     )
     return ["--model", "dice:Dice"]
 
@@ -218,9 +219,10 @@ def test_misuse_is_one_sentence_and_status_2(run, tmp_path, words, hint):
     quick = [QUICK[at : at + 2] for at in range(1, len(QUICK), 2) if QUICK[at] not in given]
     status, out, err = run("margin", *(word for pair in quick for word in pair), *given)
     assert (status, out) == (2, "")
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert hint in err
+    *notes, error = err.splitlines()
+    assert all(line.startswith("note: ") for line in notes)
+    assert error.startswith("error: ")
+    assert hint in error
     assert not list(tmp_path.glob("out/margin*"))
 
 
@@ -258,6 +260,18 @@ def test_synthetic_points_need_not_lie_in_the_box(run, tmp_path, monkeypatch):
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png"}
 
 
+def test_each_of_several_models_has_its_examples(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "examples.png").touch()
+    words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
+    _, out, _ = run(*QUICK, *words)
+    names = {path.name for path in (tmp_path / "out").glob("examples*")}
+    assert names == {"examples-fmnist-lenet.png", "examples-fmnist-resnet8.png"}
+    for name in words[1::2]:
+        assert load(tmp_path / "out" / f"margin-{name}.json", MarginCurve).examples.model == name
+        assert f"\n{name}: seed 0, " in out
+
+
 def test_transformed_images(run, tmp_path):
     status, _, _ = run(*QUICK, "--transform", "flip")
     assert status == 0
@@ -266,3 +280,17 @@ def test_transformed_images(run, tmp_path):
     status, _, err = run(*QUICK, "--transform", "lowpass")
     assert status == 2
     assert "lowpass:SIZE" in err
+
+
+def test_the_time_of_a_long_measurement_is_said_before_it(run, monkeypatch):
+    asked = []
+
+    def expected(ready, pairs, attack, budget):
+        asked.append((len(ready.images), pairs, attack, budget))
+        return 260.0
+
+    monkeypatch.setattr("geomrob.analysis.duration.expected_seconds", expected)
+    status, _, err = run(*QUICK)
+    assert (status, err) == (0, "margins of fmnist-lenet, 12 pairs: about 4 minutes\n")
+    assert asked == [(4, 12, "deepfool", None)]
+    assert run(*QUICK, "--json")[2] == ""

@@ -1,6 +1,7 @@
 """What a command opens before its work, and what it refuses."""
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -11,21 +12,24 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.analysis.preparation import _threads_at_start, check_fit, set_threads
+from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
+from geomrob.cli.console import notes_on_stderr, printed_notes
 from geomrob.cli.options import Common, Data, Output
 from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
+from geomrob.data import load_data
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import Note, UsageError
 from geomrob.models import load_model
+from geomrob.results import load
 
 CPU = torch.device("cpu")
 SHARED = {field.name for field in fields(Common)}
 
 
-def drawn(*shape, skipped=()):
+def drawn(*shape, **said):
     count = torch.arange(2)
-    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", skipped)
+    return Samples(torch.zeros(2, *shape), count, ("a", "b"), count, "some", **said)
 
 
 def signature(command):
@@ -34,7 +38,8 @@ def signature(command):
 
 
 def test_networks_are_loaded_by_name():
-    networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
+    with pytest.warns(Note, match="model fmnist-lenet is named 2 times: it is measured once"):
+        networks = load_networks(["fmnist-lenet", "fmnist-resnet8", "fmnist-lenet"], (), CPU)
     assert list(networks) == ["fmnist-lenet", "fmnist-resnet8"]
     assert not any(network.training for group in networks.values() for network in group)
 
@@ -42,8 +47,6 @@ def test_networks_are_loaded_by_name():
 def test_weights_go_with_one_model(tmp_path):
     with pytest.raises(UsageError, match="weights must go with one model; got 2 models"):
         load_networks(["fmnist-lenet", "mnist-lenet"], [tmp_path / "some.pt"], CPU)
-    with pytest.raises(UsageError, match="weights must be one file here; got 2"):
-        load_networks(["fmnist-lenet"], [tmp_path / "some.pt", tmp_path / "other.pt"], CPU)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +63,59 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_images_that_were_left_out_are_reported(monkeypatch, capsys):
-    monkeypatch.setattr(
-        "geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, skipped=("x.png: broken", "y.png: too"))
-    )
-    load_samples(Data(data="folder", samples=2))
-    assert capsys.readouterr().err == "note: left out 2 files of folder; the first: x.png: broken\n"
+def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monkeypatch, capsys):
+    said = {"notes": ("left out 2 files of folder", "sorted as\nnumbers")}
+    monkeypatch.setattr("geomrob.data.load_data", lambda *_, **__: drawn(1, 8, 8, **said))
+    with notes_on_stderr():
+        for _ in range(2):
+            load_samples(Data(data="folder", samples=2))
+        notes = ["left out 2 files of folder", "sorted as numbers"]
+        assert list(printed_notes()) == notes
+    assert capsys.readouterr().err == "".join(f"note: {text}\n" for text in notes)
+    assert printed_notes() == ()
+
+
+def test_what_is_noted_of_data_and_models_is_in_the_json_and_in_the_saved_provenance(run, tmp_path, monkeypatch):
+    noted_model = load_model("fmnist-lenet")
+    noted_model.notes = ("prefix taken off",)
+    monkeypatch.setattr("geomrob.data.load_data", lambda *a, **b: replace(load_data(*a, **b), notes=("grey",)))
+    monkeypatch.setattr("geomrob.models.load_model", lambda *_, **__: noted_model)
+    words = ("--samples", "2", "--size", "14", "--attack", "deepfool", "--json")
+    _, out, err = run("margin", *words)
+    assert err == "note: prefix taken off\nnote: grey\n"
+    told = json.loads(out)
+    assert told["notes"] == ["prefix taken off", "grey"]
+    assert told["results"][0]["provenance"]["notes"] == ["prefix taken off", "grey"]
+    assert load(tmp_path / "out/margin.json").provenance.notes == ("prefix taken off", "grey")
+
+
+def test_a_default_takes_what_there_is_and_an_explicit_number_does_not(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    for index in range(12):
+        file = tmp_path / "pets" / ("cat", "dog")[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(file)
+    with pytest.warns(Note, match="all 12 images of pets are taken: fewer than the 50 of the default"):
+        samples = load_samples(Data(data="pets"))
+    assert len(samples) == 12
+    assert samples.notes == ("all 12 images of pets are taken: fewer than the 50 of the default",)
+    assert load_samples(Data(data="pets", samples=12)).indices.tolist() == samples.indices.tolist()
+    with pytest.raises(UsageError, match=r"samples must lie in 1 ... 12; got 13"):
+        load_samples(Data(data="pets", samples=13))
+    assert len(load_samples(Data())) == 50
+
+
+def test_labels_are_matched_to_the_outputs_of_all_models():
+    samples = replace(drawn(1, 8, 8), classes=("n02102040", "n01440764"))
+    with pytest.warns(Note, match="mapped to the 1000 outputs"):
+        assert match_labels(samples, {"a": 1000, "b": 1000}).labels.tolist() == [217, 0]
+    with pytest.raises(UsageError, match="alike; got 1000 of a and 2 of b: measure them apart"):
+        match_labels(samples, {"a": 1000, "b": 2})
+    with pytest.raises(UsageError, match="must have an output for each class; got 1 for the 2 of some"):
+        match_labels(samples, {"a": 1})
+    assert match_labels(samples, {}) is samples
 
 
 @pytest.mark.parametrize(
@@ -115,6 +165,19 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models")]
+
+
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
+@pytest.mark.parametrize("command", WITH_SEED)
+def test_a_seed_that_no_generator_takes_is_refused_by_every_command(run, tmp_path, command, seed):
+    first = {"corrupt": ("fashion-mnist-1k", str(tmp_path / "new")), "train": ("smoke",)}.get(command, ())
+    status, out, err = run(command, *first, f"--seed={seed}")
+    assert (status, out) == (2, "")
+    assert err == f"error: seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])
 def test_memory_that_cannot_be_is_refused(memory):
     with pytest.raises(UsageError, match="memory must be above 0 GiB"):
@@ -132,8 +195,38 @@ def test_a_picture_ends_as_pictures_do(tmp_path):
         places("margin", Output(out=tmp_path, figure=tmp_path / "margin.jpeg"))
 
 
+OTHER_PICTURES = [
+    ("margin", "examples.png"),
+    ("margin", "examples-fmnist-lenet.png"),
+    ("spectrum", "radial.png"),
+    ("spectrum", "energy.png"),
+    ("kernels", "inhibition.png"),
+    ("curve", "plane.png"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), OTHER_PICTURES)
+def test_a_figure_is_not_another_picture_of_the_command(run, tmp_path, command, name):
+    status, out, err = run(command, "--figure", f"out/../out/{name}")
+    assert (status, out) == (2, "")
+    assert err == f"error: figure must not be another file of {command}; got out/../out/{name}: rename it\n"
+    assert places(command, Output(out=tmp_path, figure=tmp_path / "elsewhere" / name), others=(name,))
+
+
+def test_a_figure_that_is_a_folder_or_below_a_file_is_refused_by_its_name(run, tmp_path):
+    (tmp_path / "some.png").mkdir()
+    (tmp_path / "file").touch()
+    assert run("margin", "--figure", "some.png")[::2] == (
+        2,
+        "error: figure must be a file; got the folder some.png: name a file in it\n",
+    )
+    status, _, err = run("margin", "--figure", "file/x.png")
+    assert status == 2
+    assert err.startswith("error: figure must be in a folder to write to; got file (")
+
+
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
-    own = {"audit": {"model", "weights"}, "transfer": {"model"}, "models": {"data", "json"}}
+    own = {"audit": {"model", "weights"}, "transfer": {"model", "weights"}, "models": {"data", "json"}}
     bare = {"corrupt", "train"}
     for command in COMMANDS:
         assert set(signature(command)) & SHARED == own.get(command, set()) or command in bare, command

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from geomrob.data import load_data
+from geomrob.data.corruptions.generate import write_corrupted
 from geomrob.results import BandEnergy, HeatMap, Spectrum, load
 
 
@@ -75,7 +77,8 @@ def test_a_model_that_cannot_be_fooled_on_every_image_ends_with_status_3(run, tm
     (tmp_path / "half.py").write_text(
         "import torch\n\n\nclass Half(torch.nn.Module):\n    def forward(self, x):\n"
         "        light = (x.mean((1, 2, 3)) > 0.3).to(x)\n        score = 0.5 - x[:, 0, 0, 0]\n"
-        "        return torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
+        "        two = torch.stack((score * (1 - light) + light, torch.zeros_like(score)), 1)\n"
+        "        return torch.nn.functional.pad(two, (0, 8), value=-9.0)\n"
     )
     status, out, _ = run("--model", "half:Half", "--samples", "30")
     assert status == 3
@@ -129,6 +132,31 @@ def test_a_pair_of_files_as_corruption(run, tmp_path):
     assert float(found.values[4, 4]) == pytest.approx(float(difference), rel=1e-5)
 
 
+def test_what_geomrob_corrupt_wrote_is_compared_with_its_originals(run, tmp_path):
+    images = (np.random.default_rng(0).random((9, 16, 16, 1)) * 255).astype(np.uint8)
+    labels = np.arange(9) % 3
+    np.savez(tmp_path / "clean.npz", x=images, y=labels)
+    write_corrupted(tmp_path / "clean.npz", tmp_path / "set", names=["brightness"], samples=6, seed=4)
+    status, _, err = run("--of", "corruption", "--data", str(tmp_path / "clean.npz"), "--corruption",
+                         str(tmp_path / "set" / "brightness.npy@2"), "--samples", "5")  # fmt: skip
+    assert status == 0, err
+    found = load(tmp_path / "out" / "spectrum.json", Spectrum)
+    drawn = load_data(tmp_path / "clean.npz", samples=6, seed=4)
+    changed = torch.from_numpy(np.load(tmp_path / "set" / "brightness.npy")[6:12, ..., 0]).double() / 255
+    order = torch.randperm(6, generator=torch.Generator().manual_seed(0))[:5]
+    difference = (changed - drawn.images[:, 0].double())[order].mean((1, 2)).abs().mean() * 16
+    assert float(found.values[8, 8]) == pytest.approx(float(difference), rel=1e-5)
+    status, _, err = run("--of", "corruption", "--data", str(tmp_path / "clean.npz"), "--corruption",
+                         str(tmp_path / "set" / "brightness.npy"), "--samples", "5")  # fmt: skip
+    assert status == 0, err
+    assert "five times, severity after severity" not in err
+    assert len(load(tmp_path / "out" / "spectrum.json", Spectrum).values) == 16
+    np.savez(tmp_path / "other.npz", x=images[..., 0], y=(labels + 1) % 3)
+    status, _, err = run("--of", "corruption", "--data", str(tmp_path / "clean.npz"), "--corruption",
+                         str(tmp_path / "other.npz"), "--samples", "5")  # fmt: skip
+    assert (status, "in the same order; got other numbers or labels" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
@@ -138,7 +166,9 @@ def test_a_pair_of_files_as_corruption(run, tmp_path):
         (["--of", "kernels", "--box", "3"], "box must go with alpha"),
         (["--of", "kernels", "--alpha", "1", "--box", "2"], "odd side"),
         (["--of", "model", "--epsilon", "-1"], "epsilon must be"),
-        (["--of", "corruption", "--corruption", "fog.npz"], "data must be the .npz file"),
+        (["--of", "corruption", "--strength", "-1"], "strength must be a finite number of at least 0; got -1"),
+        (["--of", "corruption", "--corruption", "salt-pepper", "--strength", "2"], "strength must be a probability"),
+        (["--of", "corruption", "--corruption", "fog.npz"], "which is neither: check the path"),
         (["--attack", "deepfol"], "deepfool"),
         (["--figure", "planes.txt"], "figure must end in"),
     ],

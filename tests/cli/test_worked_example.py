@@ -25,7 +25,7 @@ def clone(tmp_path, diff):
     shutil.copytree(ROOT / "geomrob", tmp_path / "geomrob", ignore=shutil.ignore_patterns("assets", "__pycache__"))
     (tmp_path / "geomrob" / "assets").symlink_to(ROOT / "geomrob" / "assets")
     (tmp_path / "example.diff").write_text(diff)
-    subprocess.run(["git", "apply", "--unidiff-zero", "example.diff"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", "example.diff"], cwd=tmp_path, check=True)
     return tmp_path
 
 

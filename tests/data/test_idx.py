@@ -1,8 +1,11 @@
+import contextlib
 import gzip
 import struct
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geomrob.data import idx, load_data
 from geomrob.errors import UsageError
@@ -88,3 +91,21 @@ def test_the_rank_is_checked(tmp_path):
     assert idx.read_idx(path, rank=1).shape == (4,)
     with pytest.raises(UsageError, match="3 dimensions"):
         idx.read_idx(path, rank=3)
+
+
+def test_files_that_both_end_early_are_told_by_their_number(digits):
+    notes = load_data("mnist", data_dir=digits[0]).notes
+    assert any("10,000 images; 3 are here: it may be cut off" in text for text in notes)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.integers(1, 255), st.booleans())
+def test_a_changed_or_missing_end_is_a_sentence_or_the_same_images(tmp_path_factory, at, change, cut):
+    path = tmp_path_factory.mktemp("idx") / "images.gz"
+    images = np.arange(3 * 25, dtype=np.uint8).reshape(3, 5, 5)
+    content = bytearray(gzip.compress(by_hand(images)))
+    at %= len(content)
+    content[at] ^= change
+    path.write_bytes(content[:at] if cut else content)
+    with contextlib.suppress(UsageError):
+        assert (idx.read_idx(path, rank=3) == images).all()

@@ -117,6 +117,16 @@ def test_profiles_are_medians_against_the_gap_at_the_image():
     np.testing.assert_allclose(median.get_xdata()[[0, -1]], [0, 2])
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, "1 single image)"), (5, "5 single images)"), (10, "8 single images)")])
+def test_the_number_of_single_profiles_is_the_one_drawn(count, told):
+    whole = audit()
+    names = ("predictions", "labels", "indices", "white", "transferred", "decision")
+    few = {name: getattr(whole, name)[:count] for name in names}
+    ax = plot_audit(audit(profile=whole.profile[:, :count], **few)).axes[3]
+    assert ax.get_title(loc="left").endswith(f"(thin: {told}")
+    assert sum(line.get_linewidth() == 0.7 for line in ax.lines) == 2 * min(8, count)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -14,7 +14,16 @@ CLASSES = ("shirt", "dress", "coat")
 def examples(images, perturbed, after):
     sizes = (perturbed - images).flatten(2).norm(dim=2)
     return BandExamples(
-        ("low", "high")[: len(perturbed)], 2.0, images, perturbed, torch.arange(len(images)), after, sizes
+        "net",
+        "dark",
+        ("low", "high")[: len(perturbed)],
+        "tight",
+        2.0,
+        images,
+        perturbed,
+        torch.arange(len(images)),
+        after,
+        sizes,
     )
 
 
@@ -73,6 +82,10 @@ def test_a_change_of_nothing_is_drawn():
     images = torch.rand(1, 1, 4, 4)
     figure = plot_band_examples(examples(images, images[None], torch.tensor([[-1]])))
     assert [ax.get_xlabel() for ax in figure.axes] == ["class 0", "$\\ell_2$ size 0.00", "no boundary found"]
+
+
+def test_the_headline_names_model_data_and_attack():
+    assert drawn()[1].texts[1].get_text().startswith("net on dark, by tight. ")
 
 
 def test_the_size_is_the_measured_one():

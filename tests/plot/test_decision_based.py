@@ -56,6 +56,15 @@ def test_failures_are_infinitely_far():
     told = [text.get_text() for text in ax.get_legend().get_texts()]
     assert told == ["net (median 0.50)", "firm (median infinite)"]
     assert "2 repeats each" in words(ax)
+    assert ax.get_ylabel().startswith("image x repeat pairs whose")
+
+
+def test_the_text_ends_within_the_figure():
+    one = distances("net", result(0.5, 1.0), result(0.5, 1.0), result(1.0, 1.0), data="a-data-set-of-a-long-name")
+    ax = plot_decision_distances([one])
+    ax.figure.canvas.draw()
+    for text in ax.texts:
+        assert text.get_window_extent().x1 <= ax.figure.bbox.x1
 
 
 def test_nothing_found_is_refused():

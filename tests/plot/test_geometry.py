@@ -45,6 +45,9 @@ def test_missing_boundaries_are_counted_and_models_differ_in_more_than_colour():
     names = [text.get_text() for text in left.get_legend().get_texts()]
     assert names == ["net, no boundary for 1", "other, no boundary for 3"]
     assert {box.get_hatch() for box in left.patches} == {"", "//"}
+    assert [bool(patch.get_hatch()) for patch in left.get_legend().get_patches()] == [False, True]
+    figure.canvas.draw()
+    assert all(float(tick).is_integer() for tick in figure.axes[2].get_xticks())
     assert len({line.get_linestyle() for line in middle.lines}) == 2
 
 

@@ -107,7 +107,9 @@ def locations():
 def examples():
     images = torch.full((2, 1, 4, 4), 0.5)
     classes, sizes = torch.tensor([0, 1]), torch.full((1, 2), 0.4)
-    return BandExamples((WORST,), 2.0, images, images[None] + 0.1, classes, classes.flip(0)[None], sizes)
+    return BandExamples(
+        WORST, WORST, (WORST,), WORST, 2.0, images, images[None] + 0.1, classes, classes.flip(0)[None], sizes
+    )
 
 
 def sheet():

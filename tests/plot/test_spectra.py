@@ -69,6 +69,14 @@ def test_radial_curves_have_error_bands_and_are_told_apart():
     assert "mean power in the ring" in ax.get_ylabel()
 
 
+def test_a_band_that_reaches_below_zero_stretches_no_logarithmic_axis():
+    ax = plot_radial(spectrum(error=torch.tensor([0.4, 1.5, 0.6], dtype=DOUBLE)))
+    low, high = ax.get_ylim()
+    means = ax.lines[0].get_ydata()
+    assert low == pytest.approx(means.min() / 2)
+    assert high < 100 * means.max()
+
+
 def test_radial_shares_sum_to_one():
     ax = plot_radial(spectrum(), share=True)
     assert sum(ax.lines[0].get_ydata()) == pytest.approx(1)

@@ -93,6 +93,18 @@ def test_ratios_that_are_no_numbers_stand_on_the_edge():
     assert top in edges
 
 
+def test_a_ratio_of_zeros_is_left_out_and_its_models_are_named():
+    plane = acceptance(curve(models=("base", "a", "b", "c")), "base")
+    broken = dataclasses.replace(plane, distorted=torch.tensor([math.nan, 1.2, math.inf], dtype=torch.float64))
+    ax = plot_acceptance(broken)
+    drawn = np.concatenate([np.asarray(scatter.get_offsets()) for scatter in ax.collections])
+    assert np.isfinite(drawn).all()
+    assert [mark[1] for mark in drawn].count(ax.get_ylim()[1]) == 1
+    assert "not drawn, 0 / 0: a" in [entry.get_text() for entry in ax.get_legend().get_texts()]
+    assert {text.get_text() for text in ax.texts} >= {"b", "c"}
+    assert "a" not in {text.get_text() for text in ax.texts}
+
+
 def test_planes_of_several_baselines_are_refused():
     plane = acceptance(curve(), "base")
     with pytest.raises(UsageError, match="planes must share one baseline and one minimum; got 2"):

@@ -23,6 +23,7 @@ from geomrob.results import (
     Status,
     StrengthCurve,
     TrainingReport,
+    Trainings,
     TransferMatrix,
 )
 from tests.synthetic import (
@@ -148,7 +149,18 @@ def decisions() -> DecisionDistances:
 def examples() -> BandExamples:
     images = torch.zeros(2, 1, 4, 4)
     classes, distances = torch.tensor([0, 1]), torch.tensor([[0.5, torch.inf]])
-    return BandExamples(("block 0:8",), 2.0, images, images[None] + 0.125, classes, classes.flip(0)[None], distances)
+    return BandExamples(
+        "net",
+        "dark",
+        ("block 0:8",),
+        "tight",
+        2.0,
+        images,
+        images[None] + 0.125,
+        classes,
+        classes.flip(0)[None],
+        distances,
+    )
 
 
 def scores() -> CorruptionScores:
@@ -174,6 +186,14 @@ def trained() -> TrainingReport:
     return TrainingReport("smoke", "net", 3, 2, 0.5, math.nan, 1.5, "run/model.safetensors", "ab", ("a remark",))
 
 
+def trainings() -> Trainings:
+    return Trainings(
+        *("net", "some", "MarginCurve", ("net@0", "net@1"), torch.tensor([0.5, math.nan]).double(), ("margins",)),
+        *(("band",), (("a",), ("b / c",)), ("median", "reached"), ("median", "found"), ("{:.2f}", "{:.0%}")),
+        torch.tensor([[[1.0, 2.0], [0.5, 0.5]], [[math.inf, 2.0], [math.nan, 0.5]]], dtype=torch.float64),
+    )
+
+
 def grid() -> AugmentationGrid:
     pictures = torch.rand(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     return AugmentationGrid("color", (2, 10), (0.1, 0.3), pictures)
@@ -182,5 +202,5 @@ def grid() -> AugmentationGrid:
 EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
-EVERY += [scores(), corrupted(), card(), trained(), grid()]
+EVERY += [scores(), corrupted(), card(), trained(), trainings(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]

@@ -63,7 +63,7 @@ def test_its_html_is_well_formed_and_shows_its_tables(result):
         assert len(shown.findall("./thead/tr/th")) == len(table.columns)
         cells = [["".join(cell.itertext()) for cell in row] for row in shown.findall("./tbody/tr")]
         assert cells == table.cells()[:HTML_ROWS]
-    assert all(isinstance(note, str) and note for note in result.notes())
+    assert all(isinstance(note, str) and note for note in result.caveats())
 
 
 @every_result
@@ -76,7 +76,7 @@ def test_its_json_is_strict_and_has_its_rows(result, tmp_path):
     assert told["kind"] == type(result).__name__
     assert [list(row) for row in told["rows"]] == [list(row) for row in result.records()]
     assert list(told["facts"]) == list(result.summary())
-    assert told["notes"] == result.notes()
+    assert told["notes"] == result.caveats()
     assert (told["provenance"] is not None) == (getattr(result, "provenance", None) is not None)
 
 

@@ -107,6 +107,7 @@ def test_gradients_pass_even_after_inference_mode():
         ("lowpas:3", "did you mean lowpass"),
         ("grey", "did you mean gray"),
         ("lowpass", "must be written lowpass:SIZE"),
+        ("lowpass:0", "must have a size of at least 1; got 'lowpass:0'"),
         ("lowpass:3:4", "must be written lowpass:SIZE"),
         ("bandstop:-1:4", "must be written bandstop:START:STOP"),
         ("flip:1", "must be written flip with"),

@@ -194,6 +194,32 @@ def test_the_folder_holds_weights_state_and_log(tmp_path, clothes):
     assert epochs == []
 
 
+@pytest.mark.parametrize("images", [33, 17, 3])
+def test_a_last_batch_of_one_is_joined_to_the_one_before(tmp_path, clothes, images):
+    sizes, options = [], Options(epochs=2, batch=2 if images == 3 else 16, ema=0.9)
+    model = dropping()
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    some, steps = clothes.subset(torch.arange(images)), []
+    whole = fit(model, some, options, progress=lambda done, of: steps.append((done, of)))
+    assert sizes[: len(sizes) // 2] == {33: [16, 17], 17: [17], 3: [3]}[images]
+    assert steps[-1] == (len(sizes), len(sizes))
+    with pytest.raises(KeyboardInterrupt):
+        fit(dropping(), some, options, out=tmp_path, on_epoch=_interrupt)
+    assert same(fit(dropping(), some, options, out=tmp_path).model, whole.model)
+
+
+def _interrupt(epoch):
+    raise KeyboardInterrupt
+
+
+def test_batches_of_one_image_with_batch_normalisation_are_one_sentence(clothes):
+    for images, batch in ((1, 16), (4, 1)):
+        with pytest.raises(UsageError, match="2 images or more, for batch statistics; got 1: raise batch"):
+            fit(dropping(), clothes.subset(torch.arange(images)), Options(epochs=1, batch=batch))
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    assert len(fit(plain, clothes.subset(torch.arange(1)), Options(epochs=1, batch=16)).history) == 1
+
+
 def test_progress_counts_steps_and_epochs_are_reported_as_they_end(tmp_path, clothes):
     steps, epochs = [], []
     options = Options(epochs=3, batch=40, max_rate=0.05)

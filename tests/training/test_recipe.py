@@ -35,6 +35,15 @@ def test_a_file_of_the_user(tmp_path):
     assert (recipe.model, recipe.data, recipe.split, recipe.samples) == ("fmnist-lenet", "mnist", "train", 0)
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (HEAD + "epochs = 2\n").replace("\n", "\r\n").encode())
+    assert read_recipe(path).options == Options(epochs=2)
+    path.write_bytes((HEAD + "epochs = 2\n").encode("utf-16"))
+    with pytest.raises(UsageError, match="must be a readable TOML file"):
+        read_recipe(path)
+
+
 def test_tables_become_parts(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(HEAD + "[adversarial]\nepsilon = 2\n[hebbian]\nweights = [0.1, 1]\n[similarity]\nlayers = ['bn']\n")

@@ -7,7 +7,7 @@ import torch
 
 from geomrob.analysis.audit.checks import causes, judge
 from geomrob.analysis.audit.measurements import gather, stages
-from geomrob.arrays import Images, Labels, Model, check_images
+from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError
 from geomrob.results import Audit
 from geomrob.runs import Clock
@@ -23,9 +23,9 @@ SOURCES = 2
 
 def audit(
     model: Model,
-    inputs: Images,
+    inputs: ImagesLike,
     *,
-    labels: Labels | None = None,
+    labels: LabelsLike | None = None,
     indices: Labels | None = None,
     sources: Mapping[str, Model] | None = None,
     epsilons: Sequence[float] = (0.02, 0.05, 0.1, 0.2),
@@ -62,7 +62,8 @@ def audit(
         ones point to; distances, robust shares and profiles behind them.
 
     Raises:
-        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative.
+        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative, labels
+            that the model has no output for.
 
     References:
         Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated gradients
@@ -74,7 +75,8 @@ def audit(
         >>> result.checks[0].name, result.checks[0].verdict
         ('repeats itself', 'passed')
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     _check_rising("epsilons", epsilons)
     _check_rising("steps", steps)
     if not 0 < epsilons[0] <= epsilons[-1] <= 1:
@@ -97,6 +99,7 @@ def audit(
         model,
         inputs,
         sources=others,
+        labels=labels,
         indices=where,
         epsilons=epsilons,
         steps=steps,

@@ -18,6 +18,7 @@ from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.minimal.tight import tight
 from geomrob.attacks.quantization import eight_bit
 from geomrob.inference import Prepared, plain
+from geomrob.inference.classes import checked_classes
 from geomrob.results import AttackResult
 
 BOX = (0.0, 1.0)
@@ -85,6 +86,7 @@ def gather(
     inputs: Images,
     *,
     sources: Mapping[str, Model],
+    labels: Labels | None,
     indices: Labels,
     epsilons: Sequence[float],
     steps: Sequence[int],
@@ -97,8 +99,10 @@ def gather(
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
     draws: dict[str, Any] = {"seed": seed, "indices": indices}
-    with Prepared(model, inputs, memory=memory) as ready:
+    with Prepared(model, inputs, memory=memory, checked=False) as ready:
         clean = ready.clean
+        if labels is not None:
+            checked_classes("labels", labels, clean)
         at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
         at.clean = clean
         differentiable = probes.differentiable(ready, inputs)
@@ -137,7 +141,7 @@ def gather(
     return Evidence(
         training=training,
         differentiable=differentiable,
-        predictions=clean.argmax(1),
+        predictions=ready.predictions,
         changing=changing,
         neighbours=neighbours,
         vanishing_gap=vanishing_gap,

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from geomrob.arrays import Images, Labels, Logits, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, Logits, check_images
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, evaluate, evaluating
+from geomrob.inference import Prepared, evaluating, plain
 from geomrob.randomness import checked_indices
 
 
@@ -33,7 +33,7 @@ ADAPTATIONS: dict[str, Adaptation] = {
 """The three of the thesis, Table 5.4."""
 
 
-def adapted(model: nn.Module, images: Images, *, prior: float = 0.0) -> nn.Module:
+def adapted(model: nn.Module, images: ImagesLike, *, prior: float = 0.0) -> nn.Module:
     """Return a copy of a model whose batch-norm statistics are re-estimated from images, layer after layer.
 
         z = N / (N + n) z_s + n / (N + n) z_t
@@ -135,8 +135,8 @@ def _normalised(module: Any, features: Tensor, size: int, prior: float) -> tuple
 
 
 def adaptive_logits(
-    model: nn.Module,
-    images: Images,
+    model: nn.Module | Prepared,
+    images: ImagesLike,
     how: str = "partial",
     *,
     indices: Labels | None = None,
@@ -176,16 +176,28 @@ def adaptive_logits(
     """
     if how not in ADAPTATIONS:
         raise unknown("adapt", how, ADAPTATIONS)
-    check_images(images, name="images")
+    images = check_images(images, name="images")
+    return grouped_logits(model, images, how, checked_indices(indices, len(images)), seed=seed, memory=memory)
+
+
+def grouped_logits(
+    model: nn.Module | Prepared, images: Images, how: str, keys: Labels, *, seed: int = 0, memory: int | None = None
+) -> Logits:
+    """Return `adaptive_logits` of images that are checked already: lazy ones are read once."""
     size, prior = min(ADAPTATIONS[how].size, len(images)), ADAPTATIONS[how].prior
-    order = _groups(checked_indices(indices, len(images)), size, seed)
-    together = max(1, Prepared(model, images, memory=memory, forward_only=True).block // size)
+    order = _groups(keys, size, seed)
+    network, ready = plain(model), Prepared(model, images, memory=memory, forward_only=True)
+    assert isinstance(network, nn.Module)
+    if not ready.measured.reading.kind:
+        _ = ready.clean  # what the outputs are is settled before the layers are changed
+    together = max(1, ready.block // size)
     parts: list[Float[Tensor, "p k"]] = []
-    with torch.no_grad(), adapting(model, size=size, prior=prior):
+    with torch.no_grad(), adapting(network, size=size, prior=prior):
         for groups in order.split(together):
             # Every call has the same shape, because rounding depends on it.
-            full = torch.cat((groups, groups[-1:].expand(together - len(groups), size)))
-            parts.append(evaluate(model, images[full.flatten().to(images.device)])[: groups.numel()])
+            taken = images[groups.flatten().to(images.device)]
+            full = torch.cat((taken, taken[-size:].repeat(together - len(groups), 1, 1, 1)))
+            parts.append(ready(full)[: groups.numel()])
     logits = torch.cat(parts)[: len(images)]
     # The images that fill up the last group come last: their logits are known.
     return torch.empty_like(logits).index_copy_(0, order.flatten()[: len(images)].to(logits.device), logits)

@@ -1,7 +1,7 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -9,27 +9,30 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, adaptive_logits
+from geomrob.analysis.corruptions.batchnorm_adaptation import ADAPTATIONS, grouped_logits
 from geomrob.analysis.corruptions.scores import BENCHMARK, check_imagenet
 from geomrob.analysis.strength_curve import networks_of
-from geomrob.arrays import Images, Labels, Logits, Model, check_images
+from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
+from geomrob.data.class_names import mapped
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.corruptions.precomputed import Corrupted, find_corrupted, load_corrupted, read_manifest
 from geomrob.data.entry import Samples
+from geomrob.data.lazy import LazyImages
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes, plain
+from geomrob.inference import Prepared, check_finite, checked_classes, pieces, plain, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
 from geomrob.runs import Clock
 
 Progress: TypeAlias = Callable[[int, int], object]
+Change: TypeAlias = Callable[..., Images]
 Measure: TypeAlias = Callable[[Model, Logits, Labels], float]
 
 
 def corruption_errors(
     models: Mapping[str, Model | Sequence[Model]],
-    images: Images,
-    labels: Labels,
+    images: ImagesLike,
+    labels: LabelsLike,
     *,
     corruptions: Sequence[str] = BENCHMARK,
     severities: Sequence[int] = SEVERITIES,
@@ -65,7 +68,7 @@ def corruption_errors(
         data: How the result calls the images.
         indices: Position of each image in its source.
         seed: Of everything random in the corruptions, and of the groups of `adapt`.
-        memory: Budget in bytes, as in `deepfool`.
+        memory: Budget in bytes, as in `deepfool`; the images are corrupted and evaluated in pieces that fit it.
         progress: Called with (cells of the table so far, in all).
 
     Raises:
@@ -83,19 +86,23 @@ def corruption_errors(
         >>> found.errors.shape, found.source
         (torch.Size([1, 1, 1, 2]), 'made')
     """
-    check_images(images, name="images")
+    images = check_images(images, name="images")
+    labels = as_labels(labels)
     networks = networks_of(models)
     names, levels = _checked(corruptions, severities, adapt, networks)
+    ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
-    task = _Task(networks, labels, keys, adapt, measure or _share_wrong, seed, memory)
-    clean = task.measured(images.detach(), clean=True)
+    images = images.detach()
+    task = _Task(ready, labels, keys, adapt, measure, seed, memory)
+    clean = task.measured(images, clean=True)
     sources: list[str] = []
     cells: list[Tensor] = []
     for name in names:
         seen: set[str] = set()
         for level in levels:
             if ready_made is None:
-                cells.append(task.measured(corrupt(images, name, level, seed=seed, indices=keys, table=table)))
+                change = partial(corrupt, name=name, severity=level, seed=seed, table=table)
+                cells.append(task.measured(images, change))
                 seen.add("made")
             else:
                 found = _same(ready_made(name, level), images, labels, keys)
@@ -116,39 +123,70 @@ def corruption_errors(
         adapt=adapt,
         errors=errors,
         clean=clean,
-        provenance=clock.provenance(forwards=task.forwards, backwards=0),
+        provenance=clock.provenance(
+            forwards=task.forwards,
+            backwards=0,
+            notes=[text for group in ready for model in group for text in model.notes],
+        ),
     )
 
 
 @dataclass
 class _Task:
-    """The networks, how they are asked, and what that has cost."""
+    """The networks, how they are evaluated, and what that has cost."""
 
-    networks: list[list[Model]]
+    networks: list[list[Prepared]]
     labels: Labels
     keys: Labels
     adapt: str
-    measure: Measure
+    measure: Measure | None
     seed: int
     memory: int | None
     forwards: int = 0
 
-    def measured(self, images: Images, *, clean: bool = False) -> Tensor:
-        """Return the measure of every network (M, G) on one set of images."""
-        rows = [[self._one(model, images, clean) for model in group] for group in self.networks]
-        return torch.tensor(rows, dtype=torch.float64)
-
-    def _one(self, model: Model, images: Images, clean: bool) -> float:
-        self.forwards += len(images)
-        network = plain(model)
-        if isinstance(network, nn.Module) and self.adapt != "none":
-            logits = adaptive_logits(network, images, self.adapt, indices=self.keys, seed=self.seed, memory=self.memory)
-        else:
-            logits = predicted(model, images, self.memory)
+    def measured(self, images: Images, change: Change | None = None, *, clean: bool = False) -> Tensor:
+        """Return the measure of every network (M, G) on one set of images, changed a piece at a time."""
+        models = [model for group in self.networks for model in group]
+        self.forwards += len(images) * len(models)
+        outputs: list[list[Tensor]] = [[] for _ in models]
+        finite = torch.full((len(models),), torch.nan)
+        for piece, part in self._pieces(images, change):
+            for number, model in enumerate(models):
+                logits = self._logits(model, part)
+                finite[number] = torch.where(torch.isfinite(logits).any().cpu(), 0, finite[number])
+                labels = checked_classes("labels", self.labels, logits[:1].expand(len(images), -1))[piece]
+                outputs[number].append(_wrong(logits, labels) if self.measure is None else logits)
         if clean:
             # Nothing finite under a corruption is a result, on the clean images a broken network.
-            check_finite(logits)
-        return self.measure(model, logits, self.labels)
+            for number in range(len(models)):
+                check_finite(finite[number].reshape(1, 1))
+        values = [self._value(model, torch.cat(parts)) for model, parts in zip(models, outputs, strict=True)]
+        return torch.tensor(values, dtype=torch.float64).reshape(len(self.networks), -1)
+
+    def _pieces(self, images: Images, change: Change | None) -> Iterator[tuple[slice, Images]]:
+        """Yield the changed images in pieces; in one, of which each is read when it is used, where they are adapted to.
+
+        Adaptation draws its groups from all images.
+        """
+        if self.adapt == "none":
+            for piece, part in pieces(images, self.memory):
+                yield piece, part if change is None else change(part, indices=self.keys[piece])
+        elif change is None:
+            yield slice(None), images
+        elif isinstance(images, LazyImages):
+            yield slice(None), images.mapped(lambda image, row: change(image, indices=self.keys[row : row + 1]))
+        else:
+            yield slice(None), change(images, indices=self.keys)
+
+    def _logits(self, model: Prepared, images: Images) -> Logits:
+        if self.adapt != "none":
+            return grouped_logits(model, images, self.adapt, self.keys, seed=self.seed, memory=self.memory)
+        return predicted(model, images, self.memory)
+
+    def _value(self, model: Prepared, outputs: Tensor) -> float:
+        if self.measure is None:
+            return float(outputs.double().mean())
+        return self.measure(model.model, outputs, self.labels)
 
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:
@@ -156,10 +194,9 @@ def predicted(model: Model, images: Images, memory: int | None = None) -> Logits
     return Prepared(model, images, memory=memory, forward_only=True).logits(images)
 
 
-def _share_wrong(_model: Model, logits: Logits, labels: Labels) -> float:
-    """Return the share of images that are not classified as labelled; NaN or infinity as the best score is an error."""
-    wrong = (logits.argmax(1) != checked_classes("labels", labels, logits)) | ~logits.amax(1).isfinite()
-    return float(wrong.double().mean())
+def _wrong(logits: Logits, labels: Labels) -> Tensor:
+    """Return which images are not classified as labelled; NaN or infinity as the best score is an error."""
+    return predicted_classes(logits) != labels
 
 
 def _same(found: Corrupted, images: Images, labels: Labels, keys: Labels) -> Corrupted:
@@ -193,7 +230,8 @@ def _checked(
         raise UsageError(f"corruptions must be at least one, each once; got {list(corruptions)}: name others")
     levels = tuple(severities)
     if not levels or levels != tuple(level for level in SEVERITIES if level in levels):
-        raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: put them in order")
+        advice = "put them in order, each once" if levels and set(levels) <= set(SEVERITIES) else "choose some of those"
+        raise UsageError(f"severities must rise within 1 ... 5; got {list(severities)}: {advice}")
     if adapt not in ("none", *ADAPTATIONS):
         raise unknown("adapt", adapt, ("none", *ADAPTATIONS))
     if adapt != "none" and not all(isinstance(plain(model), nn.Module) for group in networks for model in group):
@@ -202,16 +240,26 @@ def _checked(
 
 
 def corrupted_source(
-    data: str, samples: Samples, *, data_dir: Path | None = None, seed: int = 0, baseline: str = ""
+    data: str,
+    samples: Samples,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    baseline: str = "",
+    classes: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> Callable[[str, int], Corrupted] | None:
     """Return what reads a corrupted set of these images on disk, None where there is none.
 
     Args:
         data: Name or path of the data set.
-        samples: The drawn images.
+        samples: The drawn images, whose labels may have been mapped to the outputs of a model.
         data_dir: Folder of the full data sets.
         seed: Of the draw.
         baseline: `alexnet` is refused where the set is no ImageNet-C.
+        classes, image_size, crop, interpolation: As in `load_corrupted`.
 
     Raises:
         UsageError: As `check_imagenet`.
@@ -221,7 +269,24 @@ def corrupted_source(
         check_imagenet(samples.name, "made" if root is None or read_manifest(root) else "ready-made")
     if root is None:
         return None
-    return partial(load_corrupted, data, data_dir=data_dir, samples=len(samples), seed=seed)
+
+    def read(name: str, severity: int) -> Corrupted:
+        found = load_corrupted(
+            data,
+            name,
+            severity,
+            data_dir=data_dir,
+            samples=len(samples),
+            seed=seed,
+            classes=classes,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+        )
+        alike = mapped(replace(found.samples, ordered=samples.ordered), len(samples.classes))
+        return replace(found, samples=alike)
+
+    return read
 
 
 def chosen_corruptions(names: Sequence[str]) -> tuple[str, ...]:

@@ -228,5 +228,5 @@ def chosen_baseline(
         raise unknown("baseline", named, (*models, ALEXNET))
     chosen = models[0] if named is None and len(set(models)) > 1 else named
     if beta is not None and chosen in (None, ALEXNET):
-        raise UsageError(f"beta must go with a model as the baseline; got {chosen}: name one with --baseline")
+        raise UsageError(f"beta must go with a model as the baseline; got {chosen or 'none'}: name one with --baseline")
     return chosen or ""

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, Model, norms
+from geomrob.arrays import ImagesLike, LabelsLike, Model, as_images, as_labels, norms
 from geomrob.errors import UsageError
-from geomrob.inference import Prepared
+from geomrob.inference import Prepared, predicted_classes
 from geomrob.results import CrossSection
 from geomrob.runs import Clock
 
@@ -22,8 +22,8 @@ def cross_section(
     origin: Float[Tensor, "c h w"],
     directions: Float[Tensor, "2 c h w"],
     *,
-    inputs: Images | None = None,
-    labels: Labels | None = None,
+    inputs: ImagesLike | None = None,
+    labels: LabelsLike | None = None,
     limits: tuple[float, float, float, float] | None = None,
     resolution: int = 201,
     batch: int = 1024,
@@ -64,7 +64,7 @@ def cross_section(
     units = _orthonormal(directions)
     if (inputs is None) != (labels is None):
         raise UsageError("labels must come with inputs; got one without the other: give both or neither")
-    images = origin.new_zeros(0, *origin.shape) if inputs is None else inputs.detach()
+    images = origin.new_zeros(0, *origin.shape) if inputs is None else as_images(inputs).detach()
     offsets = (images - origin).flatten(1)
     points = offsets @ units.flatten(1).T
     away = norms(offsets - points @ units.flatten(1))
@@ -81,7 +81,7 @@ def cross_section(
         for part in grid.split(batch):
             moved = (part @ units.flatten(1)).reshape(-1, *origin.shape)
             logits = ready.logits(origin + moved)
-            regions.append(logits.argmax(1))
+            regions.append(predicted_classes(logits))
             width = logits.shape[1]
     names = tuple(classes) if classes is not None else tuple(map(str, range(width)))
     return CrossSection(
@@ -93,9 +93,9 @@ def cross_section(
         vertical=vertical.cpu(),
         regions=torch.cat(regions).reshape(resolution, resolution).cpu(),
         points=points.cpu(),
-        labels=torch.zeros(0, dtype=torch.int64) if labels is None else labels.cpu(),
+        labels=torch.zeros(0, dtype=torch.int64) if labels is None else as_labels(labels).cpu(),
         away=away.cpu(),
-        provenance=clock.provenance(forwards=len(grid), backwards=0),
+        provenance=clock.provenance(forwards=len(grid), backwards=0, notes=ready.notes),
     )
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from geomrob.arrays import Distances, Images, Labels, Logits, norms, per_sample
 from geomrob.attacks.engine.search import Search
-from geomrob.inference import evaluate, gradient
+from geomrob.inference import gradient
 from geomrob.results import Status
 
 STRAIGHT = 1e-3
@@ -101,7 +101,7 @@ class Boundary:
         def call(v: Images, p: Labels) -> tuple[Tensor, ...]:
             points = search.points(self.moves[p], p).requires_grad_()
             with torch.enable_grad():
-                gap = self._gap(evaluate(search.ready.model, points), p).sum()
+                gap = self._gap(search.ready(points), p).sum()
                 (first,) = torch.autograd.grad(gap, points, create_graph=True)
                 along = (first * v).sum()
             # A model without a second derivative, as a linear one, keeps no graph of its gradient.

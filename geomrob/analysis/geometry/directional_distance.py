@@ -5,13 +5,19 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Distances, Images, Model, check_images, norms, per_sample
+from geomrob.arrays import Distances, ImagesLike, Model, check_images, norms, per_sample
 from geomrob.errors import UsageError
-from geomrob.inference import Prepared
+from geomrob.inference import Prepared, predicted_classes
 
 
 def distance_along(
-    model: Model, inputs: Images, directions: Tensor, *, farthest: float = 20.0, points: int = 200, halvings: int = 20
+    model: Model,
+    inputs: ImagesLike,
+    directions: Tensor,
+    *,
+    farthest: float = 20.0,
+    points: int = 200,
+    halvings: int = 20,
 ) -> Distances:
     """Return how far each image can go along its direction before the prediction changes.
 
@@ -43,7 +49,7 @@ def distance_along(
         >>> distance_along(model, images, torch.ones_like(images)).shape
         torch.Size([2])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     if directions.shape != inputs.shape or not bool((norms(directions) > 0).all()):
         given = f"{tuple(directions.shape)}, shortest {float(norms(directions).min()):.3g}"
         raise UsageError(f"directions must be as long as inputs and none of them 0; got {given}: drop those images")
@@ -54,10 +60,11 @@ def distance_along(
         )
     units = directions / per_sample(norms(directions), directions)
     with Prepared(model, inputs, forward_only=True) as ready:
-        clean = ready.logits(inputs).argmax(1)
+        clean = ready.predictions
 
         def changed(distance: Distances) -> Tensor:
-            return ready.logits(inputs + per_sample(distance, inputs) * units).argmax(1) != clean
+            seen = predicted_classes(ready.logits(inputs + per_sample(distance, inputs) * units))
+            return (seen != clean) & (seen >= 0) & (clean >= 0)
 
         low, high = torch.zeros_like(inputs[:, 0, 0, 0]), torch.full_like(inputs[:, 0, 0, 0], math.inf)
         for radius in torch.logspace(math.log10(farthest / 1000), math.log10(farthest), points).tolist():

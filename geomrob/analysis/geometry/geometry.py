@@ -9,7 +9,19 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.analysis.geometry.curvature import Boundary
-from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    as_labels,
+    check_images,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.table import entry, names
@@ -26,8 +38,8 @@ METHODS = ("difference", "hessian")
 
 def geometry(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     method: str = "difference",
     step: float = 0.1,
@@ -100,7 +112,8 @@ def geometry(
         >>> bool((result.random.abs() < 1e-4).all()), bool((result.angle < 1).all())
         (True, True)
     """
-    _check(inputs, method, step, attack, (directions, others, power))
+    inputs, labels = check_images(inputs), as_labels(labels)
+    _check(method, step, attack, (directions, others, power))
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     inputs = inputs.detach()
     with Prepared(model, inputs, memory=memory) as ready:
@@ -152,6 +165,7 @@ def geometry(
         provenance=clock.provenance(
             forwards=int(attacked.forwards.sum() + search.spent.forwards.sum()),
             backwards=int(attacked.backwards.sum() + search.spent.backwards.sum()),
+            notes=ready.notes,
         ),
     )
 
@@ -217,9 +231,8 @@ def _columns(each: Iterable[Distances]) -> Float[Tensor, "n r"]:
     return torch.stack([values.double().cpu() for values in each], 1)
 
 
-def _check(inputs: Images, method: str, step: float, attack: str, counts: tuple[int, int, int]) -> None:
+def _check(method: str, step: float, attack: str, counts: tuple[int, int, int]) -> None:
     """Refuse, before the work, what cannot be measured."""
-    check_images(inputs)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     entry(attack, names(search=True))

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError
-from geomrob.inference import Prepared, check_finite, checked_classes
+from geomrob.inference import Prepared, check_finite, checked_classes, predicted_classes
 from geomrob.randomness import bits, checked_indices, image_keys
 from geomrob.results import HeatMap
 from geomrob.runs import Clock
@@ -20,8 +20,8 @@ Progress = Callable[[int, int], object]
 
 def heat_map(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     epsilon: float,
     bounds: Bounds | None = None,
@@ -66,7 +66,8 @@ def heat_map(
         >>> heat_map(model, torch.rand(5, 1, 8, 8), epsilon=0.5).accuracy.shape
         torch.Size([8, 8])
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
+    labels = as_labels(labels)
     if not epsilon >= 0:
         raise UsageError(f"epsilon must be a length of at least 0; got {epsilon}: choose the step in [0, 1] units")
     inputs = inputs.detach()
@@ -86,7 +87,7 @@ def heat_map(
             moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
             logits = ready.logits(moved)
             check_finite(logits)
-            right[pair] = (logits.argmax(1) == wanted).double().mean().cpu()
+            right[pair] = (predicted_classes(logits) == wanted)[wanted >= 0].double().mean().cpu()
             if progress is not None:
                 progress(pair + 1, len(pairs))
     accuracy = right[index]
@@ -103,7 +104,7 @@ def heat_map(
         horizontal=frequencies(shape[1]),
         radial=radial,
         counts=counts,
-        provenance=clock.provenance(forwards=count * (len(pairs) + 1), backwards=0),
+        provenance=clock.provenance(forwards=count * (len(pairs) + 1), backwards=0, notes=ready.notes),
     )
 
 

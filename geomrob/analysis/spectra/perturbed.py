@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from geomrob.analysis.named_attacks import named_attack
@@ -12,15 +13,22 @@ from geomrob.analysis.spectra.band_energy import band_energy
 from geomrob.analysis.spectra.mean_spectrum import provenance_of
 from geomrob.analysis.spectra.spectra import corruption_spectrum, image_spectrum, perturbation_spectrum
 from geomrob.arrays import Model
+from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.noise import noisy
-from geomrob.data import load_data
+from geomrob.data import DATASETS, load_data
+from geomrob.data.array_files import SUFFIXES
+from geomrob.data.corruptions.precomputed import read_manifest
 from geomrob.data.entry import Samples
+from geomrob.data.npy_pairs import severities, severity_of
 from geomrob.errors import UsageError
 from geomrob.results import BandEnergy, Spectrum
 from geomrob.runs import Clock
 from geomrob.spectral.bases import basis
 from geomrob.spectral.spectra import transform
 from geomrob.spectral.subspaces import bands
+
+Load = Callable[..., Samples]
+"""Reads a data set by its name or path; `samples` and `seed` set another draw."""
 
 
 def attack_spectrum(
@@ -77,35 +85,56 @@ def noise_spectrum(kind: str, samples: Samples, *, strength: float, seed: int = 
     Raises:
         UsageError: As `noise` and `image_spectrum`.
     """
+    check_strength(strength, "strength", "0.1 is usual")
+    if kind == "salt-pepper" and strength > 1:
+        raise UsageError(f"strength must be a probability for salt-pepper; got {strength:g}: choose at most 1")
     changed = noisy(samples.images, kind=kind, epsilon=strength, seed=seed, indices=samples.indices)
     spectrum = corruption_spectrum(samples.images, changed, name=f"{kind} {strength:g}", data=samples.name, **scaling)
     return replace(spectrum, provenance=replace(spectrum.provenance, seed=seed))
 
 
-def paired_spectrum(data: str, corrupted: Path, load: Callable[[str], Samples] = load_data, **scaling: Any) -> Spectrum:
-    """Return the spectrum of the difference between two .npz files of images in the same order.
+def paired_spectrum(data: str, corrupted: Path, load: Load = load_data, **scaling: Any) -> Spectrum:
+    """Return the spectrum of the difference between images and a file of the same images, corrupted, in the same order.
 
     Args:
-        data: The file of the originals.
-        corrupted: The file of the corrupted images.
-        load: Reads a file, drawing the same images of both.
+        data: The originals: name or path of a data set.
+        corrupted: A file of arrays. Of a `.npy` file of five severities (as in CIFAR-10-C, or of `geomrob corrupt`)
+            each image is compared with its five versions, unless the path names one, as `fog.npy@3`.
+        load: Reads either, drawing the same images of both.
         scaling: As in `image_spectrum`.
 
     Raises:
-        UsageError: `data` is no .npz file, or the files hold different numbers of images.
+        UsageError: The files hold different numbers of images, or different labels.
     """
-    if Path(data).suffix != ".npz":
-        raise UsageError(f"data must be the .npz file of the originals; got {data}: {corrupted} is paired with it")
-    original, changed = load(data), load(str(corrupted))
-    if not bool((original.indices == changed.indices).all()):
-        raise UsageError(f"corruption must hold as many images as {data}; got others in {corrupted}: pair them")
-    name, of = corrupted.stem, Path(data).stem
-    return corruption_spectrum(original.images, changed.images, name=name, data=of, **scaling)
+    parts = [load(str(path)) for path in severities(corrupted)]
+    changed = parts[0]
+    made = read_manifest(severity_of(corrupted)[0].parent) or {}
+    if made.get("samples") is not None and made["data"] == data:
+        # The set was made of a draw; its images are numbered in the order of that draw.
+        whole = load(data, samples=made["samples"], seed=made["seed"])
+        paired = len(whole) > int(changed.indices.max())
+        original = whole.subset(changed.indices) if paired else whole
+    else:
+        original = load(data)
+        entry = DATASETS.get(data)
+        # The embedded images are numbered as in the set that they come from.
+        paired = (entry is not None and entry.folder is None) or torch.equal(original.indices, changed.indices)
+    if not paired or not torch.equal(original.labels, changed.labels):
+        raise UsageError(
+            f"corruption must hold the images of {data} in the same order; got other numbers or labels in {corrupted}: "
+            "pair them"
+        )
+    images = original.images if len(parts) == 1 else torch.cat([original.images[:] for _ in parts])
+    others = changed.images if len(parts) == 1 else torch.cat([part.images[:] for part in parts])
+    if images.shape != others.shape:
+        shapes = f"{tuple(others.shape[1:])} for {tuple(images.shape[1:])}"
+        raise UsageError(f"corruption must hold images of the size of {data}; got {shapes}: pair them")
+    return corruption_spectrum(images, others, name=corrupted.stem, data=Path(data).stem, **scaling)
 
 
 def data_spectrum(
     data: str,
-    load: Callable[[str], Samples] = load_data,
+    load: Load = load_data,
     *,
     corruption: str | None = None,
     strength: float = 0.1,
@@ -117,8 +146,8 @@ def data_spectrum(
     Args:
         data: Name or path of the data set.
         load: Reads a data set, drawing the same images of each.
-        corruption: None for the images themselves; a kind of noise as in `noise_spectrum`, or an .npz file with the
-            corrupted images of an .npz file as in `paired_spectrum`.
+        corruption: None for the images themselves; a kind of noise as in `noise_spectrum`, or a file of the corrupted
+            images as in `paired_spectrum`.
         strength, seed: Of the noise.
         scaling: As in `image_spectrum`.
 
@@ -129,7 +158,7 @@ def data_spectrum(
         >>> data_spectrum("fashion-mnist-1k", lambda data: load_data(data, samples=2), corruption="uniform").name
         'uniform 0.1'
     """
-    if corruption is not None and Path(corruption).suffix == ".npz":
+    if corruption is not None and severity_of(Path(corruption))[0].suffix.lower() in SUFFIXES:
         return paired_spectrum(data, Path(corruption), load, **scaling)
     samples = load(data)
     if corruption is not None:

@@ -7,7 +7,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_images, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    as_images,
+    check_images,
+    per_sample,
+)
 from geomrob.attacks.engine.run import bounds_of, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around
@@ -34,14 +45,14 @@ CORNER = 3.0
 
 def boundary(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     budget: int = 5000,
-    starts: Tensor | None = None,
-    pool: Tensor | None = None,
+    starts: ImagesLike | None = None,
+    pool: ImagesLike | None = None,
     tries: int = 50,
     spherical_step: float = 0.3,
     adaptation: float = 1.15,
@@ -90,7 +101,8 @@ def boundary(
         instead of over windows of 100 and 30. Directions are smooth, and biased towards the mean of the steps that have
         succeeded. Starts are bisected, and the nearest of several kinds of noise is taken, not the first. Draws belong
         to the image. Images that are done leave the batch. With `smoothness=0` directions are white as in the paper.
-        Calls are padded to one shape by repeating a row: no new query, and not counted as one.
+        Calls are padded to one shape by repeating a row, and a few images are evaluated again to learn whether the
+        model is deterministic: neither is counted as a query.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -99,7 +111,9 @@ def boundary(
         True
     """
     _check(budget, tries, spherical_step, adaptation)
-    check_images(inputs)
+    inputs = check_images(inputs)
+    starts = None if starts is None else as_images(starts, name="starts")
+    pool = None if pool is None else as_images(pool, name="pool")
     check_starts(starts, pool, inputs)
     keys = checked_indices(indices, len(inputs))
     walks: list[BoundaryWalk] = []

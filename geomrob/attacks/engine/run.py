@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Logits, Model, check_images
 from geomrob.attacks.engine.boundary_search import OVERSTEP, verified
 from geomrob.attacks.engine.linearize import Linearization, linearize
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -21,11 +21,11 @@ Run = Callable[[Search, slice], SearchResult]
 
 def run_attack(
     model: Model,
-    inputs: Images,
-    labels: Labels | None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None,
     run: Run,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     on_boundary: bool,
@@ -46,12 +46,13 @@ def run_attack(
     Raises:
         UsageError: As `deepfool`.
     """
-    check_images(inputs, bounds if bounds is not None else (0.0, 1.0))
+    inputs = check_images(inputs, bounds if bounds is not None else (0.0, 1.0))
     frame = None if subspace is None else Frame([subspace], inputs.shape[1])
     verify = _beyond_boundary if on_boundary else _as_it_is
     parts: list[tuple[Tensor, ...]] = []
     with Prepared(model, inputs, memory=memory, forward_only=forward_only) as ready:
-        reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
+        ready.check_deterministic()
+        reference = ready.predictions.clamp_min(0) if labels is None else checked_classes("labels", labels, ready.clean)
         target = None if targets is None else checked_targets(targets, ready.clean)
         images = ready.images
         for piece in chunks(len(images), images[0].numel() * images.element_size() * copies, ready.memory):
@@ -66,20 +67,25 @@ def run_attack(
             search.clean = ready.clean[piece]
             search.spent.add(search.pairs, forwards=1)
             result = run(search, piece)
-            coefficients, success, status = verify(search, result)
+            coefficients, success, status, logits = verify(search, result)
+            blank = ready.predictions[piece] < 0
+            success, status = success & ~blank, torch.where(blank, int(Status.NON_FINITE), status)
             perturbed = search.points(coefficients, search.pairs)
-            parts.append((perturbed, success, status, result.steps, *search.spent.whole()))
-    return AttackResult(images, reference, *(torch.cat(part) for part in zip(*parts, strict=True)))
+            parts.append((perturbed, success, status, result.steps, *search.spent.whole(), logits))
+        *fields, logits = (torch.cat(part) for part in zip(*parts, strict=True))
+        perturbed, success, *_ = fields
+        ready.check_unchanged(perturbed[success], logits[success])
+    return AttackResult(images[:], reference, *fields)
 
 
 def run_linearized(
     model: Model,
-    inputs: Images,
-    labels: Labels | None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None,
     search: Callable[[Search, Linearization], SearchResult],
     candidates: int,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     memory: int | None = None,
@@ -118,30 +124,31 @@ def bounds_of(bounds: Bounds, piece: slice) -> Bounds:
     return low, high
 
 
-def check_strength(epsilon: float) -> None:
-    """Refuse what is no strength of a perturbation.
+def check_strength(epsilon: float, name: str = "epsilon", usual: str = "8/255 is usual in linf") -> None:
+    """Refuse what is no strength of a perturbation, by the name and with the advice of who gave it.
 
     Raises:
         UsageError: Negative, NaN or infinite.
     """
     if not 0 <= epsilon < float("inf"):
-        raise UsageError(f"epsilon must be a finite number of at least 0; got {epsilon}: 8/255 is usual in linf")
+        raise UsageError(f"{name} must be a finite number of at least 0; got {epsilon}: {usual}")
 
 
-def _beyond_boundary(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the points a small step beyond the boundary, which of them are adversarial, and their status."""
-    coefficients, success, _ = verified(search, result, (OVERSTEP, 0.0))
-    return coefficients, success, torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+def _beyond_boundary(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor, Logits]:
+    """Return the points a small step beyond the boundary, which are adversarial, their status, and their logits."""
+    coefficients, success, logits = verified(search, result, (OVERSTEP, 0.0))
+    status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+    return coefficients, success, status, logits
 
 
-def _as_it_is(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the points as they are, which of them are adversarial, evaluated once more, and their status."""
+def _as_it_is(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor, Logits]:
+    """Return the points as they are, which are adversarial, their status, and the logits of those evaluated again."""
     found = result.success.nonzero().squeeze(1)
-    success, status = torch.zeros_like(result.success), result.status.clone()
+    success, status, every = torch.zeros_like(result.success), result.status.clone(), search.clean.clone()
     if len(found):
-        logits = search.logits(result.coefficients[found], found)
+        logits = every[found] = search.logits(result.coefficients[found], found)
         finite = torch.isfinite(logits).all(1)
         success[found] = finite & (search.logit_gap(logits, found) < 0)
         status[found] = torch.where(finite, int(Status.STEP_LIMIT), int(Status.NON_FINITE))
         status[success] = Status.FOUND
-    return result.coefficients, success, status
+    return result.coefficients, success, status, every

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, norms, per_sample
-from geomrob.inference import Evaluations, Objective, Prepared, evaluate, gradients, logit_gap
+from geomrob.inference import Evaluations, Objective, Prepared, gradients, logit_gap
 from geomrob.results import Status
 from geomrob.spectral.frames import Coefficients, Coordinates, WholeSpace
 
@@ -97,7 +97,8 @@ class Search:
         self.frame: Coordinates = WholeSpace((channels, height, width)) if frame is None else frame
         self.image = torch.arange(len(images), device=images.device) if image is None else image
         self.band = torch.zeros_like(self.image) if band is None else band
-        self.reference = reference
+        # An image without a predicted class (NaN) has class -1; its search ends as not finite.
+        self.reference = reference.clamp_min(0)
         self.target = target
         self.bounds = bounds
         self.spent = Evaluations(len(self.image)) if spent is None else spent
@@ -135,7 +136,7 @@ class Search:
 
         def call(c: Coefficients, p: Labels) -> tuple[Tensor, ...]:
             with torch.no_grad():
-                return (evaluate(self.ready.model, self.points(c, p)),)
+                return (self.ready(self.points(c, p)),)
 
         (logits,) = self.ready.in_blocks(call, coefficients, pairs)
         self.spent.add(pairs, forwards=1)
@@ -154,7 +155,7 @@ class Search:
         """
 
         def call(c: Coefficients, p: Labels) -> tuple[Tensor, ...]:
-            logits, values, images = gradients(self.ready.model, self.points(c, p), p, objective)
+            logits, values, images = gradients(self.ready, self.points(c, p), p, objective)
             inner = [self.frame.analyse(image, self.band[p]) for image in images]
             return logits, values, torch.stack(inner, 1), torch.stack([norms(image) for image in images], 1)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, check_images
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, check_images
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError
@@ -13,12 +13,12 @@ from geomrob.results import AttackResult, Status
 
 def fgsm(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     epsilon: float,
     source: Model | None = None,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     memory: int | None = None,
 ) -> AttackResult:
@@ -66,7 +66,9 @@ def fgsm(
     return run_attack(model, inputs, labels, run, targets=targets, bounds=bounds, on_boundary=False, memory=memory)
 
 
-def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, *, memory: int | None = None) -> Images:
+def sign_direction(
+    source: Model, inputs: ImagesLike, labels: LabelsLike | None = None, *, memory: int | None = None
+) -> Images:
     """Return the sign of the gradient of the cross-entropy at each input: the direction of FGSM for every strength.
 
     Args:
@@ -83,7 +85,7 @@ def sign_direction(source: Model, inputs: Images, labels: Labels | None = None, 
         >>> sign_direction(model, torch.rand(4, 1, 4, 4)).abs().unique().tolist()
         [1.0]
     """
-    check_images(inputs)
+    inputs = check_images(inputs)
     with Prepared(source, inputs, memory=memory) as ready:
         reference = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
         return _signs(Search(ready, ready.images, reference=reference))

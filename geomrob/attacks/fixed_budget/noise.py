@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.errors import UsageError, unknown
@@ -39,8 +39,8 @@ CLAMPS = ("global", "image")
 
 def noise(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     kind: str = "gaussian",
     epsilon: float,
@@ -74,7 +74,8 @@ def noise(
         >>> noise(model, torch.rand(4, 1, 4, 4), epsilon=0.1).perturbed.shape
         torch.Size([4, 1, 4, 4])
     """
-    _check(inputs, kind, epsilon, clamp)
+    _check(kind, epsilon, clamp)
+    inputs = check_images(inputs)
     keys = checked_indices(indices, len(inputs))
     box = _box(inputs.detach(), clamp)
 
@@ -87,7 +88,7 @@ def noise(
 
 
 def noisy(
-    inputs: Images,
+    inputs: ImagesLike,
     *,
     kind: str = "gaussian",
     epsilon: float,
@@ -115,14 +116,14 @@ def noisy(
         >>> noisy(torch.zeros(1, 1, 2, 2), kind="salt-pepper", epsilon=1.0).max() <= 1
         tensor(True)
     """
-    _check(inputs, kind, epsilon, clamp)
-    inputs = inputs.detach()
+    _check(kind, epsilon, clamp)
+    inputs = check_images(inputs).detach()
     low, high = _box(inputs, clamp)
     added = _added(inputs, kind, epsilon, seed, checked_indices(indices, len(inputs)))
     return (inputs + added).clamp(torch.as_tensor(low).to(inputs), torch.as_tensor(high).to(inputs))
 
 
-def _check(inputs: Images, kind: str, epsilon: float, clamp: str) -> None:
+def _check(kind: str, epsilon: float, clamp: str) -> None:
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     if clamp not in CLAMPS:
@@ -130,7 +131,6 @@ def _check(inputs: Images, kind: str, epsilon: float, clamp: str) -> None:
     check_strength(epsilon)
     if kind == "salt-pepper" and epsilon > 1:
         raise UsageError(f"epsilon must be a probability for salt-pepper; got {epsilon}: choose at most 1")
-    check_images(inputs)
 
 
 def _added(inputs: Images, kind: str, epsilon: float, seed: int, keys: Labels) -> Images:

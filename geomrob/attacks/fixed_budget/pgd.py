@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.linearize import towards_boundary
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -21,12 +21,12 @@ LOSSES = ("cross-entropy", "margin")
 
 def pgd(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
     epsilon: float,
     norm: float = math.inf,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     steps: int = 40,
     step_size: float | None = None,

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
@@ -16,10 +16,10 @@ from geomrob.spectral.subspaces import Subspace
 
 def ddn(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     steps: int = 100,

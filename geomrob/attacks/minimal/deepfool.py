@@ -7,7 +7,17 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, Images, Labels, Model, check_norm, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    check_norm,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
@@ -22,10 +32,10 @@ FAILS_AGAIN = 0.05
 
 def deepfool(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     norm: float = 2,

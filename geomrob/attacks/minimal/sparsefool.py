@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, Labels, Model, check_images
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
 from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
 from geomrob.attacks.engine.run import run_linearized
@@ -29,10 +29,10 @@ GROWTH = 1.1
 
 def sparsefool(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     radius: float | Tensor | None = None,
     lam: float = 3.0,
@@ -104,7 +104,7 @@ def sparsefool(
         raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
     if budget < 1:
         raise UsageError(f"budget must be at least 1 evaluation; got {budget}: 150 is usual")
-    check_images(inputs, None)
+    inputs = check_images(inputs, None)
 
     # The first gradients are those of the nearest rivals alone; the others get theirs when they come near.
     first = min(candidates, nearest + 1)

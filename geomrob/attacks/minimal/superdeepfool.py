@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from geomrob.arrays import Bounds, Images, Labels, Model, norms, per_sample
+from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
 from geomrob.attacks.engine.run import run_linearized
@@ -17,10 +17,10 @@ from geomrob.spectral.subspaces import Subspace
 
 def superdeepfool(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     rounds: int = 8,

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, Images, Labels, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, Distances, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
 from geomrob.attacks.engine.run import run_linearized
@@ -32,10 +32,10 @@ SOFTNESS = 0.1
 
 def tight(
     model: Model,
-    inputs: Images,
-    labels: Labels | None = None,
+    inputs: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    targets: Labels | None = None,
+    targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
     budget: int = 60,

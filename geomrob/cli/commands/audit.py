@@ -22,7 +22,8 @@ def audit(
 
     Args:
         model: Name of a model, or package.module:factory, which runs that code; name several to compare them.
-        weights: Weights of that model, .safetensors or .pt.
+        weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
+            (seeds): standard errors are over them.
         source: A model whose perturbations are tried on it; repeat it for several. The default is two others of the
             table for that data set, its first.
         queries: Queries of the decision-based attack per image; 0 leaves it out.
@@ -51,7 +52,9 @@ def audit(
         )
         for name, network, progress in session.each("audit")
     ]
-    answer = Answer("audit", session.out, audits, as_json=session.json)
+    answer = Answer(
+        "audit", session.out, audits, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
+    )
     answer.save()
     answer.csv()
     for result, end in zip(audits, file_names(audits), strict=True):

@@ -1,10 +1,13 @@
 """`geomrob augment`: pictures of augmented images, and data sets augmented beforehand."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+
+from cyclopts import Parameter
 
 from geomrob.cli.answer import Answer
-from geomrob.cli.options import Data, Output
+from geomrob.cli.options import Data, Output, check_apply
 from geomrob.cli.session import libraries, load_samples, places
 from geomrob.errors import UsageError
 
@@ -17,19 +20,32 @@ Shown: TypeAlias = Literal[
     "spectral", "spatial", "color", "prime", "augmix", "autoaugment", "randaugment", "trivialaugment"
 ]
 PRIMITIVES = ("spectral", "spatial", "color")
+METHODS = ("prime", "augmix", "autoaugment", "randaugment", "trivialaugment")
+APPLY = {
+    "smoothness": PRIMITIVES,
+    "strength": PRIMITIVES,
+    "draws": METHODS,
+    "preset": ("prime",),
+    "alpha": ("prime",),
+}
+"""The options that belong to some of what is shown."""
+
 ROWS = 5
 """Most images in a picture of a method."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Output, Data):
-    """Images and a folder: no model.
+    """Images and a folder: no model, and a picture of each that is shown instead of one.
 
     Attributes:
-        samples: How many images: rows of the pictures of a method, and what is augmented with --copies.
+        samples: How many images: rows of the pictures of a method, and what is augmented with --copies; default 5, or
+            all of a smaller set.
     """
 
-    samples: int = 5
+    default_samples: ClassVar[int] = 5
+    samples: int | None = None
+    figure: Annotated[Path | None, Parameter(parse=False)] = None
 
 
 def augment(
@@ -62,6 +78,7 @@ def augment(
         alpha: Factor of every strength of prime.
         copies: How many augmented versions of each image to write, 0 for none.
     """
+    check_apply(augment, "show", show, APPLY, locals())
     libraries()
     from geomrob.analysis.augmentation_grid import augmentation_grid, draws_of
     from geomrob.augment.registry import Augment, enlarged, write_samples
@@ -70,9 +87,8 @@ def augment(
     methods = [name for name in show if name not in PRIMITIVES]
     if copies and not methods:
         raise UsageError("copies must go with a method; got primitives alone: add --show prime")
-    if copies < 0 or options.samples < 1:
-        told = f"{copies} and {options.samples}"
-        raise UsageError(f"copies must be at least 0, samples at least 1; got {told}: leave --copies out for none")
+    if copies < 0:
+        raise UsageError(f"copies must be at least 0; got {copies}: leave --copies out for none")
     recipes = {name: Augment(method=name, preset=preset, strength=alpha) for name in methods}
     out, _ = places("augment", options)
     samples = load_samples(options, split=split)

@@ -49,9 +49,16 @@ def boundary(
         for name, model, progress in session.each("boundary")
     ]
     found = [one.success for result in results for one in result.repeats]
-    answer = Answer("boundary", session.out, results, as_json=session.json)
+    answer = Answer(
+        "boundary",
+        session.out,
+        results,
+        as_json=session.json,
+        data_notes=session.samples.notes,
+        trainings=session.trainings,
+    )
     answer.save()
     answer.csv()
-    if any(bool(success.any()) for success in found):
-        answer.picture(plot_decision_distances(results), session.figure)
+    fooled = any(bool(success.any()) for success in found)
+    answer.picture(plot_decision_distances(results) if fooled else None, session.figure)
     return answer.finish(complete=all(bool(success.all()) for success in found))

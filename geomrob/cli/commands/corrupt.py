@@ -58,13 +58,18 @@ def corrupt(
     from geomrob.analysis.corruptions.errors import chosen_corruptions
     from geomrob.data.corruptions import CORRUPTIONS
     from geomrob.data.corruptions.generate import each_severity, write_corrupted
+    from geomrob.data.entry import TooFewError
+    from geomrob.data.npy_pairs import MANIFEST
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
 
     names, seed = chosen_corruptions(corruptions), options.seed
     if show < 0:
         raise UsageError(f"show must be at least 0; got {show}: count the images from 0 on")
     # As many images are drawn as it takes, because a folder may hold more than memory.
-    shown = load_samples(replace(options, data=data, samples=show + 1)).subset(torch.tensor([show]))
+    try:
+        shown = load_samples(replace(options, data=data, samples=show + 1)).subset(torch.tensor([show]))
+    except TooFewError as error:
+        raise UsageError(f"show must be below {error.available}; got {show}: count the images from 0 on") from error
     folder, picture = places("corrupt", replace(options, out=out), "corruptions.png")
     with console.progress("corruptions", quiet=options.json) as progress:
         written = write_corrupted(
@@ -85,5 +90,8 @@ def corrupt(
         caption=f"Image {int(shown.indices[0])} of {shown.name}, made by geomrob with seed {seed}.",
     )
     answer = Answer("corrupt", folder, [written], as_json=options.json)
+    answer.files += [folder / str(row["path"]) for row in written.records()]
+    answer.files += [folder / "labels.npy"] if written.layout == "npy" else []
+    answer.files.append(folder / MANIFEST)
     answer.picture(sheet, picture)
     return answer.finish(complete=not written.left_out)

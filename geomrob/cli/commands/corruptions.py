@@ -1,7 +1,7 @@
 """`geomrob corruptions`: errors of models under noise, blur, weather and digital corruptions, and their scores."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -16,13 +16,13 @@ class Options(Common):
     """The defaults of this command.
 
     Attributes:
-        weights: Weights of that model, .safetensors or .pt; repeat it for several networks of it, trained with
-            different seeds: standard errors are over them.
         data_dir: Folder of the full data sets as torchvision lays them out, and of CIFAR-10-C, CIFAR-100-C,
             ImageNet-C; default GEOMROB_DATA.
+        samples: How many images; default 200, or all of a smaller set.
     """
 
-    samples: int = 200
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def corruptions(
@@ -59,9 +59,11 @@ def corruptions(
 
     names, levels = chosen_corruptions(corruptions), tuple(sorted(set(severities)))
     against = chosen_baseline(baseline, beta, options.model, names, levels)
-    session = Session.open("corruptions", options, several=True)
+    session = Session.open("corruptions", options)
     samples, seed = session.samples, options.seed
-    source = corrupted_source(options.data, samples, data_dir=options.data_dir, seed=seed, baseline=against)
+    source = corrupted_source(
+        options.data, samples, data_dir=options.data_dir, classes=options.classes, seed=seed, baseline=against
+    )
     session.set_threads()
     with session.progress("corruptions") as progress:
         errors = corruption_errors(
@@ -80,10 +82,12 @@ def corruptions(
             progress=progress,
         )
     scores = score_table(errors, baseline=against, beta=beta)
-    answer = Answer("corruptions", session.out, [errors, scores], as_json=session.json)
+    answer = Answer(
+        "corruptions", session.out, [errors, scores], as_json=session.json, data_notes=session.samples.notes
+    )
     answer.shown = [*errors.tables(accuracy=accuracy), *scores.tables(accuracy=accuracy)]
     if against == "alexnet" and len(samples.classes) != 1000:
-        answer.notes.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")
+        answer.remarks.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")
     answer.save([errors])
     answer.csv(errors.records())
     answer.csv(errors.papers(), "corruption-table")
@@ -100,6 +104,8 @@ def _draw(answer: Answer, session: Session, errors: "CorruptionTable", baseline:
 
     kinds = {name: CORRUPTIONS[name].category for name in errors.corruptions}
     answer.picture(plot_corruptions(errors, categories=kinds), session.figure)
-    if baseline in errors.models and errors.errs(baseline):
-        path = session.figure.with_stem(f"{session.figure.stem}-trade-off")
-        answer.picture(plot_trade_off(errors, baseline, names=errors.over, beta=beta), path)
+    errs = baseline in errors.models and errors.errs(baseline)
+    answer.picture(
+        plot_trade_off(errors, baseline, names=errors.over, beta=beta) if errs else None,
+        session.figure.with_stem(f"{session.figure.stem}-trade-off"),
+    )

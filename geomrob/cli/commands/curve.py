@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geomrob.analysis.named_attacks import Strength
 from geomrob.cli.answer import Answer
@@ -12,9 +13,14 @@ from geomrob.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The defaults of this command."""
+    """The defaults of this command.
 
-    samples: int = 200
+    Attributes:
+        samples: How many images; default 200, or all of a smaller set.
+    """
+
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def curve(
@@ -54,7 +60,7 @@ def curve(
         raise UsageError(f"minimum must go with --baseline; got {minimum:g} without: name the baseline")
     chosen = _numbers(strengths)
     kept = 0.9 if minimum is None else minimum
-    session = Session.open("curve", options)
+    session = Session.open("curve", options, others=("plane.png",))
     from geomrob.analysis.strength_curve import acceptance, check_baseline, strength_curve
     from geomrob.plot.strength_curve import plot_acceptance, plot_strength
 
@@ -64,7 +70,7 @@ def curve(
     session.set_threads()
     with session.progress(f"accuracy under {attack}") as progress:
         measured = strength_curve(
-            session.models,
+            session.networks,
             session.images,
             samples.labels,
             attack=attack,
@@ -79,12 +85,16 @@ def curve(
             memory=session.memory,
             progress=progress,
         )
-    answer = Answer("curve", session.out, [measured], as_json=session.json)
+    answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()
     answer.picture(plot_strength(measured), session.figure)
-    if plane is not None:
+    if plane is None:
+        for ending in ("json", "npz", "csv", "png"):
+            # Those of an earlier run are of other curves.
+            (session.out / f"plane.{ending}").unlink(missing_ok=True)
+    else:
         answer.results.append(plane)
         answer.save([plane], "plane")
         answer.csv(plane.records(), "plane")

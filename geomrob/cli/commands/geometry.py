@@ -56,7 +56,14 @@ def geometry(
         )
         for name, model, progress in session.each("geometry")
     ]
-    answer = Answer("geometry", session.out, results, as_json=session.json)
+    answer = Answer(
+        "geometry",
+        session.out,
+        results,
+        as_json=session.json,
+        data_notes=session.samples.notes,
+        trainings=session.trainings,
+    )
     answer.save()
     answer.csv()
     answer.picture(plot_geometry(results), session.figure)

@@ -6,6 +6,9 @@ from typing import Literal
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Models, Output
 from geomrob.cli.session import load_networks, places
+from geomrob.cli.trainings import by_training, training_names
+
+OTHERS = ("radial.png", "inhibition.png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ def kernels(
         kind: Square of the modulus or modulus.
         channels: Of the filters: a number, average, sum, or grey (their mean).
     """
-    out, figure = places("kernels", options)
+    out, figure = places("kernels", options, others=OTHERS)
     import torch
 
     from geomrob.analysis.spectra.filter_banks import filter_banks
@@ -40,17 +43,18 @@ def kernels(
     from geomrob.plot.spectra import plot_profiles
 
     networks = load_networks(options.model, options.weights, torch.device("cpu"))
+    trainings = training_names(networks, options.weights)
     chosen = int(channels) if channels.isdecimal() else channels
     banks = [
         bank
-        for name, (network,) in networks.items()
+        for name, network in by_training(networks, trainings).items()
         for bank in filter_banks(network, name=name, size=size, kind=kind, channels=chosen)
     ]
-    answer = Answer("kernels", out, banks, as_json=options.json)
+    answer = Answer("kernels", out, banks, as_json=options.json, trainings=trainings)
     answer.save()
     answer.csv()
     answer.picture(plot_kernels(banks), figure)
     answer.picture(plot_profiles([bank.spectra for bank in banks]), out / "radial.png")
-    if any(len(bank.inhibition) for bank in banks):
-        answer.picture(plot_inhibition(banks), out / "inhibition.png")
+    inhibited = any(len(bank.inhibition) for bank in banks)
+    answer.picture(plot_inhibition(banks) if inhibited else None, out / "inhibition.png")
     return answer.finish()

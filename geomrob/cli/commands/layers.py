@@ -1,7 +1,7 @@
 """`geomrob layers`: how sparse the activations of each layer are, and how noise propagates through them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -10,9 +10,14 @@ from geomrob.cli.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """The defaults of this command."""
+    """The defaults of this command.
 
-    samples: int = 200
+    Attributes:
+        samples: How many images; default 200, or all of a smaller set.
+    """
+
+    default_samples: ClassVar[int] = 200
+    samples: int | None = None
 
 
 def layers(
@@ -58,7 +63,14 @@ def layers(
         )
         for name, model, progress in session.each("layers")
     ]
-    answer = Answer("layers", session.out, results, as_json=session.json)
+    answer = Answer(
+        "layers",
+        session.out,
+        results,
+        as_json=session.json,
+        data_notes=session.samples.notes,
+        trainings=session.trainings,
+    )
     answer.save()
     answer.csv()
     answer.picture(plot_layers(results), session.figure)

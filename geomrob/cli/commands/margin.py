@@ -1,12 +1,15 @@
 """`geomrob margin`: how far the decision boundary is in each band of a basis."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import BandAttack
-from geomrob.cli.answer import Answer
+from geomrob.cli.answer import Answer, file_names
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
 from geomrob.errors import UsageError
+
+if TYPE_CHECKING:
+    from geomrob.results import MarginCurve
 
 EXAMPLES = 3
 """Images in the picture of examples."""
@@ -18,7 +21,6 @@ LOW_EFFORT = {"stretch": 0.005, "tolerance": 2e-3}
 def margin(
     *,
     options: Common = Common(),
-    transform: str | None = None,
     basis: str = "dct",
     bands: Literal["blocks", "diagonal", "grid", "rings"] = "blocks",
     size: int | None = None,
@@ -32,10 +34,9 @@ def margin(
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
     Writes margin.json with margin.npz (everything, for geomrob.load), margin.csv, margin.png and, for images that are
-    not transformed, examples.png.
+    not transformed, examples.png; of several models, one JSON, npz and picture of examples each, margin-MODEL.
 
     Args:
-        transform: Edit of the images: flip, gray, lowpass:SIZE, highpass:SIZE, bandstop:START:STOP; several with +.
         basis: dct, pixel, haar, fourier, random, pca, or the path of a file with a basis of your own.
         bands: Which sets of basis vectors to measure: blocks along the diagonal, only their diagonal, all blocks (a
             map), or rings of equal frequency.
@@ -54,18 +55,22 @@ def margin(
         raise UsageError(f"effort must go with --attack deepfool; got --attack {attack}: leave --effort out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
-    session = Session.open("margin", options, transform=transform)
+    session = Session.open("margin", options, others=("examples*.png",), edited=True)
+    from geomrob.analysis.duration import expected_seconds
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure
 
-    samples, boxed = session.samples, session.boxed and transform is None
+    samples, boxed = session.samples, session.boxed
     chosen: dict[str, Any] = {} if budget is None else {"budget": budget}
     chosen |= LOW_EFFORT if effort == "low" else {}
     sizes = {"size": size, "step": step, "count": count}
     subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
-    curves = [
-        margin_curve(
+    curves: list[MarginCurve] = []
+    for name, model, progress in session.each("margins"):
+        pairs = len(samples) * len(subspaces)
+        session.announce(f"margins of {name}, {pairs:,} pairs", expected_seconds(model, pairs, attack, budget))
+        curve = margin_curve(
             model,
             session.images,
             subspaces=subspaces,
@@ -83,13 +88,16 @@ def margin(
             progress=progress,
             **chosen,
         )
-        for name, model, progress in session.each("margins")
-    ]
-    answer = Answer("margin", session.out, curves, as_json=session.json)
+        curves.append(curve)
+    answer = Answer(
+        "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
+    )
     answer.save()
     answer.csv()
-    if any(bool(curve.reached.any()) for curve in curves):
-        answer.picture(margin_figure(curves), session.figure)
-    if (examples := curves[0].examples) is not None:
-        answer.picture(plot_band_examples(examples, classes=samples.classes), session.out / "examples.png")
+    found = any(bool(curve.reached.any()) for curve in curves)
+    answer.picture(margin_figure(curves) if found else None, session.figure)
+    answer.picture(None, session.out / "examples.png")
+    for curve, end in zip(curves, file_names(curves), strict=True):
+        drawing = None if curve.examples is None else plot_band_examples(curve.examples, classes=samples.classes)
+        answer.picture(drawing, session.out / f"examples{end}.png")
     return answer.finish(complete=all(bool((curve.reached == 1).all()) for curve in curves))

@@ -15,7 +15,7 @@ def models(*, data: str | None = None, json: bool = False) -> int:
     cards = model_cards(data)
     answer = Answer("models", None, cards, as_json=json)
     shipped = sum(bool(card.weights) for card in cards)
-    answer.notes += [
+    answer.remarks += [
         f"{len(cards)} models, {shipped} with weights. Accuracy on all test images of the data set named.",
         "Each is trained by `geomrob train MODEL --seed 0`; --json adds references and digests.",
     ]

@@ -8,7 +8,6 @@ from geomrob.cli.session import Session
 from geomrob.errors import UsageError
 
 LEVEL = 1 / 255
-SEEDS = 2**63
 
 
 def sparsefool(
@@ -41,8 +40,6 @@ def sparsefool(
         raise UsageError(f"radius must be above 0 levels of 1/255; got {radius:g}: leave --radius out for no limit")
     if budget is not None and not prune:
         raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
-    if not 0 <= options.seed < SEEDS:
-        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {options.seed}: 0 is the default")
     session = Session.open("sparsefool", options, figure="gallery.png")
     from geomrob.analysis.sparse_export import to_npz, write_png
     from geomrob.analysis.sparsity import sparsity
@@ -70,7 +67,9 @@ def sparsefool(
         for name, model, progress in session.each("SparseFool")
     ]
     results = [result.exported() for result in exact] if uint8 else exact
-    answer = Answer("sparsefool", session.out, results, as_json=session.json)
+    answer = Answer(
+        "sparsefool", session.out, results, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
+    )
     answer.save()
     answer.csv()
     for result, end in zip(results, file_names(results), strict=True):
@@ -78,9 +77,5 @@ def sparsefool(
         write_png(result, session.out / f"images{end}")
         answer.files.append(session.out / f"images{end}")
         gallery = session.figure.with_stem(session.figure.stem + end)
-        if bool(result.result.success.any()):
-            answer.picture(plot_gallery(result), gallery)
-        else:
-            # A picture of an earlier run would show something else than the table.
-            gallery.unlink(missing_ok=True)
+        answer.picture(plot_gallery(result) if bool(result.result.success.any()) else None, gallery)
     return answer.finish(complete=all(bool(result.result.success.all()) for result in results))

@@ -1,20 +1,38 @@
 """`geomrob spectrum`: which spatial frequencies are in perturbations, images, corruptions, filters; the heat map."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import resolve_device
-from geomrob.cli.options import Common
+from geomrob.cli.options import Common, check_apply
 from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
+from geomrob.cli.trainings import by_training, training_names
 
 if TYPE_CHECKING:
+    from geomrob.data.entry import Samples
     from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
 
+OTHERS = ("radial.png", "energy.png")
+
 SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 """Colours that suit what is shown, unless they are logarithmic."""
+
+APPLY = {
+    "attack": ("perturbations",),
+    "corruption": ("corruption",),
+    "strength": ("corruption",),
+    "epsilon": ("model",),
+    "alpha": ("kernels",),
+    "box": ("kernels",),
+    "size": ("perturbations",),
+    "step": ("perturbations",),
+    "transform": ("perturbations", "model", "images"),
+}
+"""The options that belong to some of what can be transformed."""
 
 
 def spectrum(
@@ -46,8 +64,8 @@ def spectrum(
     Args:
         of: What to transform.
         attack: What makes the perturbations.
-        corruption: gaussian, uniform or salt-pepper noise, or an .npz file (x, y) with the corrupted images of an .npz
-            file given as --data, in the same order.
+        corruption: gaussian, uniform or salt-pepper noise, or a file of arrays (.npz, .npy as `geomrob corrupt` writes
+            it; fog.npy@3 is severity 3 alone) with the images of --data corrupted, in the same order.
         strength: Of that noise: standard deviation, half width or share of the elements.
         epsilon: Length of the step along a Fourier direction: l2, all channels, [0, 1] pixel units.
         alpha: Inhibition of the push-pull kernel that is made of the filters; repeat it to compare.
@@ -63,6 +81,7 @@ def spectrum(
         size: Side of a DCT block in coefficients, for the energy by band; the default follows the image size.
         step: Distance between blocks in coefficients.
     """
+    check_apply(spectrum, "of", [of], APPLY, {**locals(), "transform": options.transform})
     libraries()
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
@@ -72,13 +91,14 @@ def spectrum(
     plane_of = int(channels) if channels is not None and channels.isdecimal() else channels
     given = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": plane_of, "unit_norm": unit_norm}
     scaling: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    out, figure = places("spectrum", options)
+    out, figure = places("spectrum", options, others=OTHERS)
     seed = options.seed
     planes: list[Spectrum | HeatMap] = []
     energies: list[BandEnergy] = []
+    trainings: dict[str, tuple[str, ...]] = {}
     if of in ("perturbations", "model"):
-        session = Session.open("spectrum", options)
-        images, samples = session.images, session.samples
+        session = Session.open("spectrum", options, others=OTHERS)
+        images, samples, trainings = session.images, session.samples, session.trainings
         for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
             named: dict[str, Any] = {"seed": seed, "name": name}
             if of == "model":
@@ -91,17 +111,24 @@ def spectrum(
                 energies.append(energy)
     elif of == "kernels":
         networks = load_networks(options.model, options.weights, resolve_device(options.device))
-        for name, (model,) in networks.items():
+        trainings = training_names(networks, options.weights)
+        for name, model in by_training(networks, trainings).items():
             planes += first_filter_spectra(model, alpha=alpha, box=box, name=name, **scaling)
     else:
         chosen = corruption if of == "corruption" else None
         settings: dict[str, Any] = {"corruption": chosen, "strength": strength, "seed": seed, **scaling}
-        planes.append(data_spectrum(options.data, lambda data: load_samples(replace(options, data=data)), **settings))
-    answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json)
+
+        def load(data: str, **draw: Any) -> "Samples":
+            return load_samples(replace(options, data=data, **draw), options.transform)
+
+        planes.append(data_spectrum(options.data, load, **settings))
+    answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json, trainings=trainings)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:
             answer.save(results, name)
             answer.csv([row for result in results for row in result.records()], name)
-    for name, drawing in spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log")).items():
-        answer.picture(drawing, figure if name == "spectrum" else out / f"{name}.png")
+    drawings = spectrum_figures(planes, energies, scale=scale or SCALES.get(of, "log"))
+    answer.picture(drawings.pop("spectrum"), figure)
+    for name in OTHERS:
+        answer.picture(drawings.get(Path(name).stem), out / name)
     return answer.finish(complete=not any(energy.left_out for energy in energies))

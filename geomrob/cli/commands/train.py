@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
-from geomrob.cli.session import libraries
+from geomrob.cli.session import check_seed, libraries
 
 if TYPE_CHECKING:
     from geomrob.training import Epoch
@@ -34,8 +34,10 @@ def train(
         fresh: Start again even if the folder holds a training.
         json: Print one JSON object and nothing else.
     """
+    check_seed(seed)
     libraries()
     from geomrob.training import train_recipe
+    from geomrob.training.checkpoint import written
 
     folder = out or Path("trained") / Path(recipe).stem
     with console.progress(f"training {recipe}", quiet=json) as progress:
@@ -49,7 +51,9 @@ def train(
             progress=progress,
             on_epoch=report_epoch,
         )
-    return Answer("train", folder, [report], as_json=json).finish()
+    answer = Answer("train", folder, [report], as_json=json)
+    answer.files += written(folder)
+    return answer.finish()
 
 
 def report_epoch(epoch: "Epoch") -> None:

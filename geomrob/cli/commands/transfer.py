@@ -1,5 +1,7 @@
 """`geomrob transfer`: do images that were made to fool one model fool another?"""
 
+from pathlib import Path
+
 from geomrob.analysis.named_attacks import CraftingAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Settings
@@ -10,6 +12,7 @@ from geomrob.errors import UsageError
 def transfer(
     *,
     model: tuple[str, ...] = (),
+    weights: tuple[Path, ...] = (),
     options: Settings = Settings(),
     attack: CraftingAttack = "sparsefool",
     epsilon: float | None = None,
@@ -23,25 +26,29 @@ def transfer(
     Args:
         model: Name of a model, or package.module:factory, which runs that code; twice or more. The default is the
             first two of the table that were trained for the data set, or, for data of your own, that take its images.
+        weights: Files of weights of one model, at least two: its trainings are compared with each other.
         attack: What makes the images, all within [0, 1].
         epsilon: With pgd or fgsm, largest change; default 0.1 of an element, or 1 of the l2 norm.
         norm: With pgd 2 or inf, the default; with deepfool 1, 2, the default, or inf.
     """
-    if model and len(set(model)) < 2:
+    if weights and not model:
+        raise UsageError(f"weights must go with a model; got --weights {weights[0]} alone: add --model")
+    if model and len(set(model)) * max(1, len(weights)) < 2:
         raise UsageError(f"model must be given for two models at least; got {model[0]} alone: add another --model")
-    session = Session.open("transfer", options, models=model)
+    session = Session.open(
+        "transfer", options, models=model, weights=weights, default_models=lambda samples: trained_for(samples)[:2]
+    )
     from geomrob.analysis.transfer import boxed_attack, transfer_matrix
     from geomrob.plot.transfer import plot_transfer
 
     samples = session.samples
     draws = {"seed": options.seed, "indices": samples.indices, "memory": session.memory}
     crafted, attack_name = boxed_attack(attack, epsilon=epsilon, norm=norm, **draws)
-    names = model or trained_for(samples)[:2]
-    if len(names) < 2:
-        few = f"{names[0]} alone" if names else "none"
+    models = session.models
+    if len(models) < 2:
+        few = f"{next(iter(models))} alone" if models else "none"
         raise UsageError(f"model must name two models for {samples.name}; the table has {few} for it: name yours")
-    models = session.load(names)
-    session.set_threads(models[names[0]])
+    session.set_threads()
     with session.progress(f"transfer of {attack}") as progress:
         matrix = transfer_matrix(
             models,
@@ -53,7 +60,7 @@ def transfer(
             seed=options.seed,
             progress=progress,
         )
-    answer = Answer("transfer", session.out, [matrix], as_json=session.json)
+    answer = Answer("transfer", session.out, [matrix], as_json=session.json, data_notes=samples.notes)
     answer.save()
     answer.csv()
     answer.picture(plot_transfer(matrix), session.figure)

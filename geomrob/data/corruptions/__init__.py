@@ -172,7 +172,7 @@ def chosen_table(table: str, height: int, width: int) -> Table:
 def _to_pixels(images: Tensor) -> Pixels:
     """Return the images as 8 bits on the CPU, after checking what they are."""
     if images.dtype != torch.uint8:
-        check_images(images, name="images")
+        images = check_images(images, name="images")
         images = (images * 255).round().to(torch.uint8)
     elif images.ndim != 4 or not len(images):
         raise UsageError(

@@ -3,21 +3,24 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
 from geomrob import __version__
 from geomrob.data import DATASETS, load_data
+from geomrob.data.class_names import CLASSES_FILE
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, chosen_table, corrupt
 from geomrob.data.corruptions.precomputed import MANIFEST, read_manifest
 from geomrob.data.entry import Samples, sample_positions
-from geomrob.data.folder import BROKEN, list_folder, read_image
+from geomrob.data.folder_layout import Listing, list_folder
+from geomrob.data.image_files import BROKEN
 from geomrob.errors import UsageError, unknown
 from geomrob.files import write_atomic
 from geomrob.results import CorruptedSet
@@ -44,9 +47,10 @@ def write_corrupted(
 
     A known data set or an `.npz` file becomes `NAME.npy`, (5 N, H, W, C) bytes, severity after severity, and
     `labels.npy`, the labels five times (the layout of CIFAR-10-C). A folder of images becomes
-    `NAME/SEVERITY/class/image` (the layout of ImageNet-C). A note in the folder says that geomrob made it, and how.
-    Corruptions that are already there with the same settings are kept, so that a stopped run is resumed. Every
-    class has its folder, also where no image of it was drawn, so that reading the set numbers the classes alike.
+    `NAME/SEVERITY/class/image` (the layout of ImageNet-C), and the names of the classes `NAME/SEVERITY/classes.txt`. A
+    note in the folder says that geomrob made it, and how. Corruptions that are already there with the same settings
+    are kept, so that a stopped run is resumed. Every class has its folder and its name, also where no image of it was
+    drawn, so that reading the set numbers the classes alike.
 
     Args:
         data, data_dir, samples: As in `load_data`.
@@ -68,7 +72,7 @@ def write_corrupted(
     # What cannot be read is reported before anything is written.
     clean = None if folder else load_data(data, data_dir=data_dir, samples=samples, seed=seed)
     if clean is None:
-        count = len(sample_positions(len(list_folder(Path(data).expanduser(), "test")[0]), samples, seed))
+        count = len(sample_positions(len(list_folder(Path(data).expanduser(), "test").files), samples, seed))
     else:
         count = len(clean)
         chosen_table(table, *clean.images.shape[-2:])
@@ -180,20 +184,21 @@ def _write_folder(
     form: str,
 ) -> list[str]:
     """Write one corruption as images in folders and return the files that could not be read."""
-    files, classes, mode = list_folder(data, "test")
+    listing = list_folder(data, "test")
     left_out: list[str] = []
-    names = _names([file for file, _ in files], form)
-    drawn = {position: files[position][0] for position in sample_positions(len(files), samples, seed).tolist()}
-    for positions, pixels in _blocks(drawn, mode, left_out):
+    names = _names(listing.files, form)
+    drawn = sample_positions(len(names), samples, seed).tolist()
+    for positions, pixels in _blocks(listing, drawn, left_out):
         for severity in SEVERITIES:
             changed = corrupt(pixels, name, severity, seed=seed, indices=torch.tensor(positions), table=table)
             for position, image in zip(positions, changed.movedim(1, -1).numpy(), strict=True):
-                target = out / name / str(severity) / classes[files[position][1]] / names[position]
+                target = out / name / str(severity) / listing.files[position].parent.name / names[position]
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(_encoded(image[..., 0] if mode == "L" else image, form))
+                target.write_bytes(_encoded(image[..., 0] if listing.channels == 1 else image, form))
     for severity in SEVERITIES:
-        for one in classes:
+        for one in listing.classes:
             (out / name / str(severity) / one).mkdir(parents=True, exist_ok=True)
+        (out / name / str(severity) / CLASSES_FILE).write_text("".join(f"{one}\n" for one in listing.classes))
     return left_out
 
 
@@ -211,29 +216,30 @@ def _names(files: Sequence[Path], form: str) -> list[str]:
     ]
 
 
-def _blocks(files: Mapping[int, Path], mode: str, left_out: list[str]) -> Iterator[tuple[list[int], Tensor]]:
-    """Yield positions and images (N, C, H, W) of files, as many at once as fit; unreadable ones are left out."""
-    every = list(files.items())
-    size: torch.Size | None = None
-    for start in range(0, len(every), AT_ONCE):
+def _blocks(
+    listing: Listing, drawn: Sequence[int], left_out: list[str]
+) -> Iterator[tuple[list[int], UInt8[Tensor, "n c h w"]]]:
+    """Yield positions and images of files, 8 bits each, as many at once as fit; unreadable ones are left out."""
+    size: tuple[int, ...] | None = None
+    for start in range(0, len(drawn), AT_ONCE):
         positions: list[int] = []
         images: list[Tensor] = []
-        for position, file in every[start : start + AT_ONCE]:
+        for position in drawn[start : start + AT_ONCE]:
+            file = listing.files[position]
             try:
-                image = torch.from_numpy(np.array(read_image(file, mode)))
+                image = listing.read(position)
+            except UsageError:
+                raise
             except BROKEN as error:
-                if isinstance(error, UsageError):
-                    raise
                 left_out.append(f"{file.parent.name}/{file.name}: {error}")
                 continue
             size = size or image.shape
             if image.shape != size:
                 raise UsageError(f"images must all have one size; got another in {file.name}: resize them first")
             positions.append(position)
-            images.append(image)
+            images.append(torch.from_numpy(np.round(image * 255).astype(np.uint8)))
         if images:
-            stacked = torch.stack(images)
-            yield positions, stacked[:, None] if mode == "L" else stacked.movedim(-1, 1)
+            yield positions, torch.stack(images)
 
 
 def _encoded(image: np.ndarray, form: str) -> bytes:

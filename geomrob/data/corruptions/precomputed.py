@@ -2,18 +2,23 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from geomrob.data import DATASETS, load_data
+from geomrob.data.array_files import open_arrays
+from geomrob.data.class_names import class_order
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
-from geomrob.data.folder import list_folder, read_folder
+from geomrob.data.folder import read_folder
+from geomrob.data.folder_layout import list_folder
+from geomrob.data.npy_pairs import MANIFEST
+from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
 
 Source: TypeAlias = Literal["ready-made", "made"]
@@ -21,8 +26,6 @@ Source: TypeAlias = Literal["ready-made", "made"]
 # Where a ready-made set lies below the data folder; image folders have theirs in the last.
 FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 IMAGENET = "ImageNet-C"
-# What geomrob leaves in a set that it made, so that it is never taken for the distributed one.
-MANIFEST = "geomrob-corrupt.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ def load_corrupted(
     seed: int = 0,
     table: str = "auto",
     transform: str | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    crop: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> Corrupted:
     """Return the images of a data set under a corruption: those of a set on disk, or else made now.
 
@@ -68,6 +75,7 @@ def load_corrupted(
         seed: Of the draw, and of what is random in a corruption that is made.
         table: Constants of a corruption that is made, as in `corrupt`.
         transform: A transform of the corrupted images, as in `load`.
+        classes, image_size, crop, interpolation: As in `load`.
 
     Raises:
         UsageError: As `load` and `corrupt`; or a set on disk of the wrong length or without this corruption.
@@ -84,10 +92,22 @@ def load_corrupted(
     root = find_corrupted(data, split=split, data_dir=data_dir)
     source: Source = "made"
     if root is not None:
-        corrupted = _read(root, str(data), name, severity, samples, seed)
+        corrupted = _read(
+            root, str(data), name, severity, samples, seed, classes, fit_for(image_size, crop, interpolation)
+        )
         source = "ready-made" if read_manifest(root) is None else "made"
     else:
-        clean = load_data(data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+        clean = load_data(
+            data,
+            split=split,
+            data_dir=data_dir,
+            samples=samples,
+            seed=seed,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+            classes=classes,
+        )
         images = corrupt(clean.images, name, severity, seed=seed, indices=clean.indices, table=table)
         corrupted = replace(clean, images=images)
     return Corrupted(corrupted if transform is None else transformed(corrupted, transform), name, severity, source)
@@ -129,13 +149,22 @@ def _holds(root: Path, name: str) -> bool:
 def _shares(path: Path, root: Path) -> bool:
     """Return whether a set of image folders has the classes of the images in `path`."""
     first = next((root / name / "1" for name in CORRUPTIONS if (root / name / "1").is_dir()), None)
-    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test")[1])
+    return first is not None and all((first / name).is_dir() for name in list_folder(path, "test").classes)
 
 
-def _read(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
+def _read(
+    root: Path,
+    data: str,
+    name: str,
+    severity: int,
+    samples: int | None,
+    seed: int,
+    classes: str | Path | Sequence[str] | None,
+    fit: Fit | None,
+) -> Samples:
     """Return one block of a set on disk."""
     if (root / f"{name}.npy").is_file():
-        return _read_arrays(root, data, name, severity, samples, seed)
+        return fitted(_read_arrays(root, data, name, severity, samples, seed), fit)
     folder = root / name / str(severity)
     if not folder.is_dir():
         have = ", ".join(one for one in CORRUPTIONS if _holds(root, one)) or "none"
@@ -147,17 +176,21 @@ def _read(root: Path, data: str, name: str, severity: int, samples: int | None, 
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
     own = Path(data).expanduser()
-    only = None if own == root else list_folder(own, "test")[1]
-    return read_folder(folder, "test", samples, seed, only=only)
+    order = None if classes is None else class_order(classes)
+    if own == root:
+        return read_folder(folder, "test", samples, seed, order=order, fit=fit)
+    only = list_folder(own, "test", order=order).classes
+    return read_folder(folder, "test", samples, seed, only=only, fit=fit)
 
 
 def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int | None, seed: int) -> Samples:
     """Return one severity of `name.npy`, which holds the test images five times, severity after severity."""
-    images, labels = _load(root / f"{name}.npy"), _load(root / "labels.npy").astype(np.int64)
+    images = open_arrays(root / f"{name}.npy")["x"]
+    labels = open_arrays(root / "labels.npy")["x"].all()
     known = DATASETS.get(data)
-    count = known.splits["test"] if known else len(images) // 5
+    count = known.splits["test"] if known else images.shape[0] // 5
     size = (*known.shape[1:], known.shape[0]) if known else images.shape[1:]
-    if images.shape != (5 * count, *size) or images.ndim != 4 or images.dtype != np.uint8:
+    if images.shape != (5 * count, *size) or len(images.shape) != 4 or images.dtype != np.uint8:
         shape = ", ".join((f"{5 * count:,}", *(str(side) for side in size)))
         wanted = f"({shape}) bytes, the {count:,} test images five times, severity after severity"
         raise UsageError(f"{name}.npy must hold {wanted}; got {images.dtype} {images.shape}: fetch it again")
@@ -166,22 +199,17 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
             f"labels.npy must hold {5 * count:,} labels, those of the {count:,} test images five times; got "
             f"{labels.shape}: repeat them with numpy.tile(labels, 5), or fetch the file again"
         )
+    if labels.dtype.kind not in "iu":
+        raise UsageError(f"labels.npy must hold class numbers; got {labels.dtype}: store integers from 0")
+    labels = labels.astype(np.int64)
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
     names = (read_manifest(root) or {}).get("classes") or [str(one) for one in range(int(labels.max(initial=0)) + 1)]
     classes = known.classes if known else tuple(names)
     check_labels(labels, len(labels), classes, f"{root.name}/labels.npy")
     chosen = sample_positions(count, samples, seed)
-    block = images[(severity - 1) * count + chosen.numpy()].transpose(0, 3, 1, 2)
+    block = images.take((severity - 1) * count + chosen.numpy()).transpose(0, 3, 1, 2)
     return Samples(to_images(block), torch.from_numpy(labels[:count])[chosen], classes, chosen, data)
-
-
-def _load(path: Path) -> NDArray[np.generic]:
-    """Return the array of a file, of which only what is used is read."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} must be a readable .npy file; got {error}: fetch it again") from None
 
 
 def read_manifest(root: Path) -> dict[str, Any] | None:
@@ -190,7 +218,7 @@ def read_manifest(root: Path) -> dict[str, Any] | None:
         return json.loads((root / MANIFEST).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{root / MANIFEST} must be readable; got {error}: remove the folder and make it again"
         ) from None

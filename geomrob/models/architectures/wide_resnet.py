@@ -5,17 +5,24 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geomrob.errors import UsageError
+from geomrob.errors import UsageError, unknown
 from geomrob.models.layers.normalize import Normalize
+
+ACTIVATIONS = {"relu": F.relu, "silu": F.silu}
+PADDINGS = ("both", "after")
 
 
 class WideBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch normalisation and ReLU, added to a shortcut (1x1 where shapes change)."""
+    """Two 3x3 convolutions, each normalised and activated before, added to a shortcut (1x1 where shapes change)."""
 
-    def __init__(self, width_in: int, width: int, stride: int, dropout: float) -> None:
+    def __init__(
+        self, width_in: int, width: int, stride: int, dropout: float, activation: str = "relu", padding: str = "both"
+    ) -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.pads_after = padding == "after" and stride == 2
         self.bn1 = nn.BatchNorm2d(width_in)
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 0 if self.pads_after else 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
@@ -24,9 +31,10 @@ class WideBlock(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the features (N, width, H / stride, W / stride)."""
-        ready = F.relu(self.bn1(inputs))
-        hidden = self.conv2(self.dropout(F.relu(self.bn2(self.conv1(ready)))))
-        # The shortcut that changes shape begins after the ReLU, the one that does not at the input itself.
+        ready = self.activation(self.bn1(inputs))
+        padded = F.pad(ready, (0, 1, 0, 1)) if self.pads_after else ready
+        hidden = self.conv2(self.dropout(self.activation(self.bn2(self.conv1(padded)))))
+        # The shortcut that changes shape begins after the activation, the one that does not at the input itself.
         return hidden + (inputs if self.shortcut is None else self.shortcut(ready))
 
 
@@ -42,16 +50,20 @@ class WideResNet(nn.Module):
         blocks: int,
         widen: int,
         dropout: float,
+        activation: str,
+        padding: str,
     ) -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         self.norm = Normalize(mean, std)
         self.stem = nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False)
         stages: list[nn.Module] = []
         before = 16
         for index, base in enumerate((16, 32, 64)):
             width = base * widen
-            first = WideBlock(before, width, 2 if index else 1, dropout)
-            stages.append(nn.Sequential(first, *(WideBlock(width, width, 1, dropout) for _ in range(blocks - 1))))
+            kind = (dropout, activation, padding)
+            first = WideBlock(before, width, 2 if index else 1, *kind)
+            stages.append(nn.Sequential(first, *(WideBlock(width, width, 1, *kind) for _ in range(blocks - 1))))
             before = width
         self.stages = nn.Sequential(*stages)
         self.bn = nn.BatchNorm2d(before)
@@ -60,7 +72,7 @@ class WideResNet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the logits (N, K) of images in [0, 1]."""
         hidden = self.stages(self.stem(self.norm(inputs)))
-        return self.fc(F.relu(self.bn(hidden)).mean((2, 3)))
+        return self.fc(self.activation(self.bn(hidden)).mean((2, 3)))
 
 
 def wide_resnet(
@@ -72,6 +84,8 @@ def wide_resnet(
     depth: int = 40,
     widen: int = 2,
     dropout: float = 0.0,
+    activation: str = "relu",
+    padding: str = "both",
 ) -> WideResNet:
     """Return an untrained WRN-`depth`-`widen` that takes images in [0, 1]; the default is the WRN-40-2 of AugMix.
 
@@ -83,12 +97,15 @@ def wide_resnet(
         depth: Layers: 6 n + 4 for n blocks a stage.
         widen: How many times 16, 32 and 64 channels the stages have.
         dropout: Between the convolutions of a block, in [0, 1).
+        activation: relu or silu.
+        padding: Where a convolution of stride 2 pads: `both` sides, or `after` the last row and column only, as
+            networks that come from TensorFlow and JAX do.
 
     Returns:
         The model, initialised by PyTorch's defaults from the global generator.
 
     Raises:
-        UsageError: Another depth, a widening below 1, a dropout out of range.
+        UsageError: Another depth, a widening below 1, a dropout out of range, no such activation or padding.
 
     References:
         Zagoruyko, Komodakis, Wide residual networks, 2016.
@@ -101,4 +118,8 @@ def wide_resnet(
     if depth < 10 or (depth - 4) % 6 or widen < 1 or not 0 <= dropout < 1:
         given = f"depth {depth}, widen {widen}, dropout {dropout}"
         raise UsageError(f"depth must be 6 n + 4, widen at least 1, dropout in [0, 1); got {given}: 40 and 2 are usual")
-    return WideResNet(shape, classes, mean, std, (depth - 4) // 6, widen, dropout)
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+    if padding not in PADDINGS:
+        raise unknown("padding", padding, PADDINGS)
+    return WideResNet(shape, classes, mean, std, (depth - 4) // 6, widen, dropout, activation, padding)

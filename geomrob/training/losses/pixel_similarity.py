@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from geomrob.arrays import Images
 from geomrob.data import DATASETS, load_data
 from geomrob.data.entry import Samples
-from geomrob.data.folder import SPLITS
+from geomrob.data.folder_layout import SPLITS
 from geomrob.data.resize import resize_to
 from geomrob.errors import UsageError, unknown
 from geomrob.spectral.frequency_filters import transform

@@ -145,7 +145,7 @@ def test_a_folder_becomes_folders(tmp_path, form, monkeypatch):
     left_out = write_corrupted(images, tmp_path / "out", names=("gaussian_noise",), form=form, seed=4).left_out
     assert len(left_out) == 1
     assert left_out[0].startswith("b/1.png: ")
-    written = sorted(path.name for path in (tmp_path / "out" / "gaussian_noise" / "3").rglob("*.*"))
+    written = sorted(path.name for path in (tmp_path / "out" / "gaussian_noise" / "3").rglob("*/*.*"))
     assert written == [f"{name}.{form}" for name in ("0", "0", "1", "2", "2")]
     found = load_corrupted(tmp_path / "out", "gaussian_noise", 3)
     now = load_corrupted(images, "gaussian_noise", 3, seed=4)

@@ -107,7 +107,10 @@ threshold = 0.05
 def test_the_command_takes_photographs_for_the_pairs(photographs, tmp_path, capsys):
     (tmp_path / "mine.toml").write_text(TOML + f"data = '{photographs}'\n")
     assert main(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
-    assert "sha256" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "sha256" in told
+    names = told.splitlines()[-1].removeprefix("written: ").split(", ")
+    assert sorted(names) == sorted(map(str, (tmp_path / "run").iterdir()))
     assert len(layer_weights(tmp_path / "run")) == 4
     (tmp_path / "mine.toml").write_text(TOML)
     assert main(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2

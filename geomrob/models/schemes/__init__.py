@@ -1,0 +1,1 @@
+"""Models by name from elsewhere: one file a scheme, and the table `SCHEMES` of them."""

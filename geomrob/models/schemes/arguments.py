@@ -1,0 +1,193 @@
+"""The part ?key=value&key=value of a model's name, typed by the signature of the function that takes it."""
+
+import ast
+import contextlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+from urllib.parse import unquote
+
+from geomrob.errors import UsageError, unknown
+
+TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def parse_arguments(text: str) -> dict[str, str]:
+    """Return the values by key; %XX stands for a character as in addresses.
+
+    Raises:
+        UsageError: A part without a key or an equals sign, a key twice.
+
+    Example:
+        >>> parse_arguments("depth=18&name=a%26b")
+        {'depth': '18', 'name': 'a&b'}
+    """
+    values: dict[str, str] = {}
+    for part in text.split("&") if text else ():
+        key, equals, value = part.partition("=")
+        if not key.strip() or not equals:
+            raise UsageError(f"arguments must read ?key=value&key=value; got {part!r}: write key=value")
+        if (key := unquote(key).strip()) in values:
+            raise UsageError(f"arguments must name each key once; got {key} twice: keep one")
+        values[key] = unquote(value)
+    return values
+
+
+def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return the values as the parameters of `factory` are annotated, or else as their defaults are.
+
+    Args:
+        factory: Its signature says what the values are: int, float, bool, str, Path, a tuple or list of these, None
+            where that is allowed, a literal. A parameter without annotation and default takes what Python would read.
+        values: As written.
+        name: Of the factory, for messages.
+
+    Raises:
+        UsageError: No such parameter, one that is missing, a value of another type.
+    """
+    try:
+        signature = inspect.signature(factory, eval_str=True)
+    except NameError:  # an annotation that is only a text, or under TYPE_CHECKING
+        signature = inspect.signature(factory)
+    except (ValueError, TypeError):  # functions in C have none
+        return guessed(values)
+    by_name = {
+        key: parameter
+        for key, parameter in signature.parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    for key in values:
+        if key not in by_name and not free:
+            if not by_name:
+                raise UsageError(f"arguments must be left out for {name}, which takes none; got {key}: drop ?...")
+            raise unknown(f"argument of {name}", key, by_name)
+    missing = [key for key, parameter in by_name.items() if parameter.default is parameter.empty and key not in values]
+    missing += [
+        key
+        for key, parameter in signature.parameters.items()
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty
+    ]
+    if missing:
+        example = "&".join(f"{key}=..." for key in missing)
+        raise UsageError(
+            f"{name} must be called with {', '.join(missing)}; got none: add ?{example}, or give it a default"
+        )
+    return {
+        key: _typed(key, value, _kind(by_name[key])) if key in by_name else _guess(value)
+        for key, value in values.items()
+    }
+
+
+def guessed(values: Mapping[str, str]) -> dict[str, Any]:
+    """Return values for a function whose signature says nothing of them: each as Python would read it.
+
+    Example:
+        >>> guessed({"num_classes": "10", "act": "gelu"})
+        {'num_classes': 10, 'act': 'gelu'}
+    """
+    return {key: _guess(value) for key, value in values.items()}
+
+
+def _kind(parameter: inspect.Parameter) -> Any:
+    """Return the type of a parameter: its annotation, or the type of its default, or Any."""
+    if parameter.annotation is not parameter.empty and not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    if parameter.default is parameter.empty or parameter.default is None:
+        return Any
+    return type(parameter.default)
+
+
+def _typed(key: str, text: str, kind: Any) -> Any:
+    """Return the value of a key as `kind`."""
+    try:
+        return _convert(text.strip(), kind)
+    except ValueError:
+        wanted = str(kind) if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
+        raise UsageError(f"argument {key} must be {wanted}; got {text!r}: write it so") from None
+
+
+def _convert(text: str, kind: Any) -> Any:
+    """Return a text as `kind`; ValueError if it is none."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    base = origin or kind
+    if origin is typing.Annotated:
+        return _convert(text, inner[0])
+    if origin in (Union, types.UnionType, Literal):
+        return _literal(text, inner) if origin is Literal else _first(text, inner)
+    if base in SCALARS:
+        return SCALARS[base](text)
+    if base in CONTAINERS:
+        return _collection(text, CONTAINERS[base], inner)
+    return _guess(text)
+
+
+def _truth(text: str) -> bool:
+    """Return a text as a truth value."""
+    if text.lower() not in TRUTH:
+        raise ValueError
+    return TRUTH[text.lower()]
+
+
+def _none(text: str) -> None:
+    """Return None for the text that says so."""
+    if text.lower() not in ("none", "null"):
+        raise ValueError
+
+
+SCALARS: dict[Any, Callable[[str], Any]] = {
+    bool: _truth,
+    int: int,
+    float: float,
+    str: str,
+    Path: Path,
+    type(None): _none,
+}
+CONTAINERS: dict[Any, Callable[[list[Any]], Any]] = {
+    tuple: tuple,
+    Sequence: tuple,
+    list: list,
+    set: set,
+    frozenset: frozenset,
+}
+
+
+def _literal(text: str, values: tuple[Any, ...]) -> Any:
+    """Return the value of a literal that reads as the text."""
+    for value in values:
+        if str(value) == text:
+            return value
+    raise ValueError
+
+
+def _first(text: str, kinds: tuple[Any, ...]) -> Any:
+    """Return the text as the first kind of a union that takes it: None before others, a plain text last."""
+    for kind in sorted(kinds, key=lambda kind: (kind is str, kind is not type(None))):
+        with contextlib.suppress(ValueError):
+            return _convert(text, kind)
+    raise ValueError
+
+
+def _collection(text: str, kind: Callable[[list[Any]], Any], inner: tuple[Any, ...]) -> Any:
+    """Return the values between commas; brackets around them are optional."""
+    if text[:1] + text[-1:] in ("()", "[]", "{}"):
+        text = text[1:-1]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    kinds = [one for one in inner if one is not Ellipsis] or [Any]
+    if len(kinds) > 1 and len(parts) != len(kinds):
+        raise ValueError
+    each = kinds if len(kinds) > 1 else kinds * len(parts)
+    return kind([_convert(part, one) for part, one in zip(parts, each, strict=True)])
+
+
+def _guess(text: str) -> Any:
+    """Return a text as Python would read it: a number, a tuple, True, None; otherwise as it is."""
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
