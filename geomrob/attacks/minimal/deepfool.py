@@ -44,7 +44,7 @@ def deepfool(
     candidates: int = 10,
     nearest: int = 2,
     minimum_step: float = 1e-4,
-    apart: float = 1.5,
+    apart: float = math.inf,
     stretch: float = 0.0,
     memory: int | None = None,
 ) -> AttackResult:
@@ -67,10 +67,10 @@ def deepfool(
         overshoot: The perturbation tried is (1 + overshoot) r.
         candidates: How many top classes count, the class to leave included.
         nearest: For how many of the candidates gradients are computed each step: those that the last known gradients
-            put nearest. Classic DeepFool is `candidates - 1`, with `apart` infinite.
+            put nearest. `candidates - 1` is classic DeepFool.
         minimum_step: Least step, in pixel units, so that a tie cannot stall the search.
         apart: Of the `nearest` candidates those get no gradient that the last known gradients put more than this many
-            times as far as the first; infinity computes all.
+            times as far as the first. 1.5 saves a quarter of the backward evaluations and can move medians by 3 %.
         stretch: Each step is longer by this share of the perturbation so far. 0 is classic; 0.005 needs fewer steps
             where DeepFool needs many, and moves medians by up to about a per cent. Where it fails, 0 is tried.
         memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
@@ -138,7 +138,7 @@ def deepfool_search(
     overshoot: float = 0.02,
     nearest: int = 2,
     minimum_step: float = 1e-4,
-    apart: float = 1.5,
+    apart: float = math.inf,
     stretch: float = 0.0,
     live: Labels | None = None,
     start: Coefficients | None = None,
