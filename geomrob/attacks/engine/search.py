@@ -24,16 +24,42 @@ Pairs: TypeAlias = Int64[Tensor, " p"]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Where a search ended: coefficients (P, C, kr, kc), status and steps."""
+    """Where a search ended: coefficients (P, C, kr, kc), status and steps, and what it may know of the logit gap there.
+
+    Attributes:
+        gap: The logit gap at the coefficients, where they are adversarial.
+        fall: By how much the gap falls along the ray of the coefficients, per their length: near enough for a guess.
+    """
 
     coefficients: Coefficients
     status: Int64[Tensor, " p"]
     steps: Int64[Tensor, " p"]
+    gap: Float[Tensor, " p"] | None = None
+    fall: Float[Tensor, " p"] | None = None
 
     @property
     def success(self) -> Bool[Tensor, " p"]:
         """Whether the coefficients are adversarial."""
         return self.status == Status.FOUND
+
+    def rows(self, pairs: Labels) -> "SearchResult":
+        """Return the result of some of the pairs."""
+        gap, fall = (None if part is None else part[pairs] for part in (self.gap, self.fall))
+        return SearchResult(self.coefficients[pairs], self.status[pairs], self.steps[pairs], gap, fall)
+
+    def replaced(self, other: "SearchResult", pairs: Labels) -> "SearchResult":
+        """Return the result with some pairs taken from another one of as many; steps add up."""
+        rows = other.rows(pairs)
+        parts = [
+            None if old is None or new is None else old.index_copy(0, pairs, new)
+            for old, new in ((self.gap, rows.gap), (self.fall, rows.fall))
+        ]
+        return SearchResult(
+            self.coefficients.index_copy(0, pairs, rows.coefficients),
+            self.status.index_copy(0, pairs, rows.status),
+            self.steps.index_add(0, pairs, rows.steps),
+            *parts,
+        )
 
 
 class Search:

@@ -4,16 +4,30 @@ import math
 from functools import partial
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Model, check_norm, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    check_norm,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
-from geomrob.attacks.engine.search import Search, SearchResult, rounding, settle
+from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
+
+FAILS_AGAIN = 0.05
+"""Share of the logit gap left by a step above which the next point is expected not to be adversarial either."""
 
 
 def deepfool(
@@ -30,6 +44,8 @@ def deepfool(
     candidates: int = 10,
     nearest: int = 2,
     minimum_step: float = 1e-4,
+    apart: float = math.inf,
+    stretch: float = 0.0,
     memory: int | None = None,
 ) -> AttackResult:
     r"""Return minimal adversarial perturbations, found by linearizing the model over and over.
@@ -53,6 +69,10 @@ def deepfool(
         nearest: For how many of the candidates gradients are computed each step: those that the last known gradients
             put nearest. `candidates - 1` is classic DeepFool.
         minimum_step: Least step, in pixel units, so that a tie cannot stall the search.
+        apart: Of the `nearest` candidates those get no gradient that the last known gradients put more than this many
+            times as far as the first. 1.5 saves a quarter of the backward evaluations and can move medians by 3 %.
+        stretch: Each step is longer by this share of the perturbation so far. 0 is classic; 0.005 needs fewer steps
+            where DeepFool needs many, and moves medians by up to about a per cent. Where it fails, 0 is tried.
         memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
 
     Returns:
@@ -87,7 +107,14 @@ def deepfool(
     if nearest < 1:
         raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
     search = partial(
-        deepfool_search, norm=p, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step
+        deepfool_search,
+        norm=p,
+        steps=steps,
+        overshoot=overshoot,
+        nearest=nearest,
+        minimum_step=minimum_step,
+        apart=apart,
+        stretch=stretch,
     )
     return run_linearized(
         model,
@@ -111,6 +138,8 @@ def deepfool_search(
     overshoot: float = 0.02,
     nearest: int = 2,
     minimum_step: float = 1e-4,
+    apart: float = math.inf,
+    stretch: float = 0.0,
     live: Labels | None = None,
     start: Coefficients | None = None,
 ) -> SearchResult:
@@ -119,47 +148,120 @@ def deepfool_search(
     Args:
         search: The pairs.
         linear: The model linearized at their images.
-        norm, steps, overshoot, nearest, minimum_step: As in `deepfool`.
+        norm, steps, overshoot, nearest, minimum_step, apart, stretch: As in `deepfool`.
         live: Numbers of the pairs to search; all that are still to search by default.
         start: Coefficients (P, C, kr, kc) to start from instead of the image.
     """
-    status, taken, reach = linear.status.clone(), torch.zeros_like(linear.status), linear.lengths.clone()
-    r = search.zeros() if start is None else start / (1 + overshoot)
-    live = (status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
-    status[live] = Status.STEP_LIMIT
+    every = (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
+    live = every
+    path = _Path(search, linear, live, nearest, apart)
+    taken, scale = torch.zeros_like(linear.status), 1 + overshoot
+    r = search.zeros() if start is None else start / scale
     values, gradients = linear.values[live], linear.gradients[live]
-    objective, picked = nearest_rivals(search, linear.rivals, reach, nearest)
-    for step in range(steps + 1):
-        moved = step > 0 or start is not None
-        if moved and len(live):
-            # Testing first, and differentiating only what fails, costs a forward pass and saves `nearest` backward.
-            status, live = settle(search, (1 + overshoot) * r[live], live, status)
-        if step == steps or not len(live):
+    if start is not None:
+        live, values, gradients = path.evaluate(scale * r[live], live, last=steps == 0)
+    for step in range(steps):
+        if not len(live):
             break
-        if moved:
-            _, values, gradients, total = search.gradients((1 + overshoot) * r[live], live, objective)
-            lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
-            if search.target is None:
-                reach[live] = reach[live].scatter(1, picked[live], lengths)
-            finite = torch.isfinite(lengths).all(1)
-            flat = (lengths <= rounding(total)).all(1)
-            status[live[~finite]] = Status.NON_FINITE
-            status[live[finite & flat]] = Status.INVARIANT
-            on = (finite & ~flat).nonzero().squeeze(1)
-            live, values, gradients = live[on], values[on], gradients[on]
         here = r[live]
-        r[live] = search.fit(
-            here + _step(search, (1 + overshoot) * here, values, gradients, live, norm, minimum_step),
-            live,
-            1 + overshoot,
-        )
+        move = _step(search, scale * here, values, gradients, live, norm, minimum_step)
+        r[live] = search.fit(here + (_longer(move, stretch * norms(here)) if stretch else move), live, scale)
         taken[live] += 1
+        path.fall[live] = _fall(values, gradients, scale * r[live])
         if search.bounds is not None:
             # A step that the bounds undo would be undone for ever.
             stuck = (r[live] == here).flatten(1).all(1)
-            status[live[stuck]] = Status.INFEASIBLE
+            path.status[live[stuck]] = Status.INFEASIBLE
             live = live[~stuck]
-    return SearchResult((1 + overshoot) * r, status, taken)
+        live, values, gradients = path.evaluate(scale * r[live], live, last=step + 1 == steps)
+    result = SearchResult(scale * r, path.status, taken, path.gap, path.fall)
+    lost = every[path.status[every] == Status.STEP_LIMIT]
+    if stretch == 0 or not len(lost):
+        return result
+    # Longer steps may miss what the classic ones reach.
+    classic = partial(deepfool_search, norm=norm, steps=steps, overshoot=overshoot, nearest=nearest, apart=apart)
+    return result.replaced(classic(search, linear, minimum_step=minimum_step, live=lost, start=start), lost)
+
+
+class _Path:
+    """What is known of every pair on its way: how far the last step went, and which rivals are near.
+
+    Attributes:
+        status: Of every pair (P,).
+        gap: Logit gap (P,).
+        fall: By how much the gap falls along the ray from the image (P,), per length of the ray: a guess.
+    """
+
+    def __init__(self, search: Search, linear: Linearization, live: Labels, nearest: int, apart: float) -> None:
+        self._search, self._rivals, self._apart = search, linear.rivals, apart
+        self._logits, self._lengths = search.clean.clone(), linear.lengths.clone()
+        self._most = min(nearest, linear.rivals.shape[1])
+        self.status = linear.status.clone()
+        self.status[live] = Status.STEP_LIMIT
+        self.gap = search.logit_gap(search.clean, search.pairs)
+        self._left, self.fall = torch.full_like(self.gap, math.nan), torch.full_like(self.gap, math.nan)
+
+    def evaluate(
+        self, points: Coefficients, live: Labels, *, last: bool
+    ) -> tuple[Int64[Tensor, " left"], Tensor, Tensor]:
+        """Return the pairs that are not adversarial at these points, with values and gradients of rivals there.
+
+        A point that is likely to be adversarial is tested first, which costs a forward evaluation if it is not; the
+        others are differentiated at once, which costs the backward ones if they are.
+        """
+        search, most = self._search, self._most
+        before, tested = self.gap[live], (self._left[live] <= FAILS_AGAIN) | last
+        if bool(tested.any()):
+            self._logits[live[tested]] = search.logits(points[tested], live[tested])
+        wanted = ~tested | ((search.logit_gap(self._logits[live], live) >= 0) & (not last))
+        counts = torch.where(wanted, self._near(live), 0)
+        values = before.new_full((len(live), most), -math.inf)
+        gradients, total = points.new_zeros(len(live), most, *points.shape[1:]), torch.ones_like(values)
+        for count in counts[wanted].unique().tolist():
+            rows = (counts == count).nonzero().squeeze(1)
+            objective, picked = nearest_rivals(search, self._rivals, self._lengths, count)
+            logits, value, gradient, length = search.gradients(points[rows], live[rows], objective)
+            self._logits[live[rows]] = logits
+            values[rows, :count], gradients[rows, :count], total[rows, :count] = value, gradient, length
+            if search.target is None:
+                inner = torch.linalg.vector_norm(gradient.flatten(2), dim=2)
+                self._lengths[live[rows]] = self._lengths[live[rows]].scatter(1, picked[live[rows]], inner)
+        gap = search.logit_gap(self._logits[live], live)
+        self.gap[live], self._left[live] = gap, gap / before
+        self.fall[live] = torch.where((gap < 0) & wanted, _fall(values, gradients, points), self.fall[live])
+        self._mark(live, gap, torch.linalg.vector_norm(gradients.flatten(2), dim=2), total, wanted)
+        on = (self.status[live] == Status.STEP_LIMIT) & wanted
+        return live[on], values[on], gradients[on]
+
+    def _near(self, live: Labels) -> Tensor:
+        """Return how many rivals (n,) the last known logits and gradients put less than `apart` times the nearest."""
+        own = self._logits[live].gather(1, self._search.reference[live, None])
+        lacking = (own - self._logits[live].gather(1, self._rivals[live])).clamp_min(0)
+        distance = lacking / self._lengths[live].clamp_min(torch.finfo(lacking.dtype).tiny)
+        near = distance <= self._apart * distance.amin(1, keepdim=True)
+        return near.sum(1).clamp(1, self._most)
+
+    def _mark(self, live: Labels, gap: Tensor, lengths: Tensor, total: Tensor, wanted: Tensor) -> None:
+        """Write the status of the pairs that are not to be searched on."""
+        finite = torch.isfinite(self._logits[live]).all(1)
+        broken = ~finite | ~torch.isfinite(lengths).all(1) & (gap >= 0)
+        self.status[live[finite & (gap < 0)]] = Status.FOUND
+        self.status[live[wanted & (gap >= 0) & (lengths <= rounding(total)).all(1)]] = Status.INVARIANT
+        self.status[live[broken]] = Status.NON_FINITE
+
+
+def _fall(values: Tensor, gradients: Tensor, points: Coefficients) -> Distances:
+    """Return how fast the nearest boundary is approached along the rays of these points, per length of the ray."""
+    lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+    best = torch.where(values > 0, -values, -values / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).argmin(1)
+    nearest = gradients[torch.arange(len(best), device=best.device), best]
+    return (nearest * points).flatten(1).sum(1)
+
+
+def _longer(move: Coefficients, by: Distances) -> Coefficients:
+    """Return the steps made longer by these lengths."""
+    length = norms(move)
+    return move * per_sample(1 + by / length.clamp_min(torch.finfo(length.dtype).tiny ** 0.5), move)
 
 
 def _step(
