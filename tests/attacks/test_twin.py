@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from geomrob import data, models
-from geomrob.analysis.margins import margin_curve
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -38,34 +37,3 @@ def test_band_medians_equal_those_of_the_plain_loop(measured, nearest):
     assert bool((ours.quantile(0.5, dim=1) / middle - 1).abs().max() < 0.01)
     # Where the boundary is bent, one rounding error more or less can send single pairs elsewhere.
     assert float((ours / expected - 1).abs().lt(0.01).double().mean()) > (0.9 if nearest else 0.8)
-
-
-def test_far_rivals_need_no_gradients_and_longer_steps_need_fewer(measured):
-    model, images, bands, expected = measured
-
-    def measure(some=images, **options):
-        return margin_curve(model, some, subspaces=bands, attack="deepfool", **options)
-
-    low = {"apart": 1.5, "stretch": 0.005, "tolerance": 2e-3}
-    every, ours, longer = measure(), measure(apart=1.5), measure(**low)
-    middle = {name: curve.quantiles(0.5) for name, curve in (("every", every), ("ours", ours), ("longer", longer))}
-    assert bool((middle["ours"] / middle["every"] - 1).abs().max() < 0.005)
-    assert bool((middle["longer"] / middle["ours"] - 1).abs().max() < 0.05)
-    # The plain loop reports the point that it tried last, here it is the boundary.
-    assert bool((middle["ours"].squeeze(1) <= 1.01 * expected.quantile(0.5, dim=1)).all())
-    assert float(longer.backwards.mean()) < float(ours.backwards.mean()) < 0.8 * float(every.backwards.mean())
-    assert float(longer.forwards.mean()) < float(ours.forwards.mean()) < 8
-    parts = [measure(some, **low).distances for some in images.split([5, 19])]
-    assert torch.equal(torch.cat(parts, 1), longer.distances)
-
-
-def test_where_longer_steps_fail_the_classic_ones_are_taken(measured):
-    model, images, bands, _ = measured
-    options = {"subspace": bands[3], "steps": 2}
-    classic, longer = deepfool(model, images, **options), deepfool(model, images, stretch=3.0, **options)
-    few = deepfool(model, images, **options | {"steps": 1})
-    assert 0 < int(few.success.sum()) < int(classic.success.sum()) < len(images)
-    assert bool(longer.success[classic.success].all())
-    again = longer.steps > 2
-    assert bool(again.any())
-    assert torch.equal(longer.perturbed[again], classic.perturbed[again])

@@ -16,23 +16,7 @@ from geomrob.models import build, load_model
 from geomrob.results import MarginCurve, load
 
 QUICK = ["margin", "--samples", "4", "--attack", "deepfool", "--size", "8", "--step", "10"]
-LOW = ["--effort", "low"]
 SIDES = ("0:14", "14:28")
-
-
-def test_low_effort_needs_fewer_evaluations_and_only_deepfool_has_it(run, tmp_path):
-    def spent(*options):
-        out = tmp_path / f"{len(options)}"
-        assert run(*QUICK, *options, "--out", str(out))[0] == 0
-        curve = load(out / "margin.json", MarginCurve)
-        return curve.quantiles(0.5), float((curve.forwards + curve.backwards).mean())
-
-    (full, many), (low, few) = spent(), spent(*LOW)
-    assert few < many
-    torch.testing.assert_close(low, full, rtol=0.05, atol=0)
-    status, _, err = run("margin", "--samples", "2", "--attack", "tight", *LOW)
-    assert status == 2
-    assert "effort must go with --attack deepfool; got --attack tight: leave --effort out" in err
 
 
 def test_default_measures_real_images_and_writes_everything(run, tmp_path):

@@ -47,20 +47,6 @@ class SearchResult:
         gap, fall = (None if part is None else part[pairs] for part in (self.gap, self.fall))
         return SearchResult(self.coefficients[pairs], self.status[pairs], self.steps[pairs], gap, fall)
 
-    def replaced(self, other: "SearchResult", pairs: Labels) -> "SearchResult":
-        """Return the result with some pairs taken from another one of as many; steps add up."""
-        rows = other.rows(pairs)
-        parts = [
-            None if old is None or new is None else old.index_copy(0, pairs, new)
-            for old, new in ((self.gap, rows.gap), (self.fall, rows.fall))
-        ]
-        return SearchResult(
-            self.coefficients.index_copy(0, pairs, rows.coefficients),
-            self.status.index_copy(0, pairs, rows.status),
-            self.steps.index_add(0, pairs, rows.steps),
-            *parts,
-        )
-
 
 class Search:
     """P searches at once, and what they have spent.
@@ -200,18 +186,6 @@ class Search:
 def rounding(length: Tensor) -> Tensor:
     """Return the size below which the part of a gradient inside a band is rounding error of the projection."""
     return length * 64 * torch.finfo(length.dtype).eps
-
-
-def settle(
-    search: Search, coefficients: Coefficients, live: Labels, status: Int64[Tensor, " every"]
-) -> tuple[Int64[Tensor, " every"], Int64[Tensor, " left"]]:
-    """Return the status with those pairs marked that are adversarial or not finite, and the pairs still to search."""
-    logits = search.logits(coefficients, live)
-    adversarial, finite = search.logit_gap(logits, live) < 0, torch.isfinite(logits).all(1)
-    status = status.clone()
-    status[live[adversarial & finite]] = Status.FOUND
-    status[live[~finite]] = Status.NON_FINITE
-    return status, live[~adversarial & finite]
 
 
 def keep_closest(

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 """Images in the picture of examples."""
 
-LOW_EFFORT = {"apart": 1.5, "stretch": 0.005, "tolerance": 2e-3}
-"""How deepfool saves evaluations: no gradients of far rivals, longer steps, a boundary less sharp."""
-
 
 def margin(
     *,
@@ -28,7 +25,6 @@ def margin(
     count: int | None = None,
     attack: BandAttack = "tight",
     budget: int | None = None,
-    effort: Literal["full", "low"] = "full",
     norm: float = 2,
 ) -> int:
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
@@ -45,14 +41,10 @@ def margin(
         count: Number of rings.
         attack: Search for the boundary; deepfool is the cheapest, tight the closest.
         budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
-        effort: Of deepfool; low leaves far rivals out, takes slightly longer steps and brackets the boundary to 2e-3
-            instead of 1e-5: a quarter fewer evaluations, medians up to 3 % different.
         norm: Norm of the distance, 1, 2 or inf.
     """
     if budget is not None and attack != "tight":
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
-    if effort == "low" and attack != "deepfool":
-        raise UsageError(f"effort must go with --attack deepfool; got --attack {attack}: leave --effort out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
     session = Session.open("margin", options, others=("examples*.png",), edited=True)
@@ -62,8 +54,7 @@ def margin(
     from geomrob.plot.margins import margin_figure
 
     samples, boxed = session.samples, session.boxed
-    chosen: dict[str, Any] = {} if budget is None else {"budget": budget}
-    chosen |= LOW_EFFORT if effort == "low" else {}
+    effort: dict[str, Any] = {} if budget is None else {"budget": budget}
     sizes = {"size": size, "step": step, "count": count}
     subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
     curves: list[MarginCurve] = []
@@ -86,7 +77,7 @@ def margin(
             examples=EXAMPLES if boxed else 0,
             memory=session.memory,
             progress=progress,
-            **chosen,
+            **effort,
         )
         curves.append(curve)
     answer = Answer(
