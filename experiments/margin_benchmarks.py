@@ -1,12 +1,12 @@
 """Claims of docs/benchmarks.md: speed against a per-image loop, tightness against the best known, peers in the box.
 
-    python -m experiments.margin_benchmarks [speed|tight|box|large|all] [--model NAME] [--weights FILE]
-                                            [--data-dir DATA] [--images FOLDER] [--scale smoke|cpu] [--tag TAG]
+    python -m experiments.margin_benchmarks [speed|tight|box|all] [--model NAME] [--weights FILE] [--data-dir DATA]
+                                            [--scale smoke|cpu] [--tag TAG]
 
 Defaults to the embedded LeNet and images. With --data-dir, images are the first of the Fashion-MNIST test set that the
 model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Parts that are not
 measured are kept as they are in the file. The picture is the quality-cost curve of `tight`. Two cores: speed 3 minutes,
-tight 20, box 3. The part `large` is not in `all`: it measures --model on the first photographs of the folder --images.
+tight 20, box 3.
 """
 
 import argparse
@@ -27,7 +27,6 @@ from geomrob.attacks import ATTACKS
 from geomrob.attacks.engine.linearize import linearize
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.minimal.deepfool import deepfool_search
-from geomrob.cli.commands.margin import LOW_EFFORT
 from geomrob.data import Samples
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared
@@ -35,26 +34,22 @@ from geomrob.plot.style import blank, figure_headline, tidy
 from geomrob.spectral.frames import Frame
 
 SCALES = {
-    "smoke": {"speed": 8, "loop": 1, "tight": 4, "box": 16, "long": 60, "large": 1},
-    "cpu": {"speed": 200, "loop": 10, "tight": 64, "box": 1000, "long": 1000, "large": 4},
+    "smoke": {"speed": 8, "loop": 1, "tight": 4, "box": 16, "long": 60},
+    "cpu": {"speed": 200, "loop": 10, "tight": 64, "box": 1000, "long": 1000},
 }
 FAMILIES = ("tight", "ddn", "superdeepfool", "deepfool")
 # Goals of the project: how many times the loop's speed, and the median excess in the worst band, with so many rounds.
 PUBLISHED = {"speed": 15, "tight, 60": 1.03, "tight, 200": 1.01}
 FLAGS = {
-    "part": {"nargs": "?", "choices": ("speed", "tight", "box", "large", "all"), "default": "all"},
+    "part": {"nargs": "?", "choices": ("speed", "tight", "box", "all"), "default": "all"},
     "--model": {"default": "fmnist-lenet"},
     "--weights": {"type": Path, "metavar": "FILE"},
     "--data-dir": DATA_DIR,
-    "--images": {"type": Path, "metavar": "FOLDER"},
 }
 
 
 def measure(size: dict[str, int], flags: argparse.Namespace) -> Page:
     model = geomrob.load_model(flags.model, weights=flags.weights)
-    if flags.part == "large":
-        every = geomrob.load_data(flags.images).images
-        return {"large": large(model, every[:: max(1, len(every) // size["large"])][: size["large"]])}
     data = geomrob.load_data("fashion-mnist" if flags.data_dir else "fashion-mnist-1k", data_dir=flags.data_dir)
     order = None if flags.data_dir else torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     page = read(flags.path) if flags.path.is_file() else {}
@@ -172,39 +167,6 @@ def tight(model: nn.Module, data: Samples, size: dict[str, int]) -> Page:
         }
         print(f"  {name:30} {rows[name]['backwards']:7.1f} bwd  worst band {rows[name]['worst_band']:.3f}", flush=True)
     return {"images": len(images), "median_best": best.median(dim=1).values.tolist(), "methods": rows}
-
-
-def large(model: nn.Module, images: Tensor) -> Page:
-    """Evaluations a pair and CPU time over that of the bare model, in every other band of large images."""
-    bands = blocks(images)[::2]
-    rows: Page = {"images": len(images), "bands": len(bands)}
-    searches = {
-        "deepfool": {"attack": "deepfool"},
-        "deepfool, low effort": {"attack": "deepfool", **LOW_EFFORT},
-        "tight, budget 30": {"attack": "tight", "budget": 30},
-    }
-    with Prepared(model, images) as ready:
-        size = ready.block
-        forward, backward = evaluation_cost(ready.model, images, size, rounds=4)
-        for name, options in searches.items():
-            start = time.process_time()
-            curve = geomrob.margin_curve(ready, images, subspaces=bands, **options)
-            seconds = time.process_time() - start
-            before, (forward, backward) = (forward, backward), evaluation_cost(ready.model, images, size, rounds=4)
-            spent = [part.double() for part in (curve.forwards, curve.backwards)]
-            bare = sum(float(n.sum()) * (a + b) / 2 for n, a, b in zip(spent, before, (forward, backward), strict=True))
-            rows[name] = {
-                "forwards": float(spent[0].mean()),
-                "forwards_95": float(spent[0].quantile(0.95)),
-                "backwards": float(spent[1].mean()),
-                "backwards_95": float(spent[1].quantile(0.95)),
-                "failures": int((~torch.isfinite(curve.distances)).sum()),
-                "median": curve.quantiles(0.5).flatten().tolist(),
-                "cpu_s": seconds,
-                "over_bare_model": seconds / bare,
-            }
-            print(f"  {name}", {key: value for key, value in rows[name].items() if key != "median"}, flush=True)
-    return rows
 
 
 def draw(page: Page) -> Figure | dict[str, Figure]:

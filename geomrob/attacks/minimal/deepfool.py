@@ -33,6 +33,10 @@ SUCCEEDS_NEXT = 0.13
 Newton's error shrinks with its square, the overshoot takes 2 % of a step: s (s + 0.02) < 0.02."""
 
 
+FAR = 3
+"""Times as far as the nearest rival by the last known gradients, above which a rival gets no gradient."""
+
+
 def deepfool(
     model: Model,
     inputs: ImagesLike,
@@ -68,7 +72,8 @@ def deepfool(
         overshoot: The perturbation tried is (1 + overshoot) r.
         candidates: How many top classes count, the class to leave included.
         nearest: For how many of the candidates gradients are computed each step: those that the last known gradients
-            put nearest. `candidates - 1` is classic DeepFool.
+            put nearest, without those put more than three times as far as the first. All, `candidates - 1`, is classic
+            DeepFool.
         minimum_step: Least step, in pixel units, so that a tie cannot stall the search.
         memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
 
@@ -178,8 +183,10 @@ class _Path:
     """
 
     def __init__(self, search: Search, linear: Linearization, live: Labels, nearest: int) -> None:
-        self._search, self._lengths = search, linear.lengths.clone()
-        self._objective, self._picked = nearest_rivals(search, linear.rivals, self._lengths, nearest)
+        self._search, self._rivals = search, linear.rivals
+        self._logits, self._lengths = search.clean.clone(), linear.lengths.clone()
+        self._most = min(nearest, linear.rivals.shape[1])
+        self._far = FAR if self._most < linear.rivals.shape[1] else math.inf
         self.status = linear.status.clone()
         self.status[live] = Status.STEP_LIMIT
         self.gap = search.logit_gap(search.clean, search.pairs)
@@ -198,26 +205,45 @@ class _Path:
             self._settle(live[tested], self._search.logits(points[tested], live[tested]))
         wanted = (self.status[live] == Status.STEP_LIMIT) & (not last)
         live, points = live[wanted], points[wanted]
-        values, gradients = points.new_zeros(0), points
-        if len(live):
-            logits, values, gradients, total = self._search.gradients(points, live, self._objective)
-            self._settle(live, logits)
-            self.fall[live] = _fall(values, gradients, points)
-            lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
-            if self._search.target is None:
-                self._lengths[live] = self._lengths[live].scatter(1, self._picked[live], lengths)
-            on, finite = self.status[live] == Status.STEP_LIMIT, torch.isfinite(lengths).all(1)
-            self.status[live[on & ~finite]] = Status.NON_FINITE
-            self.status[live[on & (lengths <= rounding(total)).all(1)]] = Status.INVARIANT
-            on = self.status[live] == Status.STEP_LIMIT
-            live, values, gradients = live[on], values[on], gradients[on]
+        values, gradients = (
+            points.new_full((len(live), self._most), -math.inf),
+            points.new_zeros(len(live), self._most, *points.shape[1:]),
+        )
+        counts = self._near(live)
+        for count in counts.unique().tolist():
+            rows = (counts == count).nonzero().squeeze(1)
+            values[rows, :count], gradients[rows, :count] = self._differentiate(points[rows], live[rows], count)
+        on = self.status[live] == Status.STEP_LIMIT
+        self.fall[live] = _fall(values, gradients, points)
         self._left[every] = self.gap[every] / before
-        return live, values, gradients
+        return live[on], values[on], gradients[on]
+
+    def _near(self, live: Labels) -> Tensor:
+        """Return how many rivals (n,) get gradients: those that the last known ones do not put far beyond the first."""
+        own = self._logits[live].gather(1, self._search.reference[live, None])
+        lacking = (own - self._logits[live].gather(1, self._rivals[live])).clamp_min(0)
+        distance = lacking / self._lengths[live].clamp_min(torch.finfo(lacking.dtype).tiny)
+        return (~(distance > self._far * distance.amin(1, keepdim=True))).sum(1).clamp(1, self._most)
+
+    def _differentiate(self, points: Coefficients, live: Labels, count: int) -> tuple[Tensor, Tensor]:
+        """Return values and gradients of the so many nearest rivals of these pairs; what is seen there is written."""
+        objective, picked = nearest_rivals(self._search, self._rivals, self._lengths, count)
+        logits, values, gradients, total = self._search.gradients(points, live, objective)
+        self._settle(live, logits)
+        lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+        if self._search.target is None:
+            self._lengths[live] = self._lengths[live].scatter(1, picked[live], lengths)
+        on, finite = self.status[live] == Status.STEP_LIMIT, torch.isfinite(lengths).all(1)
+        self.status[live[on & ~finite]] = Status.NON_FINITE
+        # A flat rival among several is not nearest again; where it is all, no rival moves.
+        flat = (lengths <= rounding(total)).all(1) & (count == self._most)
+        self.status[live[on & flat]] = Status.INVARIANT
+        return values, gradients
 
     def _settle(self, live: Labels, logits: Logits) -> None:
         """Write the logit gap of these pairs, and the status of those that are adversarial or not finite."""
         gap, finite = self._search.logit_gap(logits, live), torch.isfinite(logits).all(1)
-        self.gap[live] = gap
+        self._logits[live], self.gap[live] = logits, gap
         self.status[live[(gap < 0) & finite]] = Status.FOUND
         self.status[live[~finite]] = Status.NON_FINITE
 
