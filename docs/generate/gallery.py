@@ -1,0 +1,90 @@
+"""The gallery: every picture of `figures/` with what it shows, the command that makes it and the page that explains it."""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Origin(NamedTuple):
+    """What a picture shows, the command that makes it, and the page of the docs that explains it."""
+
+    claim: str
+    command: str
+    page: str
+
+
+def origin(picture: str) -> Origin:
+    """Return where a picture comes from: the experiment that draws it, otherwise the page that shows it.
+
+    Args:
+        picture: Name of the file in `figures/`, without its ending.
+
+    Raises:
+        LookupError: Neither an experiment nor a page names it.
+    """
+    page = _page(picture)
+    for name in (picture, picture.split("-")[0], _drawn_by(picture)):
+        file = ROOT / "experiments" / f"{name}.py"
+        if file.exists():
+            text = ast.get_docstring(ast.parse(file.read_text())) or ""
+            claim = re.sub(r"^Claims?(?: of [\w/.]+ on \w+ \w+)?: ", "", " ".join(text.split("\n\n")[0].split()))
+            command = re.search(rf"^ {{4}}(python -m experiments\.{name}\b.*(?:\n {{20,}}.*)*)", text, re.MULTILINE)
+            if command is not None:
+                return Origin(claim, " ".join(command[1].split()), page)
+    if page:
+        return Origin(*_shown(picture, page), page)
+    raise LookupError(f"figures/{picture}.png must be named by an experiment or a page of the docs")
+
+
+def _drawn_by(picture: str) -> str:
+    """Return the experiment whose docstring says that it also draws this picture."""
+    for file in ROOT.glob("experiments/*.py"):
+        for prefix, ends in re.findall(r"figures/(\w+?)(?:\{([\w,]+)\}|\b)", file.read_text()):
+            if picture in {prefix + end for end in (ends or "").split(",")}:
+                return file.stem
+    return ""
+
+
+def _page(picture: str) -> str:
+    """Return the page that shows a picture, or that names it."""
+    pages = sorted(ROOT.glob("docs/*.md"))
+    shows = [page.name for page in pages if re.search(rf"!\[[^\]]+\]\(\.\./figures/{picture}\.png", page.read_text())]
+    names = [page.name for page in pages if f"figures/{picture}." in page.read_text()]
+    return next(iter(shows + names), "")
+
+
+def _shown(picture: str, page: str) -> tuple[str, str]:
+    """Return what a page calls a picture, and the command on the page that is nearest to it."""
+    text = (ROOT / "docs" / page).read_text()
+    link = re.search(rf"\[([^\]]+)\]\(\.\./figures/{picture}\.png\)", text)
+    if link is None:
+        raise LookupError(f"{page} must link to figures/{picture}.png")
+    commands = list(re.finditer(r"(?:^ {4}|`)(geomrob \w+ --[^`\n]+|geomrob \w+ [\w-]+ [^`\n]+)", text, re.MULTILINE))
+    own = [found for found in commands if f"figures/{picture}.png" in found[1]]
+    nearest = min(own or commands, key=lambda found: abs(found.start() - link.start()))
+    return link[1][0].upper() + link[1][1:], nearest[1].split(" # ")[0].strip()
+
+
+def gallery_page() -> str:
+    """Return the page: each picture once, those of one page of the docs together."""
+    origins = {picture.stem: origin(picture.stem) for picture in sorted(ROOT.glob("figures/*.png"))}
+    sections: dict[str, list[str]] = {}
+    for picture, (claim, command, page) in origins.items():
+        alt = claim.rstrip(".").replace("[", "(").replace("]", ")")
+        sections.setdefault(page, []).append(
+            f"[![{alt}](figures/{picture}.png){{ loading=lazy }}](figures/{picture}.png)\n\n{claim}\n\n    {command}\n"
+        )
+    head = "# Gallery\n\nEvery picture of `figures/`: what it shows or claims, and the command that makes it.\n"
+    body = [f"## {_heading(page)}\n\n" + "\n".join(entries) for page, entries in sorted(sections.items())]
+    return "\n".join([head, *body])
+
+
+def _heading(page: str) -> str:
+    """Return the title of a page as a link to it."""
+    if not page:
+        return "Experiments"
+    title = (ROOT / "docs" / page).read_text().split("\n", 1)[0].removeprefix("# ")
+    return f"[{title}]({page})"
