@@ -84,8 +84,9 @@ def _usage(entry: HelpEntry) -> str:
 
 def _text(entry: HelpEntry) -> str:
     """Return the description of an option, with its choices."""
+    text = getattr(entry.description, "primary_renderable", entry.description)
     choices = f" One of {', '.join(f'`{choice}`' for choice in entry.choices)}." if entry.choices else ""
-    return f"{' '.join(str(entry.description or '').split())}{choices}"
+    return f"{' '.join(str(text).split())}{choices}"
 
 
 def _default(entry: HelpEntry) -> str:
@@ -108,7 +109,7 @@ def page(name: str) -> tuple[str, bytes | None]:
     picture = f"![The picture that this run writes]({name}.png)\n\n" if example.picture else ""
     written = "\n".join(f"    {path}" for path in example.written)
     return (
-        f"# geomrob {name}\n\n{text}\n\n## Options\n\n{options(name)}\n{EXITS}\n\n## A run\n\n"
+        f"---\nhide: [toc]\n---\n\n# geomrob {name}\n\n{text}\n\n## Options\n\n{options(name)}\n{EXITS}\n\n## A run\n\n"
         f"```\n$ {example.line}\n{example.output}\n```\n\n{picture}"
         + (f"Files that it wrote (exit status {example.status}):\n\n{written}\n" if written else ""),
         example.picture,
@@ -124,6 +125,6 @@ def command_pages() -> dict[str, str | bytes]:
         pages[f"commands/{name}.md"] = text
         if picture is not None:
             pages[f"commands/{name}.png"] = picture
-        rows.append(f"| [`geomrob {name}`]({name}.md) | {text.split(chr(10))[2]} |")
+        rows.append(f"| [`geomrob {name}`]({name}.md) | {text.split(chr(10))[6]} |")
     pages["commands/index.md"] = "# Commands\n\n| command | |\n|---|---|\n" + "\n".join(rows) + f"\n\n{EXITS}\n"
     return pages

@@ -1,4 +1,4 @@
-"""The gallery: every picture of `figures/` with what it shows, the command that makes it and the page that explains it."""
+"""The gallery: every picture of `figures/`, what it shows, the command that makes it, the page that explains it."""
 
 import ast
 import re
@@ -25,15 +25,16 @@ def origin(picture: str) -> Origin:
     Raises:
         LookupError: Neither an experiment nor a page names it.
     """
-    page = _page(picture)
-    for name in (picture, picture.split("-")[0], _drawn_by(picture)):
+    page = _page(rf"!\[[^\]]+\]\(\.\./figures/{picture}\.png") or _page(rf"figures/{picture}\.")
+    for name in (picture, picture.split("-", maxsplit=1)[0], _drawn_by(picture)):
         file = ROOT / "experiments" / f"{name}.py"
         if file.exists():
             text = ast.get_docstring(ast.parse(file.read_text())) or ""
             claim = re.sub(r"^Claims?(?: of [\w/.]+ on \w+ \w+)?: ", "", " ".join(text.split("\n\n")[0].split()))
             command = re.search(rf"^ {{4}}(python -m experiments\.{name}\b.*(?:\n {{20,}}.*)*)", text, re.MULTILINE)
             if command is not None:
-                return Origin(claim, " ".join(command[1].split()), page)
+                page = page or _page(rf"experiments[./]{name}\b")
+                return Origin(claim[0].upper() + claim[1:], " ".join(command[1].split()), page)
     if page:
         return Origin(*_shown(picture, page), page)
     raise LookupError(f"figures/{picture}.png must be named by an experiment or a page of the docs")
@@ -48,12 +49,10 @@ def _drawn_by(picture: str) -> str:
     return ""
 
 
-def _page(picture: str) -> str:
-    """Return the page that shows a picture, or that names it."""
+def _page(pattern: str) -> str:
+    """Return the first page of the docs that has a match of a pattern."""
     pages = sorted(ROOT.glob("docs/*.md"))
-    shows = [page.name for page in pages if re.search(rf"!\[[^\]]+\]\(\.\./figures/{picture}\.png", page.read_text())]
-    names = [page.name for page in pages if f"figures/{picture}." in page.read_text()]
-    return next(iter(shows + names), "")
+    return next((page.name for page in pages if re.search(pattern, page.read_text())), "")
 
 
 def _shown(picture: str, page: str) -> tuple[str, str]:
@@ -75,10 +74,11 @@ def gallery_page() -> str:
     for picture, (claim, command, page) in origins.items():
         alt = claim.rstrip(".").replace("[", "(").replace("]", ")")
         sections.setdefault(page, []).append(
-            f"[![{alt}](figures/{picture}.png){{ loading=lazy }}](figures/{picture}.png)\n\n{claim}\n\n    {command}\n"
+            f"[![{alt}](figures/{picture}.png){{ loading=lazy style="max-height: 22rem" }}](figures/{picture}.png)\n\n{claim}\n\n    {command}\n"
         )
     head = "# Gallery\n\nEvery picture of `figures/`: what it shows or claims, and the command that makes it.\n"
-    body = [f"## {_heading(page)}\n\n" + "\n".join(entries) for page, entries in sorted(sections.items())]
+    ordered = sorted(sections.items(), key=lambda item: (not item[0], item[0]))
+    body = [f"## {_heading(page)}\n\n" + "\n".join(entries) for page, entries in ordered]
     return "\n".join([head, *body])
 
 

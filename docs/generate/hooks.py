@@ -43,9 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Return a page whose links lead to the places that files have in the site, not in the repository."""
-    links = {r"\.\./(figures/|[A-Z]+\.md)": r"\1"}
     if page.file.src_uri in OUTSIDE.values():
-        links = {r"docs/": ""}
-    for old, new in links.items():
-        markdown = re.sub(rf"\]\({old}", f"]({new}", markdown)
-    return markdown
+        markdown = re.sub(r"\]\(docs/", "](", markdown)
+        return re.sub(r"\| (`geomrob (\w+)[^`]*`) \|", r"| [\1](commands/\2.md) |", markdown)
+    return re.sub(r"\]\(\.\./(figures/|[A-Z]+\.md)", r"](\1", markdown)

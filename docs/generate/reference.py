@@ -1,4 +1,4 @@
-"""The API pages: the public names by layer, from `geomrob/__init__.pyi`; mkdocstrings fills them from the docstrings."""
+"""The API pages: the public names by layer, from `geomrob/__init__.pyi`; mkdocstrings fills them from docstrings."""
 
 import ast
 from pathlib import Path
@@ -53,7 +53,7 @@ def reference_pages() -> dict[str, str]:
     names = homes()
     index = ["# API reference\n", "Every public name is an attribute of `geomrob`, imported when it is first used.\n"]
     pages = {}
-    for layer in (*LAYERS, *(names.keys() - LAYERS.keys())):
+    for layer in layers():
         rows = "\n".join(f"| [`{name}`][{home}] | {first_line(home)} |" for name, home in names[layer])
         index.append(f"## [{_title(layer)}]({layer}.md)\n\n| name | |\n|---|---|\n{rows}\n")
         entries = "\n".join(f'::: {home}\n    options:\n      heading: "{name}"\n' for name, home in names[layer])
@@ -61,8 +61,13 @@ def reference_pages() -> dict[str, str]:
     return {"reference/index.md": "\n".join(index), **pages}
 
 
+def layers() -> list[str]:
+    """Return the layers that have public names, in order."""
+    return sorted(homes(), key=[*LAYERS, *homes()].index)
+
+
 def _title(layer: str) -> str:
     return LAYERS.get(layer, layer.capitalize())
 
 
-REFERENCE_NAV = [f"reference/{layer}.md" for layer in homes()]
+REFERENCE_NAV = [f"reference/{layer}.md" for layer in layers()]

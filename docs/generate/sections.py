@@ -1,4 +1,4 @@
-"""What griffe reads of our docstrings: it knows the section Examples, where they have the one that is called Example."""
+"""What griffe reads of our docstrings: it knows a section Examples, they have one that is called Example."""
 
 from typing import Any
 
