@@ -32,6 +32,8 @@ EXAMPLES = {
     "train": "smoke",
 }
 """Arguments of a run of each command that takes about a second."""
+PLAIN = "plaintext"
+"""How the help is written."""
 WIDTH = "100"
 """Columns of the terminal of these runs."""
 COMMAND_NAV = [f"commands/{name}.md" for name in COMMANDS]
@@ -69,11 +71,10 @@ def run(name: str) -> Run:
 
 def options(name: str) -> str:
     """Return the table of the options of a command, by the groups of its help."""
-    arguments = application()[name].assemble_argument_collection().filter_by(show=True)
-    rows = []
-    for group in arguments.groups:
-        for entry in create_parameter_help_panel(group, arguments.filter_by(group=group), "plaintext").entries:
-            rows.append(f"| {_cell(_usage(entry))} | {_cell(_text(entry))} | {_cell(_default(entry))} |")
+    arguments = application()[name].assemble_argument_collection(parse_docstring=True).filter_by(show=True)
+    panels = [create_parameter_help_panel(group, arguments.filter_by(group=group), PLAIN) for group in arguments.groups]
+    listed = [entry for panel in panels for entry in panel.entries]
+    rows = [f"| {_cell(_usage(entry))} | {_cell(_text(entry))} | {_cell(_default(entry))} |" for entry in listed]
     return "| option | | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 

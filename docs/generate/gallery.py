@@ -8,6 +8,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 
+LOOKS = '{ loading=lazy style="max-height: 22rem" }'
+"""How a picture is set in the page, in the words of attr_list."""
+
+
+PIPE = "\\|"
+"""A bar inside a table."""
+
+
 class Origin(NamedTuple):
     """What a picture shows, the command that makes it, and the page of the docs that explains it."""
 
@@ -67,15 +75,41 @@ def _shown(picture: str, page: str) -> tuple[str, str]:
     return link[1][0].upper() + link[1][1:], nearest[1].split(" # ")[0].strip()
 
 
+def _alternative(picture: str, claim: str) -> str:
+    """Return what the docs call a picture where they show it, otherwise what it claims."""
+    pages = "\n".join(page.read_text() for page in sorted(ROOT.glob("docs/*.md")))
+    shown = re.search(rf"!\[([^\]]+)\]\(\.\./figures/{picture}\.png\)", pages)
+    return shown[1] if shown else claim.rstrip(".")
+
+
+def experiments_page() -> str:
+    """Return the page of the experiments: what each claims, how it is run, where its numbers are reported."""
+    rows = []
+    for file in sorted(ROOT.glob("experiments/*.py")):
+        if re.match(r'"""Claim', file.read_text()):
+            claim, command, page = origin(file.stem)
+            report = f"[{page.removesuffix('.md')}]({page})" if page else ""
+            rows.append(f"| {claim} | `{command.replace('|', PIPE)}` | {report} |")
+    head = """# Experiments
+
+Each claim is tested by one file of `experiments/`. Run from a clone, it writes its numbers to `figures/NAME.json`,
+draws the picture from them alone, compares with the published numbers and says where it differs. `--scale smoke` takes
+about a minute, `--draw-only` measures nothing.
+
+| claim | command | reported in |
+|---|---|---|
+"""
+    return head + "\n".join(rows) + "\n"
+
+
 def gallery_page() -> str:
     """Return the page: each picture once, those of one page of the docs together."""
     origins = {picture.stem: origin(picture.stem) for picture in sorted(ROOT.glob("figures/*.png"))}
     sections: dict[str, list[str]] = {}
     for picture, (claim, command, page) in origins.items():
-        alt = claim.rstrip(".").replace("[", "(").replace("]", ")")
-        sections.setdefault(page, []).append(
-            f"[![{alt}](figures/{picture}.png){{ loading=lazy style="max-height: 22rem" }}](figures/{picture}.png)\n\n{claim}\n\n    {command}\n"
-        )
+        image = f"![{_alternative(picture, claim)}](figures/{picture}.png){LOOKS}"
+        entry = f"[{image}](figures/{picture}.png)\n\n{claim}\n\n    {command}\n"
+        sections.setdefault(page, []).append(entry)
     head = "# Gallery\n\nEvery picture of `figures/`: what it shows or claims, and the command that makes it.\n"
     ordered = sorted(sections.items(), key=lambda item: (not item[0], item[0]))
     body = [f"## {_heading(page)}\n\n" + "\n".join(entries) for page, entries in ordered]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from commands import COMMAND_NAV, command_pages
-from gallery import gallery_page
+from gallery import experiments_page, gallery_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -35,7 +35,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, target, content=(ROOT / name).read_text()))
     for figure in sorted([*ROOT.glob("figures/*.png"), *ROOT.glob("figures/*.jsonl")]):
         files.append(File.generated(config, f"figures/{figure.name}", abs_src_path=str(figure)))
-    generated = {"gallery.md": gallery_page(), **reference_pages(), **command_pages()}
+    generated = {
+        "gallery.md": gallery_page(),
+        "experiments.md": experiments_page(),
+        **reference_pages(),
+        **command_pages(),
+    }
     for target, content in generated.items():
         files.append(File.generated(config, target, content=content))
     return files
