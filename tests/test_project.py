@@ -165,16 +165,16 @@ def test_the_corruptions_page_lists_every_corruption():
     assert set(words(r"`(\w+)`", table[1])) == set(CORRUPTIONS)
 
 
-def test_contributing_names_the_four_commands():
+def test_contributing_names_the_five_commands():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     targets = words(r"^([a-z]+):[^#\n]* ##", (ROOT / "Makefile").read_text())
-    assert targets == ["help", "setup", "test", "lint", "figures"]
+    assert targets == ["help", "setup", "test", "lint", "figures", "docs"]
     assert words(r"^    make (\w+)", text) == targets[1:]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
-@pytest.mark.parametrize("target", ["setup", "test", "lint", "figures"])
+@pytest.mark.parametrize("target", ["setup", "test", "lint", "figures", "docs"])
 def test_make_can_run_every_target(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ".venv" in done.stdout
@@ -218,6 +218,21 @@ def test_the_citation_is_of_this_version():
     assert {"cff-version", "message", "title", "authors", "version", "license"} <= facts.keys()
     assert facts["version"] == geomrob.__version__
     assert facts["license"] == PYPROJECT["project"]["license"]
+
+
+def test_the_package_index_shows_no_relative_link_or_picture():
+    hook = PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    assert [fragment["path"] for fragment in hook["fragments"]] == ["README.md"]
+    text = (ROOT / "README.md").read_text()
+    for change in hook["substitutions"]:
+        text = re.sub(change["pattern"], change["replacement"], text)
+    assert "decision boundary" in text
+    assert words(r"\]\((?!https?:).*", text) == []
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    listed = words(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text())
+    assert {page.name for page in ROOT.glob("docs/*.md")} <= set(listed)
 
 
 def test_project_urls_lead_somewhere():
