@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import geomrob
-from docs.generate import commands, gallery, reference
+from docs.generate import commands, gallery, reference, tutorial
 from geomrob.cli import COMMANDS, application
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,3 +47,8 @@ def test_the_run_of_a_command_is_what_it_prints_and_writes():
     assert run.picture is not None
     assert "geomrob-layers/layers.json" in run.written
     assert str(Path.cwd()) not in run.output
+
+
+def test_the_notebook_is_the_tutorial():
+    assert tutorial.NOTEBOOK.read_text() == tutorial.notebook()
+    assert len([kind for kind, _ in tutorial.cells() if kind == "code"]) >= 7
