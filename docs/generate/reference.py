@@ -43,9 +43,9 @@ def first_line(home: str) -> str:
     file = PACKAGE.joinpath(*parts, "__init__.py")
     file = file if file.exists() else PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py")
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name and ast.get_docstring(node):
             return (ast.get_docstring(node) or "").split("\n")[0].replace("|", "\\|")
-    raise LookupError(f"{home} is not defined in {file}")
+    raise LookupError(f"{home} must have a docstring in {file}")
 
 
 def reference_pages() -> dict[str, str]:
