@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -101,8 +102,9 @@ def _cluster(ray: Any, address: str | None) -> Generator[None]:
         return
     local = {} if address else {"include_dashboard": False}
     try:
+        _check_reachable(address)
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
             f"address must be that of a Ray cluster that runs; got {address} ({reason}): start it with ray start --head"
@@ -111,6 +113,13 @@ def _cluster(ray: Any, address: str | None) -> Generator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Raise an OSError if nothing listens at host:port, for which Ray would look for many minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _room(ray: Any, threads: int, gpus: float) -> int:

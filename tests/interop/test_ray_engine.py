@@ -109,6 +109,13 @@ def test_more_than_the_cluster_has_is_refused(tmp_path):
         work(run, "squares", partial(squares, 2), ranges(2, 2))
 
 
+def test_an_address_where_nothing_listens_is_refused_at_once(tmp_path):
+    pytest.importorskip("ray")
+    run = Run(tmp_path / "run", engine=partial(ray_engine, address="127.0.0.1:9"))
+    with pytest.raises(UsageError, match=r"address must be that of a Ray cluster that runs; got 127.0.0.1:9"):
+        work(run, "squares", partial(squares, 2), ranges(2, 2))
+
+
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["margin", "--samples", "2", "--engine", "ray", "--out", str(tmp_path)]) == 2
