@@ -18,6 +18,7 @@ COMMANDS = (
     "curve",
     "boundary",
     "transfer",
+    "compare",
     "audit",
     "models",
     "corrupt",

@@ -1,7 +1,7 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -112,6 +112,8 @@ def corruption_errors(
                 progress(len(cells), len(names) * len(levels))
         sources.append(_one(seen, name))
     errors = torch.stack(cells, -1).unflatten(-1, (len(names), len(levels)))
+    # One row a cell, the clean images first; none where another measure is taken.
+    correct = [rows.unflatten(0, (len(networks), -1)) for rows in task.correct]
     return CorruptionTable(
         models=tuple(models),
         data=data,
@@ -128,6 +130,10 @@ def corruption_errors(
             backwards=0,
             notes=[text for group in ready for model in group for text in model.notes],
         ),
+        correct=torch.stack(correct[1:], 2).unflatten(2, (len(names), len(levels))) if correct else None,
+        clean_correct=correct[0] if correct else None,
+        labels=labels.cpu(),
+        indices=keys,
     )
 
 
@@ -143,6 +149,7 @@ class _Task:
     seed: int
     memory: int | None
     forwards: int = 0
+    correct: list[Tensor] = field(default_factory=list)
 
     def measured(self, images: Images, change: Change | None = None, *, clean: bool = False) -> Tensor:
         """Return the measure of every network (M, G) on one set of images, changed a piece at a time."""
@@ -160,7 +167,10 @@ class _Task:
             # Nothing finite under a corruption is a result, on the clean images a broken network.
             for number in range(len(models)):
                 check_finite(finite[number].reshape(1, 1))
-        values = [self._value(model, torch.cat(parts)) for model, parts in zip(models, outputs, strict=True)]
+        whole = [torch.cat(parts) for parts in outputs]
+        values = [self._value(*both) for both in zip(models, whole, strict=True)]
+        if self.measure is None:
+            self.correct.append(~torch.stack(whole).cpu())
         return torch.tensor(values, dtype=torch.float64).reshape(len(self.networks), -1)
 
     def _pieces(self, images: Images, change: Change | None) -> Iterator[tuple[slice, Images]]:

@@ -100,7 +100,9 @@ def test_where_there_is_no_difference_none_is_seen_in_sixty_repetitions():
 @pytest.mark.parametrize("count", [50, 200, 1000])
 def test_intervals_of_500_repetitions_hold_the_truth(count):
     """500 repetitions of 95 % are within 3 % of it, three standard errors."""
-    measured = {f"medians, correlation {alike}: ratio, difference": coverage(count, 500, alike) for alike in (0, 0.6, 0.95)}
+    measured = {
+        f"medians, correlation {alike}: ratio, difference": coverage(count, 500, alike) for alike in (0, 0.6, 0.95)
+    }
     for trials in (1, 5):
         shares = accuracy_coverage(count, 500, trials), accuracy_coverage(count, 500, trials, gain=0.0)
         measured[f"accuracies, {trials} trials: difference 0.08, 0"] = shares
