@@ -65,8 +65,8 @@ class CorruptionTable(Result):
     labelled. `sources[c]` says whether corruption c was made by geomrob (`made`) or read from a distributed set
     (`ready-made`); a column holds one kind only, and a mean over both is `mixed`. `adapt` is how statistics of batch
     normalisation were fitted to the images of each cell, the clean ones among them (`none`: not at all).
-    `correct[m, g, c, s, i]` and `clean_correct[m, g, i]` say whether image i, at `indices[i]` of its source, is classified
-    as labelled, for paired comparisons; None where another measure was taken.
+    `correct[m, g, c, s, i]` and `clean_correct[m, g, i]` say whether image i, at `indices[i]` of its source, is
+    classified as labelled, for paired comparisons; None where another measure was taken.
     """
 
     models: tuple[str, ...]

@@ -30,7 +30,7 @@ def compare(
 ) -> Comparison:
     """Return how models differ from the first of them on the same images, with intervals and corrected p-values.
 
-    For distances (`MarginCurve`, `Sparsity`, `DecisionDistances`, `Norms`): the ratio and the difference of medians with
+    For distances (`MarginCurve`, `Sparsity`, `DecisionDistances`, `Norms`): ratio and difference of the medians with
     the interval of a paired bootstrap over images (`compared_medians`), and Wilcoxon's signed-rank test of the images'
     ratios (`wilcoxon_test`). A distance that was not found is infinite and larger than any other. For accuracies
     (`CorruptionTable`, `StrengthCurve`): the difference with its interval (`compared_accuracies`) and McNemar's exact
@@ -200,7 +200,7 @@ def _groups(
     if labels is None:
         raise UsageError("by_class must go with results that have labels; got none: measure them with labels")
     present = labels.unique().tolist()
-    names = [classes[label] if 0 <= label < len(classes) else str(label) for label in present]
+    names: list[str] = [str(classes[label]) if 0 <= label < len(classes) else str(label) for label in present]
     return ("all", *names), [everything, *(labels == label for label in present)]
 
 

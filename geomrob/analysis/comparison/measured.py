@@ -78,9 +78,9 @@ class Kind:
 
 
 def _margins(result: MarginCurve) -> list[Measured]:
-    """Return the margins of each band; of many bands also the middle one of each image in each half of the frequencies.
+    """Return the margins of each band; of many bands also the middle one of each image in each half.
 
-    The middle one is infinite only where more than half of the bands are: a band that was not found does not decide alone.
+    The middle one is infinite only where more than half of the bands are: no single band decides.
     """
     known = not bool(torch.isnan(result.frequency).any())
     pooled: list[tuple[str, Tensor]] = []

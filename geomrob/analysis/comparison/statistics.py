@@ -1,8 +1,8 @@
-"""Statistics of pairs: two values of each image. Medians with bootstrap intervals, accuracies, tests, Holm's correction."""
+"""Statistics of two values of each image: medians with bootstrap intervals, accuracies, tests, Holm's correction."""
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -127,7 +127,7 @@ def _log_median(logs: Float[Tensor, "two b n"]) -> Float[Tensor, "two b"]:
 
 
 def _interval(estimate: Float[Tensor, ""], drawn: Float[Tensor, " b"], factor: float) -> Estimate:
-    """Return the estimate -+ `factor` standard errors; resamples that are no number count as the worst at either end."""
+    """Return the estimate -+ `factor` standard errors; a resample that is no number counts as the worst at each end."""
     rank = (1 - LEVEL) / 2 * (len(drawn) - 1)
     low = drawn.nan_to_num(-math.inf, math.inf, -math.inf).sort().values[math.floor(rank)]
     high = drawn.nan_to_num(math.inf, math.inf, -math.inf).sort().values[math.ceil(len(drawn) - 1 - rank)]
@@ -174,8 +174,8 @@ def compared_accuracies(first: Float[Tensor, " n"], second: Float[Tensor, " n"],
 def wilcoxon_test(first: Float[Tensor, " n"], second: Float[Tensor, " n"]) -> PairTest:
     """Return Wilcoxon's signed-rank test of the logarithms of the ratios, second to first, of the images' distances.
 
-    An infinite distance counts as larger than any finite one: such pairs have the highest ranks, which they share. Pairs
-    of two infinite or equal distances say nothing and are left out; 1 if all are.
+    An infinite distance counts as larger than any finite one: such pairs have the highest ranks, which they share.
+    Pairs of two infinite or equal distances say nothing and are left out; p is 1 if all are.
 
     Example:
         >>> wilcoxon_test(torch.arange(1.0, 9), torch.arange(2.0, 10))
@@ -189,7 +189,7 @@ def wilcoxon_test(first: Float[Tensor, " n"], second: Float[Tensor, " n"]) -> Pa
         return PairTest(1.0, 0)
     ranks = rankdata(abs(known))
     balance = float(ranks[known > 0].sum() - ranks[known < 0].sum())
-    return PairTest(float(wilcoxon(known).pvalue), (balance > 0) - (balance < 0))
+    return PairTest(float(cast("Any", wilcoxon(known)).pvalue), (balance > 0) - (balance < 0))
 
 
 def mcnemar_test(first: Float[Tensor, " n"], second: Float[Tensor, " n"]) -> PairTest:

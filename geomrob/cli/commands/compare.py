@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Settings
 from geomrob.cli.session import Session, check_seed, places, trained_for
+from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.results.result import Result
@@ -55,6 +56,8 @@ def compare(
     from geomrob.plot.comparison.forest import plot_comparison
 
     results = saved_results(model, KINDS.get(of or "", ""))
+    if not results:
+        check_several(model, weights)
     measured: list[Result] = []
     classes: tuple[str, ...] = ()
     if results:
@@ -73,6 +76,18 @@ def compare(
     answer.csv()
     answer.picture(plot_comparison(found), figure)
     return answer.finish()
+
+
+def check_several(model: tuple[str, ...], weights: tuple[Path, ...]) -> None:
+    """Refuse one model alone, and weights of none, before anything is loaded.
+
+    Raises:
+        UsageError: That.
+    """
+    if weights and not model:
+        raise UsageError(f"weights must go with a model; got {weights[0]} alone: name the model")
+    if model and len(set(model)) * max(1, len(weights)) < 2:
+        raise UsageError(f"model must be given for two models at least; got {model[0]} alone: name another")
 
 
 def measure(session: Session, of: str, seed: int) -> "list[Result]":

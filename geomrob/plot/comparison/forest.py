@@ -63,8 +63,8 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
         ax,
         f"Where is the {comparison.quantity} of another model {'farther' if distance else 'higher'}?",
         f"{int(comparison.images[k])} images{whose} of {literal(comparison.data)}, paired; {literal(comparison.how)}. "
-        f"Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen ({comparison.test}, Holm over "
-        f"{comparison.p.numel()} tests).",
+        f"Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen ({comparison.test}, Holm "
+        f"over {comparison.p.numel()} tests).",
     )
     return ax
 

@@ -18,11 +18,12 @@ SEEN = 0.05
 class Comparison(Result):
     """How each of several models differs from the first one on the same images, row by row.
 
-    A row is a band, norm, size, corruption or strength; the first `pooled` rows are over several of the others. A group
-    of images is `all` or a class; `images[k]` counts them. `values[m, k, r]` is the median distance of model m, infinity
-    where half of the images or more were not found, or its accuracy. `ratio[c, k, r]` and `difference[c, k, r]` are
-    estimate, lower and upper end of model c + 1 against the first: of medians, or of accuracies, that have no ratio. NaN
-    is unknown. `p` is of Wilcoxon's signed-rank test or McNemar's, `corrected` the same by Holm over all tests;
+    A row is a band, norm, size, corruption or strength; the first `pooled` rows are over several of the others. A
+    group of images is `all` or a class; `images[k]` counts them. `values[m, k, r]` is the accuracy of model m, or its
+    median distance, infinity where half of the images or more were not found. `ratio[c, k, r]` and
+    `difference[c, k, r]` are estimate, lower and upper end of model c + 1 against the first: of medians, or of
+    accuracies, that have no ratio. NaN is unknown. `p` is of Wilcoxon's signed-rank test or McNemar's, `corrected` the
+    same by Holm over all tests;
     `direction` is 1 where the test finds more values of model c + 1 larger, -1 smaller. `not_found[c, k, r]` counts the
     images for which nothing was found on the first model alone, on the other alone, and on both.
     """
@@ -155,11 +156,12 @@ class Comparison(Result):
 
     def caveats(self) -> list[str]:
         """Return what intervals and p-values are of, and of how many images nothing was found."""
-        words = [
+        meaning = (
             f"Intervals cover {self.level:.0%} each, over images, with the models as they are: another training may "
             f"differ more. p-values: {self.test}, corrected by Holm over {self.p.numel()} tests; a difference is seen "
             f"below {SEEN:.0%}."
-        ]
+        )
+        words = [meaning]
         if self.measure == "accuracy" or not bool(self.not_found.any()):
             return words
         for c, model in enumerate(self.models[1:]):

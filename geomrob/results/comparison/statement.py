@@ -28,9 +28,9 @@ def statement(comparison: "Comparison", index: int) -> str:
     clauses = [_seen(comparison, index, row) for row in said if seen[row]]
     clauses += _unseen(comparison, index, [row for row in said if not seen[row]])
     sentence = "; ".join(clauses)
-    sentences = [
-        f"{sentence[0].upper() if not clauses[0].startswith(comparison.models[index + 1]) else sentence[0]}{sentence[1:]}."
-    ]
+    # A name stays as it is, also at the start.
+    start = sentence[0] if sentence.startswith(comparison.models) else sentence[0].upper()
+    sentences = [f"{start}{sentence[1:]}."]
     if pooled:
         sentences.append(_counted(comparison, index))
     if len(comparison.groups) > 1:
@@ -114,8 +114,8 @@ def _counted(comparison: "Comparison", index: int) -> str:
     down, count = int(seen.sum()) - up, len(comparison.rows) - comparison.pooled
     word = {True: "farther", False: "nearer"} if comparison.measure == "distance" else {True: "better", False: "worse"}
     return (
-        f"Of {count} {comparison.row}s it is {word[True]} in {up} and {word[False]} in {down}; in {count - up - down} no "
-        "difference is seen."
+        f"Of {count} {comparison.row}s it is {word[True]} in {up} and {word[False]} in {down}; "
+        f"in {count - up - down} no difference is seen."
     )
 
 
