@@ -21,8 +21,8 @@ def test_each_row_has_its_estimate_on_its_interval_and_is_filled_where_a_differe
     marks = [line for line in lines(ax, 1) if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in marks] == pytest.approx(result.ratio[0, 0, :, 0].tolist())
     assert [line.get_markerfacecolor() != "white" for line in marks] == [False, True, False, True]
-    bars = [line.get_xdata() for line in lines(ax, 2) if line.get_color() == marks[0].get_color()]
-    assert torch.allclose(torch.tensor(bars), result.ratio[0, 0, :, 1:])
+    bars = [list(line.get_xdata()) for line in lines(ax, 2) if line.get_color() == marks[0].get_color()]
+    assert torch.allclose(torch.tensor(bars).double(), result.ratio[0, 0, :, 1:])
 
 
 def test_no_difference_is_a_line_and_models_and_units_are_named():

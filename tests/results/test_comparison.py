@@ -31,13 +31,13 @@ def accuracies(difference, corrected, direction, rows=("clean images", "all corr
 def test_a_difference_is_said_with_its_interval_and_where_none_is_seen_in_how_many_images():
     said, lost = statements(comparison_result())
     assert said == (
-        "hah's boundary is 1.3 x [1.2, 1.4] as far as net's in high frequencies (5-9 cycles/image); in low frequencies "
-        "(2-4 cycles/image) no difference is seen in 200 images (1.02 x [0.95, 1.08]). Of 2 bands it is farther in 1 and "
-        "nearer in 0; in 1 no difference is seen."
+        "hah's boundary is 1.3 x [1.2, 1.4] as far as net's in high frequencies (5-9 cycles/image); "
+        "in low frequencies (2-4 cycles/image) no difference is seen in 200 images (1.02 x [0.95, 1.08]). "
+        "Of 2 bands it is farther in 1 and nearer in 0; in 1 no difference is seen."
     )
     assert lost.startswith(
-        "far's boundary is farther than net's for most images in high frequencies (5-9 cycles/image) (p = 1e-09; both "
-        "medians are infinite); in low frequencies"
+        "far's boundary is farther than net's for most images in high frequencies (5-9 cycles/image) (p = 1e-09; "
+        "both medians are infinite); in low frequencies"
     )
 
 
@@ -45,8 +45,8 @@ def test_where_nothing_is_seen_the_models_are_named():
     nothing = torch.ones(2, 1, 4, dtype=torch.float64)
     (said, _) = statements(comparison_result(corrected=nothing))
     assert said.startswith(
-        "In low frequencies (2-4 cycles/image) and high frequencies (5-9 cycles/image) no difference between hah and net "
-        "is seen in 200 images."
+        "In low frequencies (2-4 cycles/image) and high frequencies (5-9 cycles/image) no difference "
+        "between hah and net is seen in 200 images."
     )
 
 
@@ -64,8 +64,9 @@ def test_accuracies_are_said_in_points():
     rows = [[-0.031, -0.052, -0.010], [0.121, 0.10, 0.14], [0.01, -0.01, 0.02], [0.2, 0.1, 0.3]]
     (said,) = statements(accuracies(rows, [0.01, 1e-4, 1.0, 1e-5], [-1, 1, 1, 1]))
     assert said == (
-        "hah's accuracy is 3.1 [1.0, 5.2] points below net's on clean images; hah's accuracy is 12.1 [10.0, 14.0] points "
-        "above net's under all corruptions. Of 2 corruptions it is better in 1 and worse in 0; in 1 no difference is seen."
+        "hah's accuracy is 3.1 [1.0, 5.2] points below net's on clean images; "
+        "hah's accuracy is 12.1 [10.0, 14.0] points above net's under all corruptions. "
+        "Of 2 corruptions it is better in 1 and worse in 0; in 1 no difference is seen."
     )
     (said,) = statements(accuracies(rows, [1.0, 1e-4, 1.0, 1e-5], [-1, 1, 1, 1]))
     assert "; on clean images no difference is seen in 200 images (-3.1 [-5.2, -1.0] points)." in said

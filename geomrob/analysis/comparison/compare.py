@@ -59,8 +59,8 @@ def compare(
         >>> weaker = lambda images: net(images) + torch.tensor([0.0, 0.0, 0.1])
         >>> curves = [margin_curve(model, images, subspaces=bands, attack="deepfool", name=name)
         ...           for name, model in (("net", net), ("biased", weaker))]
-        >>> compare(*curves).ratio.shape
-        torch.Size([1, 1, 2])
+        >>> compare(*curves).ratio.shape  # other models, groups of images, bands: estimate and both ends
+        torch.Size([1, 1, 2, 3])
     """
     clock = Clock(seed=seed)
     kind, measured = _measured(results)
