@@ -49,7 +49,7 @@ def amount(estimate: Sequence[float], *, signed: bool = False) -> str:
     """
     value, low, high = estimate
     width = high - low
-    decimals = 2 if not 0 < width < math.inf else min(4, max(0, math.ceil(-math.log10(width / 2)) + (width >= 2)))
+    decimals = 2 if not 0 < width < math.inf else min(3, max(0, math.ceil(-math.log10(width / 2)) + (width >= 2)))
     form = f"{{:{'+' if signed else ''}.{max(decimals, 1)}f}}"
     if math.isnan(low) or math.isnan(high):
         return form.format(value)
