@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Settings
-from geomrob.cli.session import Session, check_seed, places, trained_for
+from geomrob.cli.session import Progress, Session, check_seed, places, trained_for
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
+    from geomrob.inference import Prepared
     from geomrob.results.result import Result
 
 KINDS = {"margin": "MarginCurve", "sparsefool": "Sparsity", "norms": "Norms", "corruptions": "CorruptionTable"}
@@ -93,13 +94,14 @@ def check_several(model: tuple[str, ...], weights: tuple[Path, ...]) -> None:
 def measure(session: Session, of: str, seed: int) -> "list[Result]":
     """Return what the single command measures of each model by default."""
     from geomrob.analysis.corruptions.errors import corruption_errors
+    from geomrob.analysis.duration import expected_seconds
     from geomrob.analysis.margins import margin_bands, margin_curve
     from geomrob.analysis.minimum_norms import minimum_norms
     from geomrob.analysis.sparsity import sparsity
 
     samples = session.samples
     shared: dict[str, Any] = {
-        "data": samples.name, "indices": samples.indices, "seed": seed, "memory": session.memory
+        "data": samples.name, "indices": samples.indices, "seed": seed, "memory": session.memory, "run": session.run
     }  # fmt: skip
     if of in ("norms", "corruptions"):
         session.set_threads()
@@ -109,7 +111,11 @@ def measure(session: Session, of: str, seed: int) -> "list[Result]":
     if of == "margin":
         shared |= {"subspaces": margin_bands(samples, seed=seed), "allowed": (0.0, 1.0) if session.boxed else None}
     work = margin_curve if of == "margin" else sparsity
-    return [
-        work(network, session.images, labels=session.labels, name=name, progress=progress, **shared)
-        for name, network, progress in session.each(of)
-    ]
+
+    def one(name: str, model: "Prepared", progress: Progress) -> "Result":
+        if of == "margin":
+            pairs = len(samples) * len(shared["subspaces"])
+            session.announce(f"margins of {name}, {pairs:,} pairs", expected_seconds(model, pairs, "tight"))
+        return work(model, session.images, labels=session.labels, name=name, progress=progress, **shared)
+
+    return session.measure(of, one)
