@@ -56,6 +56,8 @@ def read_object(
         return _from_mapping(source, split, samples, seed, classes, fit)
     if isinstance(source, (tuple, list)) and len(source) == 2 and _are_images(source[0]):
         return _from_pair(source[0], source[1], samples, seed, classes, fit)
+    if isinstance(source, tuple) and len(source) == 2 and getattr(source[0], "ndim", 0) == 1 and is_image(source[1]):
+        raise UsageError("images must come before labels; got (labels, images): pass (images, labels)")
     if is_image(source) or hasattr(source, "__array__"):
         raise UsageError(f"images must come with labels; got {name} alone: pass (images, labels)")
     if _is_stream(source):
@@ -252,6 +254,11 @@ def _entries(source: Any, columns: "Columns") -> Iterator[tuple[Any, Any]]:
         yield from zip(image, label, strict=True)
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether an entry is a single number or text, such as a label or an index."""
+    return np.shape(value) == () and not is_pixels(value)
+
+
 class Columns:
     """Where the image and the label are in the entries of a data set, and the names of its classes.
 
@@ -291,6 +298,11 @@ class Columns:
             return entry[self.image], entry[self.label]
         if not isinstance(entry, (tuple, list)) or len(entry) < 2:
             raise UsageError(f"{self.name} must hold (image, label); got {_describe(entry)}: give each image its label")
+        if len(entry) > 2 and not is_pixels(entry[0]) and np.shape(entry[0]) == () and _is_number(entry[2]):
+            raise UsageError(
+                f"{self.name} must hold (image, label); got {len(entry)} values an entry, of which two may be the "
+                "label: give (image, label) alone"
+            )
         if len(entry) > 2 and not self.notes:
             self.notes.append(f"{self.name} holds {len(entry)} values an entry: the first two are image and label")
         if is_pixels(entry[1]) and not is_pixels(entry[0]) and np.shape(entry[0]) == ():
