@@ -1,7 +1,8 @@
-"""Pages of the documentation: their python blocks run in order, and the tables of inputs name the tests of their rows."""
+"""Pages of the documentation: their python blocks run in order, and tables of inputs name the tests of their rows."""
 
 import re
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_block_that_is_not_run_says_so():
 def test_every_table_of_inputs_names_tests_that_exist():
     """A comment before a table names the tests of its rows, as file::test or as a whole file."""
     tables = re.split(r"\n(?=\|)", INPUTS.read_text(encoding="utf-8"))
-    starts = [before for before, table in zip(tables, tables[1:], strict=False) if not before.startswith("|")]
+    starts = [before for before, _ in pairwise(tables) if not before.startswith("|")]
     assert len(starts) > 10
     for before in starts:
         comment = re.search(r"<!-- tests: (.*?) -->\n*$", before, re.DOTALL)

@@ -56,8 +56,6 @@ def read_object(
         return _from_mapping(source, split, samples, seed, classes, fit)
     if isinstance(source, (tuple, list)) and len(source) == 2 and _are_images(source[0]):
         return _from_pair(source[0], source[1], samples, seed, classes, fit)
-    if isinstance(source, tuple) and len(source) == 2 and getattr(source[0], "ndim", 0) == 1 and is_image(source[1]):
-        raise UsageError("images must come before labels; got (labels, images): pass (images, labels)")
     if is_image(source) or hasattr(source, "__array__"):
         raise UsageError(f"images must come with labels; got {name} alone: pass (images, labels)")
     if _is_stream(source):
@@ -84,6 +82,8 @@ def _from_pair(
     images: Any, labels: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
 ) -> Samples:
     """Return the samples of images and labels that are separate."""
+    if is_image(labels) and getattr(images, "ndim", 0) == 1:
+        raise UsageError("images must come before labels; got (labels, images): pass (images, labels)")
     if is_image(labels) and (getattr(labels, "ndim", 0) != 2 or np.shape(labels) == np.shape(images)):
         raise UsageError("images must come with labels; got two arrays of images alone: pass (images, labels)")
     if isinstance(images, (list, tuple)):
