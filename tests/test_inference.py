@@ -186,6 +186,7 @@ def test_a_block_too_big_for_memory_is_halved_for_good():
     assert ready.block == 4
     assert len(greedy.sizes) == 5
     assert Prepared(ready, images(20), block=16).block == 4
+    assert Prepared(Prepared(greedy, images(20), block=3), images(6)).block == 3
 
 
 def test_adversarial_or_not_by_label_and_by_target():

@@ -37,7 +37,7 @@ PROBED = 8
 
 ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError, MemoryError)
 """What a model may raise that takes one image only."""
 
 
@@ -65,7 +65,7 @@ class Prepared:
         images: The clean images, on the model's device.
         memory: Budget in bytes for activations and search state; that of a `Prepared` given, else 1 GiB.
         forward_only: Whether only logits are wanted: the block size then needs no measurement.
-        block: Rows of one call, instead of what fits the budget.
+        block: Rows of one call, instead of what fits the budget; that of a `Prepared` given, if it was given one.
         outputs: What the model returns: "logits", "probabilities" (their logarithm is taken) or "auto" (they are
             recognised on the clean images). By default what the model's attribute `output_kind` says, if it is one, or
             what a `Prepared` given was made with; else auto.
@@ -75,7 +75,8 @@ class Prepared:
     Attributes:
         model, images, memory, forward_only, checked: As given; the plain model, also of a `Prepared`.
         measured: What has been measured so far.
-        on_rows: Called with the number of rows after each call of `in_blocks`, for progress; None for nothing.
+        on_rows: Called with the number of rows after each call of `in_blocks`, also of those made of this one later,
+            for progress; None for nothing.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -103,11 +104,11 @@ class Prepared:
         self.images = as_images(images).detach()
         self.memory = (MEMORY if known is None else known.memory) if memory is None else memory
         self.forward_only = forward_only
-        self._block = block
+        self.given_block = known.given_block if block is None and known is not None else block
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
-        self.on_rows: Callable[[int], object] | None = None
-        self._part = False
+        self.on_rows: Callable[[int], object] | None = None if known is None else known.on_rows
+        self._part = known is not None and known._part and known.holds(self.images)  # noqa: SLF001
         self._held: list[contextlib.ExitStack] = []
         self.measured = Measured(reading=Reading(said_outputs(self.model) if outputs is None else outputs))
         self._first: Prepared | None = None
@@ -121,6 +122,25 @@ class Prepared:
         kind = self.device.type
         if torch.is_autocast_enabled(kind):
             self.measured.reading.autocast = torch.get_autocast_dtype(kind)
+
+    def run_identity(self) -> dict[str, object]:
+        """Return what the logits and gradients depend on, to the last bit on one kind of machine: see `runs.identity`.
+
+        The memory counts by the block that follows from it.
+        """
+        reading = self.measured.reading
+        return {
+            "model": self.model,
+            "images": self.images,
+            "block": self.block,
+            "outputs": reading.outputs,
+            "autocast": reading.autocast,
+            "device": self.device.type,
+        }
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process needs; what this one does meanwhile (eval mode, progress) stays here."""
+        return {**vars(self), "_held": [], "on_rows": None}
 
     def __enter__(self) -> "Prepared":
         held = contextlib.ExitStack()
@@ -174,7 +194,7 @@ class Prepared:
         CPU small blocks stay in the cache and cost no speed. It is halved for good when memory runs out.
         """
         if self._key not in self.measured.blocks:
-            self.measured.blocks[self._key] = self._fitting() if self._block is None else self._block
+            self.measured.blocks[self._key] = self._fitting() if self.given_block is None else self.given_block
         return self.measured.blocks[self._key]
 
     @property
@@ -288,7 +308,7 @@ class Prepared:
     def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
         """Return the model prepared for some of the images, given where they are read already, and what is known."""
         images = self.images[piece] if images is None else images
-        part = Prepared(self, images, forward_only=self.forward_only, block=self._block)
+        part = Prepared(self, images, forward_only=self.forward_only, block=self.given_block)
         part._part = True
         part.measured.clean.update((key, logits[piece]) for key, logits in self.measured.clean.items())
         return part
@@ -321,7 +341,10 @@ class Prepared:
             except FAILURES as error:
                 if block == 1 or isinstance(error, FlattenedError) or not (out_of_memory(error) or self._takes_one()):
                     raise
-                smaller = block // 2 if out_of_memory(error) else 1
+                short = out_of_memory(error)
+                smaller = block // 2 if short else 1
+            if short:
+                note(f"memory ran out with {block} images at a time: {smaller} from here on, which moves last digits")
             self.measured.blocks[self._key] = smaller
             if self.images.is_cuda:
                 torch.cuda.empty_cache()
@@ -344,7 +367,7 @@ class Prepared:
     @property
     def _key(self) -> Hashable:
         """What the block size and with it the last bits of the logits depend on, the model apart."""
-        return (*self._kind, self.memory, self.forward_only, self._block)
+        return (*self._kind, self.memory, self.forward_only, self.given_block)
 
     @property
     def _kind(self) -> tuple[Hashable, ...]:

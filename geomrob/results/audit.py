@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
-from geomrob.results.provenance import Provenance
+from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
@@ -128,7 +128,7 @@ class Audit(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
+        return share_correct(self.predictions, self.labels)
 
 
 def check_number(value: float, unit: str) -> str:

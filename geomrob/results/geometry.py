@@ -10,7 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status, failures
-from geomrob.results.provenance import Provenance
+from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
@@ -136,7 +136,7 @@ class Geometry(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
+        return share_correct(self.predictions, self.labels)
 
     @property
     def measured(self) -> Bool[Tensor, " n"]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.errors import unknown
-from geomrob.results.provenance import Provenance
+from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
@@ -111,7 +111,7 @@ class Layers(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
+        return share_correct(self.predictions, self.labels)
 
     @property
     def hoyer(self) -> Float[Tensor, " l"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
-from geomrob.results.provenance import Provenance, quantiles
+from geomrob.results.provenance import Provenance, quantiles, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
@@ -150,7 +150,7 @@ class MarginCurve(Result):
     @property
     def accuracy(self) -> float:
         """Share of the clean images that the model classifies as labelled."""
-        return float(((self.predictions == self.labels) & (self.predictions >= 0)).double().mean())
+        return share_correct(self.predictions, self.labels)
 
     @property
     def reached(self) -> Float[Tensor, " r"]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from geomrob.arrays import Labels
 from geomrob.results.result import Result
 
 
@@ -33,6 +34,11 @@ class Provenance(Result):
             f"{of}{': ' if of else ''}seed {self.seed}, {self.seconds:.1f} s on {self.device}; "
             f"{self.forwards:,} forward + {self.backwards:,} backward evaluations"
         )
+
+
+def share_correct(predictions: Labels, labels: Labels) -> float:
+    """Return the share of images that are classified as labelled; a prediction of -1, where logits are NaN, is none."""
+    return float(((predictions == labels) & (predictions >= 0)).double().mean())
 
 
 def quantiles(values: Float[Tensor, "r n"], q: Sequence[float]) -> Float[Tensor, "r q"]:
