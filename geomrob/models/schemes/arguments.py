@@ -127,6 +127,8 @@ def _convert(text: str, kind: Any) -> Any:
         return _convert(text, inner[0])
     if origin in (Union, types.UnionType, Literal):
         return _literal(text, inner) if origin is Literal else _first(text, inner)
+    if kind is Any:
+        return _guess(text)
     if base in SCALARS:
         return SCALARS[base](text)
     if base in CONTAINERS:
@@ -140,7 +142,7 @@ def _object(text: str, kind: Any) -> Any:
         return _member(text, kind)
     value = _dtype(text) if kind is torch.dtype else _guess(text)
     # A text that is no such object would be taken for one silently.
-    if inspect.isclass(kind) and kind is not Any and not isinstance(value, kind):
+    if inspect.isclass(kind) and not isinstance(value, kind):
         raise ValueError
     return value
 
