@@ -132,9 +132,8 @@ def _missing(arrays: Mapping[str, Any], source: str, split: str) -> UsageError:
     keys = ", ".join(f"{key} {tuple(v.shape)}" if isinstance(v, Rows) else key for key, v in list(arrays.items())[:12])
     if found and not found & {*SPLITS.get(split, (split,)), "" if split == "test" else split}:
         return UsageError(f"split must be in {source}; got {split!r} for {keys}: pass another split")
-    advice = "name them so"
-    if any(key_of(key).name in IMAGES for key in arrays) and not any(key_of(key).name in LABELS for key in arrays):
-        advice = "add the labels" if len(arrays) == 1 else "name the labels so, or add them"
+    alone = len(arrays) == 1 and key_of(next(iter(arrays))).name in IMAGES
+    advice = "add the labels" if alone else "name them so"
     return UsageError(
         f"{source} must hold images (such as x, images or x_test) and labels (such as y, labels or y_test); "
         f"got {keys or 'neither'}: {advice}"
