@@ -22,6 +22,7 @@ COMMANDS = (
     "curve",
     "boundary",
     "transfer",
+    "compare",
     "audit",
     "models",
     "corrupt",
