@@ -108,6 +108,12 @@ def list_folder(
             raise error
     elif only is None:
         classes = _ordered(known, names, root)
+        without = [name for name in classes if name not in names]
+        if without:
+            notes.append(
+                f"{counted(len(without), 'name')} of the classes of {path} have no folder with images, and keep their "
+                f"numbers: {listed([shown(name) for name in without])}"
+            )
     else:
         classes = known
         missing = sorted(set(only) - set(folders))

@@ -169,7 +169,7 @@ class Prepared:
         """Return what the model returns in one call, one row an image."""
         kind, dtype = images.device.type, self.measured.reading.autocast
         with contextlib.nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype):
-            return scores(self.model, images)
+            return scores(self.model, images, self.measured.reading.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:
