@@ -1,10 +1,12 @@
 """The `geomrob` command: one typed function per subcommand; its signature and docstring are the parser and the help."""
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from geomrob import __version__
 from geomrob.cli.console import notes_on_stderr
@@ -29,9 +31,15 @@ COMMANDS = (
 )
 """The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
-OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
+OK, FAILED, MISUSE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
-EXITS = "Exit status: 0 all done, 2 bad use (one line says what to change), 3 done, but not all was found."
+LONGEST = 200
+"""Letters of a word in a message, such as a path, before its middle is left out."""
+
+EXITS = (
+    "Exit status: 0 all done, 1 failed (the disk is full, say), 2 bad use (one line says what to change), 3 done, "
+    "but not all was found, 130 interrupted."
+)
 
 
 def application() -> App:
@@ -42,7 +50,7 @@ def application() -> App:
         help_epilogue=EXITS,
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), converter=_exact),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -55,7 +63,7 @@ def application() -> App:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status of one `geomrob` command line: 0 done, 2 misuse, 3 incomplete, 130 interrupted.
+    """Return the exit status of one `geomrob` command line: 0 done, 1 failed, 2 misuse, 3 incomplete, 130 interrupted.
 
     Args:
         argv: The words after `geomrob`; by default those of this process.
@@ -64,13 +72,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         with notes_on_stderr():
             status = application()(sys.argv[1:] if argv is None else list(argv))
     except (CycloptsError, UsageError) as error:
-        return _misuse(error)
+        return _report(error, MISUSE)
+    except (OSError, MemoryError) as error:
+        return _report(error, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status if isinstance(status, int) else OK
 
 
-def _misuse(error: Exception) -> int:
-    """Report a misuse in one line on stderr and return its exit status."""
-    sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-    return MISUSE
+def _report(error: Exception, status: int) -> int:
+    """Report a misuse or a failure in one line on stderr and return its exit status."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        text = f"{error.strerror or text} ({error.filename})" if error.filename else text
+        text = f"the system refused to read or write; got {text}: check the disk and the folders, and run it again"
+    elif isinstance(error, MemoryError):
+        text = "memory ran out; got no more of it: take a smaller --memory, or fewer or smaller images"
+    text = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(text.split()))
+    sys.stderr.write(f"error: {text}\n")
+    return status
+
+
+def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return the words of an option as its type, as cyclopts does, which would round a fraction to a whole number."""
+    whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
+    if whole and any(not re.fullmatch(r"\s*[+-]?[0-9]+\s*", token.value) for token in tokens):
+        wrong = " ".join(token.value for token in tokens)
+        name = tokens[0].keyword or "value"
+        raise UsageError(f"{name.lstrip('-')} must be a whole number; got {wrong!r}: write digits alone")
+    return convert(kind, tokens)

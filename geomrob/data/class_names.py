@@ -14,6 +14,7 @@ import torch
 from geomrob.data.cifar import CLASSES10, CLASSES100
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
+from geomrob.files import read_text, user_path
 
 # For each class of a table, in the order of the outputs, the names it goes by; the first is the one that is shown.
 Table: TypeAlias = tuple[tuple[str, ...], ...]
@@ -164,16 +165,15 @@ def class_order(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """
     if not isinstance(source, str | Path):
         return _checked(list(source), "classes")
-    path = Path(source).expanduser()
+    path = user_path(source, "classes")
+    text = read_text(path, "classes")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         # A file of one name a line may be called anything; a file of JSON starts with a bracket.
         content: Any = json.loads(text) if text.lstrip()[:1] in {"{", "["} else text.splitlines()
-    except (OSError, ValueError, RecursionError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "something else"
+    except (ValueError, RecursionError):
         raise UsageError(
-            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got {cause} in {path}: "
-            "check the path and what is in it"
+            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got something else in "
+            f"{path}: check what is in it"
         ) from None
     names = _from_numbers(content, path) if isinstance(content, dict) else content
     return _checked([name.strip() if isinstance(name, str) else name for name in names], str(path))

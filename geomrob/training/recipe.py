@@ -9,6 +9,7 @@ from typing import Any
 
 from geomrob.augment.registry import Augment
 from geomrob.errors import UsageError, unknown
+from geomrob.files import read_text, user_path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -332,14 +333,14 @@ def read_recipe(name: str | Path) -> Recipe:
         >>> read_recipe("fmnist-lenet").options.max_rate
         0.21
     """
-    path = Path(name)
+    path = user_path(name, "recipe")
     if path.suffix != ".toml":
         if str(name) not in names():
             raise unknown("recipe", str(name), names())
         path = FOLDER / f"{name}.toml"
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        content: dict[str, Any] = tomllib.loads(read_text(path, "recipe", most=1 << 20))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(
             f"recipe must be a readable TOML file; got {error} from {path}: check path and syntax"
         ) from None

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 
 from geomrob.cli import main
 
-SECONDS = 60
+SECONDS = 20
 """A refusal takes less."""
 
 BYTES = 6 << 30
 """Address space that a call may add: torch itself, and no array that a header asks for."""
+
+CACHE = tempfile.mkdtemp(prefix="matplotlib-")
 
 LONGEST = 2500
 """Characters of a sentence: the longest lists all models."""
@@ -128,12 +131,17 @@ def _guarded() -> Iterator[None]:
 
     limits = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    old, threads, modules, searched = signal.signal(signal.SIGALRM, stop), torch.get_num_threads(), set(sys.modules), [*sys.path]
+    old, threads, modules, searched = (
+        signal.signal(signal.SIGALRM, stop),
+        torch.get_num_threads(),
+        set(sys.modules),
+        [*sys.path],
+    )
     environment = dict(os.environ)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, limits[1]))
     os.environ.pop("GEOMROB_DATA", None)
-    os.environ["HOME"] = os.getcwd()
+    os.environ["HOME"], os.environ["MPLCONFIGDIR"] = os.getcwd(), CACHE
     try:
         yield
     finally:
@@ -153,7 +161,10 @@ def _guarded() -> Iterator[None]:
 def _captured() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
     """Yield stdout and stderr as bytes in memory, in the encoding of those outside."""
     encoding = ENCODING[-1]
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, errors, write_through=True) for errors in ("strict", "backslashreplace"))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding, errors, write_through=True)
+        for errors in ("strict", "backslashreplace")
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield out, err
 

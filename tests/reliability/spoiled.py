@@ -21,7 +21,7 @@ from safetensors.torch import save
 CANARY = "canary-was-executed"
 """A file of that name in the sandbox: code in a pickle ran."""
 
-NET = '''
+NET = """
 import os, sys
 import torch
 from torch import nn
@@ -99,7 +99,7 @@ class Meta(Flat):
     def __init__(self):
         super().__init__()
         self.to("meta")
-'''
+"""
 
 
 class Canary:
@@ -310,7 +310,10 @@ def _torch(files: Path) -> None:
         whole = (files / f"{kind}.pt").read_bytes()
         for cut in (1, 40, len(whole) // 2, len(whole) - 20):
             (files / f"{kind}-cut-{cut}.pt").write_bytes(whole[:cut])
-    with zipfile.ZipFile(files / "sound.pt") as one, zipfile.ZipFile(files / "packed.pt", "w", zipfile.ZIP_DEFLATED) as two:
+    with (
+        zipfile.ZipFile(files / "sound.pt") as one,
+        zipfile.ZipFile(files / "packed.pt", "w", zipfile.ZIP_DEFLATED) as two,
+    ):
         for name in one.namelist():
             two.writestr(name, one.read(name))
         two.writestr("archive/data/99", bytes(2**24))
@@ -339,8 +342,12 @@ def _safetensors(files: Path) -> None:
         (files / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + bytes(64))
     (files / "long.safetensors").write_bytes(struct.pack("<Q", 2**62) + b"{}")
     (files / "longer.safetensors").write_bytes(struct.pack("<Q", 2**38) + b"{}")
-    (files / "bits.safetensors").write_bytes(save({"x": torch.zeros(4, 1, 8, 8, dtype=torch.bool), "y": torch.arange(4)}))
-    (files / "half.safetensors").write_bytes(save({"fc.weight": torch.full((4, 64), 1e300, dtype=torch.float64), "fc.bias": torch.zeros(4)}))
+    (files / "bits.safetensors").write_bytes(
+        save({"x": torch.zeros(4, 1, 8, 8, dtype=torch.bool), "y": torch.arange(4)})
+    )
+    (files / "half.safetensors").write_bytes(
+        save({"fc.weight": torch.full((4, 64), 1e300, dtype=torch.float64), "fc.bias": torch.zeros(4)})
+    )
     (files / "index.json").write_text(json.dumps({"weight_map": {"fc.weight": "../../etc/passwd", "fc.bias": "a"}}))
     (files / "deep-index.json").write_text('{"weight_map": ' + "[" * 50_000 + "]" * 50_000 + "}")
     (files / "self-index.json").write_text(json.dumps({"weight_map": {"fc.weight": "self-index.json"}}))
@@ -360,7 +367,9 @@ def _idx(files: Path) -> None:
     zipped = gzip.compress(pictures)
     sets: dict[str, tuple[bytes, bytes, str]] = {
         **{f"cut-{cut}": (pictures[:cut], labels, "") for cut in (0, 3, 10, 16, 17, 5000, len(pictures) - 1)},
-        **{f"gz-cut-{cut}": (zipped[:cut], labels, ".gz") for cut in (0, 5, 12, 100, len(zipped) // 2, len(zipped) - 4)},
+        **{
+            f"gz-cut-{cut}": (zipped[:cut], labels, ".gz") for cut in (0, 5, 12, 100, len(zipped) // 2, len(zipped) - 4)
+        },
         "longer": (pictures + b"\0", labels, ""),
         "labels-cut": (pictures, labels[:-1], ""),
         "labels-fewer": (pictures, idx(np.arange(5)), ""),
@@ -519,7 +528,12 @@ def _tars(files: Path) -> None:
     for cut in (0, 100, 512, 600, len(whole) // 2):
         (files / f"cut-{cut}.tar").write_bytes(whole[:cut])
     with tarfile.open(files / "links.tar", "w") as archive:
-        for kind, name in ((tarfile.SYMTYPE, "0.png"), (tarfile.LNKTYPE, "1.png"), (tarfile.CHRTYPE, "2.png"), (tarfile.FIFOTYPE, "3.png")):
+        for kind, name in (
+            (tarfile.SYMTYPE, "0.png"),
+            (tarfile.LNKTYPE, "1.png"),
+            (tarfile.CHRTYPE, "2.png"),
+            (tarfile.FIFOTYPE, "3.png"),
+        ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
@@ -535,7 +549,9 @@ def _texts(files: Path) -> None:
     (files / "sound.toml").write_text(RECIPE)
     for name, text in RECIPES.items():
         base = "".join(line + "\n" for line in RECIPE.splitlines() if line.split()[0] not in _keys(text))
-        (files / f"{name}.toml").write_text(f"{text if not text.startswith('[') else ''}\n{base}{text if text.startswith('[') else ''}\n")
+        (files / f"{name}.toml").write_text(
+            f"{text if not text.startswith('[') else ''}\n{base}{text if text.startswith('[') else ''}\n"
+        )
     (files / "deep.toml").write_text(RECIPE + "a = " + "[" * 5000 + "]" * 5000)
     (files / "deep-keys.toml").write_text(RECIPE + ".".join(["a"] * 5000) + " = 1\n")
     (files / "bytes.toml").write_bytes(b"\xff\xfe\x00model")
@@ -656,8 +672,15 @@ def _special(files: Path) -> None:
 
 def _forbidden(files: Path) -> None:
     """Make files and folders that only root may read."""
-    for name, source in (("secret.npz", "eight.npz"), ("secret.pt", "sound.pt"), ("secret.toml", "sound.toml"),
-                         ("secret.npy", "x.npy"), ("secret.txt", "classes.txt"), ("secret.tar", "sound.tar"), ("secret.safetensors", "sound.safetensors")):
+    for name, source in (
+        ("secret.npz", "eight.npz"),
+        ("secret.pt", "sound.pt"),
+        ("secret.toml", "sound.toml"),
+        ("secret.npy", "x.npy"),
+        ("secret.txt", "classes.txt"),
+        ("secret.tar", "sound.tar"),
+        ("secret.safetensors", "sound.safetensors"),
+    ):
         shutil.copy(files / source, files / name)
         (files / name).chmod(0)
     for name, hidden in (("secret-folder", "."), ("secret-class", "dog"), ("secret-picture", "dog/0.png")):

@@ -20,6 +20,7 @@ from geomrob.data.folder_layout import list_folder
 from geomrob.data.npy_pairs import MANIFEST
 from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
+from geomrob.files import user_path
 
 Source: TypeAlias = Literal["ready-made", "made"]
 
@@ -124,12 +125,12 @@ def find_corrupted(data: str | Path, *, split: str = "test", data_dir: str | Pat
         True
     """
     below = data_dir or os.environ.get("GEOMROB_DATA")
-    return _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+    return _set_on_disk(str(data), None if below is None else user_path(below, "data_dir"), split)
 
 
 def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:
     """Return the folder that holds `data` corrupted, if there is one."""
-    path = Path(data).expanduser()
+    path = user_path(data, "data")
     if data not in DATASETS and path.is_dir() and any(_holds(path, name) for name in CORRUPTIONS):
         return path
     if data_dir is None or split != "test":
@@ -175,7 +176,7 @@ def _read(
     made = read_manifest(root)
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
-    own = Path(data).expanduser()
+    own = user_path(data, "data")
     order = None if classes is None else class_order(classes)
     if own == root:
         return read_folder(folder, "test", samples, seed, order=order, fit=fit)

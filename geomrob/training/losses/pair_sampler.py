@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images
 from geomrob.errors import UsageError, unknown
+from geomrob.files import user_path
 
 DRAWS = 10_000
 """Pairs drawn for each wanted one before a target is called empty."""
@@ -117,7 +118,7 @@ class PairTargets:
             raise UsageError(f"images must be at least two to be paired; got {len(images)}: give more")
         self.count = len(images)
         self.target, self.threshold, self.second = target, threshold, second
-        self.matrix = None if target in RULES else _matrix(Path(target), self.count)
+        self.matrix = None if target in RULES else _matrix(user_path(target, "target"), self.count)
         self.vectors = centred(images, gray=gray) if self.matrix is None else None
 
     def similarity(self, first: Int64[Tensor, " p"], second: Int64[Tensor, " p"]) -> Float[Tensor, " p"]:
