@@ -37,8 +37,10 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> dic
         with Prepared(model, image), torch.no_grad():
             try:
                 outputs[name] = evaluate(model, image).shape[1]
-            except (RuntimeError, UsageError) as error:
-                raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
+            # Whatever the code of a user raises is the reason.
+            except Exception as error:
+                text = (str(error).splitlines() or [type(error).__name__])[0]
+                raise _misfit(name, images, data, reason=text) from error
     return outputs
 
 

@@ -87,6 +87,9 @@ def strength_curve(
     inputs = check_images(inputs)
     labels = as_labels(labels)
     networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
+    for ready in (ready for group in networks for ready in group):
+        first = inputs[: ready.block]
+        ready.rows(slice(0, len(first)), first).check_deterministic()
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1

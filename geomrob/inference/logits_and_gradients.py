@@ -58,6 +58,8 @@ def scores(model: Model, images: Images) -> Scores:
     given = images if own is None else images.to(dtype=own.dtype).to(device=own.device)
     try:
         output = cast("object", model(given.clone() if given is images else given))
+    except SystemExit as error:
+        raise UsageError("model must return logits; got a call of exit: take it out of the network") from error
     except RuntimeError as error:
         if own is not None or not any(part in str(error) for part in TYPE_ERRORS):
             raise

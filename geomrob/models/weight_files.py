@@ -5,6 +5,7 @@ import json
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +126,10 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
 
 
 def _torch_load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # Of torch about its own storages; what concerns the weights is said here.
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _pickled(names: Sequence[str], path: Path) -> UsageError:
@@ -169,6 +173,8 @@ def _shards(path: Path) -> State:
         index: Any = json.loads(path.read_text(encoding="utf-8-sig"))
         files: dict[str, str] = dict(index["weight_map"])
         names = sorted(set(files.values()))
+        if not all(isinstance(name, str) and name for name in names):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise refuse("JSON that is no index of shards", path, "pass the file of the weights themselves") from None
     strange = [name for name in names if Path(name).name != name]
@@ -179,6 +185,9 @@ def _shards(path: Path) -> State:
         raise UsageError(
             f"weights must have all {len(names)} shards of {path}; got no {some(missing)}: fetch the rest of them"
         )
+    again = [name for name in names if kind_of(path.parent / name) == "json"]
+    if again:
+        raise refuse(f"an index that names another ({some(again)})", path, FETCH)
     tensors: State = {}
     for name in names:
         shard = read_weights(path.parent / name)

@@ -190,7 +190,7 @@ KINDS = (
         "models that change",
         "--model",
         ("net:Random", "net:Calls", "net:Batch"),
-        ("margin", "sparsefool", "boundary", "audit", "spectrum", "geometry"),
+        ("margin", "sparsefool", "boundary", "spectrum", "geometry", "curve", "transfer", "layers"),
     ),
     Kind(
         "models that do not take the images",
@@ -345,7 +345,6 @@ KINDS = (
                 "sound-cut-40.pt",
                 "deep.safetensors",
                 "overflow.safetensors",
-                "bits.safetensors",
                 "beyond.safetensors",
                 "cut-60.safetensors",
             )

@@ -93,6 +93,9 @@ def corruption_errors(
     ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
     images = images.detach()
+    for model in (model for group in ready for model in group if adapt == "none"):
+        first = images[: model.block]
+        model.rows(slice(0, len(first)), first).check_deterministic()
     task = _Task(ready, labels, keys, adapt, measure, seed, memory)
     clean = task.measured(images, clean=True)
     sources: list[str] = []
