@@ -4,6 +4,7 @@ import errno
 import io
 import math
 import os
+import stat
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ def user_path(given: str | Path, argument: str) -> Path:
     """
     try:
         path = Path(given).expanduser()
-        path.stat()
+        if stat.S_ISDIR(path.stat().st_mode):
+            (path / "inside").exists()  # raises where the folder may not be entered
     except (RuntimeError, ValueError) as error:
         problem = "a user without a folder" if isinstance(error, RuntimeError) else "a character that no path has"
     except OSError as error:

@@ -89,9 +89,8 @@ def slug(name: str, *, otherwise: str = "model") -> str:
     """
     part = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
     # File systems take 255 bytes, endings included; what is cut off is told apart by its digest.
-    return (
-        part if len(part) <= 120 else f"{part[:100]}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:12]}"
-    )
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:12]
+    return part if len(part) <= 120 else f"{part[:100]}-{digest}"
 
 
 def is_unknown(value: object) -> bool:

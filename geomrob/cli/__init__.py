@@ -1,5 +1,7 @@
 """The `geomrob` command: one typed function per subcommand; its signature and docstring are the parser and the help."""
 
+import contextlib
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -68,9 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The words after `geomrob`; by default those of this process.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
+    with contextlib.ExitStack() as held:
+        if sys.stderr is None:  # closed: what would be said there is lost, the status is not
+            held.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    """Return the exit status of one command line, with misuse and failures reported in a line."""
     try:
+        if sys.flags.optimize > 1 and (not words or {"--help", "-h"} & set(words)):
+            raise UsageError("help must be made of docstrings; got a Python that drops them: unset PYTHONOPTIMIZE")
         with notes_on_stderr():
-            status = application()(sys.argv[1:] if argv is None else list(argv))
+            status = application()(words)
     except (CycloptsError, UsageError) as error:
         return _report(error, MISUSE)
     except (OSError, MemoryError) as error:
@@ -96,8 +109,8 @@ def _report(error: Exception, status: int) -> int:
 def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
     """Return the words of an option as its type, as cyclopts does, which would round a fraction to a whole number."""
     whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
-    if whole and any(not re.fullmatch(r"\s*[+-]?[0-9]+\s*", token.value) for token in tokens):
+    if whole and any(not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", token.value) for token in tokens):
         wrong = " ".join(token.value for token in tokens)
-        name = tokens[0].keyword or "value"
-        raise UsageError(f"{name.lstrip('-')} must be a whole number; got {wrong!r}: write digits alone")
+        name = (tokens[0].keyword or "value").lstrip("-")
+        raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")
     return convert(kind, tokens)

@@ -1,5 +1,6 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
+import errno
 import sys
 import time
 import warnings
@@ -94,7 +95,13 @@ def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:
 
 
 def say(*lines: str) -> None:
-    """Write lines to stdout."""
+    """Write lines to stdout.
+
+    Raises:
+        OSError: It is closed, or its disk is full.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 

@@ -183,7 +183,7 @@ def _from_numbers(content: dict[str, Any], path: Path) -> list[Any]:
     """Return the names of {number: name} or {name: number} in the order of the numbers."""
     if all(isinstance(value, int) and not isinstance(value, bool) for value in content.values()):
         pairs = [(number, name) for name, number in content.items()]
-    elif all(re.fullmatch("[0-9]+", key) for key in content):
+    elif all(re.fullmatch("[0-9]{1,9}", key) for key in content):
         pairs = [(int(key), name[0] if isinstance(name, list) and name else name) for key, name in content.items()]
     else:
         raise UsageError(

@@ -285,7 +285,7 @@ class Prepared:
             alone = self.block == 1
             count = min(PROBED, 1 if alone else self.block - 1)
             first = min(len(self.images), self.block)
-            last = torch.arange(max(count // 2, first - count // 2), first)
+            last = torch.arange(max(0, first - count // 2), first)
             chosen = torch.cat((last, torch.arange(min(count - len(last), first))))
             clean, images = self.clean[chosen.to(self.device)].nan_to_num(), self.images[chosen]
             # The block is filled up with an image that is none of the others.
