@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
+from geomrob.arrays import LARGEST, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, check_finite, checked_classes, out_of_memory, plain, predicted_classes, scores
 from geomrob.randomness import checked_indices, normal, sample
@@ -307,8 +307,8 @@ def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
         raise UsageError(f"model must be a torch.nn.Module; got {type(model).__name__}: functions have no layers")
     if at not in SIDES:
         raise unknown("at", at, SIDES)
-    if not 0 < sigma < float("inf"):
-        raise UsageError(f"sigma must be above 0 and finite; got {sigma:g}: 0.1 is usual")
+    if not 0 < sigma < LARGEST:
+        raise UsageError(f"sigma must be above 0 and finite, below {LARGEST:g}; got {sigma:g}: 0.1 is usual")
     if repeats < 1:
         raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
     return model

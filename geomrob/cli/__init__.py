@@ -88,6 +88,10 @@ def _run(words: Sequence[str]) -> int:
         return _report(error, MISUSE)
     except (OSError, MemoryError) as error:
         return _report(error, FAILED)
+    except RuntimeError as error:
+        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        return _report(MemoryError(), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status if isinstance(status, int) else OK
