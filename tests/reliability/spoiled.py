@@ -9,6 +9,7 @@ import pickle
 import shutil
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -123,12 +124,15 @@ def make(folder: Path) -> Path:
     (folder / "a file").write_text("no folder")
     (folder / "a.png").mkdir()
     (folder / "a.csv").mkdir()
-    for build in (_arrays, _npy, _zips, _torch, _safetensors, _idx, _cifar, _pictures, _tars, _texts, _special):
-        build(files)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of torch, about what is old
+        for build in (_arrays, _npy, _zips, _torch, _safetensors, _idx, _cifar, _pictures, _tars, _texts, _special):
+            build(files)
     for root, folders, names in os.walk(folder):
         for name in (*folders, *names):
-            if not os.path.islink(os.path.join(root, name)):
-                os.chmod(os.path.join(root, name), 0o755)
+            path = Path(root, name)
+            if not path.is_symlink():
+                path.chmod(0o755)
     folder.chmod(0o777)
     _forbidden(files)
     return folder

@@ -1,4 +1,4 @@
-"""Models that answer strangely: they write into their input, change between calls, look at the other images, or say NaN."""
+"""Models that answer strangely: they write into their input, change, look at the other images, or return NaN."""
 
 import torch
 from torch import Tensor, nn

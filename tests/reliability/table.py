@@ -1021,14 +1021,8 @@ def calls() -> list[Call]:
                 every += [
                     Call(kind.kind, words(command, kind, value), kind.status, kind.within) for value in kind.values
                 ]
-    return [
-        *every,
-        *(
-            Call(kind, ("".join(text.split()[:1]), *text.split()[1:]))
-            for kind, texts in WHOLE_CALLS.items()
-            for text in texts
-        ),
-    ]
+    every += [Call(kind, tuple(text.split())) for kind, texts in WHOLE_CALLS.items() for text in texts]
+    return list({(call.words, call.within): call for call in every}.values())
 
 
 def positional(command: str) -> tuple[str, ...]:
