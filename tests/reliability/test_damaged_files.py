@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from geomrob.data import load_data
-from geomrob.data.class_names import class_order
 from geomrob.data.cifar import read10
+from geomrob.data.class_names import class_order
 from geomrob.data.corruptions.precomputed import read_manifest
 from geomrob.data.idx import read_idx
 from geomrob.errors import UsageError
@@ -208,7 +208,10 @@ def test_no_entry_of_a_recipe_is_believed(entries):
     import json
     import tempfile
 
-    lines = [f"{key} = {json.dumps(value).replace('Infinity', 'inf').replace('NaN', 'nan')}" for key, value in entries.items()]
+    lines = [
+        f"{key} = {json.dumps(value).replace('Infinity', 'inf').replace('NaN', 'nan')}"
+        for key, value in entries.items()
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.toml"
         path.write_text("\n".join(lines) + "\n" + RECIPE)
@@ -216,7 +219,11 @@ def test_no_entry_of_a_recipe_is_believed(entries):
 
 
 @MANY
-@given(st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)))
+@given(
+    st.recursive(
+        VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    )
+)
 def test_no_json_is_believed(content):
     import json
     import tempfile
