@@ -200,9 +200,10 @@ def _checked(names: list[Any], source: str) -> tuple[str, ...]:
     """Return names if each is text and stands once; empty lines at the end do not count."""
     while names and names[-1] == "":
         names.pop()
-    wrong = next((name for name in names if not isinstance(name, str) or not name), None)
-    if not names or wrong is not None:
-        raise UsageError(f"classes must be names, one a class; got {wrong!r} in {source}: name each class")
+    wrong = [name for name in names if not isinstance(name, str) or not name]
+    if not names or wrong:
+        given = repr(wrong[0])[:80] if wrong else "none"
+        raise UsageError(f"classes must be names, one a class; got {given} in {source}: name each class")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"classes must name each class once; got {twice[0]!r} twice in {source}: leave one out")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -105,9 +104,12 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
         )
     if kind == "json":
         return _shards(path)
-    more = [] if kind == "safetensors" else check_pickle(path, kind)
+    more: list[str] = []
     try:
+        more = [] if kind == "safetensors" else check_pickle(path, kind)
         content: Any = load_file(path) if kind == "safetensors" else _torch_load(path)
+    except UsageError:
+        raise
     # torch.load fails with any of these on a file that is cut off or names anything but tensors.
     except (pickle.UnpicklingError, AttributeError, IndexError, TypeError, UnicodeError) as error:
         if more:
@@ -115,7 +117,8 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
         if "operand" in str(error):
             raise refuse("another pickle protocol than 2", path, "save it with torch.save and its defaults") from None
         raise refuse(f"a damaged file of PyTorch ({type(error).__name__})", path, FETCH) from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError, MemoryError) as error:
+    # On other damages with whatever exception the byte at hand happens to cause.
+    except Exception as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0][:120]
         raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from None
     if not isinstance(content, Mapping):

@@ -43,13 +43,13 @@ TAIL = """
 
 A model that writes into its images gets a copy of them. One whose logits change between two calls, or with the other
 images of a call, is refused before the search (some images, in other places of a call) and after it (every claimed
-success, among other images; of margins a sample in each tile). `Prepared(model, images, checked=False)` switches that off.
+success, among other images; of margins a sample in each tile). `Prepared(model, images, checked=False)` switches that
+off.
 
 ## Damaged files
 
-Every file that is read (`.npz`, `.npy`, `.pt`, `.safetensors`, IDX, gzip, CIFAR batches, tars, images, recipes, lists of
-classes, bases, similarity matrices, indices of shards, notes of corrupted sets, results, states of trainings) is cut and
-damaged at random in `tests/reliability/test_damaged_files.py`: it is refused in one sentence or read, never another
+Every kind of file that is read (`.npz`, `.npy`, `.pt`, `.safetensors`, IDX, gzip, CIFAR batches, tars, images, recipes,
+lists of classes, bases, similarity matrices, notes of corrupted sets, results) is cut and damaged at random in `tests/reliability/test_damaged_files.py`: it is refused in one sentence or read, never another
 exception. No pickle is executed: a canary in each kind of file would leave a file. Names in archives are never used as
 paths.
 """
