@@ -120,7 +120,7 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
     # On other damages with whatever exception the byte at hand happens to cause.
     except Exception as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0][:120]
-        raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from None
+        raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from error
     if not isinstance(content, Mapping):
         raise UsageError(
             f"weights must be tensors by name; got {described(content)} in {path}: save model.state_dict()"

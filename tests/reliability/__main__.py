@@ -49,9 +49,9 @@ off.
 ## Damaged files
 
 Every kind of file that is read (`.npz`, `.npy`, `.pt`, `.safetensors`, IDX, gzip, CIFAR batches, tars, images, recipes,
-lists of classes, bases, similarity matrices, notes of corrupted sets, results) is cut and damaged at random in `tests/reliability/test_damaged_files.py`: it is refused in one sentence or read, never another
-exception. No pickle is executed: a canary in each kind of file would leave a file. Names in archives are never used as
-paths.
+lists of classes, bases, similarity matrices, notes of corrupted sets, results) is cut and damaged at random in
+`tests/reliability/test_damaged_files.py`: it is refused in one sentence or read, never another exception. No pickle is
+executed: a canary in each kind of file would leave a file. Names in archives are never used as paths.
 """
 
 

@@ -1,4 +1,4 @@
-"""Damaged files of every kind that geomrob reads: refused in one sentence or read, never another exception or a hang."""
+"""Damaged files of every kind that geomrob reads: refused in a sentence or read, never another exception or a hang."""
 
 import pickle
 import random

@@ -177,7 +177,7 @@ def _matrix(path: Path, count: int) -> Matrix:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
             f"target must be a readable similarity matrix; got {reason} from {path}: save it again"
-        ) from None
+        ) from error
     if len(arrays) != 1:
         raise UsageError(f"target must be a file with one array; got {len(arrays)} in {path}: keep the matrix only")
     matrix = arrays[0]
