@@ -189,9 +189,10 @@ KINDS = (
     Kind(
         "models that change",
         "--model",
-        ("net:Random", "net:Calls", "net:Batch"),
+        ("net:Random", "net:Batch"),
         ("margin", "sparsefool", "boundary", "spectrum", "geometry", "curve", "transfer", "layers"),
     ),
+    Kind("models that change", "--model", ("net:Calls",), ("margin", "sparsefool", "boundary", "spectrum", "geometry")),
     Kind(
         "models that do not take the images",
         "--model",
