@@ -70,6 +70,66 @@ def to_html(table: Table) -> str:
     return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
+def to_markdown(table: Table) -> str:
+    r"""Return a table as markdown under its title, words aligned left, numbers right.
+
+    Example:
+        >>> columns = Column("attack", ("attack",), words=True), Column("median", ("median",))
+        >>> print(to_markdown(Table(("of a net",), columns, [{"attack": "a|b", "median": 0.25}])))
+        of a net
+        <BLANKLINE>
+        | attack | median |
+        | :--- | ---: |
+        | a\|b | 0.25 |
+    """
+    lines = [[one_line(column.heading) for column in table.columns], *table.cells()]
+    head, *body = [f"| {' | '.join(one_line(text).replace('|', chr(92) + '|') for text in line)} |" for line in lines]
+    rule = f"| {' | '.join(':---' if left else '---:' for left in _left(table))} |"
+    return "\n\n".join([*table.title, "\n".join([head, rule, *body])])
+
+
+def to_latex(table: Table) -> str:
+    r"""Return a table as a LaTeX `tabular` with the rules of booktabs, its title as comments above.
+
+    Example:
+        >>> columns = Column("attack", ("attack",), words=True), Column("found", ("found",), "{:.0%}")
+        >>> print(to_latex(Table((), columns, [{"attack": "fgsm_2", "found": 0.5}])))
+        \begin{tabular}{lr}
+        \toprule
+        attack & found \\
+        \midrule
+        fgsm\_2 & 50\% \\
+        \bottomrule
+        \end{tabular}
+    """
+    lines = [[one_line(column.heading) for column in table.columns], *table.cells()]
+    head, *body = [f"{' & '.join(map(_latex, line))} {chr(92) * 2}" for line in lines]
+    form = "".join("l" if left else "r" for left in _left(table))
+    parts = [rf"\begin{{tabular}}{{{form}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*(f"% {line}" for line in table.title), *parts])
+
+
+def _left(table: Table) -> list[bool]:
+    """Return which columns are aligned left: the first one and words."""
+    return [index == 0 or column.words for index, column in enumerate(table.columns)]
+
+
+_LATEX = {
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def _latex(text: str) -> str:
+    """Return a text with what LaTeX takes for commands escaped."""
+    return "".join(_LATEX.get(mark, mark) for mark in one_line(text))
+
+
 def one_line(heading: str) -> str:
     r"""Return a heading without its line breaks, hyphenated words joined.
 

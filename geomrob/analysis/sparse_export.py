@@ -55,17 +55,24 @@ def write_png(found: Sparsity, folder: Path) -> list[Path]:
     Raises:
         UsageError: The folder cannot be written to.
     """
-    before_this = {old for old in writable(folder).iterdir() if IMAGE.fullmatch(old.name)}
-    result, files = found.stored, list[Path]()
+    earlier = {old for old in writable(folder).iterdir() if IMAGE.fullmatch(old.name)}
+    files = {folder / name: content for name, content in png_files(found).items()}
+    for path, content in files.items():
+        write_atomic(path, content)
+    for old in earlier.difference(files):
+        old.unlink()
+    return list(files)
+
+
+def png_files(found: Sparsity) -> dict[str, bytes]:
+    """Return the images that are still adversarial with 8 bits a channel, as PNG files by the names of `write_png`."""
+    result, files = found.stored, dict[str, bytes]()
     before, after = (
         [slug(name, otherwise=str(label)) for name, label in zip(found.names(labels), labels.tolist(), strict=True)]
         for labels in (result.labels, found.stored_found)
     )
     for i in result.success.nonzero().flatten().tolist():
-        files.append(folder / f"{int(found.indices[i]):05d}-{before[i]}-to-{after[i]}.png")
-        write_atomic(files[-1], png(result.perturbed[i]))
-    for old in before_this.difference(files):
-        old.unlink()
+        files[f"{int(found.indices[i]):05d}-{before[i]}-to-{after[i]}.png"] = png(result.perturbed[i])
     return files
 
 

@@ -1,18 +1,20 @@
 """The `geomrob` command: one typed function per subcommand; its signature and docstring are the parser and the help."""
 
-import contextlib
-import io
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from geomrob import __version__
 from geomrob.cli.console import notes_on_stderr
-from geomrob.errors import UsageError
+from geomrob.cli.invocation import Invocation, invoked, resolved
+from geomrob.errors import FileError, ShardDone, UsageError
 
 COMMANDS = (
     "margin",
@@ -30,6 +32,7 @@ COMMANDS = (
     "geometry",
     "augment",
     "train",
+    "merge",
 )
 """The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
@@ -39,8 +42,8 @@ LONGEST = 200
 """Letters of a word in a message, such as a path, before its middle is left out."""
 
 EXITS = (
-    "Exit status: 0 all done, 1 failed (the disk is full, say), 2 bad use (one line says what to change), 3 done, "
-    "but not all was found, 130 interrupted."
+    "Exit status: 0 all done, 1 failed (disk, memory, closed output), 2 bad use (one line says what to change), "
+    "3 done, but not all was found (0 with --allow-missing), 130 interrupted (one line says how to resume)."
 )
 
 
@@ -65,49 +68,77 @@ def application() -> App:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status of one `geomrob` command line: 0 done, 1 failed, 2 misuse, 3 incomplete, 130 interrupted.
+    """Return the exit status of one `geomrob` command line.
+
+    It is 0 done, 1 failed, 2 misuse, 3 incomplete or 130 interrupted.
 
     Args:
         argv: The words after `geomrob`; by default those of this process.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
-    with contextlib.ExitStack() as held:
-        if sys.stderr is None:  # closed: what would be said there is lost, the status is not
-            held.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        return _run(words)
+    if not _streams():
+        return FAILED
+    with invoked(sys.argv[1:] if argv is None else argv) as call:
+        try:
+            if sys.flags.optimize > 1 and (not call.words or {"--help", "-h"} & set(call.words)):
+                raise UsageError("help must be made of docstrings; got a Python that drops them: unset PYTHONOPTIMIZE")
+            with notes_on_stderr():
+                status = _call(call)
+            sys.stdout.flush()
+        except (CycloptsError, UsageError, OSError, MemoryError) as error:
+            return _failure(error)
+        except RuntimeError as error:
+            if not any(part in str(error) for part in ("out of memory", "allocate memory", "not enough memory")):
+                raise
+            return _failure(MemoryError())
+        except KeyboardInterrupt:
+            sys.stderr.write(f"{call.resuming()}\n")
+            return INTERRUPTED
+    return OK if status == INCOMPLETE and call.allow_missing else status
 
 
-def _run(words: Sequence[str]) -> int:
-    """Return the exit status of one command line, with misuse and failures reported in a line."""
+def _call(call: Invocation) -> int:
+    """Return the status of the command that the words name; of a shard, whose result is made later, it is 0."""
+    command, bound, _ = application().parse_args(call.words)
+    bound.apply_defaults()
+    call.settings = resolved(bound.arguments)
+    options = bound.arguments.get("options")
+    call.allow_missing = bool(getattr(options, "allow_missing", False))
     try:
-        if sys.flags.optimize > 1 and (not words or {"--help", "-h"} & set(words)):
-            raise UsageError("help must be made of docstrings; got a Python that drops them: unset PYTHONOPTIMIZE")
-        with notes_on_stderr():
-            status = application()(words)
-    except (CycloptsError, UsageError) as error:
-        return _report(error, MISUSE)
-    except (OSError, MemoryError) as error:
-        return _report(error, FAILED)
-    except RuntimeError as error:
-        if "allocate memory" not in str(error) and "out of memory" not in str(error):
-            raise
-        return _report(MemoryError(), FAILED)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        status = command(*bound.args, **bound.kwargs)
+    except ShardDone as end:
+        sys.stdout.write(f"{end}\n")
+        return OK
     return status if isinstance(status, int) else OK
 
 
-def _report(error: Exception, status: int) -> int:
-    """Report a misuse or a failure in one line on stderr and return its exit status."""
-    text = str(error) or type(error).__name__
+def _streams() -> bool:
+    """Return whether stdout is open; what is closed is opened to nowhere, so that no file takes its number."""
+    closed = sys.stdout is None
+    if closed or sys.stderr is None:
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    if closed:
+        sys.stderr.write("error: stdout must be open; got a closed one: redirect it to a file or /dev/null\n")
+    return not closed
+
+
+def _failure(error: BaseException) -> int:
+    """Report in one line on stderr what went wrong, and return the exit status: misuse, or a failure of the machine."""
+    told = str(error)
     if isinstance(error, OSError):
-        text = f"{error.strerror or text} ({error.filename})" if error.filename else text
-        text = f"the system refused to read or write; got {text}: check the disk and the folders, and run it again"
+        where = f" ({error.filename})" if error.filename else ""
+        told = f"files must be readable and writable; got {error.strerror or error}{where}: mend that and run it again"
     elif isinstance(error, MemoryError):
-        text = "memory ran out; got no more of it: take a smaller --memory, or fewer or smaller images"
-    text = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(text.split()))
-    sys.stderr.write(f"error: {text}\n")
-    return status
+        told = "memory must hold one image and its search; got too little: lower --memory or --samples"
+    told = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(told.split()))
+    sys.stderr.write(f"error: {told}\n")
+    if isinstance(error, FileError):
+        # Python writes what is left when it ends, and would fail with a message of its own.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED if isinstance(error, (FileError, OSError, MemoryError)) else MISUSE
 
 
 def _exact(kind: Any, tokens: Sequence[Token]) -> Any:

@@ -2,9 +2,14 @@
 
 import textwrap
 from dataclasses import fields
-from typing import ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
 
-from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html
+from geomrob.errors import UsageError
+from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html, to_latex, to_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPR_LINES = 10
 
@@ -43,6 +48,28 @@ class Result:
             for key, value in (rows[0] if rows else {}).items()
         )
         return [Table((self.headline(),), columns, rows)]
+
+    def to_markdown(self) -> str:
+        """Return the tables as markdown, each under its title."""
+        return "\n\n".join(map(to_markdown, self.tables()))
+
+    def to_latex(self) -> str:
+        """Return the tables as LaTeX with booktabs, their titles as comments."""
+        return "\n\n".join(map(to_latex, self.tables()))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the records as a data frame, with all digits.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            frames = import_module("pandas")
+        except ImportError:
+            raise UsageError(
+                "to_pandas must have pandas; got an installation without: pip install 'geomrob[pandas]'"
+            ) from None
+        return frames.DataFrame(self.records())
 
     def caveats(self) -> list[str]:
         """Return what a reader of the numbers has to know, a sentence each."""

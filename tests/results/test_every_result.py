@@ -1,13 +1,16 @@
 """What every result can do: flat rows, a summary, tables, a short repr, an HTML repr, a file; and strict JSON of it."""
 
 import json
+import re
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from geomrob.cli.answer import Answer, to_csv
+from geomrob.errors import UsageError
 from geomrob.results import RESULTS, Status, equal, load, save
-from geomrob.tables import HTML_ROWS
+from geomrob.tables import HTML_ROWS, one_line
 from tests.results.examples import EVERY
 
 PLAIN = (str, int, float, type(None))
@@ -84,3 +87,28 @@ def test_its_json_is_strict_and_has_its_rows(result, tmp_path):
 def test_a_status_carries_its_sentence(status):
     assert status.sentence.endswith(".")
     assert status.words == status.name.lower().replace("_", " ")
+
+
+@every_result
+def test_its_markdown_and_latex_hold_every_cell(result):
+    cells = [one_line(cell) for table in result.tables() for row in table.cells() for cell in row]
+    for text in cells:
+        assert text.replace("|", "\\|") in result.to_markdown()
+    for line in result.to_latex().splitlines():
+        if line.endswith(r" \\"):
+            assert not re.search(r"(?<!\\)[%$#_^~|<>]", line)
+    assert result.to_latex().count(r"\toprule") == len(result.tables())
+    assert result.to_latex().count(r" \\") == sum(1 + len(table.rows) for table in result.tables())
+
+
+@every_result
+def test_its_data_frame_has_the_records(result):
+    frame = result.to_pandas()
+    assert list(frame.columns) == list(result.records()[0])
+    assert len(frame) == len(result.records())
+
+
+def test_a_data_frame_without_pandas_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match=r"geomrob\[pandas\]"):
+        EVERY[0].to_pandas()
