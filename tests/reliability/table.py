@@ -24,6 +24,7 @@ SOUND = {
     "geometry": f"{EIGHT} --attack deepfool --directions 2 --others 1 --power 0",
     "augment": "--data files/clothes.npz --samples 2 --show spectral --smoothness 1 --strength 0.1",
     "train": "files/sound.toml",
+    "merge": "files/pictures-sound files/pictures-empty",
 }
 """A sound call of each command that ends soon, in the sandbox."""
 
@@ -824,6 +825,9 @@ KINDS = (
         within="ascii",
         also="--model net:five",
     ),
+    Kind(
+        "shards", "--shard", ("", "0/3", "4/3", "1/0", "1", "x", "-1/2", "1.5/2", f"1/{10**30}", "1/2/3"), MEASURING[:6]
+    ),
     Kind("outputs", "--outputs", ("nosuch", "", "LOGITS!"), ("margin", "layers")),
     Kind(
         "bases",
@@ -1052,6 +1056,14 @@ def words(command: str, kind: Kind, value: str) -> tuple[str, ...]:
 
 WHOLE_CALLS: dict[str, tuple[str, ...]] = {
     "no command": ("nosuch", "margn", "--nosuch", "-x", "margin margin", "models x y"),
+    "folders of no run": (
+        "merge",
+        "merge --out out",
+        "merge nosuch --out out",
+        "merge files --out out",
+        "merge ~nouser/x /proc --out out",
+        "merge a.png a.csv --out out",
+    ),
     "options that do not go together": (
         "transfer --model net:small --data files/eight.npz --out out",
         "transfer --weights files/sound.pt --out out",
