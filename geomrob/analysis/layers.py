@@ -309,6 +309,6 @@ def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
         raise unknown("at", at, SIDES)
     if not 0 < sigma < LARGEST:
         raise UsageError(f"sigma must be above 0 and finite, below {LARGEST:g}; got {sigma:g}: 0.1 is usual")
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
+    if not 1 <= repeats <= 1_000_000:
+        raise UsageError(f"repeats must be at least 1, at most 1,000,000; got {repeats}: 1 is usual")
     return model
