@@ -188,9 +188,12 @@ def _located(value: Any) -> Any:
     """Return a value; paths, and names of files that exist, as absolute paths."""
     if isinstance(value, (list, tuple)):
         return [_located(part) for part in value]
-    if isinstance(value, Path) or (isinstance(value, str) and os.sep in value and Path(value).exists()):
-        return str(Path(value).resolve())
-    return value
+    try:
+        if isinstance(value, Path) or (isinstance(value, str) and os.sep in value and Path(value).exists()):
+            return str(Path(value).resolve())
+    except (OSError, ValueError):
+        pass  # Too long a name, say: whoever reads the option refuses it.
+    return str(value) if isinstance(value, Path) else value
 
 
 def _shard(words: str | None) -> tuple[int, int] | None:

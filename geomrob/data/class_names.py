@@ -14,6 +14,7 @@ import torch
 from geomrob.data.cifar import CLASSES10, CLASSES100
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, note
+from geomrob.files import read_text, user_path
 
 # For each class of a table, in the order of the outputs, the names it goes by; the first is the one that is shown.
 Table: TypeAlias = tuple[tuple[str, ...], ...]
@@ -165,16 +166,15 @@ def class_order(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """
     if not isinstance(source, str | Path):
         return _checked(list(source), "classes")
-    path = Path(source).expanduser()
+    path = user_path(source, "classes")
+    text = read_text(path, "classes")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         # A file of one name a line may be called anything; a file of JSON starts with a bracket.
         content: Any = json.loads(text) if text.lstrip()[:1] in {"{", "["} else text.splitlines()
-    except (OSError, ValueError, RecursionError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "something else"
+    except (ValueError, RecursionError):
         raise UsageError(
-            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got {cause} in {path}: "
-            "check the path and what is in it"
+            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got something else in "
+            f"{path}: check what is in it"
         ) from None
     if isinstance(content, list) and text.lstrip()[:1] not in {"{", "["}:
         content = _from_lines([line.strip() for line in content], path)
@@ -220,7 +220,7 @@ def _from_numbers(content: dict[str, Any], path: Path) -> list[Any]:
     """Return the names of {number: name} or {name: number} in the order of the numbers."""
     if all(isinstance(value, int) and not isinstance(value, bool) for value in content.values()):
         pairs = [(number, name) for name, number in content.items()]
-    elif all(re.fullmatch("[0-9]+", key) for key in content):
+    elif all(re.fullmatch("[0-9]{1,9}", key) for key in content):
         pairs = [(int(key), name[0] if isinstance(name, list) and name else name) for key, name in content.items()]
     else:
         raise UsageError(
@@ -237,9 +237,10 @@ def _checked(names: list[Any], source: str) -> tuple[str, ...]:
     """Return names if each is text and stands once; empty lines at the end do not count."""
     while names and names[-1] == "":
         names.pop()
-    wrong = next((name for name in names if not isinstance(name, str) or not name), None)
-    if not names or wrong is not None:
-        raise UsageError(f"classes must be names, one a class; got {wrong!r} in {source}: name each class")
+    wrong = [name for name in names if not isinstance(name, str) or not name]
+    if not names or wrong:
+        given = repr(wrong[0])[:80] if wrong else "none"
+        raise UsageError(f"classes must be names, one a class; got {given} in {source}: name each class")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"classes must name each class once; got {twice[0]!r} twice in {source}: leave one out")

@@ -91,6 +91,8 @@ def samples_of(
         raise _missing(arrays, source, split)
     names = candidates(arrays, CLASSES, split)
     if names and classes is None:
+        if _length(arrays[names[0]]) < 0:
+            raise UsageError(f"{names[0]} of {source} must be a list of names; got a single one: name each class")
         classes = [str(name) for name in _values(arrays[names[0]])]
     notes = _choices(source, split, images, labels)
     label = arrays[labels[0]]

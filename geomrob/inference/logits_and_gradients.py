@@ -61,6 +61,8 @@ def scores(model: Model, images: Images, notes: list[str] | None = None) -> Scor
     try:
         with contextlib.redirect_stdout(sys.stderr):
             output = cast("object", model(given.clone() if given is images else given))
+    except SystemExit as error:
+        raise UsageError("model must return logits; got a call of exit: take it out of the network") from error
     except RuntimeError as error:
         if own is not None or not any(part in str(error) for part in TYPE_ERRORS):
             raise

@@ -156,11 +156,9 @@ def _with_own(opened: Opened) -> Opened:
 
 def _importable(name: str) -> bool:
     """Return whether a module of that name can be found, in the current folder too; nothing is imported."""
-    if Path(name).is_dir() or Path(f"{name}.py").is_file():
-        return True
     try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
+        return Path(name).is_dir() or Path(f"{name}.py").is_file() or find_spec(name) is not None
+    except (ImportError, ValueError, OSError):
         return False
 
 

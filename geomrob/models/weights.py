@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError, note
+from geomrob.files import user_path
 from geomrob.models.layers.normalize import Normalize
 from geomrob.models.weight_files import State, nameless, read_weights, some
 
@@ -89,7 +90,7 @@ def load_weights(
     Raises:
         UsageError: The file is missing, damaged, of another kind, or fits another model. The model is then unchanged.
     """
-    path = Path(path)
+    path = user_path(path, "weights")
     content = read_weights(path, sha256=sha256)
     wanted = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
     if not wanted:
