@@ -8,12 +8,13 @@ from fnmatch import fnmatch
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from geomrob.cli import console
+from geomrob.cli.invocation import current, current_run
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, source_name, training_names
-from geomrob.errors import UsageError, note
+from geomrob.errors import ShardDone, UsageError, note
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from geomrob.data.entry import Samples
     from geomrob.inference import Prepared
+    from geomrob.runs import Run
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -28,6 +30,8 @@ SEEDS = 2**63
 """Seeds lie below it."""
 
 Progress = Callable[[int, int], object]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +158,11 @@ class Session:
         match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
+    @property
+    def run(self) -> "Run | None":
+        """The run in the folder of results, for the analyses; none where the command was called as a function."""
+        return current_run()
+
     @cached_property
     def images(self) -> "torch.Tensor":
         """The drawn images on the device, the same tensor at each call: what is known of it is measured once."""
@@ -197,6 +206,23 @@ class Session:
             with self.progress(f"{title} of {name}") as progress:
                 yield name, ready, progress
 
+    def measure(self, title: str, analysis: "Callable[[str, Prepared, Progress], Result]") -> "list[Result]":
+        """Return what an analysis returns for each model, called with its name, itself prepared, and a progress.
+
+        Raises:
+            ShardDone: The run is a shard: its parts of all models are there.
+        """
+        results: list[Result] = []
+        done: ShardDone | None = None
+        for name, model, progress in self.each(title):
+            try:
+                results.append(analysis(name, model, progress))
+            except ShardDone as shard:  # noqa: PERF203 - the others go on
+                done = shard
+        if done is not None:
+            raise done
+        return results
+
 
 def libraries() -> None:
     """Import numpy before anything imports torch, so that Ctrl-C ends a command at any time.
@@ -233,6 +259,8 @@ def places(command: str, options: Output, figure: str = "", others: Sequence[str
     if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
         raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
     writable(picture.parent, "figure must be in")
+    if (call := current()) is not None:
+        call.open_run(command, out, options)
     return out, picture
 
 

@@ -120,9 +120,13 @@ def gradient(value: Tensor, images: Images, *, again: bool = False) -> Images:
 
 def out_of_memory(error: Exception) -> bool:
     """Return whether this is how torch reports that memory ran out, on a GPU or on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and any(part in str(error) for part in MEMORY_ERRORS)
     )
+
+
+MEMORY_ERRORS = ("allocate memory", "not enough memory")
+"""Parts of what torch says where the memory of a CPU runs out."""
 
 
 def kept_bytes(model: Model, images: Images) -> int:

@@ -37,7 +37,7 @@ PROBED = 8
 
 ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError, MemoryError)
 """What a model may raise that takes one image only."""
 
 
@@ -75,7 +75,8 @@ class Prepared:
     Attributes:
         model, images, memory, forward_only, checked: As given; the plain model, also of a `Prepared`.
         measured: What has been measured so far.
-        on_rows: Called with the number of rows after each call of `in_blocks`, for progress; None for nothing.
+        on_rows: Called with the number of rows after each call of `in_blocks`, also of those made of this one later,
+            for progress; None for nothing.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
@@ -106,8 +107,8 @@ class Prepared:
         self.given_block = known.given_block if block is None and known is not None else block
         self._version = _version(self.images)
         self.checked = (known is None or known.checked) if checked is None else checked
-        self.on_rows: Callable[[int], object] | None = None
-        self._part = False
+        self.on_rows: Callable[[int], object] | None = None if known is None else known.on_rows
+        self._part = known is not None and known._part and known.holds(self.images)  # noqa: SLF001
         self._held: list[contextlib.ExitStack] = []
         self.measured = Measured(reading=Reading(said_outputs(self.model) if outputs is None else outputs))
         self._first: Prepared | None = None
@@ -121,6 +122,25 @@ class Prepared:
         kind = self.device.type
         if torch.is_autocast_enabled(kind):
             self.measured.reading.autocast = torch.get_autocast_dtype(kind)
+
+    def run_identity(self) -> dict[str, object]:
+        """Return what the logits and gradients depend on, to the last bit on one kind of machine: see `runs.identity`.
+
+        The memory counts by the block that follows from it.
+        """
+        reading = self.measured.reading
+        return {
+            "model": self.model,
+            "images": self.images,
+            "block": self.block,
+            "outputs": reading.outputs,
+            "autocast": reading.autocast,
+            "device": self.device.type,
+        }
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process needs; what this one does meanwhile (eval mode, progress) stays here."""
+        return {**vars(self), "_held": [], "on_rows": None}
 
     def __enter__(self) -> "Prepared":
         held = contextlib.ExitStack()
@@ -321,7 +341,10 @@ class Prepared:
             except FAILURES as error:
                 if block == 1 or isinstance(error, FlattenedError) or not (out_of_memory(error) or self._takes_one()):
                     raise
-                smaller = block // 2 if out_of_memory(error) else 1
+                short = out_of_memory(error)
+                smaller = block // 2 if short else 1
+            if short:
+                note(f"memory ran out with {block} images at a time: {smaller} from here on, which moves last digits")
             self.measured.blocks[self._key] = smaller
             if self.images.is_cuda:
                 torch.cuda.empty_cache()
