@@ -80,6 +80,14 @@ def stage(files: Mapping[Path, bytes]) -> None:
         raise
 
 
+def move_in(files: Mapping[Path, bytes]) -> None:
+    """Move staged files to their places, in this order."""
+    for path, content in files.items():
+        staged_name(path, content).replace(path)
+    for folder in {path.parent for path in files}:
+        _sync(folder)
+
+
 def remove_scratch(folder: Path) -> None:
     """Remove from a folder the files that a killed process was writing."""
     with contextlib.suppress(FileNotFoundError):

@@ -58,14 +58,21 @@ def write_png(found: Sparsity, folder: Path) -> list[Path]:
     for old in writable(folder).iterdir():
         if IMAGE.fullmatch(old.name):
             old.unlink()
-    result, files = found.stored, list[Path]()
+    files = {folder / name: content for name, content in png_files(found).items()}
+    for path, content in files.items():
+        write_atomic(path, content)
+    return list(files)
+
+
+def png_files(found: Sparsity) -> dict[str, bytes]:
+    """Return the images that are still adversarial with 8 bits a channel, as PNG files by the names of `write_png`."""
+    result, files = found.stored, dict[str, bytes]()
     before, after = (
         [slug(name, otherwise=str(label)) for name, label in zip(found.names(labels), labels.tolist(), strict=True)]
         for labels in (result.labels, found.stored_found)
     )
     for i in result.success.nonzero().flatten().tolist():
-        files.append(folder / f"{int(found.indices[i]):05d}-{before[i]}-to-{after[i]}.png")
-        write_atomic(files[-1], png(result.perturbed[i]))
+        files[f"{int(found.indices[i]):05d}-{before[i]}-to-{after[i]}.png"] = png(result.perturbed[i])
     return files
 
 

@@ -103,16 +103,16 @@ class Answer:
         It is 0, or 3 where not all was found.
         """
         self._pool()
-        self._publish()
+        self.publish()
         if self.as_json:
             say(self.to_json())
         else:
             self._show()
         return 0 if complete else 3
 
-    def _publish(self) -> None:
-        """Write the files, those of the run in the folder with it: then those of its earlier results go."""
-        from geomrob.files import stage, staged_name
+    def publish(self) -> None:
+        """Write the files, as `finish` does; with the run of the folder, if there is one: files of its past go then."""
+        from geomrob.files import move_in, stage
 
         if not self.contents:
             return
@@ -120,8 +120,7 @@ class Answer:
             run.publish(self.contents)
             return
         stage(self.contents)
-        for path, content in self.contents.items():
-            staged_name(path, content).replace(path)
+        move_in(self.contents)
 
     def _pool(self) -> None:
         """Write and show mean and standard error over the trainings of each model that has several."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli.options import NEUTRAL, Output
 from geomrob.errors import FileError, UsageError
@@ -92,7 +92,7 @@ class Tee:
         inner: The other stream, for what is no text to keep.
     """
 
-    def __init__(self, inner: TextIO, name: str, call: Invocation) -> None:
+    def __init__(self, inner: Any, name: str, call: Invocation) -> None:
         self.inner, self._name, self._call = inner, name, call
 
     def __getattr__(self, name: str) -> Any:
@@ -142,7 +142,7 @@ def invoked(words: Sequence[str]) -> Generator[Invocation]:
     token, streams = _current.set(call), (sys.stdout, sys.stderr)
     with _terminable():
         sys.stdout, sys.stderr = (
-            cast("TextIO", Tee(stream, name, call)) for stream, name in zip(streams, ("stdout", "stderr"), strict=True)
+            cast("Any", Tee(stream, name, call)) for stream, name in zip(streams, ("stdout", "stderr"), strict=True)
         )
         try:
             yield call

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.files import pack, stage, staged_name, unpack
+from geomrob.files import move_in, pack, stage, staged_name, unpack
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
@@ -89,8 +89,7 @@ def save(result: object, path: Path | str) -> Path:
     facts_file, arrays_file = files
     stage(files)
     # Until the arrays are in place too, `load` finds them where they wait.
-    for file, content in files.items():
-        staged_name(file, content).replace(file)
+    move_in(files)
     for old in arrays_file.parent.glob(f".{glob.escape(arrays_file.name)}.*.part"):
         old.unlink(missing_ok=True)
     return facts_file

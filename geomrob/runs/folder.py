@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from geomrob.errors import FileError, UsageError, note
-from geomrob.files import remove_scratch, stage, staged_name, write_atomic
+from geomrob.files import move_in, remove_scratch, stage, staged_name, write_atomic
 from geomrob.runs.clock import versions
 from geomrob.runs.identity import digest, identity, settings_of
 from geomrob.runs.lock import locked
@@ -210,8 +210,7 @@ class Run:
             stale = {name: was for name, was in page["files"].items() if name not in listed}
             page |= {"state": WRITING, "files": listed, "stale": {**page.get("stale", {}), **stale}}
             self._write(page)
-            for path, content in files.items():
-                staged_name(path, content).replace(path)
+            move_in(files)
             self._settle(page)
 
     def shard_done(self) -> str:
