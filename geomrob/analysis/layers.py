@@ -280,12 +280,8 @@ def seen_part(
 
     with ready, torch.no_grad(), watching(chosen_modules(cast("nn.Module", model), names), watch):
         # Block by block, since images may be read as they are used.
-        blocks = [
-            ready.in_blocks(passes, ready.images[some], keys[some])
-            for some in (
-                slice(first, min(piece.stop, first + block)) for first in range(piece.start, piece.stop, block)
-            )
-        ]
+        rows = torch.arange(piece.start, piece.stop).split(block)
+        blocks = [ready.in_blocks(passes, ready.images[row[0] : row[-1] + 1], keys[row]) for row in rows]
     outputs, numbers = (torch.cat(each) for each in zip(*blocks, strict=True))
     return {"outputs": outputs.cpu(), "numbers": numbers.cpu(), "about": _as_bytes(json.dumps(watch.about))}
 
