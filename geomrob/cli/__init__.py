@@ -79,6 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except (CycloptsError, UsageError, OSError, MemoryError) as error:
             return _failure(error)
+        except RuntimeError as error:
+            if not any(part in str(error) for part in ("out of memory", "allocate memory", "not enough memory")):
+                raise
+            return _failure(MemoryError())
         except KeyboardInterrupt:
             sys.stderr.write(f"{call.resuming()}\n")
             return INTERRUPTED

@@ -70,9 +70,9 @@ class Invocation:
 
     def resuming(self) -> str:
         """Return what is there after an interruption, and the command that goes on with it."""
-        command = shlex.join(["geomrob", *(word for word in self.words if word != "--overwrite")])
+        command = shlex.join(["geomrob", *(word for word in self.words if not word.startswith("--overwrite"))])
         if self.run is None or not self.run.active:
-            return f"interrupted before the first result; start again with: {command}"
+            return f"interrupted; run it again with: {command}"
         return f"interrupted; what is finished is kept in {self.run.folder}; resume with: {command}"
 
     def log(self, text: str) -> None:

@@ -295,7 +295,7 @@ def read_page(folder: Path, *, damaged: bool = False) -> dict[str, Any] | None:
     try:
         page: dict[str, Any] = json.loads(path.read_bytes())
         known = page.pop("digest")
-        if page["schema"] == SCHEMA and digest(page) == known:
+        if page["schema"] == SCHEMA and digest(page) == known and _is_sound(page):
             return page
     except FileNotFoundError:
         return None
@@ -306,6 +306,13 @@ def read_page(folder: Path, *, damaged: bool = False) -> dict[str, Any] | None:
     raise UsageError(
         f"{path} must be as geomrob wrote it; got a damaged, edited or older one: add --overwrite, or name a new --out"
     )
+
+
+def _is_sound(page: dict[str, Any]) -> bool:
+    """Return whether run.json names only what a run may write: files inside its folder."""
+    names = [Path(name) for listed in (page["files"], page.get("stale", {})) for name in listed]
+    inside = all(not name.is_absolute() and ".." not in name.parts and name.parts for name in names)
+    return inside and all(isinstance(part["keys"], list) for part in page["computations"].values())
 
 
 def _other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> UsageError:

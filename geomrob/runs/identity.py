@@ -120,7 +120,8 @@ def _module(model: nn.Module, known: dict[int, Any]) -> dict[str, str]:
         hooks = [hook for kind in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(part, kind).values()]
         rest.append([_name(type(part)), _identity(plain, known), [_identity(hook, known) for hook in hooks]])
         if not _name(type(part)).startswith("torch."):
-            rest.append(_identity(getattr(type(part).forward, "__code__", None), known))
+            # Without what a checker of types has put around it.
+            rest.append(_identity(getattr(inspect.unwrap(type(part).forward), "__code__", None), known))
     return {"class": _name(type(model)), "weights": digest(weights), "architecture": digest(rest)}
 
 

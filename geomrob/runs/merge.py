@@ -18,6 +18,9 @@ def merge(folders: Sequence[Path | str], out: Path | str, *, overwrite: bool = F
         out: Another folder, without a run, or with the same one.
         overwrite: Whether a run that is there is given up.
 
+    Returns:
+        The words of the command; none for shards that were computed in Python: call the analysis with `Run(out)`.
+
     Raises:
         UsageError: A folder that is no shard, or one of another run; a shard that is missing, comes twice or is not
             done; a part that two of them have.
@@ -92,6 +95,6 @@ def _unsharded(command: Sequence[str]) -> list[str]:
             skip = False
         elif word in ("--shard", "--out"):
             skip = True
-        elif not word.startswith(("--shard=", "--out=")) and word != "--overwrite":
+        elif not word.startswith(("--shard=", "--out=")) and not word.startswith("--overwrite"):
             words.append(word)
     return words

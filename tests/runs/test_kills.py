@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +18,8 @@ from geomrob.runs import Run
 # Parts of 8 images, so that there are some.
 SMALL = """
 import sys
-import geomrob.analysis.margins as margins, geomrob.analysis.sparsity as sparsity, geomrob.inference.prepared as prepared
+import geomrob.analysis.margins as margins, geomrob.analysis.sparsity as sparsity
+import geomrob.inference.prepared as prepared
 margins.PAIRS, sparsity.LEAST, prepared.CPU_BLOCK = 24, 8, 8
 from geomrob.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -66,7 +68,7 @@ def test_a_command_that_is_killed_resumes_to_the_same_bits(tmp_path, command, ca
     assert main([*COMMANDS[command], "--out", str(tmp_path / "out")]) == 0
     assert "of 5 parts" in capsys.readouterr().err
     assert equal(numbers(tmp_path / "out", command), numbers(tmp_path / "whole", command))
-    assert not [path for path in (tmp_path / "out").rglob(".*")]
+    assert not list((tmp_path / "out").rglob(".*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -194,10 +196,22 @@ def test_a_folder_that_vanishes_is_one_sentence_and_status_1(tmp_path, monkeypat
     assert err.count("\n") == 1
 
 
+FLAT = """
+import torch
+
+
+class Zero(torch.nn.Module):
+    def forward(self, images):
+        return images.flatten(1)[:, :10] * 0 + torch.eye(10)[0]
+
+
+def flat():
+    return Zero()
+"""
+
+
 def test_what_was_not_found_is_status_3_or_0_where_that_is_asked_for(tmp_path, monkeypatch):
-    (tmp_path / "flat.py").write_text(
-        "import torch\n\n\ndef flat():\n    return torch.nn.Sequential(torch.nn.Flatten(), Zero())\n\n\nclass Zero(torch.nn.Module):\n    def forward(self, x):\n        return x[:, :3] * 0 + torch.tensor([1.0, 0.0, 0.0])\n"
-    )
+    (tmp_path / "flat.py").write_text(FLAT)
     words = [
         "margin",
         "--model",
@@ -220,7 +234,7 @@ SHELL = {
 }
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 @pytest.mark.parametrize("case", SHELL)
 def test_an_output_that_takes_nothing_is_one_sentence_and_status_1(tmp_path, case):
     words, told = SHELL[case]

@@ -84,17 +84,14 @@ def curve(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
+            run=session.run,
         )
     answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()
     answer.picture(plot_strength(measured), session.figure)
-    if plane is None:
-        for ending in ("json", "npz", "csv", "png"):
-            # Those of an earlier run are of other curves.
-            (session.out / f"plane.{ending}").unlink(missing_ok=True)
-    else:
+    if plane is not None:
         answer.results.append(plane)
         answer.save([plane], "plane")
         answer.csv(plane.records(), "plane")

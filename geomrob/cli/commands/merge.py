@@ -20,5 +20,8 @@ def merge(*folders: Path, out: Path, overwrite: bool = False) -> int:
     from geomrob.runs import merge as join
 
     words = join(folders, out, overwrite=overwrite)
+    if not words:
+        sys.stdout.write(f"merged {len(folders)} shards of no command: call the analysis with Run({str(out)!r})\n")
+        return 0
     sys.stderr.write(f"merged {len(folders)} shards; running: {shlex.join(['geomrob', *words])}\n")
     return main([*words, "--out", str(out)])
