@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from geomrob.analysis.audit import probes
@@ -249,7 +249,14 @@ def measured_part(
 
 
 def followed_part(
-    ready: Prepared, indices: Labels, closer: Labels, toward: Images, reach: Distances, item: Item, *, seed: int
+    ready: Prepared,
+    indices: Labels,
+    closer: Int64[Tensor, " few"],
+    toward: Images,
+    reach: Distances,
+    item: Item,
+    *,
+    seed: int,
 ) -> Part:
     """Return what is measured of some of the images when the attacks are done.
 
