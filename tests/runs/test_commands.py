@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.cli import main
 from geomrob.cli.answer import Answer
 from geomrob.results import equal, load
@@ -33,7 +34,7 @@ COMMANDS = {
     "images": ("spectrum", *IMAGES, "--of", "images"),
     "mean image": ("spectrum", *IMAGES, "--of", "images", "--order", "modulus-of-mean", "--unit-norm"),
     "corruption": ("spectrum", *IMAGES, "--of", "corruption"),
-    "audit": ("audit", "tiny:net", *IMAGES, "--source", "tiny:net", "--queries", "20"),
+    "audit": ("audit", "tiny:net", *IMAGES[:3], "8", "--source", "tiny:net", "--queries", "20"),
 }
 
 
@@ -51,6 +52,10 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr("geomrob.analysis.spectra.fourier_heat_map.EVALUATIONS", 144)
     monkeypatch.setattr("geomrob.analysis.spectra.mean_spectrum.CHUNK", 4)
     monkeypatch.setattr("geomrob.analysis.spectra.mean_spectrum.ELEMENTS", 1)
+    monkeypatch.setattr(
+        "geomrob.analysis.audit.measurements.pgd", lambda *given, **how: pgd(*given, **{**how, "steps": 1})
+    )
+    monkeypatch.setattr("geomrob.analysis.audit.probes.POINTS", 5)
     (tmp_path / "tiny.py").write_text(TINY)
     (tmp_path / "weights").write_text("0")
     write_images()
