@@ -210,7 +210,7 @@ def _pieces(
         yield slice(None), change(images, indices=keys)
 
 
-def _logits(model: Prepared, images: Images, keys: Labels, adapt: str, seed: int) -> Logits:
+def _logits(model: Prepared, images: Images, keys: Tensor, adapt: str, seed: int) -> Logits:
     if adapt != "none":
         return grouped_logits(model, images, adapt, keys, seed=seed, memory=model.memory)
     return predicted(model, images, model.memory)
