@@ -17,15 +17,15 @@ Part = dict[str, Tensor]
 """What is computed for an item: named tensors, on the CPU."""
 
 
-def ranges(count: int, size: int) -> dict[str, slice]:
-    """Return `count` images cut into items of `size`, by key.
+def ranges(count: int, size: int, *, of: str = "images") -> dict[str, slice]:
+    """Return `count` images, or what `of` calls them, cut into items of `size`, by key.
 
     Example:
         >>> ranges(5, 2)
         {'images-0-2': slice(0, 2, None), 'images-2-4': slice(2, 4, None), 'images-4-5': slice(4, 5, None)}
     """
     bounds = [(start, min(count, start + size)) for start in range(0, count, size)]
-    return {f"images-{start}-{stop}": slice(start, stop) for start, stop in bounds}
+    return {f"{of}-{start}-{stop}": slice(start, stop) for start, stop in bounds}
 
 
 def work(
