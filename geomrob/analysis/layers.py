@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
+from geomrob.arrays import LARGEST, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, checked_classes, out_of_memory, plain, predicted_classes, scores
+from geomrob.inference import Prepared, check_finite, checked_classes, out_of_memory, plain, predicted_classes, scores
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
 from geomrob.runs import Clock
@@ -233,6 +233,7 @@ def layers(
     ready = Prepared(model, inputs, memory=memory, forward_only=True)
     with ready, torch.no_grad():
         _check_batches(ready)
+        ready.rows(slice(0, ready.block), inputs[: ready.block]).check_deterministic()
     with ready, torch.no_grad(), watching(chosen, watch):
         block, start = ready.block, 0
         while start < len(inputs):
@@ -251,6 +252,7 @@ def layers(
                 progress(min(start, len(inputs)), len(inputs))
     watch.check(names)
     clean = ready.read(torch.cat(predictions))
+    check_finite(clean)
     predicted = predicted_classes(clean)
     truth = predicted if labels is None else checked_classes("labels", labels, clean)
     return Layers(
@@ -305,8 +307,8 @@ def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
         raise UsageError(f"model must be a torch.nn.Module; got {type(model).__name__}: functions have no layers")
     if at not in SIDES:
         raise unknown("at", at, SIDES)
-    if not 0 < sigma < float("inf"):
-        raise UsageError(f"sigma must be above 0 and finite; got {sigma:g}: 0.1 is usual")
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
+    if not 0 < sigma < LARGEST:
+        raise UsageError(f"sigma must be above 0 and finite, below {LARGEST:g}; got {sigma:g}: 0.1 is usual")
+    if not 1 <= repeats <= 1_000_000:
+        raise UsageError(f"repeats must be at least 1, at most 1,000,000; got {repeats}: 1 is usual")
     return model

@@ -90,6 +90,9 @@ def strength_curve(
     inputs = check_images(inputs)
     labels = as_labels(labels)
     networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
+    for ready in (ready for group in networks for ready in group):
+        first = inputs[: ready.block]
+        ready.rows(slice(0, len(first)), first).check_deterministic()
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1
@@ -271,8 +274,10 @@ def _checked(
     if how.source != (source is not None):
         given, advice = ("None", "give one") if how.source else ("one", "leave it out")
         raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {given}: {advice}")
-    if repeats < 1 or (repeats > 1 and not row.takes("seed")):
-        raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
+    if not 1 <= repeats <= 1_000_000 or (repeats > 1 and not row.takes("seed")):
+        raise UsageError(
+            f"repeats must be at least 1, at most 1,000,000, and 1 for FGSM; got {repeats}: it draws nothing to repeat"
+        )
     for strength in strengths:
         check_strength(strength, "strengths", "0.1 is usual")
     scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]

@@ -157,6 +157,19 @@ class Run:
             self.report(f"resumed: {len(kept)} of {len(items)} parts of {name} were there")
         return kept
 
+    def withdraw(self, name: str) -> None:
+        """Forget a computation of which nothing is kept, since it was misused: the folder is free for another."""
+        page = self._opened()
+        page["computations"].pop(name, None)
+        with contextlib.suppress(OSError):
+            self.part(name, "any").parent.rmdir()
+            (self.folder / "parts").rmdir()
+        if page["computations"] or page["files"]:
+            self._write(page)
+        else:
+            (self.folder / PAGE).unlink(missing_ok=True)
+            self._page = None
+
     def share(self, items: Mapping[str, Item]) -> dict[str, Item]:
         """Return the items that this run computes: all, or those of its shard, counted over all its computations."""
         before, self._before = self._before, self._before + len(items)

@@ -167,4 +167,4 @@ def test_a_baseline_that_is_never_right_is_refused(run, tmp_path):
     status, _, err = run(*QUICK, "--model", "never:Never", "--model", "fmnist-lenet", "--baseline", "never:Never")
     assert status == 2
     assert "baseline must be right on some clean image" in err
-    assert not list(tmp_path.glob("out/*"))
+    assert not results_in(tmp_path / "out")

@@ -95,6 +95,9 @@ def corruption_errors(
     ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
     images = images.detach()
+    for model in (model for group in ready for model in group if adapt == "none"):
+        first = images[: model.block]
+        model.rows(slice(0, len(first)), first).check_deterministic()
     models_in_all = [model for group in ready for model in group]
     cells: dict[str, tuple[str, int] | None] = {
         "clean": None,
@@ -218,7 +221,7 @@ def _pieces(
         yield slice(None), change(images, indices=keys)
 
 
-def _logits(model: Prepared, images: Images, keys: Labels, adapt: str, seed: int) -> Logits:
+def _logits(model: Prepared, images: Images, keys: Tensor, adapt: str, seed: int) -> Logits:
     if adapt != "none":
         return grouped_logits(model, images, adapt, keys, seed=seed, memory=model.memory)
     return predicted(model, images, model.memory)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.curvature import Boundary
 from geomrob.arrays import (
+    LARGEST,
     Bounds,
     Distances,
     Images,
@@ -34,6 +35,9 @@ from geomrob.runs import Clock
 Progress = Callable[[int, int], object]
 
 METHODS = ("difference", "hessian")
+
+MOST = 1_000_000
+"""Directions, other images and rounds: what fits a memory, and a day."""
 
 
 def geometry(
@@ -236,13 +240,14 @@ def _check(method: str, step: float, attack: str, counts: tuple[int, int, int]) 
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     entry(attack, names(search=True))
-    if not 0 < step < math.inf:
-        raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
+    if not 0 < step < LARGEST:
+        raise UsageError(f"step must be a finite length above 0 and below {LARGEST:g}; got {step}: 0.1 is the default")
     directions, others, power = counts
-    if directions < 1 or others < 0 or power < 0:
+    if not 1 <= directions <= MOST or not 0 <= others <= MOST or not 0 <= power <= MOST:
         given = f"{directions}, {others}, {power}"
         raise UsageError(
-            f"directions must be at least 1, others and power at least 0; got {given}: 20, 5, 10 are usual"
+            f"directions must be at least 1, others and power at least 0, all at most {MOST:,}; got {given}: 20, 5, 10 "
+            "are usual"
         )
 
 

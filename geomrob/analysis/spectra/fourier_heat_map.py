@@ -80,6 +80,7 @@ def heat_map(
     signs = random_signs(keys, len(pairs), channels, seed)
     right = torch.zeros(len(pairs), dtype=torch.float64)
     with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
         clean = ready.predictions
         wanted = clean if labels is None else checked_classes("labels", labels, ready.clean)
         for pair in range(len(pairs)):

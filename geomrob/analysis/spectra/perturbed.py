@@ -21,6 +21,7 @@ from geomrob.data.corruptions.precomputed import read_manifest
 from geomrob.data.entry import Samples
 from geomrob.data.npy_pairs import severities, severity_of
 from geomrob.errors import UsageError
+from geomrob.files import user_path
 from geomrob.results import BandEnergy, Spectrum
 from geomrob.runs import Clock
 from geomrob.spectral.bases import basis
@@ -159,7 +160,7 @@ def data_spectrum(
         'uniform 0.1'
     """
     if corruption is not None and severity_of(Path(corruption))[0].suffix.lower() in SUFFIXES:
-        return paired_spectrum(data, Path(corruption), load, **scaling)
+        return paired_spectrum(data, user_path(corruption, "corruption"), load, **scaling)
     samples = load(data)
     if corruption is not None:
         return noise_spectrum(corruption, samples, strength=strength, seed=seed, **scaling)

@@ -15,6 +15,9 @@ from geomrob.runs import Clock
 from geomrob.spectral.push_pull_kernel import push_pull_kernel
 from geomrob.spectral.spectra import Channels
 
+MOST_SIDE = 4096
+"""Largest side to which kernels are padded."""
+
 
 def image_spectrum(
     images: Images,
@@ -171,8 +174,11 @@ def kernel_spectrum(
     """
     shown = weights.detach() if alpha is None else push_pull_kernel(weights.detach(), alpha, box=box)
     height, width = shown.shape[-2:]
-    if size < max(height, width):
-        raise UsageError(f"size must be at least {max(height, width)}, the side of the kernel; got {size}: enlarge it")
+    if not max(height, width) <= size <= MOST_SIDE:
+        raise UsageError(
+            f"size must be at least {max(height, width)}, the side of the kernel, at most {MOST_SIDE:,}; got {size}: "
+            "32 is usual"
+        )
     padded = torch.nn.functional.pad(shown, [0, size - width, 0, size - height])
     average = f", average {box} x {box}" if box else ""
     method = "filters as they are" if alpha is None else f"push-pull, alpha {alpha:g}{average}"

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
+from geomrob.arrays import LARGEST, Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
 from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
 from geomrob.attacks.engine.run import run_linearized
@@ -96,7 +96,7 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    if not 1 <= lam < math.inf:
+    if not 1 <= lam < LARGEST:
         raise UsageError(f"lam must be at least 1 and finite; got {lam}: 1 aims at the boundary itself, 3 is usual")
     if steps < 1:
         raise UsageError(f"steps must be at least 1; got {steps}: 50 is usual")
