@@ -207,8 +207,9 @@ def _named(parts: Mapping[Measurement, Part], kind: str, fields_of: type) -> Par
 def _evaluations(item: Item) -> int:
     """Return how many evaluations of the model a part is expected to take."""
     kind, value, piece = item
-    each = {"white": 75, "source": 150, "probes": 12, "profile": 2 * probes.POINTS}.get(kind, value)
-    return (piece.stop - piece.start) * int(each[1] if isinstance(each, tuple) else each)
+    fixed = {"white": 75, "source": 150, "probes": 12, "profile": 2 * probes.POINTS}
+    each = fixed[kind] if kind in fixed else value[1] if isinstance(value, tuple) else value or 0
+    return (piece.stop - piece.start) * int(each)
 
 
 def measured_part(
