@@ -39,8 +39,9 @@ def user_path(given: str | Path, argument: str) -> Path:
         >>> user_path("images", "data").name
         'images'
     """
+    path = Path(given)
     try:
-        path = Path(given).expanduser()
+        path = path.expanduser()
         if stat.S_ISDIR(path.stat().st_mode):
             (path / "inside").exists()  # raises where the folder may not be entered
     except (RuntimeError, ValueError) as error:
