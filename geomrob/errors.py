@@ -10,6 +10,14 @@ class UsageError(ValueError):
     """A misuse by the caller, reported in one sentence: the argument, what was expected, what came, what to do."""
 
 
+class FileError(UsageError):
+    """A folder that cannot be written to any more, where it could before the work."""
+
+
+class ShardDone(Exception):  # noqa: N818 - it ends a command well
+    """All parts of a shard of a run are there: the result is made by merging the shards."""
+
+
 class Note(UserWarning):
     """What was converted, renumbered or left out of what the caller gave, in one sentence."""
 

@@ -92,7 +92,7 @@ def test_misuse_is_one_sentence(tmp_path):
         load(tmp_path / "nothing")
     with pytest.raises(UsageError, match=r"result must be one of .*; got dict"):
         save({}, path)
-    with pytest.raises(UsageError, match="must have schema 2; got 99"):
+    with pytest.raises(UsageError, match="must have schema 3; got 99"):
         load(edited(path, schema=99))
     with pytest.raises(UsageError, match="got 'Nothing'"):
         load(edited(path, schema=2, content={"$class": "Nothing"}))

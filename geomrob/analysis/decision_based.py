@@ -1,17 +1,17 @@
 """Decision-based distances: how near the boundary is for a decision-based attack, over repeats."""
 
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
+from functools import partial
 
 from torch import Tensor
 
 from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.errors import UsageError
+from geomrob.inference import Prepared
 from geomrob.randomness import checked_indices
-from geomrob.results import AttackResult, DecisionDistances
-from geomrob.runs import Clock
+from geomrob.results import AttackResult, BoundaryResult, DecisionDistances
+from geomrob.runs import Clock, Run, ranges, work
 
 Progress = Callable[[int, int], object]
 
@@ -31,6 +31,7 @@ def decision_distances(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> DecisionDistances:
     """Return how far images are from the boundary of their predicted region for a decision-based attack.
 
@@ -47,7 +48,8 @@ def decision_distances(
         name, data: How the result calls model and data.
         seed: Of the first repeat.
         memory: Budget in bytes of one batch of our walk.
-        progress: Called with (repeats done, repeats in all).
+        progress: Called with (images done, in all repeats), inside a part as their queries tell.
+        run: Folder that keeps finished parts, to resume from; the result is the same.
 
     Returns:
         What each repeat found, on the CPU: infinite distances where an image had no start or was not fooled.
@@ -66,23 +68,36 @@ def decision_distances(
     """
     inputs = check_images(inputs)
     labels = as_labels(labels)
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
+    if not 1 <= repeats <= 1_000_000:
+        raise UsageError(f"repeats must be at least 1, at most 1,000,000; got {repeats}: 1 is the default")
     if attack is not None and memory is not None:
         raise UsageError(f"memory must be left out with {attack_name}; got {memory}: it takes all images in one batch")
-    keys, clock, results = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device), []
-    own: dict[str, Any] = {} if attack else {"budget": budget, "indices": keys, "memory": memory}
+    count = len(inputs)
+    keys, clock = checked_indices(indices, count), Clock(seed=seed, device=inputs.device)
+    ready = Prepared(model, inputs.detach(), memory=memory, forward_only=True)
+    # Another attack may draw for all images at once.
+    pieces = ranges(count, count if attack else max(LEAST, ready.block))
+    items = {f"repeat-{repeat}-{key}": (repeat, piece) for repeat in range(repeats) for key, piece in pieces.items()}
+    parts = work(
+        run,
+        f"{attack_name} of {name}",
+        partial(_part, ready, keys, attack=attack, budget=budget, seed=seed),
+        items,
+        units=lambda item: item[1].stop - item[1].start,
+        each=budget,
+        progress=progress,
+    )
+    results: list[AttackResult] = []
     for repeat in range(repeats):
-        results.append((attack or boundary)(model, inputs.detach(), seed=seed + repeat, **own))
-        if progress is not None:
-            progress(repeat + 1, repeats)
+        own = parts[repeat * len(pieces) : (repeat + 1) * len(pieces)]
+        results.append((BoundaryResult if "start" in own[0] else AttackResult).joined(own))
     return DecisionDistances(
         model=name,
         data=data,
         attack=attack_name,
         budget=budget,
         seed=seed,
-        repeats=tuple(map(_on_cpu, results)),
+        repeats=tuple(results),
         labels=(results[0].labels if labels is None else labels).cpu(),
         indices=keys.cpu(),
         provenance=clock.provenance(
@@ -92,7 +107,23 @@ def decision_distances(
     )
 
 
-def _on_cpu(result: AttackResult) -> AttackResult:
-    """Return the result with its tensors on the CPU."""
-    parts: dict[str, Tensor] = {field.name: getattr(result, field.name).cpu() for field in fields(result)}
-    return type(result)(**parts)
+LEAST = 16
+"""Images of a part where blocks are small."""
+
+
+def _part(
+    ready: Prepared,
+    keys: Labels,
+    item: tuple[int, slice],
+    *,
+    attack: Callable[..., AttackResult] | None,
+    budget: int,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Return what one repeat of the attack finds of some of the images, by field."""
+    repeat, piece = item
+    rows = ready.rows(piece)
+    if attack is not None:
+        return attack(rows, rows.images, seed=seed + repeat).tensors()
+    walk = boundary(rows, rows.images, seed=seed + repeat, budget=budget, indices=keys[piece], memory=ready.memory)
+    return walk.tensors()

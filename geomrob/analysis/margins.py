@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes
 from geomrob.results import BandExamples, MarginCurve, Status
-from geomrob.runs import Clock, Run
+from geomrob.runs import Clock, Run, ranges, work
 from geomrob.spectral.bases import BASES
 from geomrob.spectral.bases import basis as make_basis
 from geomrob.spectral.frames import Frame
@@ -91,7 +92,8 @@ def margin_curve(
             whatever the number of bands or images.
         progress: Called with (pairs done, pairs in all) after each call of the model; how many of the pairs that are
             searched together count as done is estimated from their evaluations.
-        run: Folder that keeps finished parts, to resume from; the answer is the same.
+        run: Folder that keeps finished parts, to resume from; the result is the same. Other weights, images, bands or
+            options in the same folder are refused.
         options: Options of the attack's search, such as `budget` for tight or `nearest` for deepfool.
 
     Returns:
@@ -127,37 +129,31 @@ def margin_curve(
     frame = _frame(subspaces, inputs)
     clock = Clock(seed=seed, device=inputs.device)
     count, bands = len(inputs), len(subspaces)
-    parts: list[dict[str, Tensor]] = []
-    report = _Report(progress, count * bands, evaluations_of(attack, options.get("budget"))[0])
     with Prepared(model, inputs, memory=memory) as ready:
         ready.check_deterministic()
         predicted = ready.predictions
         if labels is not None:
             checked_classes("labels", labels, ready.clean)
-        tile = tile_size(frame, inputs, ready.memory, norm)
         shown = sorted({0, bands // 2, bands - 1})
-        for start in range(0, count, tile.images):
-            stop = min(count, start + tile.images)
-            key = f"images-{start}-{stop}"
-            if run is not None and run.has(key):
-                part = run.load_part(key)
-            else:
-                rows = ready.rows(slice(start, stop))
-                rows.on_rows = report.begin((stop - start) * bands)
-                part = measure(
-                    rows,
-                    frame,
-                    attack=attack,
-                    norm=norm,
-                    tolerance=tolerance,
-                    width=tile.bands,
-                    options=options,
-                    kept=(max(0, min(examples, stop) - start), shown),
-                )
-                if run is not None:
-                    run.save_part(key, part)
-            parts.append(part)
-            report.end(stop * bands)
+        parts = work(
+            run,
+            f"margins of {name}",
+            partial(
+                measured_part,
+                ready,
+                frame,
+                attack=attack,
+                norm=norm,
+                tolerance=tolerance,
+                options=options,
+                examples=examples,
+                shown=shown,
+            ),
+            ranges(count, max(1, max(PAIRS, ready.block) // bands)),
+            units=lambda piece: (piece.stop - piece.start) * bands,
+            each=evaluations_of(attack, options.get("budget"))[0],
+            progress=progress,
+        )
         ready.check_unchanged()
     perturbed = torch.cat([part.pop("perturbed") for part in parts], 1)
     whole = {key: torch.cat([part[key] for part in parts], -1) for key in parts[0]}
@@ -200,32 +196,6 @@ def margin_curve(
             distances=whole["distances"][shown, :examples],
         ),
     )
-
-
-class _Report:
-    """Counts the pairs of a margin curve that are done, inside a tile by the rows that the model has evaluated."""
-
-    def __init__(self, progress: Progress | None, total: int, each: float) -> None:
-        self.progress, self.total, self.each = progress, total, each
-        self.before, self.pairs, self.rows = 0, 0, 0
-
-    def begin(self, pairs: int) -> Callable[[int], None]:
-        """Return what is called after each call of the model with the rows of it, while so many pairs are searched."""
-        self.pairs, self.rows = pairs, 0
-        return self._add
-
-    def _add(self, rows: int) -> None:
-        self.rows += rows
-        if self.progress is not None:
-            self.progress(self.before + min(self.pairs - 1, int(self.rows / self.each)), self.total)
-
-    def end(self, done: int) -> None:
-        """Say that so many pairs are done; what one of the last took is what one of the next is expected to take."""
-        if self.pairs:
-            self.each = self.rows / self.pairs
-        self.before, self.pairs = done, 0
-        if self.progress is not None:
-            self.progress(done, self.total)
 
 
 def margin_bands(
@@ -325,6 +295,10 @@ CANDIDATES = 10
 """Classes that can lie behind the boundary, the predicted one included: the released framework's number."""
 
 
+REPEATED = 16
+"""About how many boundary points of each search are evaluated again."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """How many images and bands are searched together."""
@@ -341,6 +315,43 @@ def tile_size(frame: Frame, inputs: Images, memory: int, norm: float = 2) -> Til
     image = pixels * size * (3 + CANDIDATES)
     bands = max(1, min(len(frame), (memory // 2 - image) // pair))
     return Tile(images=max(1, min(4096 // bands, memory // 2 // (image + bands * pair))), bands=bands)
+
+
+PAIRS = 256
+"""Pairs of a part: a few blocks, so that padding costs little and a killed run loses little."""
+
+
+def measured_part(
+    ready: Prepared,
+    frame: Frame,
+    piece: slice,
+    *,
+    attack: str,
+    norm: float,
+    tolerance: float,
+    options: dict[str, float],
+    examples: int,
+    shown: Sequence[int],
+) -> dict[str, Tensor]:
+    """Return `measure` of some of the images, in tiles that fit the memory; their number changes no bit.
+
+    Args:
+        ready: The model, prepared for all images.
+        frame, attack, norm, tolerance, options: As in `measure`.
+        piece: Which images.
+        examples, shown: Of how many of all images, in which bands, the perturbed images are kept.
+    """
+    tile = tile_size(frame, ready.images, ready.memory, norm)
+    tiles: list[dict[str, Tensor]] = []
+    with ready:
+        for start in range(piece.start, piece.stop, tile.images):
+            stop = min(piece.stop, start + tile.images)
+            kept = max(0, min(examples, stop) - start), shown
+            rows = ready.rows(slice(start, stop))
+            how = partial(measure, attack=attack, norm=norm, tolerance=tolerance, options=options)
+            tiles.append(how(rows, frame, width=tile.bands, kept=kept))
+    perturbed = torch.cat([part.pop("perturbed") for part in tiles], 1)
+    return {**{key: torch.cat([part[key] for part in tiles], -1) for key in tiles[0]}, "perturbed": perturbed}
 
 
 def measure(
@@ -378,6 +389,10 @@ def measure(
         moved = coefficients if norm == 2 else search.points(coefficients, search.pairs) - inputs[image]
         distance = torch.where(success, norms(moved, norm), math.inf)
         status = torch.where(result.success & ~success, int(Status.STEP_LIMIT), result.status)
+        # Some of the successes, through all bands and images, are evaluated again among others.
+        sampled = success.nonzero().flatten()[:: max(1, int(success.sum()) // REPEATED)]
+        if len(sampled):
+            ready.check_unchanged(search.points(coefficients[sampled], sampled), logits[sampled])
         target = torch.where(success, logits.argmax(1), -1)
         for row, band in enumerate(kept[1]):
             chosen = search.pairs[(search.band == band) & (image < kept[0])]

@@ -1,6 +1,7 @@
 """The smallest perturbations of images in several norms, by the best of several searches, for several models."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,7 +14,7 @@ from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Norms
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, work
 
 Attack = Callable[..., AttackResult]
 Progress = Callable[[int, int], object]
@@ -52,6 +53,7 @@ def minimum_norms(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Norms:
     """Return the smallest norms at which a perturbation inside [0, 1] changes each image's decision on each model.
 
@@ -72,6 +74,7 @@ def minimum_norms(
         seed: Written to the provenance; the searches of the table draw nothing.
         memory: Budget in bytes, as in `deepfool`, of the shortening.
         progress: Called with (searches done, searches on all models).
+        run: Folder that keeps what each search has found, to resume from; the result is the same.
 
     Returns:
         Infinity where no search changed the decision; means leave those images out and `Norms.failures` counts them.
@@ -98,25 +101,29 @@ def minimum_norms(
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     inputs, spent = inputs.detach(), [0, 0]
     accuracy = torch.full((len(models),), torch.nan, dtype=torch.float64)
-    best, which, notes = list[Tensor](), list[Tensor](), list[str]()
-    for number, model in enumerate(models.values()):
-        ready = Prepared(model, inputs, memory=memory)
-        predicted = ready.predictions
-        notes += ready.notes
-        truth = predicted if labels is None else checked_classes("labels", labels, ready.clean)
+    best, which = list[Tensor](), list[Tensor]()
+    ready = [Prepared(model, inputs, memory=memory) for model in models.values()]
+    left: list[Labels] = []
+    for number, model in enumerate(ready):
+        truth = model.predictions if labels is None else checked_classes("labels", labels, model.clean)
         if labels is not None:
-            accuracy[number] = (predicted == truth).double().mean()
-        results = list[AttackResult]()
-        for turn, attack in enumerate(table.values()):
-            found = attack(model, inputs, truth if leave == "true" else predicted.clamp_min(0))
-            results.append(to_boundary(ready, found, bounds=BOX))
-            spent[0] += int(results[-1].forwards.sum())
-            spent[1] += int(results[-1].backwards.sum())
-            if progress is not None:
-                progress(number * len(table) + turn + 1, len(models) * len(table))
+            accuracy[number] = (model.predictions == truth).double().mean()
+        left.append(truth if leave == "true" else model.predictions.clamp_min(0))
+    parts = work(
+        run,
+        f"norms of {', '.join(models)}",
+        partial(_part, ready, list(table.values()), left),
+        {f"model-{number}-search-{turn}": (number, turn) for number in range(len(ready)) for turn in range(len(table))},
+        progress=progress,
+    )
+    for start in range(0, len(parts), len(table)):
+        results = [AttackResult.joined([part]) for part in parts[start : start + len(table)]]
+        spent[0] += sum(int(result.forwards.sum()) for result in results)
+        spent[1] += sum(int(result.backwards.sum()) for result in results)
         smallest, by = _smallest(results, norms)
         best.append(smallest)
         which.append(by)
+    notes = [text for model in ready for text in model.notes]
     return Norms(
         models=tuple(models),
         data=data,
@@ -129,6 +136,16 @@ def minimum_norms(
         indices=keys,
         provenance=clock.provenance(forwards=spent[0] + len(models) * len(inputs), backwards=spent[1], notes=notes),
     )
+
+
+def _part(
+    models: Sequence[Prepared], searches: Sequence[Attack], left: Sequence[Labels], item: tuple[int, int]
+) -> dict[str, Tensor]:
+    """Return what one of the searches finds on one of the models, shortened to the boundary, by field."""
+    number, turn = item
+    model = models[number]
+    found = searches[turn](model.model, model.images, left[number])
+    return to_boundary(model, found, bounds=BOX).tensors()
 
 
 def _smallest(

@@ -1,12 +1,13 @@
 """Sparsity: how few pixels change the prediction, at what cost, and how many random pixels would have done it."""
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from geomrob.analysis.named_attacks import BOX
@@ -16,8 +17,6 @@ from geomrob.attacks.quantization import eight_bit
 from geomrob.attacks.table import AttackEntry, entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import (
-    CPU_BLOCK,
-    GPU_BLOCK,
     PROBED,
     Prepared,
     check_finite,
@@ -28,7 +27,7 @@ from geomrob.inference import (
 )
 from geomrob.randomness import checked_indices
 from geomrob.results import AttackResult, Sparsity, Status
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 
 __all__ = ["random_pixels", "sparse_attacks", "sparsity", "sparsity_sweep"]
 
@@ -51,6 +50,7 @@ def sparsity(
     repeats: int = 5,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
     **options: float | None,
 ) -> Sparsity:
     r"""Return how few pixels of each image had to change for another prediction, and what finding them cost.
@@ -73,6 +73,7 @@ def sparsity(
         repeats: How often the random pixels are drawn.
         memory: Budget in bytes for activations and search state, 1 GiB by default.
         progress: Called with (images done, images in all) now and then; the result is the same.
+        run: Folder that keeps finished parts of the attack, to resume from; the result is the same.
         options: Options of the attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
             or infinity is none.
 
@@ -115,13 +116,16 @@ def sparsity(
             inputs, truth, indices = inputs[kept], truth[kept], indices[kept.cpu()]
             chosen, targets = ready.rows(kept), torch.full_like(kept, number)
         goal = None if targets is None else checked_targets(targets, chosen.clean)
-        count, parts = len(inputs), list[AttackResult]()
-        for piece in _pieces(torch.isfinite(chosen.clean).any(1), progress is not None):
-            some = None if goal is None else goal[piece]
-            parts.append(run(chosen.rows(piece), inputs[piece], attack, settings, targets=some))
-            if progress is not None:
-                progress(piece.stop, count)
-        result = AttackResult(*(torch.cat(part) for part in zip(*map(_tensors, parts), strict=True)))
+        count = len(inputs)
+        parts = work(
+            run,
+            f"{attack} of {name}",
+            partial(_part, chosen, goal, attack=attack, settings=settings),
+            ranges(count, max(LEAST, chosen.block)),
+            each=EVALUATIONS,
+            progress=progress,
+        )
+        result = AttackResult.joined(parts, inputs.device)
         stored = eight_bit(chosen, result, targets=goal, radius=settings.get("radius", math.inf))
         found, stored_found = _reached(chosen, result), _reached(chosen, stored)
         random = torch.full((repeats,), torch.nan, dtype=torch.float64)
@@ -144,9 +148,9 @@ def sparsity(
         data=data,
         attack=attack,
         options={option: float(value) for option, value in settings.items()},
-        result=AttackResult(*(part.cpu() for part in _tensors(result))),
+        result=AttackResult.joined([result.tensors()]),
         found=found.cpu(),
-        stored=AttackResult(*(part.cpu() for part in _tensors(stored))),
+        stored=AttackResult.joined([stored.tensors()]),
         stored_found=stored_found.cpu(),
         labels=truth.cpu(),
         indices=indices.cpu(),
@@ -239,20 +243,20 @@ def _reached(model: Model, result: AttackResult) -> Labels:
     return reached
 
 
-def _pieces(usable: Bool[Tensor, " n"], several: bool) -> Generator[slice]:
-    """Yield the images in one piece or several, each with one for which the model has an answer."""
-    size = (CPU_BLOCK if usable.device.type == "cpu" else GPU_BLOCK) if several else len(usable)
-    start = 0
-    for stop in range(size, len(usable), size):
-        if bool(usable[start:stop].any()) and bool(usable[stop:].any()):
-            yield slice(start, stop)
-            start = stop
-    yield slice(start, len(usable))
+LEAST = 16
+"""Images of a part where blocks are small."""
+
+EVALUATIONS = 100
+"""About what an image takes, for the progress inside the first part."""
 
 
-def _tensors(result: AttackResult) -> list[Tensor]:
-    """Return the fields of a result."""
-    return [cast("Tensor", getattr(result, one.name)) for one in fields(result)]
+def _part(
+    ready: Prepared, targets: Labels | None, piece: slice, *, attack: str, settings: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Return the result of an attack on some of the images, by field."""
+    with ready:
+        some = None if targets is None else targets[piece]
+        return attacked(ready.rows(piece), ready.images[piece], attack, settings, targets=some).tensors()
 
 
 @dataclass(frozen=True)
@@ -324,7 +328,7 @@ def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, A
     return settings
 
 
-def run(
+def attacked(
     model: Model, inputs: ImagesLike, attack: str, settings: Mapping[str, Any], *, targets: Labels | None = None
 ) -> AttackResult:
     """Return the result of an attack on images; where it is clipped afterwards, evaluated again."""

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, check_finite, checked_classes, pieces, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 
 Progress = Callable[[int, int], object]
 
@@ -44,6 +45,7 @@ def strength_curve(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> StrengthCurve:
     """Return the accuracy of each model on the images perturbed at each strength.
 
@@ -66,6 +68,7 @@ def strength_curve(
         seed: Of the first repeat.
         memory: Budget in bytes, as in `deepfool`; the images are perturbed and evaluated in pieces that fit it.
         progress: Called with (images evaluated so far, over all networks, repeats and strengths; in all).
+        run: Folder that keeps finished parts, to resume from; the result is the same.
 
     Raises:
         UsageError: No model, numbers of networks that differ, an unknown attack, strengths that are none, a source
@@ -87,6 +90,9 @@ def strength_curve(
     inputs = check_images(inputs)
     labels = as_labels(labels)
     networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
+    for ready in (ready for group in networks for ready in group):
+        first = inputs[: ready.block]
+        ready.rows(slice(0, len(first)), first).check_deterministic()
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1
@@ -96,18 +102,22 @@ def strength_curve(
     inputs = inputs.detach()
     options = {"clamp": clamp, "steps": steps, "restarts": restarts, "loss": loss, "memory": memory}
     flat = [model for group in networks for model in group]
-    task = _Task(flat, source, inputs, labels.to(inputs.device), keys, row, how, options, seed)
-    cells = list(itertools.product(range(len(flat)), range(repeats), range(len(scale))))
-    correct = torch.zeros(len(flat), repeats, len(scale), len(inputs), dtype=torch.bool)
-    done = 0
-    for piece, images in pieces(inputs, memory):
-        task.take(piece, images)
-        for number, repeat, level in cells:
-            correct[number, repeat, level, piece] = task.correct(number, scale[level], repeat).cpu()
-            done += len(images)
-            if progress is not None:
-                progress(done, len(cells) * len(inputs))
-    task.check()
+    task = _Task(flat, source, inputs, labels.to(inputs.device), keys, row, how, options, seed, scale, repeats)
+    cells = len(flat) * repeats * len(scale)
+    parts = work(
+        run,
+        f"{attack} on {', '.join(models)}",
+        partial(_part, task, [*flat, *task.ready]),
+        ranges(len(inputs), max(PART, Prepared(flat[0], inputs, memory=memory, forward_only=True).block)),
+        units=lambda piece: (piece.stop - piece.start) * cells,
+        each=1 if row.kind == "noise" else 2,
+        progress=progress,
+    )
+    if not bool(torch.stack([part["finite"] for part in parts]).any(0).all()):
+        # A network that returned nothing finite for all images at one strength.
+        check_finite(torch.full((1, 1), torch.nan))
+    correct = torch.cat([part["correct"] for part in parts], -1)
+    forwards, backwards = torch.stack([part["spent"] for part in parts]).sum(0).tolist()
     return StrengthCurve(
         models=tuple(models),
         data=data,
@@ -118,8 +128,8 @@ def strength_curve(
         labels=labels.cpu(),
         indices=keys,
         provenance=clock.provenance(
-            forwards=task.forwards,
-            backwards=task.backwards,
+            forwards=forwards,
+            backwards=backwards,
             notes=[text for group in networks for model in group for text in model.notes],
         ),
     )
@@ -139,9 +149,12 @@ class _Task:
         how: Variant,
         options: Mapping[str, Any],
         seed: int,
+        strengths: Sequence[float],
+        repeats: int,
     ) -> None:
         self.networks, self.row, self.how, self.seed = networks, row, how, seed
-        self.every_label, self.every_key = labels, keys
+        self.strengths, self.repeats = strengths, repeats
+        self.every_image, self.every_label, self.every_key = inputs, labels, keys
         self.options = {**options, **how.options}
         self.memory: int | None = options["memory"]
         # What an attack takes from the clean logits is checked over all images, not over those of a piece.
@@ -152,16 +165,25 @@ class _Task:
         self.finite: dict[tuple[int, float, int], bool] = {}
         self.forwards, self.backwards = 0, 0
 
+    def run_identity(self) -> dict[str, object]:
+        """Return what the curve depends on: see `runs.identity`."""
+        return {
+            "networks": self.networks,
+            "attacked": self.ready,
+            "labels": self.every_label,
+            "indices": self.every_key,
+            "attack": [self.row.home, self.how],
+            "options": {name: value for name, value in self.options.items() if name != "memory"},
+            "seed": self.seed,
+            "strengths": self.strengths,
+            "repeats": self.repeats,
+        }
+
     def take(self, piece: slice, images: Images) -> None:
         """Go on with these of the images."""
         self.inputs, self.labels, self.keys = images, self.every_label[piece], self.every_key[piece]
         self.parts = [ready.rows(piece, images) for ready in self.ready]
         self.direction = -1, images[:0]
-
-    def check(self) -> None:
-        """Refuse a network that returned nothing finite for all images at one strength."""
-        if not all(self.finite.values()):
-            check_finite(torch.full((1, 1), torch.nan))
 
     def _signs(self, number: int) -> Images:
         """Return the direction of FGSM on a network, or on the source for all of them, for every strength."""
@@ -200,6 +222,31 @@ class _Task:
         return ~result.success
 
 
+PART = 64
+"""Images of a part: a whole number of blocks on a CPU."""
+
+
+def _part(task: _Task, _counted: Sequence[Model], images: slice) -> dict[str, Tensor]:
+    """Return which of some images each network classifies as labelled, at each repeat and strength.
+
+    Args:
+        task: The curve.
+        _counted: Its models, for the progress.
+        images: Which.
+    """
+    task.finite, task.forwards, task.backwards = {}, 0, 0
+    cells = list(itertools.product(range(len(task.networks)), range(task.repeats), range(len(task.strengths))))
+    shape = len(task.networks), task.repeats, len(task.strengths)
+    correct = torch.zeros(*shape, images.stop - images.start, dtype=torch.bool)
+    for piece, rows in pieces(task.every_image[images], task.memory):
+        task.take(slice(images.start + piece.start, images.start + piece.stop), rows)
+        for number, repeat, level in cells:
+            correct[number, repeat, level, piece] = task.correct(number, task.strengths[level], repeat).cpu()
+    finite = [task.finite.get((number, task.strengths[level], repeat), True) for number, repeat, level in cells]
+    spent = torch.tensor([task.forwards, task.backwards])
+    return {"correct": correct, "finite": torch.tensor(finite).reshape(shape), "spent": spent}
+
+
 def networks_of(models: Mapping[str, Model | Sequence[Model]]) -> list[list[Model]]:
     """Return the networks of each model.
 
@@ -227,8 +274,10 @@ def _checked(
     if how.source != (source is not None):
         given, advice = ("None", "give one") if how.source else ("one", "leave it out")
         raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {given}: {advice}")
-    if repeats < 1 or (repeats > 1 and not row.takes("seed")):
-        raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
+    if not 1 <= repeats <= 1_000_000 or (repeats > 1 and not row.takes("seed")):
+        raise UsageError(
+            f"repeats must be at least 1, at most 1,000,000, and 1 for FGSM; got {repeats}: it draws nothing to repeat"
+        )
     for strength in strengths:
         check_strength(strength, "strengths", "0.1 is usual")
     scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]

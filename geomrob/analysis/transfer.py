@@ -2,9 +2,11 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from geomrob.analysis.named_attacks import BOX, named_attack
 from geomrob.arrays import Images, ImagesLike, LabelsLike, Logits, Model, as_labels, check_images, check_norm
@@ -13,7 +15,7 @@ from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, evaluate, is_adversarial, out_of_memory, predicted_classes
 from geomrob.results import AttackResult, TransferMatrix
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, work
 
 Progress = Callable[[int, int], object]
 
@@ -31,6 +33,7 @@ def transfer_matrix(
     data: str = "images",
     seed: int = 0,
     progress: Progress | None = None,
+    run: Run | None = None,
     **options: object,
 ) -> TransferMatrix:
     r"""Return which images, perturbed on one model (row, source), change the prediction of another (column, target).
@@ -49,6 +52,7 @@ def transfer_matrix(
         data: How the result calls the images.
         seed: Written to the provenance; an attack that draws takes its own among `options`.
         progress: Called with (images perturbed, images to perturb on all models in all) after each model.
+        run: Folder that keeps what was found on each model, to resume from; the result is the same.
         options: Passed to the attack as they are. One that has `targets` among them must reach those on the source.
 
     Returns:
@@ -84,27 +88,46 @@ def transfer_matrix(
         truth = checked_classes("labels", labels, next(iter(clean.values())))
         right = torch.stack([seen == truth for seen in predicted.values()]) & decided
         accuracy = right.double().mean(1).cpu()
-    fooled, found, forwards, backwards = [], [], len(models) * count, 0
-    for number, source in enumerate(models.values()):
-        result = attack(source, inputs, **options)
-        shown = [is_adversarial(target, result.perturbed, predicted[name]) for name, target in ready.items()]
-        fooled.append(torch.stack(shown) & decided & result.success)
-        found.append(result.success)
-        forwards += int(result.forwards.sum()) + len(models) * count
-        backwards += int(result.backwards.sum())
-        if progress is not None:
-            progress((number + 1) * count, len(models) * count)
+    parts = work(
+        run,
+        f"{attack_name} between {', '.join(models)}",
+        partial(_part, list(ready.values()), partial(attack, **options)),
+        {f"source-{number}": number for number in range(len(models))},
+        units=lambda _: count,
+        progress=progress,
+    )
+    fooled = torch.stack([part["fooled"] for part in parts]) & decided.cpu()
+    forwards, backwards = torch.stack([part["spent"] for part in parts]).sum(0).tolist()
     return TransferMatrix(
         models=tuple(models),
         data=data,
         attack=attack_name,
-        fooled=torch.stack(fooled).cpu(),
-        found=torch.stack(found).cpu(),
+        fooled=fooled,
+        found=torch.stack([part["found"] for part in parts]),
         accuracy=accuracy,
         provenance=clock.provenance(
-            forwards=forwards, backwards=backwards, notes=[text for model in ready.values() for text in model.notes]
+            forwards=forwards + len(models) * count,
+            backwards=backwards,
+            notes=[text for model in ready.values() for text in model.notes],
         ),
     )
+
+
+def _part(models: Sequence[Prepared], attack: Callable[..., AttackResult], number: int) -> dict[str, Tensor]:
+    """Return which models the images that are made on one of them fool, on which the attack succeeds, and the cost.
+
+    Args:
+        models: All of them, prepared for the clean images.
+        attack: With its options.
+        number: Of the one that is attacked.
+    """
+    images = models[number].images
+    result = attack(models[number].model, images)
+    shown = [
+        is_adversarial(target, result.perturbed, predicted_classes(target.clean).clamp_min(0)) for target in models
+    ]
+    spent = torch.stack((result.forwards.sum() + len(models) * len(images), result.backwards.sum()))
+    return {"fooled": (torch.stack(shown) & result.success).cpu(), "found": result.success.cpu(), "spent": spent.cpu()}
 
 
 def boxed_attack(
@@ -171,6 +194,7 @@ def _prepared(name: str, model: Model, inputs: Images) -> Prepared:
             raise UsageError(
                 f"models must take images of {shape}; got {name}, which does not ({reason}): choose models of one size"
             ) from error
+        ready.check_deterministic()
     return ready
 
 

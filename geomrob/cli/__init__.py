@@ -1,14 +1,20 @@
 """The `geomrob` command: one typed function per subcommand; its signature and docstring are the parser and the help."""
 
+import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from geomrob import __version__
 from geomrob.cli.console import notes_on_stderr
-from geomrob.errors import UsageError
+from geomrob.cli.invocation import Invocation, invoked, resolved
+from geomrob.errors import FileError, ShardDone, UsageError
 
 COMMANDS = (
     "margin",
@@ -18,6 +24,7 @@ COMMANDS = (
     "curve",
     "boundary",
     "transfer",
+    "compare",
     "audit",
     "models",
     "corrupt",
@@ -26,12 +33,19 @@ COMMANDS = (
     "geometry",
     "augment",
     "train",
+    "merge",
 )
 """The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
-OK, MISUSE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
+OK, FAILED, MISUSE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
-EXITS = "Exit status: 0 all done, 2 bad use (one line says what to change), 3 done, but not all was found."
+LONGEST = 200
+"""Letters of a word in a message, such as a path, before its middle is left out."""
+
+EXITS = (
+    "Exit status: 0 all done, 1 failed (disk, memory, closed output), 2 bad use (one line says what to change), "
+    "3 done, but not all was found (0 with --allow-missing), 130 interrupted (one line says how to resume)."
+)
 
 
 def application() -> App:
@@ -42,7 +56,7 @@ def application() -> App:
         help_epilogue=EXITS,
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), converter=_exact),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -55,22 +69,84 @@ def application() -> App:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status of one `geomrob` command line: 0 done, 2 misuse, 3 incomplete, 130 interrupted.
+    """Return the exit status of one `geomrob` command line.
+
+    It is 0 done, 1 failed, 2 misuse, 3 incomplete or 130 interrupted.
 
     Args:
         argv: The words after `geomrob`; by default those of this process.
     """
+    if not _streams():
+        return FAILED
+    with invoked(sys.argv[1:] if argv is None else argv) as call:
+        try:
+            if sys.flags.optimize > 1 and (not call.words or {"--help", "-h"} & set(call.words)):
+                raise UsageError("help must be made of docstrings; got a Python that drops them: unset PYTHONOPTIMIZE")
+            with notes_on_stderr():
+                status = _call(call)
+            sys.stdout.flush()
+        except (CycloptsError, UsageError, OSError, MemoryError) as error:
+            return _failure(error)
+        except RuntimeError as error:
+            if not any(part in str(error) for part in ("out of memory", "allocate memory", "not enough memory")):
+                raise
+            return _failure(MemoryError())
+        except KeyboardInterrupt:
+            sys.stderr.write(f"{call.resuming()}\n")
+            return INTERRUPTED
+    return OK if status == INCOMPLETE and call.allow_missing else status
+
+
+def _call(call: Invocation) -> int:
+    """Return the status of the command that the words name; of a shard, whose result is made later, it is 0."""
+    command, bound, _ = application().parse_args(call.words)
+    bound.apply_defaults()
+    call.settings = resolved(bound.arguments)
+    options = bound.arguments.get("options")
+    call.allow_missing = bool(getattr(options, "allow_missing", False))
     try:
-        with notes_on_stderr():
-            status = application()(sys.argv[1:] if argv is None else list(argv))
-    except (CycloptsError, UsageError) as error:
-        return _misuse(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        status = command(*bound.args, **bound.kwargs)
+    except ShardDone as end:
+        sys.stdout.write(f"{end}\n")
+        return OK
     return status if isinstance(status, int) else OK
 
 
-def _misuse(error: Exception) -> int:
-    """Report a misuse in one line on stderr and return its exit status."""
-    sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-    return MISUSE
+def _streams() -> bool:
+    """Return whether stdout is open; what is closed is opened to nowhere, so that no file takes its number."""
+    closed = sys.stdout is None
+    if closed or sys.stderr is None:
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    if closed:
+        sys.stderr.write("error: stdout must be open; got a closed one: redirect it to a file or /dev/null\n")
+    return not closed
+
+
+def _failure(error: BaseException) -> int:
+    """Report in one line on stderr what went wrong, and return the exit status: misuse, or a failure of the machine."""
+    told = str(error)
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        told = f"files must be readable and writable; got {error.strerror or error}{where}: mend that and run it again"
+    elif isinstance(error, MemoryError):
+        told = "memory must hold one image and its search; got too little: lower --memory or --samples"
+    told = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(told.split()))
+    sys.stderr.write(f"error: {told}\n")
+    if isinstance(error, FileError):
+        # Python writes what is left when it ends, and would fail with a message of its own.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED if isinstance(error, (FileError, OSError, MemoryError)) else MISUSE
+
+
+def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return the words of an option as its type, as cyclopts does, which would round a fraction to a whole number."""
+    whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
+    if whole and any(not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", token.value) for token in tokens):
+        wrong = " ".join(token.value for token in tokens)
+        name = (tokens[0].keyword or "value").lstrip("-")
+        raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")
+    return convert(kind, tokens)

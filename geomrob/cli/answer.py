@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
 from geomrob.cli.console import say, show_table
+from geomrob.cli.invocation import current_run
 from geomrob.tables import Record, Table, is_unknown, slug
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Answer:
 
     Attributes:
         results: What was measured, in the order in which it is shown.
-        files: What was written so far.
+        files: What is written, in order.
+        contents: Of the files, until `finish` writes them.
         trainings: Names of the trainings of each model that has several: their tables are shown as one, with means.
         remarks: Sentences that a reader of the numbers has to know, besides those of the results.
         shown: The tables, those of the results by default.
@@ -52,6 +54,7 @@ class Answer:
         self.command, self.folder, self.as_json = command, folder or Path(), as_json
         self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
+        self.contents: dict[Path, bytes] = {}
         self.remarks: list[str] = []
         self.shown: list[Table] | None = None
 
@@ -62,12 +65,13 @@ class Answer:
             results: All by default.
             name: That of the command by default.
         """
-        from geomrob.results import save
+        from geomrob.results.store import as_files
 
         chosen, name = self.results if results is None else results, name or self.command
         for part, result in zip(file_names(chosen), chosen, strict=True):
-            page = save(result, self.folder / f"{name}{part}.json")
-            self.files += [page, page.with_suffix(".npz")]
+            files = as_files(result, self.folder / f"{name}{part}.json")
+            self.contents |= files
+            self.files += files
 
     def csv(self, rows: Sequence[Record] | None = None, name: str = "") -> None:
         """Write rows as NAME.csv: unknown numbers empty, infinite ones inf.
@@ -80,32 +84,43 @@ class Answer:
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
     def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
-        """Write a figure, or that of axes, in the format of its ending; for None remove that of an earlier run."""
-        from geomrob.files import write_atomic
-
+        """Write a figure, or that of axes, in the format of its ending; None for none, also of an earlier run."""
         if drawing is None:
-            path.unlink(missing_ok=True)
             return
         buffer = io.BytesIO()
         cast("Figure", drawing.figure).savefig(buffer, format=path.suffix[1:].lower())
-        write_atomic(path, buffer.getvalue())
+        self.contents[path] = buffer.getvalue()
         self.files.append(path)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of another kind into the folder."""
-        from geomrob.files import write_atomic
-
-        write_atomic(self.folder / name, content)
+        self.contents[self.folder / name] = content
         self.files.append(self.folder / name)
 
     def finish(self, *, complete: bool = True) -> int:
-        """Show everything on stdout and return the exit status: 0, or 3 where not all was found."""
+        """Write all files together, show everything on stdout, and return the exit status.
+
+        It is 0, or 3 where not all was found.
+        """
         self._pool()
+        self.publish()
         if self.as_json:
             say(self.to_json())
         else:
             self._show()
         return 0 if complete else 3
+
+    def publish(self) -> None:
+        """Write the files, as `finish` does; with the run of the folder, if there is one: files of its past go then."""
+        from geomrob.files import move_in, stage
+
+        if not self.contents:
+            return
+        if (run := current_run(self.folder)) is not None:
+            run.publish(self.contents)
+            return
+        stage(self.contents)
+        move_in(self.contents)
 
     def _pool(self) -> None:
         """Write and show mean and standard error over the trainings of each model that has several."""

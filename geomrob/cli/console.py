@@ -147,23 +147,35 @@ def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, No
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    # Behind the log: a bar that moves is nothing to keep.
+    terminal = Console(file=getattr(sys.stderr, "inner", sys.stderr))
+    with Bar(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None, rate="")
+
+        def move(done: int, total: int) -> None:
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, rate="" if speed is None else f"{speed:,.3g} a second")
+
+        yield move
 
 
 def _lines(title: str) -> Progress:
     """Return a function of (done, total) that writes a line to stderr every half minute."""
-    start = last = time.monotonic()
+    last = time.monotonic()
+    first: tuple[float, int] | None = None
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal first, last
         now = time.monotonic()
-        if now - last >= PAUSE and 0 < done < total:
+        # What was there before the first report, of a run that resumes, took no time now.
+        first = first or (now, done)
+        if now - last >= PAUSE and done < total:
             last = now
-            left = duration((now - start) * (total - done) / done)
-            sys.stderr.write(f"{title}: {done:,} of {total:,} ({done / total:.0%}), about {left} left\n")
+            rate = (done - first[1]) / max(now - first[0], 1e-9)
+            left = f", {rate:,.3g} a second, about {duration((total - done) / rate)} left" if rate > 0 else ""
+            sys.stderr.write(f"{title}: {done:,} of {total:,} ({done / total:.0%}){left}\n")
             sys.stderr.flush()
 
     return report
@@ -195,8 +207,13 @@ def resolve_device(name: str) -> "torch.device":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason})") from error
+        # On a meta device, say, there are no numbers.
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        reason = " ".join(str(error).split("\n")[0].split())[:120]
+        raise UsageError(
+            f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason}): leave --device out"
+        ) from error
+    if device.type == "cpu" and device.index is not None:
+        raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r}: write cpu without a number")
     return device

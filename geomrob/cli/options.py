@@ -5,7 +5,7 @@ A command that needs other defaults subclasses `Common` and names them again.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -95,11 +95,25 @@ class Output:
         out: Folder to write to; default geomrob-COMMAND.
         figure: Where to draw the picture instead, .png, .pdf or .svg.
         json: Print one JSON object and nothing else.
+        overwrite: Start again where the folder holds a run, which is resumed otherwise, or refused if it is another.
+        shard: i/n: compute every n-th part, from the i-th on; `geomrob merge` joins the folders of all n.
+        allow_missing: End with status 0 instead of 3 where not all was found.
+        engine: What computes the parts: this process, or workers of Ray (extra ray).
+        address: Of a Ray cluster, or auto; by default Ray is started on this machine.
+        workers: How many workers of Ray; by default as many as there is room for.
+        gpus_per_worker: GPUs of a worker of Ray, or the share of one.
     """
 
     out: Path | None = None
     figure: Path | None = None
     json: bool = False
+    overwrite: bool = False
+    shard: str | None = None
+    allow_missing: bool = False
+    engine: Literal["process", "ray"] = "process"
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_worker: float = 0
 
 
 @Parameter(name="*")
@@ -125,6 +139,10 @@ class Settings(Output, Compute, Edit, Inputs, Data):
 @dataclass(frozen=True, kw_only=True)
 class Common(Settings, Models):
     """Everything that a measuring command needs."""
+
+
+NEUTRAL = (*(field.name for field in fields(Output)), "device", "threads", "memory")
+"""What a run may be resumed with another value of; where device or memory move last digits, its parts say so."""
 
 
 def check_apply(

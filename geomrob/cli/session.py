@@ -8,12 +8,13 @@ from fnmatch import fnmatch
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from geomrob.cli import console
+from geomrob.cli.invocation import current, current_run
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, source_name, training_names
-from geomrob.errors import UsageError, note
+from geomrob.errors import ShardDone, UsageError, note
 
 if TYPE_CHECKING:
     import torch
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
 
     from geomrob.data.entry import Samples
     from geomrob.inference import Prepared
+    from geomrob.runs import Run
 
 PICTURES = (".png", ".pdf", ".svg")
 
 SEEDS = 2**63
 """Seeds lie below it."""
 
+THREADS = 1024
+"""More start no faster; of many more the system kills the process."""
+
+LEAST_MEMORY, MOST_MEMORY = 1e-6, 2**20
+"""GiB: about a kilobyte, a pebibyte."""
+
 Progress = Callable[[int, int], object]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +164,11 @@ class Session:
         match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
 
+    @property
+    def run(self) -> "Run | None":
+        """The run in the folder of results, for the analyses; none where the command was called as a function."""
+        return current_run()
+
     @cached_property
     def images(self) -> "torch.Tensor":
         """The drawn images on the device, the same tensor at each call: what is known of it is measured once."""
@@ -197,6 +212,23 @@ class Session:
             with self.progress(f"{title} of {name}") as progress:
                 yield name, ready, progress
 
+    def measure(self, title: str, analysis: "Callable[[str, Prepared, Progress], Result]") -> "list[Result]":
+        """Return what an analysis returns for each model, called with its name, itself prepared, and a progress.
+
+        Raises:
+            ShardDone: The run is a shard: its parts of all models are there.
+        """
+        results: list[Result] = []
+        done: ShardDone | None = None
+        for name, model, progress in self.each(title):
+            try:
+                results.append(analysis(name, model, progress))
+            except ShardDone as shard:  # noqa: PERF203 - the others go on
+                done = shard
+        if done is not None:
+            raise done
+        return results
+
 
 def libraries() -> None:
     """Import numpy before anything imports torch, so that Ctrl-C ends a command at any time.
@@ -219,13 +251,14 @@ def places(command: str, options: Output, figure: str = "", others: Sequence[str
         UsageError: An ending that is no picture's, a folder that cannot be written to, a picture that is a folder or
             another file of the command, or no seed.
     """
+    from geomrob.files import user_path
     from geomrob.runs import writable
 
     if isinstance(options, Data):
         check_seed(options.seed)
-    out = options.out or Path(f"geomrob-{command}")
+    out = user_path(options.out or f"geomrob-{command}", "out")
     writable(out)
-    picture = options.figure or out / (figure or f"{command}.png")
+    picture = user_path(options.figure or out / (figure or f"{command}.png"), "figure")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
     if picture.is_dir():
@@ -233,6 +266,8 @@ def places(command: str, options: Output, figure: str = "", others: Sequence[str
     if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
         raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
     writable(picture.parent, "figure must be in")
+    if (call := current()) is not None:
+        call.open_run(command, out, options)
     return out, picture
 
 
@@ -252,10 +287,13 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
     Raises:
         UsageError: No thread, no memory.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
-    if memory is not None and not 0 < memory < float("inf"):
-        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
+    if threads is not None and not 1 <= threads <= THREADS:
+        raise UsageError(f"threads must be from 1 to {THREADS}; got {threads}: leave --threads out for the default")
+    if memory is not None and not LEAST_MEMORY <= memory <= MOST_MEMORY:
+        raise UsageError(
+            f"memory must be above 0 GiB, from {LEAST_MEMORY:g} to {MOST_MEMORY:,}; got {memory:g}: leave --memory out "
+            "for the default"
+        )
     return None if memory is None else int(memory * 2**30)
 
 

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Int64
@@ -14,6 +15,8 @@ from geomrob.arrays import Distances, Images, Labels, norms
 from geomrob.results.provenance import quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record
+
+R = TypeVar("R", bound="AttackResult")
 
 
 class Status(IntEnum):
@@ -93,6 +96,15 @@ class AttackResult(Result):
         Column("pixels", ("pixels",), "{:.0f}"),
         Column("fwd + bwd", ("forwards", "backwards"), "{} + {}"),
     )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fields by name, on the CPU: a part of a run."""
+        return {field.name: getattr(self, field.name).cpu() for field in fields(self)}
+
+    @classmethod
+    def joined(cls: type[R], parts: Sequence[Mapping[str, Tensor]], device: torch.device | str = "cpu") -> R:
+        """Return the result of all images from that of some of them each, as `tensors` returns it."""
+        return cls(**{name: torch.cat([part[name] for part in parts]).to(device) for name in parts[0]})
 
     def summary(self) -> Record:
         """Return success rate, median norms (failures are infinite) and mean costs."""

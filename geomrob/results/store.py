@@ -3,6 +3,7 @@
 `save` writes `name.json` (facts) next to `name.npz` (arrays); `load` gives an equal result back.
 """
 
+import glob
 import hashlib
 import json
 import math
@@ -13,10 +14,11 @@ from typing import Any, TypeVar, overload
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.files import pack, unpack, write_atomic
+from geomrob.files import move_in, pack, stage, staged_name, unpack
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
+from geomrob.results.comparison import Comparison
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -32,7 +34,8 @@ from geomrob.results.strength_curve import Acceptance, StrengthCurve
 from geomrob.results.training import TrainingReport, Trainings
 from geomrob.results.transfer import TransferMatrix
 
-SCHEMA = 2
+SCHEMA, UNSEALED = 3, 2
+"""Of the JSON; files of the earlier one have no digest of their own, and are read as before."""
 
 T = TypeVar("T")
 
@@ -66,14 +69,16 @@ RESULTS: dict[str, type] = {
     "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,
     "CrossSection": CrossSection,
+    "Comparison": Comparison,
 }
 
 
 def save(result: object, path: Path | str) -> Path:
     """Return the JSON file that now holds the facts of `result`; its arrays are in the npz next to it.
 
-    Both files are written whole or not at all, and the JSON records the digest of its npz, so that `load` notices when
-    the two do not belong together. JSON has no infinity and no NaN: they are written as `{"$float": "inf"}`.
+    Both files are written whole or not at all, and together: killed at any moment, `load` gives the old result or the
+    new one. The JSON records the digest of its npz and one of itself, so that `load` notices when the two do not belong
+    together or a number was edited. JSON has no infinity and no NaN: they are written as `{"$float": "inf"}`.
 
     Args:
         result: An instance of one of `RESULTS`.
@@ -82,6 +87,26 @@ def save(result: object, path: Path | str) -> Path:
     Raises:
         UsageError: `result` is none of `RESULTS`, or the file cannot be written.
     """
+    files = as_files(result, path)
+    facts_file, arrays_file = files
+    stage(files)
+    # Until the arrays are in place too, `load` finds them where they wait.
+    move_in(files)
+    for old in arrays_file.parent.glob(f".{glob.escape(arrays_file.name)}.*.part"):
+        old.unlink(missing_ok=True)
+    return facts_file
+
+
+def as_files(result: object, path: Path | str) -> dict[Path, bytes]:
+    """Return the content of the two files of a result by path, the facts first: what `save` writes.
+
+    Args:
+        result: An instance of one of `RESULTS`.
+        path: As for `save`.
+
+    Raises:
+        UsageError: `result` is none of `RESULTS`.
+    """
     if type(result).__name__ not in RESULTS:
         raise UsageError(f"result must be one of {', '.join(RESULTS)}; got {type(result).__name__}: save its parts")
     arrays: dict[str, Tensor] = {}
@@ -89,9 +114,14 @@ def save(result: object, path: Path | str) -> Path:
     packed = pack(arrays)
     page = {"schema": SCHEMA, "digest": hashlib.sha256(packed).hexdigest(), "content": facts}
     facts_file, arrays_file = _pair(path)
-    write_atomic(arrays_file, packed)
-    write_atomic(facts_file, (json.dumps(page, indent=1, allow_nan=False) + "\n").encode())
-    return facts_file
+    text = json.dumps({**page, "own_digest": _own_digest(page)}, indent=1, allow_nan=False) + "\n"
+    return {facts_file: text.encode(), arrays_file: packed}
+
+
+def _own_digest(page: dict[str, Any]) -> str:
+    """Return the digest of what the facts say, by which an edited number is noticed."""
+    said = {key: value for key, value in page.items() if key != "own_digest"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 @overload
@@ -111,16 +141,18 @@ def load(path: Path | str, kind: type[Any] = object) -> object:
     facts_file, arrays_file = _pair(path)
     try:
         page: dict[str, Any] = json.loads(facts_file.read_bytes())
-        schema, digest, content = page["schema"], page["digest"], page["content"]
-        packed = arrays_file.read_bytes()
+        schema, digest, content = page["schema"], str(page["digest"]), page["content"]
+        packed = _arrays(arrays_file, digest)
     except OSError as error:
         raise UsageError(f"path must name a saved result; got {path}: {error.strerror} ({error.filename})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{facts_file} must be JSON written by geomrob.save; got a damaged file: save again"
         ) from error
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, UNSEALED):
         raise UsageError(f"{facts_file} must have schema {SCHEMA}; got {schema!r}: use the geomrob that wrote it")
+    if schema == SCHEMA and _own_digest(page) != page.get("own_digest"):
+        raise UsageError(f"{facts_file} must be as geomrob.save wrote it; got an edited or damaged file: save again")
     if hashlib.sha256(packed).hexdigest() != digest:
         raise UsageError(
             f"{arrays_file} must be the file saved with its .json; got another or a damaged one: save again"
@@ -129,6 +161,21 @@ def load(path: Path | str, kind: type[Any] = object) -> object:
     if not isinstance(result, kind):
         raise UsageError(f"{facts_file} must hold a {kind.__name__}; got a {type(result).__name__}: load it as that")
     return result
+
+
+def _arrays(file: Path, digest: str) -> bytes:
+    """Return the bytes of the arrays of that digest: those in place, or those that a killed `save` was about to move.
+
+    Where neither is it, those in place are returned.
+    """
+    try:
+        packed = file.read_bytes()
+    except FileNotFoundError:
+        packed = None
+    waiting = staged_name(file, digest)
+    if (packed is None or hashlib.sha256(packed).hexdigest() != digest) and waiting.exists():
+        return waiting.read_bytes()
+    return file.read_bytes() if packed is None else packed
 
 
 def equal(one: object, other: object) -> bool:

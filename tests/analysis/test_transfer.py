@@ -72,7 +72,8 @@ def test_a_matrix_by_hand(tmp_path):
     assert (found.models, found.data, found.attack) == (("low", "middle", "high"), "row", "across")
     assert (found.provenance.seed, found.provenance.backwards) == (3, 3 * 3 * 2)
     assert found.provenance.forwards == 3 * 3 + 3 * 3 * 3 + 9 * 3
-    assert told == [(3, 9), (6, 9), (9, 9)]
+    assert told == sorted(told)
+    assert {(3, 9), (6, 9), (9, 9)} <= set(told)
     assert equal(load(save(found, tmp_path / "x")), found)
 
 

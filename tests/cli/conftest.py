@@ -12,7 +12,8 @@ NO_FOLDER = ("corrupt", "models")
 def run(tmp_path, capsys, monkeypatch):
     """Return a function that runs a command in an empty folder, with --out there, for status, stdout, stderr.
 
-    What the test writes there can be imported, and no data of this machine is found.
+    What the test writes there can be imported, and no data of this machine is found. A call starts again where an
+    earlier one of the test has left its run: what resuming does is tested in `tests/runs`.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -20,7 +21,8 @@ def run(tmp_path, capsys, monkeypatch):
 
     def call(*words):
         folder = () if "--out" in words or words[0] in NO_FOLDER else ("--out", str(tmp_path / "out"))
-        status = main([*words, *folder])
+        again = ("--overwrite",) if folder and (tmp_path / "out" / "run.json").exists() else ()
+        status = main([*words, *folder, *again])
         printed = capsys.readouterr()
         return status, printed.out, printed.err
 

@@ -25,6 +25,7 @@ def test_one_result_is_one_pair_of_files(tmp_path):
     curve, out = margin_curve(), answer(tmp_path, margin_curve())
     out.save()
     out.csv()
+    out.publish()
     assert [file.name for file in out.files] == ["margin.json", "margin.npz", "margin.csv"]
     assert equal(load(out.files[0], MarginCurve), curve)
 
@@ -33,6 +34,7 @@ def test_several_results_are_named_by_their_models_and_numbered_where_those_agre
     models = ("a", "pkg.mod:net", "pkg.mod/net")
     out = answer(tmp_path, *(margin_curve(model=model) for model in models))
     out.save()
+    out.publish()
     names = [file.name for file in out.files if file.suffix == ".json"]
     assert names == ["margin-a.json", "margin-pkg.mod-net-1.json", "margin-pkg.mod-net-2.json"]
     assert [load(file, MarginCurve).model for file in out.files if file.suffix == ".json"] == list(models)
@@ -62,16 +64,18 @@ def test_layers_of_one_model_are_named_by_their_layer_and_other_results_by_their
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_pictures_have_the_format_of_their_ending(tmp_path, ending, start):
     path = tmp_path / f"margin.{ending}"
-    answer(tmp_path).picture(margin_figure([margin_curve(bands=3)]), path)
+    out = answer(tmp_path)
+    out.picture(margin_figure([margin_curve(bands=3)]), path)
+    out.publish()
     assert path.read_bytes().startswith(start)
 
 
-def test_a_picture_of_an_earlier_run_is_removed_where_there_is_none(tmp_path):
+def test_without_a_picture_a_file_of_its_name_that_is_somebody_elses_stays(tmp_path):
     path, out = tmp_path / "margin.png", answer(tmp_path)
     path.touch()
-    for _ in range(2):
-        out.picture(None, path)
-    assert not path.exists()
+    out.picture(None, path)
+    out.publish()
+    assert path.exists()
     assert not out.files
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from geomrob.analysis.audit.checks import CHECKS
 from geomrob.results import Audit, load
+from tests.cli import results_in
 
 # The embedded ResNet would be the default source, and cost most of the time.
 QUICK = ["--samples", "3", "--queries", "40", "--source", "mnist-lenet"]
@@ -52,7 +53,7 @@ def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
     status, out, err = run("audit", *QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {"audit.json", "audit.npz", "audit.csv", "audit.png"}
+    assert results_in(folder) == {"audit.json", "audit.npz", "audit.csv", "audit.png"}
     found = load(folder / "audit.json", Audit)
     assert found.verdict == "passed"
     assert "fmnist-lenet on fashion-mnist-1k: passed (3 images)" in out
@@ -163,7 +164,7 @@ def test_several_models_are_audited_one_after_the_other(run, tmp_path):
     _, out, _ = run("audit", *words)
     answer = json.loads(out)
     assert [one["facts"]["model"] for one in answer["results"]] == ["one_small:net", "mnist-lenet"]
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     for name in ("one_small-net", "mnist-lenet"):
         assert {f"audit-{name}.json", f"audit-{name}.npz", f"audit-{name}.png"} <= names
     assert {line["model"] for line in lines(tmp_path / "out")} == {"one_small:net", "mnist-lenet"}

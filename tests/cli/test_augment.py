@@ -3,12 +3,13 @@ import json
 import pytest
 
 from geomrob.data import load_data
+from tests.cli import results_in
 
 
 def test_it_draws_every_primitive_and_method(run, tmp_path):
     status, told, err = run("augment", "--samples", "2", "--draws", "2", "--copies", "2")
     assert (status, err) == (0, "")
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert names == {*(f"{name}.png" for name in ("spectral", "spatial", "color", "prime", "augmix")), "augmented.npz"}
     assert all(name in told for name in names)
     larger = load_data(tmp_path / "out" / "augmented.npz")

@@ -11,6 +11,7 @@ from geomrob.interop.foolbox_import import FOOLBOX
 from geomrob.models import load_model
 from geomrob.results import AttackResult, BoundaryResult, DecisionDistances, load
 from geomrob.results.decision_based import score
+from tests.cli import results_in
 
 QUICK = ["boundary", "--samples", "6", "--budget", "100"]
 FEW = ["boundary", "--samples", "2", "--budget", "60"]
@@ -32,7 +33,7 @@ def test_default_walks_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {
+    assert results_in(folder) == {
         "boundary.json", "boundary.npz", "boundary.csv", "boundary.png",
     }  # fmt: skip
     result = load(folder / "boundary.json", DecisionDistances)

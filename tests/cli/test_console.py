@@ -93,8 +93,8 @@ def test_progress_is_a_line_every_half_minute_where_stderr_is_no_terminal(capsys
         for done in (1, 200, 250, 300, 1000):
             report(done, 1000)
     assert capsys.readouterr().err.splitlines() == [
-        "work: 200 of 1,000 (20%), about 3 minutes left",
-        "work: 300 of 1,000 (30%), about 3 minutes left",
+        "work: 200 of 1,000 (20%), 6.63 a second, about 2 minutes left",
+        "work: 300 of 1,000 (30%), 4.6 a second, about 3 minutes left",
     ]
     with progress("work", quiet=True) as report:
         report(1, 2)

@@ -22,6 +22,7 @@ from tests.synthetic import corruption_table
 NETS = """
 import torch
 from torch import nn
+from tests.cli import results_in
 
 
 def net(seed, channels=1, side=28):
@@ -98,7 +99,7 @@ def test_what_is_written_is_what_is_measured(run, tmp_path):
     folder = tmp_path / "out"
     assert status == 0
     assert all(line.startswith("note: ") for line in err.splitlines())
-    assert {path.name for path in folder.iterdir()} == {*FILES, "corruptions-trade-off.png"}
+    assert results_in(folder) == {*FILES, "corruptions-trade-off.png"}
     found = load(folder / "corruptions.json", CorruptionTable)
     import few_nets
 
@@ -133,7 +134,7 @@ def test_one_model_has_no_baseline_and_json_is_one_object(run, tmp_path):
     told = json.loads(out)
     assert status == 0
     assert all(line.startswith("note: ") for line in err.splitlines())
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert results_in(tmp_path / "out") == FILES
     table, scores = told["results"]
     assert (scores["facts"]["baseline"], table["facts"]["source"], table["facts"]["over"]) == (
         "",
@@ -186,7 +187,7 @@ def test_a_baseline_that_errs_on_clean_images_alone_has_no_map_of_the_trade_off(
     assert (found.clean[1].item(), found.errors[1].sum().item()) == (1, 0)
     assert status == 0
     assert all(line.startswith("note: ") for line in err.splitlines())
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert results_in(tmp_path / "out") == FILES
 
 
 @pytest.fixture

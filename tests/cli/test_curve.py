@@ -12,6 +12,7 @@ from geomrob.cli.commands.curve import curve as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Acceptance, StrengthCurve, load
+from tests.cli import results_in
 
 QUICK = ["curve", "--samples", "12", "--strengths", "0.1,0.3"]
 BOTH = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
@@ -26,7 +27,7 @@ def test_default_measures_noise_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {"curve.json", "curve.npz", "curve.csv", "curve.png"}
+    assert results_in(folder) == {"curve.json", "curve.npz", "curve.csv", "curve.png"}
     found = load(folder / "curve.json", StrengthCurve)
     assert (found.attack, found.strengths.tolist(), found.correct.shape) == (
         "gaussian",
@@ -80,7 +81,7 @@ def test_a_baseline_adds_the_plane(run, tmp_path):
     status, out, _ = run(*QUICK, *BOTH, "--baseline", "fmnist-lenet", "--minimum", "0.5")
     folder = tmp_path / "out"
     assert status == 0
-    assert {"plane.json", "plane.npz", "plane.csv", "plane.png"} < {path.name for path in folder.iterdir()}
+    assert {"plane.json", "plane.npz", "plane.csv", "plane.png"} < results_in(folder)
     plane, found = load(folder / "plane.json", Acceptance), load(folder / "curve.json", StrengthCurve)
     assert (plane.models, plane.baseline, plane.strength, plane.minimum) == (
         ("fmnist-resnet8",), "fmnist-lenet", pytest.approx(0.3), 0.5,
@@ -166,4 +167,4 @@ def test_a_baseline_that_is_never_right_is_refused(run, tmp_path):
     status, _, err = run(*QUICK, "--model", "never:Never", "--model", "fmnist-lenet", "--baseline", "never:Never")
     assert status == 2
     assert "baseline must be right on some clean image" in err
-    assert not list(tmp_path.glob("out/*"))
+    assert not results_in(tmp_path / "out")

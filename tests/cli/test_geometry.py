@@ -10,6 +10,7 @@ from geomrob.analysis.geometry.geometry import METHODS
 from geomrob.attacks.table import names
 from geomrob.cli.commands.geometry import geometry as command
 from geomrob.results import Geometry, load
+from tests.cli import results_in
 
 QUICK = ["geometry", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "2"]
 
@@ -23,7 +24,7 @@ def test_default_measures_the_lenet_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK, "--samples", "4", "--step", "0.2")
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {f"geometry.{end}" for end in ("json", "npz", "csv", "png")}
+    assert results_in(folder) == {f"geometry.{end}" for end in ("json", "npz", "csv", "png")}
     found = load(folder / "geometry.json", Geometry)
     assert (found.model, found.method, found.step, found.random.shape) == ("fmnist-lenet", "difference", 0.2, (4, 2))
     table = {line["along"]: line for line in lines(folder)}

@@ -12,6 +12,7 @@ from geomrob.results import FilterBank, load
 CODE = """
 from geomrob.models import load_model
 from geomrob.models.push_pull_stem import replace_first_conv, replace_first_conv_upsampled
+from tests.cli import results_in
 
 
 def pushed():
@@ -39,7 +40,7 @@ def test_without_push_pull_it_says_so_and_shows_the_first_convolution(run, tmp_p
     assert (status, err) == (0, "")
     assert "fmnist-lenet: no inhibition; its first convolution conv1 has 6 filters of 1x5x5" in out
     folder = tmp_path / "out"
-    names = {path.name for path in folder.iterdir()}
+    names = results_in(folder)
     assert names == {"kernels.json", "kernels.npz", "kernels.csv", "kernels.png", "radial.png"}
     bank = load(folder / "kernels.json", FilterBank)
     assert torch.equal(bank.weights, load_model("fmnist-lenet").conv1.weight.double())

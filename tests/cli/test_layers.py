@@ -10,6 +10,7 @@ from geomrob.analysis.layers import layers
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Layers, load
+from tests.cli import results_in
 
 QUICK = ["layers", "--samples", "6"]
 BOTH = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
@@ -24,7 +25,7 @@ def test_default_measures_the_lenet_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK, "--clamp", "--repeats", "2", "--sigma", "0.2")
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {"layers.json", "layers.npz", "layers.csv", "layers.png"}
+    assert results_in(folder) == {"layers.json", "layers.npz", "layers.csv", "layers.png"}
     found = load(folder / "layers.json", Layers)
     clothes = load_data("fashion-mnist-1k", samples=6, seed=0)
     how = {"sigma": 0.2, "clamp": True, "repeats": 2, "indices": clothes.indices}
@@ -46,7 +47,7 @@ def test_several_models_share_a_table_and_a_picture(run, tmp_path):
     assert status == 0
     assert [result["facts"]["model"] for result in told["results"]] == ["fmnist-lenet", "fmnist-resnet8"]
     assert told["results"][0]["rows"][0]["sparsity"] is None
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert {"layers-fmnist-lenet.json", "layers-fmnist-resnet8.npz", "layers.csv", "layers.png"} < names
     assert [line["layer"] for line in lines(tmp_path / "out")][:2] == ["conv1", "conv2"]
 

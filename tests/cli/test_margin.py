@@ -14,6 +14,7 @@ from geomrob.data import DATASETS
 from geomrob.data.synthetic import t1
 from geomrob.models import build, load_model
 from geomrob.results import MarginCurve, load
+from tests.cli import results_in
 
 QUICK = ["margin", "--samples", "4", "--attack", "deepfool", "--size", "8", "--step", "10"]
 SIDES = ("0:14", "14:28")
@@ -23,7 +24,7 @@ def test_default_measures_real_images_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK)
     assert (status, err) == (0, "")
     assert out.index("clean accuracy") < out.index("block 0:8")
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png", "examples.png"}
     curve = load(tmp_path / "out" / "margin.json", MarginCurve)
     assert curve.distances.shape == (3, 4)
@@ -240,13 +241,11 @@ def test_synthetic_points_need_not_lie_in_the_box(run, tmp_path, monkeypatch):
     status, out, err = run("margin", "--samples", "5", *words, "--basis", "random", "--bands", "rings", "--count", "2")
     assert (status, err) == (0, "")
     assert "ring 2/2" in out
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png"}
 
 
 def test_each_of_several_models_has_its_examples(run, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "examples.png").touch()
     words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
     _, out, _ = run(*QUICK, *words)
     names = {path.name for path in (tmp_path / "out").glob("examples*")}

@@ -16,6 +16,9 @@ SHARED = {field.name.replace("_", "-"): part for part in PARTS for field in fiel
 MEASURING = tuple(name for name in COMMANDS if name not in ("models", "corrupt", "augment", "train", "kernels"))
 OWN_WORDS = {
     ("audit", "model"): "it takes names without --model",
+    ("compare", "model"): "it takes names without --model, and saved results",
+    ("compare", "weights"): "its trainings are compared with each other",
+    ("compare", "samples"): "another default",
     ("transfer", "model"): "it needs two, and the data set suggests them",
     ("transfer", "weights"): "its trainings are compared with each other",
     ("corruptions", "data-dir"): "distributed sets are read, too",

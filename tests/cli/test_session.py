@@ -56,7 +56,7 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     if command in ("augment", "corrupt", "transfer"):
         pytest.skip("takes no weights, or has its own sentence")
     models = ["fmnist-lenet", "mnist-lenet"]
-    words = models if command == "audit" else [word for model in models for word in ("--model", model)]
+    words = models if command in ("audit", "compare") else [word for model in models for word in ("--model", model)]
     status, out, err = run(command, *words, "--weights", "w.safetensors")
     assert (status, out) == (2, "")
     assert err == "error: weights must go with one model; got 2 models: measure them one by one\n"
@@ -226,7 +226,12 @@ def test_a_figure_that_is_a_folder_or_below_a_file_is_refused_by_its_name(run, t
 
 
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
-    own = {"audit": {"model", "weights"}, "transfer": {"model", "weights"}, "models": {"data", "json"}}
+    own = {
+        "audit": {"model", "weights"},
+        "compare": {"model", "weights"},
+        "transfer": {"model", "weights"},
+        "models": {"data", "json"},
+    }
     bare = {"corrupt", "train"}
     for command in COMMANDS:
         assert set(signature(command)) & SHARED == own.get(command, set()) or command in bare, command
@@ -266,4 +271,5 @@ sys.exit(main(sys.argv[1:]))
 def test_an_interruption_while_the_libraries_start_is_not_lost(command, tmp_path):
     words = [sys.executable, "-c", INTERRUPTED_WHILE_NUMPY_STARTS, command, "--samples", "2", "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.startswith(f"interrupted; run it again with: geomrob {command} ")

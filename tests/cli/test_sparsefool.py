@@ -14,6 +14,7 @@ from PIL import Image
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Sparsity, load
+from tests.cli import results_in
 
 QUICK = ["sparsefool", "--samples", "8"]
 
@@ -27,7 +28,7 @@ def test_default_fools_real_images_and_writes_everything(run, tmp_path):
     status, out, err = run(*QUICK)
     assert (status, err) == (0, "")
     folder = tmp_path / "out"
-    names = {path.name for path in folder.iterdir()}
+    names = results_in(folder)
     assert names == {
         "sparsefool.json",
         "sparsefool.npz",
@@ -119,7 +120,7 @@ def test_two_models_have_a_row_a_file_and_a_gallery_each(run, tmp_path):
     status, out, _ = run(*QUICK, "--model", "fmnist-lenet", "--model", "fmnist-resnet8")
     assert status == 0
     assert (out.count("quartiles"), out.count("\n fmnist-resnet8 ")) == (1, 2)
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert {"sparsefool-fmnist-resnet8.json", "gallery-fmnist-lenet.png", "images-fmnist-resnet8"} <= names
     assert len(lines(tmp_path / "out")) == 16
     survived = load(tmp_path / "out" / "sparsefool-fmnist-resnet8.json", Sparsity).survived

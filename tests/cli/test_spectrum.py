@@ -10,6 +10,7 @@ import torch
 from geomrob.data import load_data
 from geomrob.data.corruptions.generate import write_corrupted
 from geomrob.results import BandEnergy, HeatMap, Spectrum, load
+from tests.cli import results_in
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def run(run):
 
 
 def names(folder):
-    return {path.name for path in (folder / "out").iterdir()}
+    return results_in(folder / "out")
 
 
 def pairs(*stems):

@@ -15,6 +15,7 @@ from geomrob.cli.commands.transfer import transfer as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import TransferMatrix, load
+from tests.cli import results_in
 
 QUICK = ["transfer", "--samples", "5", "--attack", "deepfool"]
 
@@ -41,7 +42,7 @@ def test_default_compares_the_models_of_the_data_set_and_writes_everything(run, 
     status, out, err = run(*QUICK)
     folder = tmp_path / "out"
     assert (status, err) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {"transfer.json", "transfer.npz", "transfer.csv", "transfer.png"}
+    assert results_in(folder) == {"transfer.json", "transfer.npz", "transfer.csv", "transfer.png"}
     found = load(folder / "transfer.json", TransferMatrix)
     assert found.models == ("fmnist-lenet", "fmnist-resnet8")
     clothes = load_data("fashion-mnist-1k", samples=5, seed=0)

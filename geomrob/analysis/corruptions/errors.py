@@ -1,7 +1,7 @@
 """Errors of several models under common corruptions: every image is corrupted once for all of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +22,7 @@ from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, check_finite, checked_classes, pieces, plain, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import CorruptionTable
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, work
 
 Progress: TypeAlias = Callable[[int, int], object]
 Change: TypeAlias = Callable[..., Images]
@@ -46,6 +46,7 @@ def corruption_errors(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> CorruptionTable:
     """Return the error of each model on the clean images and under each corruption at each severity.
 
@@ -69,7 +70,8 @@ def corruption_errors(
         indices: Position of each image in its source.
         seed: Of everything random in the corruptions, and of the groups of `adapt`.
         memory: Budget in bytes, as in `deepfool`; the images are corrupted and evaluated in pieces that fit it.
-        progress: Called with (cells of the table so far, in all).
+        progress: Called with (cells of the table so far, the clean images among them, in all).
+        run: Folder that keeps finished cells, to resume from; the result is the same.
 
     Raises:
         UsageError: No model, numbers of networks that differ, a model that says nothing finite of the clean images,
@@ -93,25 +95,42 @@ def corruption_errors(
     ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
     images = images.detach()
-    task = _Task(ready, labels, keys, adapt, measure, seed, memory)
-    clean = task.measured(images, clean=True)
-    sources: list[str] = []
-    cells: list[Tensor] = []
-    for name in names:
-        seen: set[str] = set()
-        for level in levels:
-            if ready_made is None:
-                change = partial(corrupt, name=name, severity=level, seed=seed, table=table)
-                cells.append(task.measured(images, change))
-                seen.add("made")
-            else:
-                found = _same(ready_made(name, level), images, labels, keys)
-                cells.append(task.measured(found.samples.images.to(images)))
-                seen.add(found.source)
-            if progress is not None:
-                progress(len(cells), len(names) * len(levels))
-        sources.append(_one(seen, name))
-    errors = torch.stack(cells, -1).unflatten(-1, (len(names), len(levels)))
+    for model in (model for group in ready for model in group if adapt == "none"):
+        first = images[: model.block]
+        model.rows(slice(0, len(first)), first).check_deterministic()
+    models_in_all = [model for group in ready for model in group]
+    cells: dict[str, tuple[str, int] | None] = {
+        "clean": None,
+        **{f"{name}-{level}": (name, level) for name in names for level in levels},
+    }
+    parts = work(
+        run,
+        f"corruptions of {', '.join(models)}",
+        partial(
+            _cell,
+            models_in_all,
+            images,
+            labels=labels,
+            keys=keys,
+            adapt=adapt,
+            measure=measure,
+            seed=seed,
+            table=table,
+            ready_made=ready_made,
+        ),
+        cells,
+        each=len(images) * len(models_in_all),
+        progress=progress,
+    )
+    clean, *values = (part["values"].reshape(len(ready), -1) for part in parts)
+    made = [bytes(part["source"].tolist()).decode() for part in parts[1:]]
+    sources = [
+        _one(set(made[start : start + len(levels)]), name)
+        for start, name in zip(range(0, len(made), len(levels)), names, strict=True)
+    ]
+    errors = torch.stack(values, -1).unflatten(-1, (len(names), len(levels)))
+    # One row a network, of each cell; none where another measure is taken.
+    correct = [part["correct"].unflatten(0, (len(ready), -1)) for part in parts if "correct" in part]
     return CorruptionTable(
         models=tuple(models),
         data=data,
@@ -124,69 +143,92 @@ def corruption_errors(
         errors=errors,
         clean=clean,
         provenance=clock.provenance(
-            forwards=task.forwards,
+            forwards=len(images) * len(models_in_all) * len(cells),
             backwards=0,
             notes=[text for group in ready for model in group for text in model.notes],
         ),
+        correct=torch.stack(correct[1:], 2).unflatten(2, (len(names), len(levels))) if correct else None,
+        clean_correct=correct[0] if correct else None,
+        labels=labels.cpu(),
+        indices=keys,
     )
 
 
-@dataclass
-class _Task:
-    """The networks, how they are evaluated, and what that has cost."""
+def _cell(
+    models: Sequence[Prepared],
+    images: Images,
+    cell: tuple[str, int] | None,
+    *,
+    labels: Labels,
+    keys: Labels,
+    adapt: str,
+    measure: Measure | None,
+    seed: int,
+    table: str,
+    ready_made: Callable[[str, int], Corrupted] | None,
+) -> dict[str, Tensor]:
+    """Return the measure of every network on one set of images, changed a piece at a time, and where they are from.
 
-    networks: list[list[Prepared]]
-    labels: Labels
-    keys: Labels
-    adapt: str
-    measure: Measure | None
-    seed: int
-    memory: int | None
-    forwards: int = 0
+    Args:
+        models: All networks.
+        images: The clean ones.
+        cell: Corruption and severity; None for the clean images themselves.
+        labels, keys, adapt, measure, seed, table, ready_made: As in `corruption_errors`.
+    """
+    change: Change | None = None
+    source = "made"
+    if cell is not None and ready_made is not None:
+        found = _same(ready_made(*cell), images, labels, keys)
+        images, source = found.samples.images.to(images), found.source
+    elif cell is not None:
+        change = partial(corrupt, name=cell[0], severity=cell[1], seed=seed, table=table)
+    outputs: list[list[Tensor]] = [[] for _ in models]
+    finite = torch.full((len(models),), torch.nan)
+    for piece, part in _pieces(images, change, keys, adapt, models[0].memory):
+        for number, model in enumerate(models):
+            logits = _logits(model, part, keys, adapt, seed)
+            finite[number] = torch.where(torch.isfinite(logits).any().cpu(), 0, finite[number])
+            truth = checked_classes("labels", labels, logits[:1].expand(len(images), -1))[piece]
+            outputs[number].append(_wrong(logits, truth) if measure is None else logits)
+    if cell is None:
+        # Nothing finite under a corruption is a result, on the clean images a broken network.
+        for number in range(len(models)):
+            check_finite(finite[number].reshape(1, 1))
+    whole = [torch.cat(parts) for parts in outputs]
+    values = [_value(*both, labels, measure) for both in zip(models, whole, strict=True)]
+    return {
+        **({"correct": ~torch.stack(whole).cpu()} if measure is None else {}),
+        "values": torch.tensor(values, dtype=torch.float64),
+        "source": torch.tensor(list(source.encode()), dtype=torch.uint8),
+    }
 
-    def measured(self, images: Images, change: Change | None = None, *, clean: bool = False) -> Tensor:
-        """Return the measure of every network (M, G) on one set of images, changed a piece at a time."""
-        models = [model for group in self.networks for model in group]
-        self.forwards += len(images) * len(models)
-        outputs: list[list[Tensor]] = [[] for _ in models]
-        finite = torch.full((len(models),), torch.nan)
-        for piece, part in self._pieces(images, change):
-            for number, model in enumerate(models):
-                logits = self._logits(model, part)
-                finite[number] = torch.where(torch.isfinite(logits).any().cpu(), 0, finite[number])
-                labels = checked_classes("labels", self.labels, logits[:1].expand(len(images), -1))[piece]
-                outputs[number].append(_wrong(logits, labels) if self.measure is None else logits)
-        if clean:
-            # Nothing finite under a corruption is a result, on the clean images a broken network.
-            for number in range(len(models)):
-                check_finite(finite[number].reshape(1, 1))
-        values = [self._value(model, torch.cat(parts)) for model, parts in zip(models, outputs, strict=True)]
-        return torch.tensor(values, dtype=torch.float64).reshape(len(self.networks), -1)
 
-    def _pieces(self, images: Images, change: Change | None) -> Iterator[tuple[slice, Images]]:
-        """Yield the changed images in pieces; in one, of which each is read when it is used, where they are adapted to.
+def _pieces(
+    images: Images, change: Change | None, keys: Labels, adapt: str, memory: int
+) -> Iterator[tuple[slice, Images]]:
+    """Yield the changed images in pieces; in one, of which each is read when it is used, where they are adapted to.
 
-        Adaptation draws its groups from all images.
-        """
-        if self.adapt == "none":
-            for piece, part in pieces(images, self.memory):
-                yield piece, part if change is None else change(part, indices=self.keys[piece])
-        elif change is None:
-            yield slice(None), images
-        elif isinstance(images, LazyImages):
-            yield slice(None), images.mapped(lambda image, row: change(image, indices=self.keys[row : row + 1]))
-        else:
-            yield slice(None), change(images, indices=self.keys)
+    Adaptation draws its groups from all images.
+    """
+    if adapt == "none":
+        for piece, part in pieces(images, memory):
+            yield piece, part if change is None else change(part, indices=keys[piece])
+    elif change is None:
+        yield slice(None), images
+    elif isinstance(images, LazyImages):
+        yield slice(None), images.mapped(lambda image, row: change(image, indices=keys[row : row + 1]))
+    else:
+        yield slice(None), change(images, indices=keys)
 
-    def _logits(self, model: Prepared, images: Images) -> Logits:
-        if self.adapt != "none":
-            return grouped_logits(model, images, self.adapt, self.keys, seed=self.seed, memory=self.memory)
-        return predicted(model, images, self.memory)
 
-    def _value(self, model: Prepared, outputs: Tensor) -> float:
-        if self.measure is None:
-            return float(outputs.double().mean())
-        return self.measure(model.model, outputs, self.labels)
+def _logits(model: Prepared, images: Images, keys: Tensor, adapt: str, seed: int) -> Logits:
+    if adapt != "none":
+        return grouped_logits(model, images, adapt, keys, seed=seed, memory=model.memory)
+    return predicted(model, images, model.memory)
+
+
+def _value(model: Prepared, outputs: Tensor, labels: Labels, measure: Measure | None) -> float:
+    return float(outputs.double().mean()) if measure is None else measure(model.model, outputs, labels)
 
 
 def predicted(model: Model, images: Images, memory: int | None = None) -> Logits:

@@ -184,6 +184,10 @@ class Retrieval:
     ties: str = "expected"
     codes: dict[Model, Tensor] = field(default_factory=dict)
 
+    def run_identity(self) -> dict[str, object]:
+        """Return what the measure depends on: see `runs.identity`."""
+        return {"database": self.images, "classes": self.labels, "top": self.top, "ties": self.ties}
+
     @property
     def name(self) -> str:
         """What the measure is called."""

@@ -30,8 +30,9 @@ def boundary(
     from geomrob.plot.decision_based import plot_decision_distances
 
     peer = None if attack == "boundary" else foolbox_within(attack, budget)
-    results = [
-        decision_distances(
+    results = session.measure(
+        "boundary",
+        lambda name, model, progress: decision_distances(
             model,
             session.images,
             attack=peer,
@@ -45,9 +46,9 @@ def boundary(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
-        )
-        for name, model, progress in session.each("boundary")
-    ]
+            run=session.run,
+        ),
+    )
     found = [one.success for result in results for one in result.repeats]
     answer = Answer(
         "boundary",

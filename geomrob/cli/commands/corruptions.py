@@ -80,6 +80,7 @@ def corruptions(
             seed=seed,
             memory=session.memory,
             progress=progress,
+            run=session.run,
         )
     scores = score_table(errors, baseline=against, beta=beta)
     answer = Answer(

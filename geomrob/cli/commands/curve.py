@@ -84,17 +84,14 @@ def curve(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
+            run=session.run,
         )
     answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()
     answer.picture(plot_strength(measured), session.figure)
-    if plane is None:
-        for ending in ("json", "npz", "csv", "png"):
-            # Those of an earlier run are of other curves.
-            (session.out / f"plane.{ending}").unlink(missing_ok=True)
-    else:
+    if plane is not None:
         answer.results.append(plane)
         answer.save([plane], "plane")
         answer.csv(plane.records(), "plane")
@@ -108,6 +105,6 @@ def _numbers(words: str | None) -> Sequence[float] | None:
         numbers = None if words is None else [float(word) for word in words.split(",")]
     except ValueError:
         raise UsageError(f"strengths must be numbers with commas between; got {words!r}: write 0.05,0.1") from None
-    if any(not 0 <= strength < float("inf") for strength in numbers or ()):
-        raise UsageError(f"strengths must be finite and at least 0; got {words!r}: write 0.05,0.1")
+    if any(not 0 <= strength < 1e6 for strength in numbers or ()):
+        raise UsageError(f"strengths must be finite and at least 0, below 1e+06; got {words!r}: write 0.05,0.1")
     return numbers

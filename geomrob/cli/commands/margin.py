@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from geomrob.analysis.named_attacks import BandAttack
 from geomrob.cli.answer import Answer, file_names
 from geomrob.cli.options import Common
-from geomrob.cli.session import Session
+from geomrob.cli.session import Progress, Session
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
+    from geomrob.inference import Prepared
     from geomrob.results import MarginCurve
 
 EXAMPLES = 3
@@ -57,11 +58,11 @@ def margin(
     effort: dict[str, Any] = {} if budget is None else {"budget": budget}
     sizes = {"size": size, "step": step, "count": count}
     subspaces = margin_bands(samples, basis, bands, **sizes, data_dir=options.data_dir, seed=options.seed)
-    curves: list[MarginCurve] = []
-    for name, model, progress in session.each("margins"):
+
+    def measure(name: str, model: "Prepared", progress: Progress) -> "MarginCurve":
         pairs = len(samples) * len(subspaces)
         session.announce(f"margins of {name}, {pairs:,} pairs", expected_seconds(model, pairs, attack, budget))
-        curve = margin_curve(
+        return margin_curve(
             model,
             session.images,
             subspaces=subspaces,
@@ -77,9 +78,11 @@ def margin(
             examples=EXAMPLES if boxed else 0,
             memory=session.memory,
             progress=progress,
+            run=session.run,
             **effort,
         )
-        curves.append(curve)
+
+    curves = session.measure("margins", measure)
     answer = Answer(
         "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
     )

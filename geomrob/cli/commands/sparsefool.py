@@ -41,7 +41,7 @@ def sparsefool(
     if budget is not None and not prune:
         raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
     session = Session.open("sparsefool", options, figure="gallery.png")
-    from geomrob.analysis.sparse_export import to_npz, write_png
+    from geomrob.analysis.sparse_export import png_files, to_npz
     from geomrob.analysis.sparsity import sparsity
     from geomrob.plot.sparse_gallery import plot_gallery
 
@@ -49,8 +49,9 @@ def sparsefool(
     effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune}
     effort |= {} if radius is None else {"radius": radius * LEVEL}
     effort |= {} if budget is None else {"budget": budget}
-    exact = [
-        sparsity(
+    exact = session.measure(
+        "SparseFool",
+        lambda name, model, progress: sparsity(
             model,
             session.images,
             labels=session.labels,
@@ -62,10 +63,10 @@ def sparsefool(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
+            run=session.run,
             **effort,
-        )
-        for name, model, progress in session.each("SparseFool")
-    ]
+        ),
+    )
     results = [result.exported() for result in exact] if uint8 else exact
     answer = Answer(
         "sparsefool", session.out, results, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
@@ -74,8 +75,8 @@ def sparsefool(
     answer.csv()
     for result, end in zip(results, file_names(results), strict=True):
         answer.write(f"adversarial{end}.npz", to_npz(result))
-        write_png(result, session.out / f"images{end}")
-        answer.files.append(session.out / f"images{end}")
+        for png, content in png_files(result).items():
+            answer.write(f"images{end}/{png}", content)
         gallery = session.figure.with_stem(session.figure.stem + end)
         answer.picture(plot_gallery(result) if bool(result.result.success.any()) else None, gallery)
     return answer.finish(complete=all(bool(result.result.success.all()) for result in results))

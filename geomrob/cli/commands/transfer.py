@@ -59,6 +59,7 @@ def transfer(
             data=samples.name,
             seed=options.seed,
             progress=progress,
+            run=session.run,
         )
     answer = Answer("transfer", session.out, [matrix], as_json=session.json, data_notes=samples.notes)
     answer.save()

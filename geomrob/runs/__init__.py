@@ -1,0 +1,23 @@
+"""Run folders: computations in parts that are kept, resumed, sharded and merged; and the clock of a computation."""
+
+from geomrob.errors import ShardDone
+from geomrob.runs.clock import Clock, device_name, versions
+from geomrob.runs.folder import Run, writable
+from geomrob.runs.identity import identity
+from geomrob.runs.merge import merge
+from geomrob.runs.progress import Meter
+from geomrob.runs.work import ranges, work
+
+__all__ = [
+    "Clock",
+    "Meter",
+    "Run",
+    "ShardDone",
+    "device_name",
+    "identity",
+    "merge",
+    "ranges",
+    "versions",
+    "work",
+    "writable",
+]
