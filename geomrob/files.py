@@ -39,8 +39,9 @@ def user_path(given: str | Path, argument: str) -> Path:
         >>> user_path("images", "data").name
         'images'
     """
+    path = Path(given)
     try:
-        path = Path(given).expanduser()
+        path = path.expanduser()
         if stat.S_ISDIR(path.stat().st_mode):
             (path / "inside").exists()  # raises where the folder may not be entered
     except (RuntimeError, ValueError) as error:
@@ -60,12 +61,13 @@ def shown(given: object, most: int = 120) -> str:
     return repr(text if len(text) <= most else f"{text[: most // 2]}...")
 
 
-def read_text(path: Path, argument: str, most: int = 1 << 24) -> str:
+def read_text(path: Path, argument: str, kind: str = "text file", most: int = 1 << 24) -> str:
     """Return the text of a file that a user named, in UTF-8.
 
     Args:
         path: As `user_path` returns it.
         argument: Its name, for the message.
+        kind: What the file should be, likewise.
         most: Bytes that such a file may have.
 
     Raises:
@@ -81,7 +83,7 @@ def read_text(path: Path, argument: str, most: int = 1 << 24) -> str:
         problem = str(error.strerror)
     except ValueError:
         problem = "bytes that are no text in UTF-8"
-    raise UsageError(f"{argument} must be a readable text file; got {problem} in {shown(path)}: check the path")
+    raise UsageError(f"{argument} must be a readable {kind}; got {problem} in {shown(path)}: check the path")
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -16,7 +16,9 @@ from torch import nn
 
 from geomrob.cli import COMMANDS, INCOMPLETE, OK, application, main
 from geomrob.models import MODELS
+from geomrob.results import save
 from tests.data.test_idx import by_hand
+from tests.synthetic import margin_curve
 from tests.test_project import CURRENT, FENCE
 
 BLOCK = re.compile(r"^(?: {4,}|[^`\n]*?&& )(?:\.venv/bin/)?geomrob ([a-z][^\n]*)$", re.MULTILINE)
@@ -31,6 +33,7 @@ QUICK = {
     "audit": {"samples": "2", "queries": "20"},
     "boundary": {"samples": "2", "budget": "50"},
     "curve": {"samples": "4", "repeats": "1"},
+    "compare": {"samples": "2"},
     "corrupt": {"samples": "2"},
     "corruptions": {"samples": "4"},
     "geometry": {"samples": "2"},
@@ -130,6 +133,9 @@ def files(tmp_path_factory) -> Path:
     for module in ("my_models.py", "other_models.py", "my_package/nets.py", "package/nets.py"):
         (root / module).parent.mkdir(exist_ok=True)
         (root / module).write_text(MODULE.replace("channels=3", f"channels={1 if module[0] == 'p' else 3}"))
+    for name in ("a", "b"):
+        (root / "runs" / name).mkdir(parents=True)
+        save(margin_curve(images=12, bands=3, model=name), root / "runs" / name / "margin.json")
     save_file(small(3).state_dict(), root / "small.safetensors")
     save_file(small(3).state_dict(), root / "net.safetensors")
     for seed in range(3):

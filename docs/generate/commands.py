@@ -29,7 +29,7 @@ EXAMPLES = {
     "layers": "--samples 20",
     "geometry": "--samples 4",
     "augment": "--show color --draws 4",
-    "compare": "fmnist-standard fmnist-l2-adversarial --samples 20 --attack deepfool",
+    "compare": "fmnist-lenet fmnist-resnet8 --samples 20 --of sparsefool",
     "train": "smoke",
     "merge": "shard-1 shard-2 --out merged",
 }

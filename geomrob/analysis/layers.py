@@ -159,9 +159,9 @@ def layers(
 ) -> Layers:
     r"""Return sparsity, active share and signal-to-noise ratio of the activations at each layer.
 
-    At each place of a layer the C channels a give the Hoyer ratio ||a||_1 / ||a||_2, between 1 (one channel active)
-    and sqrt(C) (all equally active), brought to [0, 1]; lower is sparser. Noise w ~ N(0, sigma^2) in the image changes the
-    activations f to f(x + w); the signal-to-noise ratio of the layer is
+    At each position of a layer the C channels a give the Hoyer ratio ||a||_1 / ||a||_2, between 1 (one channel active)
+    and sqrt(C) (all equally active), brought to [0, 1]; lower is sparser. Noise w ~ N(0, sigma^2) in the image changes
+    the activations f to f(x + w); the signal-to-noise ratio of the layer is
 
         SNR = 10 log10 mean_x(||f(x)||^2 / ||f(x + w) - f(x)||^2) dB.
 

@@ -145,7 +145,7 @@ def _failure(error: BaseException) -> int:
 def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
     """Return the words of an option as its type, as cyclopts does, which would round a fraction to a whole number."""
     whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
-    if whole and any(not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", token.value) for token in tokens):
+    if whole and any("." in token.value or len(token.value) > 20 for token in tokens):
         wrong = " ".join(token.value for token in tokens)
         name = (tokens[0].keyword or "value").lstrip("-")
         raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")

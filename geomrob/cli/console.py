@@ -214,6 +214,6 @@ def resolve_device(name: str) -> "torch.device":
         raise UsageError(
             f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason}): leave --device out"
         ) from error
-    if device.type == "cpu" and device.index is not None:
+    if device.type == "cpu" and device.index is not None:  # pyright: ignore[reportUnnecessaryComparison]
         raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r}: write cpu without a number")
     return device

@@ -288,7 +288,7 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
         UsageError: No thread, no memory.
     """
     if threads is not None and not 1 <= threads <= THREADS:
-        raise UsageError(f"threads must be from 1 to {THREADS}; got {threads}: leave --threads out for the default")
+        raise UsageError(f"threads must be at least 1, at most {THREADS}; got {threads}: leave --threads out")
     if memory is not None and not LEAST_MEMORY <= memory <= MOST_MEMORY:
         raise UsageError(
             f"memory must be above 0 GiB, from {LEAST_MEMORY:g} to {MOST_MEMORY:,}; got {memory:g}: leave --memory out "

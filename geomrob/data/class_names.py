@@ -167,7 +167,7 @@ def class_order(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     if not isinstance(source, str | Path):
         return _checked(list(source), "classes")
     path = user_path(source, "classes")
-    text = read_text(path, "classes")
+    text = read_text(path, "classes", "file with one name a line, or JSON")
     try:
         # A file of one name a line may be called anything; a file of JSON starts with a bracket.
         content: Any = json.loads(text) if text.lstrip()[:1] in {"{", "["} else text.splitlines()

@@ -174,7 +174,7 @@ def _shards(path: Path) -> State:
     """Return the tensors of all the files that an index names."""
     try:
         index: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-        files: dict[str, str] = dict(index["weight_map"])
+        files: dict[str, Any] = dict(index["weight_map"])
         names = sorted(set(files.values()))
         if not all(isinstance(name, str) and name for name in names):
             raise TypeError

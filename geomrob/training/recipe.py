@@ -363,7 +363,7 @@ def read_recipe(name: str | Path) -> Recipe:
             raise unknown("recipe", str(name), names())
         path = FOLDER / f"{name}.toml"
     try:
-        content: dict[str, Any] = tomllib.loads(read_text(path, "recipe", most=1 << 20))
+        content: dict[str, Any] = tomllib.loads(read_text(path, "recipe", "TOML file", most=1 << 20))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(
             f"recipe must be a readable TOML file; got {error} from {path}: check path and syntax"

@@ -185,7 +185,7 @@ def test_memory_that_cannot_be_is_refused(memory):
 
 
 def test_threads_that_cannot_be_are_refused():
-    with pytest.raises(UsageError, match="threads must be at least 1; got 0"):
+    with pytest.raises(UsageError, match="threads must be at least 1, at most 1024; got 0"):
         check_resources(0, None)
 
 

@@ -29,7 +29,7 @@ def test_no_difference_is_a_line_and_models_and_units_are_named():
     ax = plot_comparison(comparison_result())
     assert any(list(line.get_xdata()) == [1.0, 1.0] for line in ax.lines)
     assert ax.get_xlabel() == "ratio of medians to net (no unit)"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["hah against net", "far against net"]
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["hah against net", "far against net"]
     assert [text.get_text() for text in ax.texts].count("no finite median") == 2
 
 

@@ -1,13 +1,14 @@
 """Every command that keeps parts: stopped, resumed, sharded, in another order, it ends at the same bits."""
 
 from dataclasses import replace
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.minimal.tight import tight
 from geomrob.cli import main
 from geomrob.cli.answer import Answer
 from geomrob.results import equal, load
@@ -52,9 +53,9 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr("geomrob.analysis.spectra.fourier_heat_map.EVALUATIONS", 144)
     monkeypatch.setattr("geomrob.analysis.spectra.mean_spectrum.CHUNK", 4)
     monkeypatch.setattr("geomrob.analysis.spectra.mean_spectrum.ELEMENTS", 1)
-    monkeypatch.setattr(
-        "geomrob.analysis.audit.measurements.pgd", lambda *given, **how: pgd(*given, **{**how, "steps": 1})
-    )
+    for attack, less in ((pgd, {"steps": 1}), (tight, {"budget": 20})):
+        quick = partial(lambda attack, less, *given, **how: attack(*given, **{**how, **less}), attack, less)
+        monkeypatch.setattr(f"geomrob.analysis.audit.measurements.{attack.__name__}", quick)
     monkeypatch.setattr("geomrob.analysis.audit.probes.POINTS", 5)
     (tmp_path / "tiny.py").write_text(TINY)
     (tmp_path / "weights").write_text("0")

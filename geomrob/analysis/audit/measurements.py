@@ -207,8 +207,9 @@ def _named(parts: Mapping[Measurement, Part], kind: str, fields_of: type) -> Par
 def _evaluations(item: Item) -> int:
     """Return how many evaluations of the model a part is expected to take."""
     kind, value, piece = item
-    each = {"white": 75, "source": 150, "probes": 12, "profile": 2 * probes.POINTS}.get(kind, value)
-    return (piece.stop - piece.start) * int(each[1] if isinstance(each, tuple) else each)
+    usual = {"white": 75, "source": 150, "probes": 12, "profile": 2 * probes.POINTS}
+    each: int = usual[kind] if kind in usual else value[1] if kind == "pgd" else value
+    return (piece.stop - piece.start) * each
 
 
 def measured_part(

@@ -4,11 +4,15 @@ import math
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from geomrob.errors import unknown
 from geomrob.plot.style import FAINT, axes_or_new, headline, literal, plain_numbers, style_of, tidy
 from geomrob.results import Comparison
+
+FEW = 8.0
+"""Ratio of the ends of an axis below which 1, 2, 5 are too few ticks."""
 
 SPREAD = 0.5
 """Share of a row over which the models are spread."""
@@ -38,6 +42,8 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
     if distance:
         ax.set_xscale("log")
         plain_numbers(ax.xaxis)
+        if high / low < FEW:
+            ax.xaxis.set_major_locator(MaxNLocator(7))
     ax.set_xlim(low, high)
     others = len(comparison.models) - 1
     for c, rows in enumerate(estimates.tolist()):
@@ -57,7 +63,7 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
         f"ratio of medians to {first} (no unit)" if distance else f"accuracy minus {first}'s (percentage points)"
     )
     tidy(ax)
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.9 / (0.26 * count + 0.4)), frameon=False, fontsize=8.5)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8.5)
     whose = "" if group == "all" else f" of class {literal(group)}"
     headline(
         ax,
@@ -65,6 +71,7 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
         f"{int(comparison.images[k])} images{whose} of {literal(comparison.data)}, paired; {literal(comparison.how)}. "
         f"Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen ({comparison.test}, Holm "
         f"over {comparison.p.numel()} tests).",
+        width=84,
     )
     return ax
 
