@@ -16,6 +16,8 @@ from geomrob.spectral.frames import Frame
 from geomrob.spectral.subspaces import blocks, grid, rings
 from tests.attacks.zoo import LowPass, NaNFor, images, net
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 DCT = basis("dct", (8, 8))
 BANDS = blocks(DCT, 4, 2)
 TENSORS = ("distances", "status", "targets", "predictions", "interval", "forwards", "backwards")

@@ -13,6 +13,8 @@ from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status, equal, load, save
 from tests.attacks.zoo import NaNFor, images, net
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 
 class Above(torch.nn.Module):
     """Class 1 where the first element is above an edge, class 0 below it."""

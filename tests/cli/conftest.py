@@ -8,6 +8,11 @@ NO_FOLDER = ("corrupt", "models")
 """Commands without --out."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_images(small_blocks):
+    """Commands measure a handful of images here."""
+
+
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
     """Return a function that runs a command in an empty folder, with --out there, for status, stdout, stderr.

@@ -21,6 +21,8 @@ from geomrob.spectral.spectra import ring_means, spectra
 from geomrob.spectral.subspaces import Subspace, blocks, rings
 from tests.oracles import LinearModel
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
