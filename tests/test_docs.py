@@ -24,9 +24,10 @@ SLOW = {
     "README",
     "margins",
     "synthetic",
+    "tutorial",
 }
 # Pages whose numbers of samples belong to other numbers on them.
-WHOLE = {"models-and-data", "corruption-scores"}
+WHOLE = {"models-and-data", "corruption-scores", "tutorial"}
 INPUTS = ROOT / "docs" / "models-and-data.md"
 
 

@@ -166,7 +166,7 @@ class _Task:
         self.forwards, self.backwards = 0, 0
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the curve depends on: see `runs.identity`."""
+        """Return what the curve depends on: see `runs.fingerprint`."""
         return {
             "networks": self.networks,
             "attacked": self.ready,

@@ -3,10 +3,10 @@
 from geomrob.errors import ShardDone
 from geomrob.runs.clock import Clock, device_name, versions
 from geomrob.runs.folder import Run, writable
-from geomrob.runs.identity import identity
-from geomrob.runs.merge import merge
+from geomrob.runs.fingerprint import identity
+from geomrob.runs.shards import merge
 from geomrob.runs.progress import Meter
-from geomrob.runs.work import ranges, work
+from geomrob.runs.parallel import ranges, work
 
 __all__ = [
     "Clock",

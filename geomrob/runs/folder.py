@@ -19,7 +19,7 @@ from torch import Tensor
 from geomrob.errors import FileError, UsageError, note
 from geomrob.files import move_in, remove_scratch, stage, staged_name, write_atomic
 from geomrob.runs.clock import versions
-from geomrob.runs.identity import digest, identity, settings_of
+from geomrob.runs.fingerprint import digest, identity, settings_of
 from geomrob.runs.lock import locked
 from geomrob.runs.parts import read_part, write_part
 from geomrob.tables import slug
@@ -67,7 +67,7 @@ class Run:
         UsageError: The folder cannot be written to, or is at work in another process, or is of other settings.
 
     Example:
-        >>> from geomrob.runs.work import ranges, work
+        >>> from geomrob.runs.parallel import ranges, work
         >>> folder = Path(getfixture("tmp_path"))
         >>> def powers(base, rows):
         ...     return {"power": base ** torch.arange(rows.start, rows.stop)}

@@ -155,10 +155,10 @@ def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert told in err
-    assert not list(tmp_path.glob("out/*"))
+    assert not results_in(tmp_path / "out")
 
 
-def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch):
+def test_interrupted_ends_with_130_and_leaves_no_results(run, tmp_path, monkeypatch):
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 

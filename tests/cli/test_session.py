@@ -165,7 +165,7 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
-WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models")]
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "merge")]
 
 
 @pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
@@ -231,6 +231,7 @@ def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
         "compare": {"model", "weights"},
         "transfer": {"model", "weights"},
         "models": {"data", "json"},
+        "merge": {"out", "overwrite"},
     }
     bare = {"corrupt", "train"}
     for command in COMMANDS:

@@ -15,6 +15,7 @@ SOUND = {
     "kernels": "--model fmnist-lenet",
     "curve": f"{EIGHT} --strengths 0.1 --repeats 1",
     "boundary": f"{EIGHT} --budget 20",
+    "compare": "net:small net:other --data files/eight.npz --samples 2 --of sparsefool",
     "transfer": f"{EIGHT} --model net:other --attack deepfool",
     "audit": f"{EIGHT} --source net:other --queries 0",
     "models": "",

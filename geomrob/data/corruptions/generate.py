@@ -126,8 +126,8 @@ def each_severity(image: Samples, names: Sequence[str], *, seed: int = 0, table:
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the note of a set, which is begun or resumed."""
-    # A note alone is what a run leaves that was refused before its first image.
-    if out.is_dir() and any(path.name != MANIFEST for path in out.iterdir()):
+    # A note alone is what a run leaves that was refused before its first image; the lock of a run is hidden.
+    if out.is_dir() and any(path.name != MANIFEST and path.name[0] != "." for path in out.iterdir()):
         note = read_manifest(out)
         if note is None:
             raise UsageError(
