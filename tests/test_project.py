@@ -27,7 +27,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github
 CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]
 """Pages about the present: the changelog names what was."""
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 every_current_page = pytest.mark.parametrize("page", CURRENT, ids=lambda page: page.name)

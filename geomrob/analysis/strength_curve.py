@@ -238,10 +238,11 @@ def _part(task: _Task, _counted: Sequence[Model], images: slice) -> dict[str, Te
     cells = list(itertools.product(range(len(task.networks)), range(task.repeats), range(len(task.strengths))))
     shape = len(task.networks), task.repeats, len(task.strengths)
     correct = torch.zeros(*shape, images.stop - images.start, dtype=torch.bool)
-    for piece, rows in pieces(task.every_image[images], task.memory):
-        task.take(slice(images.start + piece.start, images.start + piece.stop), rows)
+    for piece, rows in pieces(task.every_image, task.memory, within=images):
+        task.take(piece, rows)
+        own = slice(piece.start - images.start, piece.stop - images.start)
         for number, repeat, level in cells:
-            correct[number, repeat, level, piece] = task.correct(number, task.strengths[level], repeat).cpu()
+            correct[number, repeat, level, own] = task.correct(number, task.strengths[level], repeat).cpu()
     finite = [task.finite.get((number, task.strengths[level], repeat), True) for number, repeat, level in cells]
     spent = torch.tensor([task.forwards, task.backwards])
     return {"correct": correct, "finite": torch.tensor(finite).reshape(shape), "spent": spent}

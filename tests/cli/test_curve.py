@@ -122,7 +122,7 @@ def test_a_picture_elsewhere(run, tmp_path):
         (["--steps", "3"], "steps must go with PGD"),
         (["--attack", "pgd", "--steps", "0"], "steps must be"),
         (["--repeats", "0"], "repeats must be at least 1"),
-        (["--attack", "fgsm", "--repeats", "2"], "repeats must be at least 1, and 1 for FGSM"),
+        (["--attack", "fgsm", "--repeats", "2"], "repeats must be at least 1, at most 1,000,000, and 1 for FGSM"),
         (["--baseline", "fmnist-lenet"], "models must hold another one than the baseline"),
         ([*BOTH, "--baseline", "fmnist-lenett"], "did you mean fmnist-lenet"),
         (["--minimum", "0.9"], "minimum must go with --baseline"),
