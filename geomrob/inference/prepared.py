@@ -124,7 +124,7 @@ class Prepared:
             self.measured.reading.autocast = torch.get_autocast_dtype(kind)
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the logits and gradients depend on, to the last bit on one kind of machine: see `runs.fingerprint`.
+        """Return what logits and gradients depend on, to the last bit on one kind of machine: see `runs.fingerprint`.
 
         The memory counts by the block that follows from it.
         """
