@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from geomrob.analysis import preparation
 from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
 from geomrob.cli.console import notes_on_stderr, printed_notes
@@ -20,6 +21,7 @@ from geomrob.cli.session import Session, check_resources, load_networks, load_sa
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import Note, UsageError
+from geomrob.inference import prepared
 from geomrob.models import load_model
 from geomrob.results import load
 
@@ -239,7 +241,9 @@ def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
         assert not {"method", "gallery", "factor", "memory_bytes"} & set(signature(command)) or command == "geometry"
 
 
-def test_a_large_model_after_a_small_one_gets_all_threads_back():
+def test_a_large_model_after_a_small_one_gets_all_threads_back(monkeypatch):
+    for module in (prepared, preparation):  # A model is small where a whole block of 64 fits.
+        monkeypatch.setattr(module, "CPU_BLOCK", 64)
     before = torch.get_num_threads()
     _threads_at_start.cache_clear()
     small = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
