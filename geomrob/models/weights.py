@@ -181,7 +181,7 @@ def _fit(state: State, path: tuple[str, ...], prefix: str, root: str, wanted: St
         if name in wanted and name not in fit.tensors:
             # A normalisation that was rounded with the weights is the model's own.
             rounded = name in optional and name.endswith(("mean", "std")) and _same_numbers(tensor, wanted[name])
-            fit.tensors[name] = wanted[name].clone() if rounded else tensor
+            fit.tensors[name] = wanted[name] if rounded else tensor
             if reason := _unlike(tensor, wanted[name]):
                 fit.unlike.append(f"{name} {reason}")
         # What stands beside a network in a larger one (a loss, a teacher) is none of its weights.

@@ -60,13 +60,13 @@ def page() -> str:
     rows: dict[str, list[str]] = {}
     for call in calls():
         rows.setdefault(call.kind, []).append(call.words[0])
-    lines = ["| kind | commands | calls | handled |", "|---|---|---|---|"]
+    lines = ["| kind | commands | calls |", "|---|---|---|"]
     for kind, commands in rows.items():
         known = [name for name in COMMANDS if name in commands]
         named = ", ".join(known) if len(known) < 8 else f"{len(known)} of {len(COMMANDS)}"
-        lines.append(f"| {kind} | {named} | {len(commands)} | {len(commands)} |")
+        lines.append(f"| {kind} | {named} | {len(commands)} |")
     total = sum(map(len, rows.values()))
-    return HEAD + "\n".join([*lines, f"| together | all | {total:,} | {total:,} |"]) + "\n" + TAIL
+    return HEAD + "\n".join([*lines, f"| together | all | {total:,} |"]) + "\n" + TAIL
 
 
 def main(words: list[str]) -> int:
