@@ -1,9 +1,9 @@
-# The four commands of development. Versions are those of constraints.txt; `.ci/run` runs all checks in a fresh environment.
+# The five commands of development. Versions are those of constraints.txt; `.ci/run` runs all checks in a fresh environment.
 PYTHON ?= python3
 BIN ?= .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup test lint figures
+.PHONY: help setup test lint figures docs
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' Makefile
 
@@ -24,3 +24,6 @@ figures: ## redraw every picture in figures/ whose numbers lie there as JSON, wi
 	for name in $(basename $(notdir $(wildcard figures/*.json))); do \
 	    if [ -f "experiments/$$name.py" ]; then $(BIN)/python -m "experiments.$$name" --draw-only || exit 1; fi; \
 	done
+
+docs: ## the documentation site in site/; the extra `docs` must be installed
+	$(BIN)/python -m mkdocs build --strict

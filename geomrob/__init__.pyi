@@ -1,5 +1,6 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
+from .analysis.comparison.compare import compare
 from .analysis.corruptions.errors import corruption_errors
 from .analysis.corruptions.summary import corruption_scores, score_table
 from .analysis.decision_based import decision_distances
@@ -36,6 +37,7 @@ from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
+from .plot.comparison.forest import plot_comparison
 from .plot.corruption_sheet import plot_corruption_sheet
 from .plot.corruptions import plot_corruptions, plot_trade_off
 from .plot.cross_section import plot_cross_section
@@ -60,6 +62,7 @@ from .results import (
     BandExamples,
     BoundaryResult,
     Check,
+    Comparison,
     CorruptedSet,
     CorruptionScores,
     CorruptionTable,
@@ -101,6 +104,7 @@ __all__ = [
     "BandExamples",
     "BoundaryResult",
     "Check",
+    "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
@@ -133,6 +137,7 @@ __all__ = [
     "bands",
     "basis",
     "boundary",
+    "compare",
     "corrupt",
     "corruption_errors",
     "corruption_scores",
@@ -165,6 +170,7 @@ __all__ = [
     "plot_audit",
     "plot_band_energy",
     "plot_band_examples",
+    "plot_comparison",
     "plot_corruption_sheet",
     "plot_corruptions",
     "plot_cross_section",

@@ -27,6 +27,9 @@ Distances: TypeAlias = Float[Tensor, " n"]
 Bounds: TypeAlias = tuple[float | Tensor, float | Tensor]
 Model: TypeAlias = Callable[[Tensor], Tensor]
 
+LARGEST = 1e6
+"""Lengths and strengths in [0, 1] pixel units lie below it: single precision loses the image in a larger one."""
+
 CHECKED = 64
 """How many images are checked together where they are read for it."""
 

@@ -118,9 +118,9 @@ def fork(keys: Keys, *words: int) -> Keys:
     return keys
 
 
-def bits(keys: Keys, count: int) -> Int64[Tensor, "n m"]:
-    """Return `count` numbers of 64 random bits for each key."""
-    steps = torch.arange(1, count + 1, device=keys.device) * _signed(STEP)
+def bits(keys: Keys, count: int, first: int = 0) -> Int64[Tensor, "n m"]:
+    """Return `count` numbers of 64 random bits for each key, from the one with the number `first` on."""
+    steps = torch.arange(first + 1, first + count + 1, device=keys.device) * _signed(STEP)
     return _mixed(keys[:, None] + steps)
 
 

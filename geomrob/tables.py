@@ -1,5 +1,6 @@
 """Records and how they are shown: flat rows of plain values, columns, tables, names of files. Imports nothing heavy."""
 
+import hashlib
 import html
 import math
 import re
@@ -146,7 +147,10 @@ def slug(name: str, *, otherwise: str = "model") -> str:
         >>> slug("my_models.nets:small")
         'my_models.nets-small'
     """
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
+    part = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or otherwise
+    # File systems take 255 bytes, endings included; what is cut off is told apart by its digest.
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:12]
+    return part if len(part) <= 120 else f"{part[:100]}-{digest}"
 
 
 def is_unknown(value: object) -> bool:

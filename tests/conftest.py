@@ -1,9 +1,14 @@
 """One thread and no global state: what every test starts from, and the oracles that know the truth."""
 
+from collections.abc import Iterator
+
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
 
+from geomrob.analysis import preparation
+from geomrob.inference import prepared
 from tests.oracles import LinearModel, SphereModel
 
 torch.set_num_threads(1)
@@ -16,6 +21,43 @@ settings.load_profile("shared")
 def same_initial_weights() -> None:
     """PyTorch draws the weights of a new layer from its global generator: each test starts it again."""
     torch.manual_seed(0)
+
+
+ALL_CALLS, EVERY = 500, 13
+"""Calls of geomrob's functions in each test whose shapes and types are all checked; which ones are after them."""
+
+
+class SomeCalls(type(jaxtyping.config)):
+    """jaxtyping's settings with the check left out of most calls of a long loop, where it takes most of the time."""
+
+    calls = 0
+
+    @property
+    def jaxtyping_disable(self) -> bool:
+        """Whether the call that is about to be made goes unchecked."""
+        self.calls += 1
+        return self.calls > ALL_CALLS and self.calls % EVERY != 0
+
+
+jaxtyping.config.__class__ = SomeCalls
+
+
+@pytest.fixture(autouse=True)
+def count_calls_again() -> None:
+    """The first calls of each test are checked, whatever the tests before it called."""
+    jaxtyping.config.calls = 0
+
+
+@pytest.fixture(scope="module")
+def small_blocks() -> Iterator[None]:
+    """Calls of 8 rows instead of 64, for modules that measure a few images on trained networks.
+
+    A call is padded to its rows whatever the number of images, and the padding would take most of the time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (prepared, preparation):
+            patch.setattr(module, "CPU_BLOCK", 8)
+        yield
 
 
 @pytest.fixture

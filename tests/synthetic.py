@@ -7,6 +7,7 @@ import torch
 from geomrob.results import (
     AttackResult,
     BandEnergy,
+    Comparison,
     CorruptionTable,
     CrossSection,
     FilterBank,
@@ -289,6 +290,44 @@ def norms_result():
         indices=torch.arange(4),
         provenance=provenance(),
     )
+
+
+def comparison_result(**facts):
+    """Return a comparison of two models with a first one: low and high frequencies, and two bands, of 200 images.
+
+    The second is 1.3 times as far at high frequencies, of the third nothing was found there.
+    """
+    none, seen, lost = [1.02, 0.95, 1.08], [1.304, 1.21, 1.41], [math.nan, 1.5, math.inf]
+    ratio = torch.tensor([[[none, seen, none, seen]], [[none, lost, none, lost]]], dtype=torch.float64)
+    corrected = torch.tensor([[[0.8, 1e-6, 1.0, 1e-6]], [[1.0, 1e-9, 1.0, 1e-9]]], dtype=torch.float64)
+    known = {
+        "models": ("net", "hah", "far"),
+        "data": "dark",
+        "kind": "MarginCurve",
+        "measure": "distance",
+        "how": "basis dct, attack tight, norm 2",
+        "quantity": "boundary",
+        "unit": "[0, 1] pixel units",
+        "row": "band",
+        "rows": ("low frequencies (2-4 cycles/image)", "high frequencies (5-9 cycles/image)", "0-7", "8-15"),
+        "pooled": 2,
+        "frequency": torch.tensor([3.0, 7.0, 3.0, 7.0], dtype=torch.float64),
+        "groups": ("all",),
+        "images": torch.tensor([200]),
+        "values": torch.tensor(
+            [[[0.5, 1.0, 0.5, 1.0]], [[0.51, 1.304, 0.51, 1.304]], [[0.51, math.inf, 0.51, math.inf]]],
+            dtype=torch.float64,
+        ),
+        "ratio": ratio,
+        "difference": ratio - 1,
+        "p": corrected / 8,
+        "corrected": corrected,
+        "direction": torch.tensor([[[-1, 1, 1, 1]], [[1, 1, 1, 1]]]),
+        "not_found": torch.tensor([0, 0, 0, 0, 120, 0, 0, 0, 0, 0, 120, 0]).repeat(2).reshape(2, 1, 4, 3),
+        "level": 0.95,
+        "provenance": provenance(),
+    }
+    return Comparison(**(known | facts))
 
 
 def corruption_table(**facts):

@@ -54,6 +54,54 @@ def distances(model, inputs=None, **options):
         return deepfool(model, images() if inputs is None else inputs, **options).distances()
 
 
+def test_precisions_of_probabilities_are_no_reason_to_take_them_for_logits():
+    told = distances(As(lambda m, x: m(x).softmax(1).bfloat16().float()))
+    torch.testing.assert_close(told, distances(net()), rtol=0.05, atol=0)
+    assert "logarithm" in notes_of(As(lambda m, x: m(x).softmax(1).bfloat16()))[0]
+
+
+def test_a_choice_among_several_tensors_is_noted_once():
+    model = As(lambda m, x: (m(x), x.flatten(1)))
+    assert notes_of(model) == ("the model returns 2 tensors, of 4, 64 columns: the first is taken for its logits",)
+    torch.testing.assert_close(distances(model), distances(net()))
+
+
+def test_a_list_with_a_vector_an_image_is_no_score_of_each_image():
+    """With as many classes as images the vectors have the length of a score of each image."""
+    few = images()[:4]
+    torch.testing.assert_close(distances(As(lambda m, x: list(m(x))), few), distances(net(), few))
+
+
+def test_classes_that_are_ruled_out_are_noted_and_never_reached():
+    masked = As(lambda m, x: m(x).index_fill(1, torch.tensor([3]), -torch.inf))
+    finite = As(lambda m, x: m(x).index_fill(1, torch.tensor([3]), -1e6))
+    assert notes_of(masked) == ("the model returns -infinity for 1 of its classes: they are taken for -1e+06",)
+    assert bool(distances(masked).isfinite().all())
+    torch.testing.assert_close(distances(masked), distances(finite))
+
+
+def test_percentages_and_saturated_probabilities_are_noted():
+    assert any("sum to 100" in text for text in notes_of(As(lambda m, x: 100 * m(x).softmax(1))))
+    assert any("gradients are lost" in text for text in notes_of(As(lambda m, x: (1e4 * m(x)).softmax(1))))
+
+
+def test_a_function_without_a_backward_is_one_sentence():
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+    with pytest.raises(UsageError, match="give its function a backward"):
+        distances(As(lambda m, x: m(Once.apply(x))))
+
+
+def test_what_a_model_prints_goes_to_stderr(capsys):
+    distances(As(lambda m, x: (print("hello"), m(x))[1]))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "hello" in shown.err
+
+
 def two(model, inputs):
     """Return the difference of two logits."""
     return model(inputs)[:, :1] - model(inputs)[:, 1:2]

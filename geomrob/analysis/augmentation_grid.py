@@ -1,13 +1,11 @@
 """One image under one primitive of PRIME, by smoothness and strength; images in several draws of a method."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from geomrob import randomness
-from geomrob.arrays import Images
+from geomrob.arrays import LARGEST, Images
 from geomrob.augment.color_jitter import recolored
 from geomrob.augment.diffeomorphism import displacements, largest_cut, remapped, variances
 from geomrob.augment.random_filter import filtered, taps
@@ -59,7 +57,7 @@ def augmentation_grid(
     if primitive == "spatial" and not smoothness:
         smoothness = tuple(cut for cut in rows if cut <= largest_cut(side))
     smoothness, strength = smoothness or rows, strength or columns
-    if min(smoothness) < 1 or not all(0 <= sigma < math.inf for sigma in strength):
+    if min(smoothness) < 1 or not all(0 <= sigma < LARGEST for sigma in strength):
         found = f"{smoothness} and {strength}"
         raise UsageError(f"smoothness must be at least 1, strength at least 0; got {found}: raise them")
     if primitive == "spatial" and not 2 <= min(smoothness) <= max(smoothness) <= largest_cut(side):

@@ -68,8 +68,8 @@ def decision_distances(
     """
     inputs = check_images(inputs)
     labels = as_labels(labels)
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is the default")
+    if not 1 <= repeats <= 1_000_000:
+        raise UsageError(f"repeats must be at least 1, at most 1,000,000; got {repeats}: 1 is the default")
     if attack is not None and memory is not None:
         raise UsageError(f"memory must be left out with {attack_name}; got {memory}: it takes all images in one batch")
     count = len(inputs)

@@ -1,21 +1,23 @@
 """What each layer of a model does: how sparse its activations are, and how much of a noise in the image reaches it."""
 
+import json
 import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_labels, check_images
+from geomrob.arrays import LARGEST, Images, ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, checked_classes, out_of_memory, plain, predicted_classes, scores
+from geomrob.inference import Prepared, check_finite, checked_classes, out_of_memory, plain, predicted_classes, scores
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 
 SIDES = ("input", "output")
 
@@ -24,16 +26,14 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTra
 
 @dataclass
 class Watch:
-    """What the hooks have seen: the layers in the order of their calls, and a few numbers an image for each."""
+    """What the hooks see: the layers in the order of their calls, and a few numbers an image for each."""
 
     at: str
-    rows: int = 0
     batch: int = 2
     repeat: int = 0
     about: dict[str, tuple[str, int, int]] = field(default_factory=dict[str, tuple[str, int, int]])
     called: list[str] = field(default_factory=list[str])
     now: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
-    kept: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
 
     def see(self, name: str, module: nn.Module, value: object) -> None:
         """Reduce the activations of one call: the first half of the batch is clean, the second noisy."""
@@ -51,37 +51,20 @@ class Watch:
             self.now[key] = [*sparsity_of(clean), clean.double().flatten(1).square().sum(1)]
         self.now[key].append(change)
 
-    def keep(self) -> None:
-        """Keep what was seen of a block of images whose passes are all done."""
-        for key, numbers in self.now.items():
-            self.kept.setdefault(key, []).append(torch.stack(numbers)[:, : self.rows].cpu())
-        self.now = {}
+    def numbers(self, names: Sequence[str] | None) -> Float[Tensor, "n l q"]:
+        """Return the numbers of a block of images whose passes are all done, an image a row.
 
-    def check(self, names: Sequence[str] | None) -> None:
-        """Refuse modules that were named and never called, and a model that called none."""
-        missing = [name for name in names or () if name not in self.kept]
-        if missing or not self.kept:
+        Raises:
+            UsageError: Modules that were named and never called, or a model that called none.
+        """
+        missing = [name for name in names or () if name not in self.now]
+        if missing or not self.now:
             told = ", ".join(missing) or "none of them"
             raise UsageError(
                 f"layer names must be those of modules that the forward pass calls on float tensors; got {told}, "
                 "which it does not: choose others"
             )
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of `Layers` that are rows of layers."""
-        numbers = torch.stack([torch.cat(parts, 1) for parts in self.kept.values()])
-        kinds, channels, locations = zip(*(self.about[key] for key in self.kept), strict=True)
-        return {
-            "names": tuple(self.kept),
-            "kinds": kinds,
-            "channels": torch.tensor(channels),
-            "locations": torch.tensor(locations),
-            "sparsity": numbers[:, 0],
-            "silent": numbers[:, 1].long(),
-            "active": numbers[:, 2],
-            "signal": numbers[:, 3],
-            "noise": numbers[:, 4:],
-        }
+        return torch.stack([torch.stack(numbers, 1) for numbers in self.now.values()], 1)
 
 
 @contextmanager
@@ -172,12 +155,13 @@ def layers(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Layers:
     r"""Return sparsity, active share and signal-to-noise ratio of the activations at each layer.
 
-    At each place of a layer the C channels a give the Hoyer ratio ||a||_1 / ||a||_2, between 1 (one channel speaks)
-    and sqrt(C) (all alike), brought to [0, 1]; lower is sparser. Noise w ~ N(0, sigma^2) in the image changes the
-    activations f to f(x + w); the signal-to-noise ratio of the layer is
+    At each position of a layer the C channels a give the Hoyer ratio ||a||_1 / ||a||_2, between 1 (one channel active)
+    and sqrt(C) (all equally active), brought to [0, 1]; lower is sparser. Noise w ~ N(0, sigma^2) in the image changes
+    the activations f to f(x + w); the signal-to-noise ratio of the layer is
 
         SNR = 10 log10 mean_x(||f(x)||^2 / ||f(x + w) - f(x)||^2) dB.
 
@@ -199,6 +183,7 @@ def layers(
         seed: Of the noise; the draws are those of `noise`.
         memory: Budget in bytes for activations, 1 GiB by default.
         progress: Called with (images done, images in all).
+        run: Folder that keeps finished parts, to resume from; the result is the same.
 
     Returns:
         One row a layer. In an input (N, C, H, W) of a convolution C are the channels; of a linear layer it is the last
@@ -226,31 +211,23 @@ def layers(
     """
     inputs, labels = check_images(inputs), as_labels(labels)
     network = _checked(plain(model), at, sigma, repeats)
-    chosen = chosen_modules(network, names)
+    chosen_modules(network, names)
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
-    watch, predictions = Watch(at), list[Tensor]()
-    inputs = inputs.detach()
-    ready = Prepared(model, inputs, memory=memory, forward_only=True)
+    ready = Prepared(model, inputs.detach(), memory=memory, forward_only=True)
     with ready, torch.no_grad():
         _check_batches(ready)
-    with ready, torch.no_grad(), watching(chosen, watch):
-        block, start = ready.block, 0
-        while start < len(inputs):
-            piece = slice(start, start + block)
-            try:
-                logits = _pass(network, watch, inputs[piece], keys[piece], (block, sigma, clamp, repeats, seed))
-            except RuntimeError as error:
-                if block == 1 or not out_of_memory(error):
-                    raise
-                block //= 2
-                continue
-            watch.keep()
-            predictions.append(logits)
-            start += block
-            if progress is not None:
-                progress(min(start, len(inputs)), len(inputs))
-    watch.check(names)
-    clean = ready.read(torch.cat(predictions))
+        ready.rows(slice(0, ready.block), inputs[: ready.block].detach()).check_deterministic()
+    how: dict[str, Any] = {"at": at, "sigma": sigma, "clamp": clamp, "repeats": repeats, "seed": seed}
+    parts = work(
+        run,
+        f"layers of {name}",
+        partial(seen_part, ready, keys, names=None if names is None else list(names), **how),
+        ranges(len(inputs), max(LEAST, ready.block)),
+        each=1,
+        progress=progress,
+    )
+    clean = ready.read(torch.cat([part["outputs"] for part in parts]).to(inputs.device))
+    check_finite(clean)
     predicted = predicted_classes(clean)
     truth = predicted if labels is None else checked_classes("labels", labels, clean)
     return Layers(
@@ -259,7 +236,7 @@ def layers(
         at=at,
         sigma=float(sigma),
         clamped=clamp,
-        **watch.fields(),
+        **_joined(parts),
         predictions=predicted.cpu(),
         labels=truth.cpu(),
         indices=keys,
@@ -267,30 +244,85 @@ def layers(
     )
 
 
-def _pass(
-    model: nn.Module, watch: Watch, images: Images, keys: Labels, how: tuple[int, float, bool, int, int]
-) -> Logits:
-    """Return the logits of a block of clean images, each pass of one shape: clean images, then noisy ones."""
-    block, sigma, clamp, repeats, seed = how
-    watch.rows, watch.batch, watch.now = len(images), 2 * block, {}
-    shape, short = tuple(images.shape[1:]), block - len(images)
+LEAST = 64
+"""Images of a part: a whole number of blocks, so that none is padded that was not."""
 
-    def padded(batch: Tensor) -> Tensor:
-        return torch.cat((batch, batch[-1:].expand(short, *shape)))
 
-    logits = images.new_empty(0, 0)
-    for repeat in range(repeats):
-        noisy = images + sigma * sample(normal, "noise gaussian", seed + repeat, keys, images)
-        noisy = noisy.clamp(0, 1) if clamp else noisy
-        watch.repeat, watch.called = repeat, []
-        logits = scores(model, torch.cat((padded(images), padded(noisy))))[: len(images)]
-    return logits
+def seen_part(
+    ready: Prepared,
+    keys: Labels,
+    piece: slice,
+    *,
+    names: Sequence[str] | None,
+    at: str,
+    sigma: float,
+    clamp: bool,
+    repeats: int,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Return what the model returns for some of the images, and the numbers of its layers (n, layers, 4 + repeats).
+
+    Args:
+        ready: The model, prepared for all images.
+        keys: Position of each of all images in its source.
+        piece: Which images.
+        names, at, sigma, clamp, repeats, seed: As in `layers`.
+    """
+    watch, model, block = Watch(at), plain(ready), ready.block
+
+    def passes(images: Images, rows: Labels) -> tuple[Tensor, ...]:
+        # Each pass has one shape: clean images, then noisy ones.
+        watch.batch, watch.now, outputs = 2 * len(images), {}, images.new_empty(0, 0)
+        for repeat in range(repeats):
+            noisy = images + sigma * sample(normal, "noise gaussian", seed + repeat, rows, images)
+            noisy = noisy.clamp(0, 1) if clamp else noisy
+            watch.repeat, watch.called = repeat, []
+            outputs = scores(model, torch.cat((images, noisy)))[: len(images)]
+        return outputs, watch.numbers(names)
+
+    with ready, torch.no_grad(), watching(chosen_modules(cast("nn.Module", model), names), watch):
+        # Block by block, since images may be read as they are used.
+        rows = torch.arange(piece.start, piece.stop).split(block)
+        blocks = [ready.in_blocks(passes, ready.images[row[0] : row[-1] + 1], keys[row]) for row in rows]
+    outputs, numbers = (torch.cat(each) for each in zip(*blocks, strict=True))
+    return {"outputs": outputs.cpu(), "numbers": numbers.cpu(), "about": _as_bytes(json.dumps(watch.about))}
+
+
+def _as_bytes(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Any]:
+    """Return the fields of `Layers` that are rows of layers.
+
+    Raises:
+        UsageError: The model calls other layers for other images.
+    """
+    first = parts[0]["about"]
+    if not all(torch.equal(part["about"], first) for part in parts):
+        raise UsageError("model must call the same layers for every image; got others for some: name those to measure")
+    about: dict[str, tuple[str, int, int]] = json.loads(bytes(first.tolist()))
+    kinds, channels, locations = zip(*about.values(), strict=True)
+    numbers = torch.cat([part["numbers"] for part in parts]).permute(1, 2, 0).contiguous()
+    return {
+        "names": tuple(about),
+        "kinds": kinds,
+        "channels": torch.tensor(channels),
+        "locations": torch.tensor(locations),
+        "sparsity": numbers[:, 0],
+        "silent": numbers[:, 1].long(),
+        "active": numbers[:, 2],
+        "signal": numbers[:, 3],
+        "noise": numbers[:, 4:],
+    }
 
 
 def _check_batches(ready: Prepared) -> None:
     """Refuse a model that takes one image only: clean and noisy images pass its layers together."""
     try:
         scores(ready.model, ready.images[:1].repeat(2, 1, 1, 1))
+        # What fails from here on is no matter of several images.
+        ready.measured.reading.batched = True
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
         if out_of_memory(error):
             raise
@@ -305,8 +337,8 @@ def _checked(model: object, at: str, sigma: float, repeats: int) -> nn.Module:
         raise UsageError(f"model must be a torch.nn.Module; got {type(model).__name__}: functions have no layers")
     if at not in SIDES:
         raise unknown("at", at, SIDES)
-    if not 0 < sigma < float("inf"):
-        raise UsageError(f"sigma must be above 0 and finite; got {sigma:g}: 0.1 is usual")
-    if repeats < 1:
-        raise UsageError(f"repeats must be at least 1; got {repeats}: 1 is usual")
+    if not 0 < sigma < LARGEST:
+        raise UsageError(f"sigma must be above 0 and finite, below {LARGEST:g}; got {sigma:g}: 0.1 is usual")
+    if not 1 <= repeats <= 1_000_000:
+        raise UsageError(f"repeats must be at least 1, at most 1,000,000; got {repeats}: 1 is usual")
     return model

@@ -37,8 +37,11 @@ def check_fit(models: Mapping[str, nn.Module], images: Images, data: str) -> dic
         with Prepared(model, image), torch.no_grad():
             try:
                 outputs[name] = evaluate(model, image).shape[1]
-            except (RuntimeError, UsageError) as error:
-                raise _misfit(name, images, data, reason=str(error).splitlines()[0]) from error
+            # The model is the user's own code: whatever it raises is the reason.
+            except Exception as error:
+                cause = "" if isinstance(error, (RuntimeError, UsageError)) else type(error).__name__
+                text = ": ".join(filter(None, (cause, *str(error).splitlines()[:1])))
+                raise _misfit(name, images, data, reason=text) from error
     return outputs
 
 

@@ -46,7 +46,7 @@ def write_png(found: Sparsity, folder: Path) -> list[Path]:
     """Write the images that are still adversarial with 8 bits a channel as PNG files and return their paths.
 
     They are named by position in the source, class before and class after: 00410-Shirt-to-Bag.png. Those of an earlier
-    run go first: the folder holds one run, whatever its images are called; other files stay.
+    run go when these are written: the folder then holds one run, whatever its images are called; other files stay.
 
     Args:
         found: What an attack did to some images.
@@ -55,12 +55,12 @@ def write_png(found: Sparsity, folder: Path) -> list[Path]:
     Raises:
         UsageError: The folder cannot be written to.
     """
-    for old in writable(folder).iterdir():
-        if IMAGE.fullmatch(old.name):
-            old.unlink()
+    earlier = {old for old in writable(folder).iterdir() if IMAGE.fullmatch(old.name)}
     files = {folder / name: content for name, content in png_files(found).items()}
     for path, content in files.items():
         write_atomic(path, content)
+    for old in earlier.difference(files):
+        old.unlink()
     return list(files)
 
 

@@ -90,6 +90,9 @@ def strength_curve(
     inputs = check_images(inputs)
     labels = as_labels(labels)
     networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
+    for ready in (ready for group in networks for ready in group):
+        first = inputs[: ready.block]
+        ready.rows(slice(0, len(first)), first).check_deterministic()
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1
@@ -163,7 +166,7 @@ class _Task:
         self.forwards, self.backwards = 0, 0
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the curve depends on: see `runs.identity`."""
+        """Return what the curve depends on: see `runs.fingerprint`."""
         return {
             "networks": self.networks,
             "attacked": self.ready,
@@ -235,10 +238,11 @@ def _part(task: _Task, _counted: Sequence[Model], images: slice) -> dict[str, Te
     cells = list(itertools.product(range(len(task.networks)), range(task.repeats), range(len(task.strengths))))
     shape = len(task.networks), task.repeats, len(task.strengths)
     correct = torch.zeros(*shape, images.stop - images.start, dtype=torch.bool)
-    for piece, rows in pieces(task.every_image[images], task.memory):
-        task.take(slice(images.start + piece.start, images.start + piece.stop), rows)
+    for piece, rows in pieces(task.every_image, task.memory, within=images):
+        task.take(piece, rows)
+        own = slice(piece.start - images.start, piece.stop - images.start)
         for number, repeat, level in cells:
-            correct[number, repeat, level, piece] = task.correct(number, task.strengths[level], repeat).cpu()
+            correct[number, repeat, level, own] = task.correct(number, task.strengths[level], repeat).cpu()
     finite = [task.finite.get((number, task.strengths[level], repeat), True) for number, repeat, level in cells]
     spent = torch.tensor([task.forwards, task.backwards])
     return {"correct": correct, "finite": torch.tensor(finite).reshape(shape), "spent": spent}
@@ -271,8 +275,10 @@ def _checked(
     if how.source != (source is not None):
         given, advice = ("None", "give one") if how.source else ("one", "leave it out")
         raise UsageError(f"source must be a model with fgsm-transfer and with nothing else; got {given}: {advice}")
-    if repeats < 1 or (repeats > 1 and not row.takes("seed")):
-        raise UsageError(f"repeats must be at least 1, and 1 for FGSM; got {repeats}: it draws nothing to repeat")
+    if not 1 <= repeats <= 1_000_000 or (repeats > 1 and not row.takes("seed")):
+        raise UsageError(
+            f"repeats must be at least 1, at most 1,000,000, and 1 for FGSM; got {repeats}: it draws nothing to repeat"
+        )
     for strength in strengths:
         check_strength(strength, "strengths", "0.1 is usual")
     scale = [0.0, *(float(strength) for strength in strengths if strength > 0)]

@@ -194,6 +194,7 @@ def _prepared(name: str, model: Model, inputs: Images) -> Prepared:
             raise UsageError(
                 f"models must take images of {shape}; got {name}, which does not ({reason}): choose models of one size"
             ) from error
+        ready.check_deterministic()
     return ready
 
 

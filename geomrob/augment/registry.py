@@ -26,6 +26,10 @@ from geomrob.randomness import Keys, image_keys
 Function: TypeAlias = Callable[[Images, Keys], Images]
 
 
+MOST_LINKS = 100
+"""Chains and links: each is a copy of the images."""
+
+
 @dataclass(frozen=True)
 class Augment:
     """Train on augmented images: the table `[augment]` of a recipe.
@@ -68,6 +72,14 @@ class Augment:
             raise unknown("preset of [augment]", self.preset, PRESETS)
         if self.mixing and self.mixing not in MIXINGS:
             raise unknown("mixing of [augment]", self.mixing, MIXINGS)
+        if max(self.width, self.depth) > MOST_LINKS:
+            values = f"width {self.width}, depth {self.depth}"
+            raise UsageError(f"width and depth of [augment] must be at most {MOST_LINKS}; got {values}: 3 is usual")
+        if not 0 <= self.jsd < 1e30 or not all(0 < number < 1e30 for number in self.beta):
+            raise UsageError(
+                f"jsd of [augment] must be at least 0, beta above 0, both finite; got {self.jsd}, {self.beta}: 12 and "
+                "(1, 1) are published"
+            )
         if not 0 <= self.jsd < math.inf:
             raise UsageError(f"jsd of [augment] must be at least 0; got {self.jsd}: 12 is the published weight")
         self.prime()

@@ -1,13 +1,15 @@
 """The `geomrob` command: one typed function per subcommand; its signature and docstring are the parser and the help."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from geomrob import __version__
 from geomrob.cli.console import notes_on_stderr
@@ -22,6 +24,7 @@ COMMANDS = (
     "curve",
     "boundary",
     "transfer",
+    "compare",
     "audit",
     "models",
     "corrupt",
@@ -35,6 +38,9 @@ COMMANDS = (
 """The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
 
 OK, FAILED, MISUSE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+
+LONGEST = 200
+"""Letters of a word in a message, such as a path, before its middle is left out."""
 
 EXITS = (
     "Exit status: 0 all done, 1 failed (disk, memory, closed output), 2 bad use (one line says what to change), "
@@ -50,7 +56,7 @@ def application() -> App:
         help_epilogue=EXITS,
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), converter=_exact),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -74,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     with invoked(sys.argv[1:] if argv is None else argv) as call:
         try:
+            if sys.flags.optimize > 1 and (not call.words or {"--help", "-h"} & set(call.words)):
+                raise UsageError("help must be made of docstrings; got a Python that drops them: unset PYTHONOPTIMIZE")
             with notes_on_stderr():
                 status = _call(call)
             sys.stdout.flush()
@@ -125,9 +133,20 @@ def _failure(error: BaseException) -> int:
         told = f"files must be readable and writable; got {error.strerror or error}{where}: mend that and run it again"
     elif isinstance(error, MemoryError):
         told = "memory must hold one image and its search; got too little: lower --memory or --samples"
-    sys.stderr.write(f"error: {' '.join(told.split())}\n")
+    told = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(told.split()))
+    sys.stderr.write(f"error: {told}\n")
     if isinstance(error, FileError):
         # Python writes what is left when it ends, and would fail with a message of its own.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED if isinstance(error, (FileError, OSError, MemoryError)) else MISUSE
+
+
+def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return the words of an option as its type, as cyclopts does, which would round a fraction to a whole number."""
+    whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
+    if whole and any("." in token.value or len(token.value) > 20 for token in tokens):
+        wrong = " ".join(token.value for token in tokens)
+        name = (tokens[0].keyword or "value").lstrip("-")
+        raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")
+    return convert(kind, tokens)

@@ -112,10 +112,10 @@ class Answer:
 
     def publish(self) -> None:
         """Write the files, as `finish` does; with the run of the folder, if there is one: files of its past go then."""
-        from geomrob.files import move_in, stage
-
         if not self.contents:
             return
+        from geomrob.files import move_in, stage
+
         if (run := current_run(self.folder)) is not None:
             run.publish(self.contents)
             return

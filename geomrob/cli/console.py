@@ -207,8 +207,13 @@ def resolve_device(name: str) -> "torch.device":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason})") from error
+        # On a meta device, say, there are no numbers.
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        reason = " ".join(str(error).split("\n")[0].split())[:120]
+        raise UsageError(
+            f"device must be auto, cpu or a GPU of this machine; got {name!r} ({reason}): leave --device out"
+        ) from error
+    if device.type == "cpu" and device.index is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise UsageError(f"device must be auto, cpu or a GPU of this machine; got {name!r}: write cpu without a number")
     return device

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +19,9 @@ from geomrob.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from geomrob.runs import Run
+    from geomrob.runs.folder import Engine
 
+MOST_WORKERS, MOST_GPUS = 4096, 64
 LOG = "log.txt"
 
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -60,6 +63,7 @@ class Invocation:
             command=self.words,
             settings={"command": command, **self.settings},
             report=lambda text: sys.stderr.write(f"{text}\n"),
+            engine=_engine(options),
         )
         self._held.enter_context(self.run)
 
@@ -184,9 +188,12 @@ def _located(value: Any) -> Any:
     """Return a value; paths, and names of files that exist, as absolute paths."""
     if isinstance(value, (list, tuple)):
         return [_located(part) for part in value]
-    if isinstance(value, Path) or (isinstance(value, str) and os.sep in value and Path(value).exists()):
-        return str(Path(value).resolve())
-    return value
+    try:
+        if isinstance(value, Path) or (isinstance(value, str) and os.sep in value and Path(value).exists()):
+            return str(Path(value).resolve())
+    except (OSError, ValueError):
+        pass  # Too long a name, say: whoever reads the option refuses it.
+    return str(value) if isinstance(value, Path) else value
 
 
 def _shard(words: str | None) -> tuple[int, int] | None:
@@ -197,3 +204,29 @@ def _shard(words: str | None) -> tuple[int, int] | None:
     if not (number.isascii() and number.isdigit() and shards.isascii() and shards.isdigit()) or len(words) > 20:
         raise UsageError(f"shard must be i/n with i from 1 to n; got {words}: the first of 3 is 1/3")
     return int(number), int(shards)
+
+
+def _engine(options: Output) -> "Engine":
+    """Return what computes the parts.
+
+    Raises:
+        UsageError: Ray is not installed; options of Ray without it, or out of range.
+    """
+    from geomrob.runs.folder import in_process
+
+    given = {"address": options.address, "workers": options.workers, "gpus_per_worker": options.gpus_per_worker or None}
+    alone = [name.replace("_", "-") for name, value in given.items() if value is not None]
+    if options.engine == "process":
+        if alone:
+            raise UsageError(f"{alone[0]} must go with --engine ray; got it without: leave it out, or add --engine ray")
+        return in_process
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
+        raise UsageError(f"workers must be from 1 to {MOST_WORKERS}; got {options.workers}: leave it out for all CPUs")
+    if not 0 <= options.gpus_per_worker <= MOST_GPUS:
+        raise UsageError(
+            f"gpus-per-worker must be from 0 to {MOST_GPUS}; got {options.gpus_per_worker}: 1 is a whole one"
+        )
+    from geomrob.interop.ray_engine import check_ray, ray_engine
+
+    check_ray()
+    return partial(ray_engine, address=options.address, workers=options.workers, gpus=options.gpus_per_worker)

@@ -98,6 +98,10 @@ class Output:
         overwrite: Start again where the folder holds a run, which is resumed otherwise, or refused if it is another.
         shard: i/n: compute every n-th part, from the i-th on; `geomrob merge` joins the folders of all n.
         allow_missing: End with status 0 instead of 3 where not all was found.
+        engine: What computes the parts: this process, or workers of Ray (extra ray).
+        address: Of a Ray cluster, or auto; by default Ray is started on this machine.
+        workers: How many workers of Ray; by default as many as there is room for.
+        gpus_per_worker: GPUs of a worker of Ray, or the share of one.
     """
 
     out: Path | None = None
@@ -106,6 +110,10 @@ class Output:
     overwrite: bool = False
     shard: str | None = None
     allow_missing: bool = False
+    engine: Literal["process", "ray"] = "process"
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_worker: float = 0
 
 
 @Parameter(name="*")

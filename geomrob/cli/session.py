@@ -29,6 +29,12 @@ PICTURES = (".png", ".pdf", ".svg")
 SEEDS = 2**63
 """Seeds lie below it."""
 
+THREADS = 1024
+"""More start no faster; of many more the system kills the process."""
+
+LEAST_MEMORY, MOST_MEMORY = 1e-6, 2**20
+"""GiB: about a kilobyte, a pebibyte."""
+
 Progress = Callable[[int, int], object]
 
 Result = TypeVar("Result")
@@ -245,13 +251,14 @@ def places(command: str, options: Output, figure: str = "", others: Sequence[str
         UsageError: An ending that is no picture's, a folder that cannot be written to, a picture that is a folder or
             another file of the command, or no seed.
     """
+    from geomrob.files import user_path
     from geomrob.runs import writable
 
     if isinstance(options, Data):
         check_seed(options.seed)
-    out = options.out or Path(f"geomrob-{command}")
+    out = user_path(options.out or f"geomrob-{command}", "out")
     writable(out)
-    picture = options.figure or out / (figure or f"{command}.png")
+    picture = user_path(options.figure or out / (figure or f"{command}.png"), "figure")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
     if picture.is_dir():
@@ -280,10 +287,13 @@ def check_resources(threads: int | None, memory: float | None) -> int | None:
     Raises:
         UsageError: No thread, no memory.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1; got {threads}: leave --threads out for the default")
-    if memory is not None and not 0 < memory < float("inf"):
-        raise UsageError(f"memory must be above 0 GiB; got {memory:g}: leave --memory out for the default")
+    if threads is not None and not 1 <= threads <= THREADS:
+        raise UsageError(f"threads must be at least 1, at most {THREADS}; got {threads}: leave --threads out")
+    if memory is not None and not LEAST_MEMORY <= memory <= MOST_MEMORY:
+        raise UsageError(
+            f"memory must be above 0 GiB, from {LEAST_MEMORY:g} to {MOST_MEMORY:,}; got {memory:g}: leave --memory out "
+            "for the default"
+        )
     return None if memory is None else int(memory * 2**30)
 
 

@@ -32,6 +32,7 @@ from geomrob.data.entry import (
 )
 from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, note, unknown
+from geomrob.files import user_path
 
 __all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
 
@@ -186,7 +187,7 @@ class Settings:
 def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
     """Return the samples of a row of the table, of a path or of an object, at the size that was asked for."""
     known = None if settings.classes is None else class_names.class_order(settings.classes)
-    path = Path(source).expanduser() if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
+    path = user_path(source, "data") if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
     if path is not None and path.is_dir() and not npy_pairs.is_set(path):
         return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
     if path is not None:
@@ -251,7 +252,7 @@ def _data_dir(name: str, below: str, given: str | Path | None) -> Path:
         raise UsageError(
             f"data_dir must be given for {name}; got none: pass --data-dir or set GEOMROB_DATA to {wanted}"
         )
-    path = Path(root).expanduser()
+    path = user_path(root, "data_dir")
     if not (path / below).is_dir():
         source = DATASETS[name].reference.split("; ")[-1]
         raise UsageError(

@@ -77,8 +77,11 @@ def _reason(path: Path, error: Exception) -> str:
     wanted = f"{path} must be a readable {suffix} file of plain arrays"
     if isinstance(error, OSError) and error.strerror:
         return f"{wanted}; got {error.strerror}: check the file"
-    with path.open("rb") as file:
-        start = file.read(32).lstrip()
+    try:
+        with path.open("rb") as file:
+            start = file.read(32).lstrip()
+    except OSError as other:
+        return f"{wanted}; got {other.strerror}: check the file"
     for first, (kind, advice) in OTHERS.items():
         if suffix not in OWN.get(first, ()) and (start.startswith(first) if first else not start):
             return f"{wanted}; got {kind}: {advice}"

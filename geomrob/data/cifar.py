@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geomrob.data.entry import Arrays
 from geomrob.data.label_arrays import class_numbers
 from geomrob.errors import UsageError
+from geomrob.files import user_path
 
 CLASSES10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NAMES100 = """
@@ -41,7 +42,7 @@ def read100(folder: Path, split: str) -> Arrays:
 
 def _batch(path: Path, key: str, classes: Sequence[str]) -> Arrays:
     """Return the images and labels of one batch file."""
-    if not path.is_file():
+    if not user_path(path, "data_dir").is_file():
         raise UsageError(f"data_dir must hold {path.parent.name}/{path.name}; nothing there: put it into {path.parent}")
     content = read_pickle(path)
     items = content.items() if isinstance(content, dict) else ()

@@ -13,7 +13,8 @@ import torch
 
 from geomrob.data.cifar import CLASSES10, CLASSES100
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import UsageError, note
+from geomrob.files import read_text, user_path
 
 # For each class of a table, in the order of the outputs, the names it goes by; the first is the one that is shown.
 Table: TypeAlias = tuple[tuple[str, ...], ...]
@@ -151,9 +152,10 @@ def _unique(pairs: Sequence[tuple[str, int]]) -> dict[str, int]:
 def class_order(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """Return names of classes in the order of their numbers, from a list or from a file that holds it.
 
-    A file has one name a line, or is JSON: a list of names, {number: name}, {number: [id, name]} as
-    `imagenet_class_index.json`, or {name: number} as the `class_to_idx` of torchvision. A number without a name gets
-    one.
+    A file has one name a line; where every line has a number before the name, or behind it after a comma or a tab (a
+    heading such as `id,name` apart), these are the numbers of the classes. Or it is JSON: a list of names,
+    {number: name}, {number: [id, name]} as `imagenet_class_index.json`, or {name: number} as the `class_to_idx` of
+    torchvision, where a number without a name gets one.
 
     Raises:
         UsageError: Not such a file, no name, a name or a number that stands twice.
@@ -164,26 +166,61 @@ def class_order(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """
     if not isinstance(source, str | Path):
         return _checked(list(source), "classes")
-    path = Path(source).expanduser()
+    path = user_path(source, "classes")
+    text = read_text(path, "classes", "file with one name a line, or JSON")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         # A file of one name a line may be called anything; a file of JSON starts with a bracket.
         content: Any = json.loads(text) if text.lstrip()[:1] in {"{", "["} else text.splitlines()
-    except (OSError, ValueError, RecursionError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "something else"
+    except (ValueError, RecursionError):
         raise UsageError(
-            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got {cause} in {path}: "
-            "check the path and what is in it"
+            f"classes must be a file with one name a line, or JSON such as {{index: name}}; got something else in "
+            f"{path}: check what is in it"
         ) from None
+    if isinstance(content, list) and text.lstrip()[:1] not in {"{", "["}:
+        content = _from_lines([line.strip() for line in content], path)
     names = _from_numbers(content, path) if isinstance(content, dict) else content
     return _checked([name.strip() if isinstance(name, str) else name for name in names], str(path))
+
+
+# A number before the name, and one behind it.
+NUMBERED = (r"(?P<number>[0-9]+)[\s,;:]+\S.*", r"(?P<name>.+?)\s*[,;\t]\s*(?P<number>[0-9]+)")
+
+
+def _from_lines(lines: list[str], path: Path) -> Any:
+    """Return the lines of a file; {line: number}, or {name: number} where it follows the name, if each has one.
+
+    Lines that are empty at the end, and a heading of columns, are none. Numbers from 1 are taken less 1, with a note.
+
+    Raises:
+        UsageError: Numbers with gaps, or two of one name.
+    """
+    while lines and not lines[-1]:
+        lines.pop()
+    for pattern in NUMBERED:
+        matches = [re.fullmatch(pattern, line) for line in lines]
+        heading = len(lines) > 2 and matches[0] is None and re.search("[,;\t]", lines[0]) is not None
+        body = [match for match in matches[heading:] if match is not None]
+        numbers = sorted(int(match["number"]) for match in body)
+        if not body or len(body) + heading < len(lines) or len(set(numbers)) < len(numbers):
+            continue
+        named = {match.groupdict().get("name", match[0]): int(match["number"]) for match in body}
+        first = numbers[0]
+        if first > 1 or numbers != list(range(first, first + len(named))):
+            raise UsageError(
+                f"classes must be numbered 0 to {len(body) - 1} or not at all; got {numbers[0]} to {numbers[-1]} in "
+                f"{path}: store numbers with gaps as JSON {{number: name}}, names that begin or end so as a JSON list"
+            )
+        if first:
+            note(f"classes of {path} are counted from 1: taken as 0 to {len(body) - 1}")
+        return {name: number - first for name, number in named.items()}
+    return lines
 
 
 def _from_numbers(content: dict[str, Any], path: Path) -> list[Any]:
     """Return the names of {number: name} or {name: number} in the order of the numbers."""
     if all(isinstance(value, int) and not isinstance(value, bool) for value in content.values()):
         pairs = [(number, name) for name, number in content.items()]
-    elif all(re.fullmatch("[0-9]+", key) for key in content):
+    elif all(re.fullmatch("[0-9]{1,9}", key) for key in content):
         pairs = [(int(key), name[0] if isinstance(name, list) and name else name) for key, name in content.items()]
     else:
         raise UsageError(
@@ -200,9 +237,10 @@ def _checked(names: list[Any], source: str) -> tuple[str, ...]:
     """Return names if each is text and stands once; empty lines at the end do not count."""
     while names and names[-1] == "":
         names.pop()
-    wrong = next((name for name in names if not isinstance(name, str) or not name), None)
-    if not names or wrong is not None:
-        raise UsageError(f"classes must be names, one a class; got {wrong!r} in {source}: name each class")
+    wrong = [name for name in names if not isinstance(name, str) or not name]
+    if not names or wrong:
+        given = repr(wrong[0])[:80] if wrong else "none"
+        raise UsageError(f"classes must be names, one a class; got {given} in {source}: name each class")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"classes must name each class once; got {twice[0]!r} twice in {source}: leave one out")

@@ -82,6 +82,8 @@ def _from_pair(
     images: Any, labels: Any, samples: int | None, seed: int, classes: Sequence[str] | None, fit: Fit | None
 ) -> Samples:
     """Return the samples of images and labels that are separate."""
+    if is_image(labels) and getattr(images, "ndim", 0) == 1:
+        raise UsageError("images must come before labels; got (labels, images): pass (images, labels)")
     if is_image(labels) and (getattr(labels, "ndim", 0) != 2 or np.shape(labels) == np.shape(images)):
         raise UsageError("images must come with labels; got two arrays of images alone: pass (images, labels)")
     if isinstance(images, (list, tuple)):
@@ -252,6 +254,11 @@ def _entries(source: Any, columns: "Columns") -> Iterator[tuple[Any, Any]]:
         yield from zip(image, label, strict=True)
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether an entry is a single number or text, such as a label or an index."""
+    return np.shape(value) == () and not is_pixels(value)
+
+
 class Columns:
     """Where the image and the label are in the entries of a data set, and the names of its classes.
 
@@ -291,6 +298,11 @@ class Columns:
             return entry[self.image], entry[self.label]
         if not isinstance(entry, (tuple, list)) or len(entry) < 2:
             raise UsageError(f"{self.name} must hold (image, label); got {_describe(entry)}: give each image its label")
+        if len(entry) > 2 and not is_pixels(entry[0]) and np.shape(entry[0]) == () and _is_number(entry[2]):
+            raise UsageError(
+                f"{self.name} must hold (image, label); got {len(entry)} values an entry, of which two may be the "
+                "label: give (image, label) alone"
+            )
         if len(entry) > 2 and not self.notes:
             self.notes.append(f"{self.name} holds {len(entry)} values an entry: the first two are image and label")
         if is_pixels(entry[1]) and not is_pixels(entry[0]) and np.shape(entry[0]) == ():

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -108,6 +109,12 @@ def list_folder(
             raise error
     elif only is None:
         classes = _ordered(known, names, root)
+        without = [name for name in classes if name not in names]
+        if without:
+            notes.append(
+                f"{counted(len(without), 'name')} of the classes of {path} have no folder with images, and keep their "
+                f"numbers: {listed([shown(name) for name in without])}"
+            )
     else:
         classes = known
         missing = sorted(set(only) - set(folders))
@@ -237,7 +244,7 @@ def _left_out(path: Path, root: Path, folders: Mapping[str, Path], names: Contai
             if _is_folder(entry):
                 if entry.name.lower() not in JUNK and any(is_image(file.name) for file in entries(folder / entry.name)):
                     deeper.append(f"{folder.name}/{entry.name}")
-            elif not is_image(entry.name):
+            elif not _is_image_file(entry):
                 ignored[Path(entry.name).suffix.lower() or "without ending"] += 1
     beside = [entry.name for entry in entries(root) if not _is_folder(entry) and entry.name != CLASSES_FILE]
     loose = sum(map(is_image, beside))
@@ -302,8 +309,13 @@ def _holds_image(folder: Path) -> bool:
 
 
 def _is_image_file(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry has the ending of an image and is no folder."""
-    return is_image(entry.name) and not _is_folder(entry)
+    """Return whether an entry has the ending of an image and is neither a folder nor a pipe or a device."""
+    if not is_image(entry.name) or _is_folder(entry):
+        return False
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return True  # A link to nothing is named with the other files that cannot be read.
 
 
 def is_image(name: str) -> bool:

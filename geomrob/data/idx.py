@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geomrob.data.entry import Arrays
 from geomrob.errors import UsageError
+from geomrob.files import user_path
 
 # A file of more bytes than this is no archive of so few: zlib packs at most 1,032 zeros into a byte, images far fewer.
 MOST_BYTES, MOST_RATIO = 2**28, 100
@@ -35,7 +36,7 @@ def read(folder: Path, split: str) -> Arrays:
 def find_file(folder: Path, stem: str) -> Path:
     """Return the plain or gzipped file named `stem` in `folder`."""
     for name in (stem, f"{stem}.gz"):
-        if (folder / name).is_file():
+        if user_path(folder / name, "data_dir").is_file():
             return folder / name
     raise UsageError(
         f"data_dir must hold {folder.parent.name}/{folder.name}/{stem}.gz; nothing there: put it into {folder}"
@@ -59,6 +60,8 @@ def read_idx(path: Path, rank: int) -> NDArray[np.uint8]:
                     f"{path} must be an IDX file of bytes in {rank} dimensions; got another header: fetch it again"
                 )
             shape = tuple(int(size) for size in np.frombuffer(head, ">u4", rank, offset=4))
+            if 0 in shape[1:]:
+                raise UsageError(f"{path} must hold images; got a header of {shape} bytes: fetch it again")
             size = math.prod(shape)
             if size > MOST_RATIO * max(path.stat().st_size, MOST_BYTES // MOST_RATIO):
                 raise UsageError(f"{path} must hold images; got a header that asks for {shape} bytes: fetch it again")

@@ -42,6 +42,8 @@ ORIENTATION = 0x0112
 METADATA = frozenset({"exif", "Raw profile type exif", "Raw profile type APP1", "xmp", "XML:com.adobe.xmp"})
 ALPHA = "with transparency: the alpha channel is dropped, as torchvision does"
 # What turns the stored rows and columns (H, W, ...) the right way up, by the EXIF tag.
+# Those of Pillow with an alpha channel: the A of LAB is a colour.
+WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
     2: np.fliplr,
     3: lambda pixels: np.rot90(pixels, 2),
@@ -295,5 +297,5 @@ def _deep_avif(file: Path | FileBytes) -> bool:
 def _count_alpha(image: Image.Image, counts: Counter[str]) -> None:
     """Count an image that is not opaque everywhere."""
     pixels, clear = image.width * image.height, "transparency" in image.info
-    if clear or ("A" in image.getbands() and image.getchannel("A").histogram()[255] < pixels):
+    if clear or (image.mode in WITH_ALPHA and image.getchannel("A").histogram()[255] < pixels):
         counts[ALPHA] += 1

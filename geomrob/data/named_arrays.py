@@ -91,6 +91,8 @@ def samples_of(
         raise _missing(arrays, source, split)
     names = candidates(arrays, CLASSES, split)
     if names and classes is None:
+        if _length(arrays[names[0]]) < 0:
+            raise UsageError(f"{names[0]} of {source} must be a list of names; got a single one: name each class")
         classes = [str(name) for name in _values(arrays[names[0]])]
     notes = _choices(source, split, images, labels)
     label = arrays[labels[0]]
@@ -132,9 +134,11 @@ def _missing(arrays: Mapping[str, Any], source: str, split: str) -> UsageError:
     keys = ", ".join(f"{key} {tuple(v.shape)}" if isinstance(v, Rows) else key for key, v in list(arrays.items())[:12])
     if found and not found & {*SPLITS.get(split, (split,)), "" if split == "test" else split}:
         return UsageError(f"split must be in {source}; got {split!r} for {keys}: pass another split")
+    alone = len(arrays) == 1 and key_of(next(iter(arrays))).name in IMAGES
+    advice = "add the labels" if alone else "name them so"
     return UsageError(
         f"{source} must hold images (such as x, images or x_test) and labels (such as y, labels or y_test); "
-        f"got {keys or 'neither'}: name them so"
+        f"got {keys or 'neither'}: {advice}"
     )
 
 

@@ -76,8 +76,12 @@ def read_npy(
 
 
 def is_set(folder: Path) -> bool:
-    """Return whether a folder holds arrays with their labels, and no folders of images."""
-    return (folder / "labels.npy").is_file() and not any(below.is_dir() for below in folder.iterdir())
+    """Return whether a folder holds arrays, and no folders of images."""
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        return False
+    return any(file.suffix.lower() == ".npy" for file in inside) and not any(below.is_dir() for below in inside)
 
 
 def severities(path: Path) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from geomrob.data.image_arrays import channels_first, pixels, rows_of
+from geomrob.data.image_files import WITH_ALPHA
 from geomrob.data.resize import Fit, fit_array
 from geomrob.errors import UsageError
 
@@ -110,8 +111,9 @@ def picture(image: Image.Image, channels: int, source: str, counts: Counter[str]
     upright = ImageOps.exif_transpose(image)
     if upright.size != image.size or image.getexif().get(0x0112, 1) != 1:
         counts["turned by their EXIF orientation"] += 1
-    bands = upright.getbands()
-    if "transparency" in upright.info or ("A" in bands and upright.getchannel("A").getextrema()[0] != 255):
+    if "transparency" in upright.info or (
+        upright.mode in WITH_ALPHA and upright.getchannel("A").getextrema()[0] != 255
+    ):
         counts["with transparency: the alpha channel is dropped"] += 1
     if upright.mode.startswith("I;16"):
         plane = np.asarray(upright).astype(np.float32) / np.float32(65535)

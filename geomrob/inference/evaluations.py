@@ -37,19 +37,23 @@ def chunks(count: int, each: int, memory: int) -> Iterator[slice]:
         yield slice(start, min(count, start + size))
 
 
-def pieces(images: Images, memory: int | None, copies: int = 8) -> Iterator[tuple[slice, Images]]:
+def pieces(
+    images: Images, memory: int | None, copies: int = 8, *, within: slice | None = None
+) -> Iterator[tuple[slice, Images]]:
     """Yield images, in their order, with the slice that they are: lazy ones are read here, and dropped by the caller.
 
     Args:
         images: Any, also more than fit the memory.
         memory: Budget in bytes, 1 GiB by default; a piece takes half of it.
         copies: Arrays as large as a piece that the caller holds at once.
+        within: Of which images; of all by default.
     """
     each = math.prod(images.shape[1:]) * images.element_size() * copies
     fit = max(1, (MEMORY if memory is None else memory) // 2 // each)
     # Like blocks, pieces are powers of two: a whole number of calls, so that an image shares its call with the same
     # others whatever the memory.
     size = 1 << (fit.bit_length() - 1)
-    for start in range(0, len(images), size):
-        piece = slice(start, min(len(images), start + size))
+    first, last, _ = (within or slice(None)).indices(len(images))
+    for start in range(first, last, size):
+        piece = slice(start, min(last, start + size))
         yield piece, images[piece]

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Callable, Generator
 from typing import cast
 
@@ -46,10 +47,11 @@ def evaluate(model: Model, images: Images) -> Logits:
     return to_logits(scores(model, images), "logits")
 
 
-def scores(model: Model, images: Images) -> Scores:
+def scores(model: Model, images: Images, notes: list[str] | None = None) -> Scores:
     """Return what the model returns in one call, unwrapped: one row an image, in the type and on the device of these.
 
-    The model gets a copy of the images, which it may write into, in its own type and on its own device.
+    The model gets a copy of the images, which it may write into, in its own type and on its own device. What it prints
+    goes to stderr: stdout belongs to the results. A choice among its outputs is added to `notes`.
 
     Raises:
         UsageError: Its output is no row of floats an image, or it does not take images of this type.
@@ -57,7 +59,10 @@ def scores(model: Model, images: Images) -> Scores:
     own = _first_tensor(model)
     given = images if own is None else images.to(dtype=own.dtype).to(device=own.device)
     try:
-        output = cast("object", model(given.clone() if given is images else given))
+        with contextlib.redirect_stdout(sys.stderr):
+            output = cast("object", model(given.clone() if given is images else given))
+    except SystemExit as error:
+        raise UsageError("model must return logits; got a call of exit: take it out of the network") from error
     except RuntimeError as error:
         if own is not None or not any(part in str(error) for part in TYPE_ERRORS):
             raise
@@ -65,7 +70,7 @@ def scores(model: Model, images: Images) -> Scores:
         raise UsageError(
             f"model must take {images.dtype} images; got {reason!r}: cast them inside it, or give images of its type"
         ) from error
-    return scores_of(output, len(images)).to(dtype=images.dtype).to(device=images.device)
+    return scores_of(output, len(images), notes).to(dtype=images.dtype).to(device=images.device)
 
 
 TYPE_ERRORS = ("same dtype", "should be the same", "expected scalar type", "Input type")
@@ -108,9 +113,15 @@ def gradient(value: Tensor, images: Images, *, again: bool = False) -> Images:
         UsageError: The scalar has none.
     """
     if value.requires_grad:
-        (result,) = cast(
-            "tuple[Tensor | None]", torch.autograd.grad(value, images, retain_graph=again, allow_unused=True)
-        )
+        try:
+            (result,) = cast(
+                "tuple[Tensor | None]", torch.autograd.grad(value, images, retain_graph=again, allow_unused=True)
+            )
+        except NotImplementedError as error:
+            raise UsageError(
+                f"model must be differentiable in its inputs; got {str(error).splitlines()[0]!r}: give its function a "
+                "backward"
+            ) from error
         if result is not None:
             return result
     raise UsageError(

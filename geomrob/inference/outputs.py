@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geomrob.arrays import Images, Logits, Model
-from geomrob.errors import UsageError, unknown
+from geomrob.errors import UsageError, note, unknown
 from geomrob.inference.classes import predicted_classes
 
 OUTPUTS = ("auto", "logits", "probabilities")
@@ -42,16 +42,20 @@ SAME = 1e-3
 """Difference of logits, relative to the largest one, up to which rounding explains it."""
 
 
+RULED_OUT = -1e6
+"""The logit that stands for -infinity, which models give to classes that they rule out."""
+
+
 class FlattenedError(UsageError):
     """The rows of several images in one vector: no sign of a model that takes one image only."""
 
 
-def scores_of(output: object, count: int) -> Scores:
+def scores_of(output: object, count: int, notes: list[str] | None = None) -> Scores:
     """Return one row of scores for each of `count` images, out of what a model returned.
 
     A tensor is taken as it is; of an object, mapping or named tuple its `logits`; of another mapping its only tensor,
-    of another sequence its first tensor with a row an image. Trailing axes of length 1 are dropped; a vector is one
-    score for each image (or, for a single image, its row).
+    of another sequence its first tensor with a row an image, which is noted where there are several. Trailing axes of
+    length 1 are dropped; a vector is one score for each image (or, for a single image, its row).
 
     Raises:
         UsageError: Nothing in it is one row of floats an image.
@@ -60,7 +64,7 @@ def scores_of(output: object, count: int) -> Scores:
         >>> scores_of({"logits": torch.zeros(2, 3, 1, 1)}, 2).shape, scores_of(torch.zeros(5), 5).shape
         (torch.Size([2, 3]), torch.Size([5, 1]))
     """
-    tensor = _unwrapped(output, count)
+    tensor = _unwrapped(output, count, [] if notes is None else notes)
     if not tensor.is_floating_point():
         raise UsageError(
             f"model must return a tensor of float logits; got {tensor.dtype}: wrap it in a function that does"
@@ -82,7 +86,7 @@ def settle(reading: Reading, scores: Scores) -> None:
         UsageError: They are said to be probabilities and do not lie in [0, 1].
     """
     finite = scores[torch.isfinite(scores).all(1)]
-    tolerance = max(1e-3, 4 * torch.finfo(scores.dtype).eps)
+    tolerance = max(1e-3, 4 * torch.finfo(_precision(finite)).eps)
     inside = len(finite) > 0 and bool(((finite >= 0) & (finite <= 1 + tolerance)).all())
     single = scores.shape[1] == 1
     normalised = inside and not single and bool(((finite.sum(1) - 1).abs() <= tolerance).all())
@@ -105,8 +109,43 @@ def settle(reading: Reading, scores: Scores) -> None:
             "the model returns values in [0, 1] that do not sum to 1: they are taken for logits; if they come from a "
             "sigmoid, say that its outputs are probabilities"
         )
+    reading.notes += _doubts(kind, scores, finite)
     if single:
         reading.notes.append("the model has one output: read as two classes, 1 where its logit is above 0")
+
+
+def _precision(scores: Tensor) -> torch.dtype:
+    """Return the narrowest type that holds these scores exactly: the one they were computed in, as far as is known."""
+    narrow = (kind for kind in (torch.bfloat16, torch.float16) if torch.equal(scores.to(kind).to(scores.dtype), scores))
+    return next(narrow, scores.dtype)
+
+
+def _doubts(kind: str, scores: Scores, finite: Tensor) -> list[str]:
+    """Return what is to be noted of scores that can be taken for `kind` but look like something else."""
+    notes: list[str] = []
+    ruled_out = int((scores.isneginf() & scores.amax(1, keepdim=True).isfinite()).any(0).sum())
+    if ruled_out:
+        notes.append(f"the model returns -infinity for {ruled_out} of its classes: they are taken for {RULED_OUT:g}")
+    if not len(finite) or scores.shape[1] == 1:
+        return notes
+    if kind == "probabilities":
+        lost = int((finite.topk(2).values[:, 1] <= 0).sum())
+        if lost:
+            notes.append(
+                f"{lost} of {len(scores)} images have probability 0 of every class but one: their gradients are lost "
+                "and searches of them may fail; return logits instead"
+            )
+        return notes
+    sums = finite.sum(1)
+    constant = float((sums - sums[0]).abs().max()) <= 1e-3 * float(sums[0].abs()) and not torch.equal(
+        finite, finite[:1].expand_as(finite)
+    )
+    if constant and float(finite.min()) >= 0 and float(finite.max()) > 1:
+        notes.append(
+            f"the model returns rows that are never negative and sum to {float(sums[0]):.4g}: they are taken for "
+            "logits; if they are percentages, let it return logits"
+        )
+    return notes
 
 
 def oddities(scores: Scores, images: Images) -> list[str]:
@@ -146,6 +185,8 @@ def to_logits(scores: Scores, kind: str) -> Logits:
         logarithms = scores.clamp_min(limits.tiny).log()
         others = 0 if kind == "probabilities" else torch.log1p(-scores.clamp_max(1 - limits.eps / 2))
         scores = logarithms - others
+    ruled_out = scores.isneginf() & scores.amax(1, keepdim=True).isfinite()
+    scores = scores.masked_fill(ruled_out, RULED_OUT)
     return torch.cat((torch.zeros_like(scores), scores), 1) if scores.shape[1] == 1 else scores
 
 
@@ -156,8 +197,8 @@ def check_outputs(outputs: str) -> str:
     return outputs
 
 
-def _unwrapped(output: object, count: int) -> Tensor:
-    """Return the tensor of scores inside an output."""
+def _unwrapped(output: object, count: int, notes: list[str]) -> Tensor:
+    """Return the tensor of scores inside an output; a choice is noted once."""
     if isinstance(output, Tensor):
         return output
     named: object = getattr(output, "logits", None)
@@ -169,8 +210,16 @@ def _unwrapped(output: object, count: int) -> Tensor:
             keys = ", ".join(map(str, held)) or "none"
             raise UsageError(f"model must return logits under the key 'logits'; got the keys {keys}: name it so")
     elif not isinstance(named, Tensor) and isinstance(output, Sequence):
-        rows = [one for one in cast("Sequence[object]", output) if isinstance(one, Tensor) and _fits(one, count)]
+        held = [one for one in cast("Sequence[object]", output) if isinstance(one, Tensor)]
+        # Of several, a vector may be the row of one image as well as a score of each.
+        rows = [one for one in held if _fits(one, count) and (one.ndim > 1 or count == 1 or len(held) == 1)]
         named = rows[0] if rows else None
+        if len(rows) > 1:
+            columns = ", ".join(str(one.shape[-1] if one.ndim < 3 else one.shape[1]) for one in rows)
+            text = f"the model returns {len(rows)} tensors, of {columns} columns: the first is taken for its logits"
+            if text not in notes:
+                notes.append(text)
+                note(text)
     if isinstance(named, Tensor):
         return named
     raise UsageError(
@@ -201,6 +250,6 @@ def said_outputs(model: Model) -> str:
 
 def agree(one: Logits, other: Logits) -> bool:
     """Return whether logits agree apart from rounding; NaN agrees with NaN."""
-    one, other = one.nan_to_num(), other.nan_to_num()
+    one, other = (logits.nan_to_num().masked_fill(logits == RULED_OUT, 0) for logits in (one, other))
     scale = other.abs().amax(1).clamp_min(torch.finfo(other.dtype).tiny)
     return bool(((one - other).abs().amax(1) <= SAME * scale).all())

@@ -124,7 +124,7 @@ class Prepared:
             self.measured.reading.autocast = torch.get_autocast_dtype(kind)
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the logits and gradients depend on, to the last bit on one kind of machine: see `runs.identity`.
+        """Return what logits and gradients depend on, to the last bit on one kind of machine: see `runs.fingerprint`.
 
         The memory counts by the block that follows from it.
         """
@@ -169,7 +169,7 @@ class Prepared:
         """Return what the model returns in one call, one row an image."""
         kind, dtype = images.device.type, self.measured.reading.autocast
         with contextlib.nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype):
-            return scores(self.model, images)
+            return scores(self.model, images, self.measured.reading.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -272,7 +272,7 @@ class Prepared:
         """Refuse a model that by now returns other logits than it did, for clean images or for these.
 
         Args:
-            images: Of which the first are evaluated again, each among other images than before; none by default.
+            images: All of which are evaluated again, each among other images than before; none by default.
             logits: Those of the images so far.
 
         Raises:
@@ -280,25 +280,36 @@ class Prepared:
         """
         if not self.checked:
             return
-        half = max(1, min(PROBED, self.block) // 2)
-        rows, known = self.images[:half], self.clean[:half]
-        if images is not None and logits is not None:
-            rows, known = torch.cat((images[:half], rows)), torch.cat((logits[:half], known))
-        if not agree(self.logits(rows), known):
-            raise UsageError(
-                "model must return the same logits for the same image throughout; got others after the search than "
-                "before or during it: switch off what changes between calls or depends on the other images"
-            )
+        half = max(1, self.block // 2)
+        rows, known = self.images[: min(half, PROBED)], self.clean[:PROBED][:half]
+        count = 0 if images is None else len(images)
+        # From the last one on, and each part with clean images behind it: other positions, among others than before.
+        for stop in range(count, -1 if count == 0 else 0, -half):
+            probe, wanted = rows, known
+            if count and images is not None and logits is not None:
+                part = torch.arange(stop - 1, max(0, stop - half) - 1, -1, device=rows.device)
+                probe, wanted = torch.cat((images[part], rows)), torch.cat((logits[part], known))
+            if not agree(self.logits(probe), wanted):
+                raise UsageError(
+                    "model must return the same logits for the same image throughout; got others after the search "
+                    "than before or during it: switch off what changes between calls or depends on the other images"
+                )
 
     def _asked(self) -> tuple[bool, bool]:
-        """Return whether the first images get the same logits when evaluated again, and among other images."""
+        """Return whether some images get the same logits when evaluated again, and in other places of a call.
+
+        They are the first ones, and the last ones of the first call, which are put before them.
+        """
         known = self.measured.deterministic
         if self._key not in known:
             alone = self.block == 1
             count = min(PROBED, 1 if alone else self.block - 1)
-            clean = self.clean[:count].nan_to_num()
+            first = min(len(self.images), self.block)
+            last = torch.arange(max(0, first - count // 2), first)
+            chosen = torch.cat((last, torch.arange(min(count - len(last), first))))
+            clean, images = self.clean[chosen.to(self.device)].nan_to_num(), self.images[chosen]
             # The block is filled up with an image that is none of the others.
-            probe = torch.cat((self.images[:count], 1 - self.images[:count][-1:]))[: len(clean) + (not alone)]
+            probe = torch.cat((images, 1 - images[-1:]))[: len(clean) + (not alone)]
             again = self.logits(probe)[: len(clean)].nan_to_num()
             same = torch.equal(again, clean)
             repeated = same or torch.equal(again, self.logits(probe)[: len(clean)].nan_to_num())

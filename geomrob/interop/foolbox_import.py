@@ -16,7 +16,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images, ImagesLike, Labels, LabelsLike, Model, as_images, check_images, norms
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, checked_classes, checked_targets
+from geomrob.inference import Prepared, checked_classes, checked_targets, logit_gap
 from geomrob.interop.counted import Counted
 from geomrob.results import AttackResult, BoundaryResult, Status
 
@@ -113,18 +113,19 @@ def run_foolbox(
     with Prepared(model, inputs) as ready, _seeded(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         counted = Counted(ready).eval()
-        with torch.no_grad():
-            clean = ready(inputs)
-        held = clean.argmax(1) if labels is None else checked_classes("labels", labels, clean)
+        ready.check_deterministic()
+        clean = ready.clean
+        held = ready.predictions.clamp_min(0) if labels is None else checked_classes("labels", labels, clean)
         goal = None if targets is None else checked_targets(targets, clean)
         wrapped = foolbox.PyTorchModel(counted, bounds=(0, 1), device=inputs.device)
         runner = _Runner(attack, wrapped, counted, inputs, held, goal, epsilon)
         perturbed, status = runner.run(starts)
-        with torch.no_grad():
-            logits = ready(perturbed)
-    predicted = logits.argmax(1)
-    success = (predicted != held if goal is None else predicted == goal) & torch.isfinite(logits).all(1)
-    success &= status == Status.FOUND
+        logits = ready.logits(perturbed)
+        # An image that the model has no class for is no start of an attack.
+        blank = ready.predictions < 0
+        status = torch.where(blank, int(Status.NON_FINITE), status)
+        success = (logit_gap(logits, held, goal) < 0) & torch.isfinite(logits).all(1) & (status == Status.FOUND)
+        ready.check_unchanged(perturbed[success], logits[success])
     status = torch.where((status == Status.FOUND) & ~success, int(Status.STEP_LIMIT), status)
     spent = (runner.forwards.round().long(), runner.backwards.round().long())
     if not isinstance(attack, foolbox.attacks.BoundaryAttack):

@@ -4,7 +4,7 @@ import copy
 import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +28,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def load_model(
-    model: str | nn.Module | Model,
+    model: str | Path | nn.Module | Model,
     *,
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
@@ -64,6 +64,7 @@ def load_model(
         >>> model(torch.zeros(1, 1, 28, 28)).shape, model.training
         (torch.Size([1, 10]), False)
     """
+    model = str(model) if isinstance(model, Path) else model
     name = model if isinstance(model, str) else type(model).__name__
     size = changed(Preprocessing(), mean, std, image_size).size
     opened = _opened(model, Request(name, "", weights is not None, size))
@@ -73,6 +74,7 @@ def load_model(
     notes = [*opened.notes]
     if file is not None:
         notes += load_weights(network, file, sha256=sha256, rename=opened.rename)
+    check_values(network, name)
     preprocessing = changed(opened.preprocessing, mean, std, image_size)
     if mean is not None and any(isinstance(layer, Normalize) for layer in network.modules()):
         raise UsageError(f"mean and std must be left out for {name}, which normalises its images itself: drop them")
@@ -94,10 +96,7 @@ def _opened(model: str | nn.Module | Model, request: Request) -> Opened:
     if isinstance(model, nn.Module):
         return _of_module(model)
     if not isinstance(model, str):
-        raise UsageError(
-            f"model must be a name or a torch.nn.Module; got {type(model).__name__}: pass functions to the measuring "
-            "functions as they are"
-        )
+        raise _no_name(model)
     scheme, colon, rest = model.partition(":")
     if model in MODELS:
         return _of_table(model, request)
@@ -157,12 +156,20 @@ def _with_own(opened: Opened) -> Opened:
 
 def _importable(name: str) -> bool:
     """Return whether a module of that name can be found, in the current folder too; nothing is imported."""
-    if Path(name).is_dir() or Path(f"{name}.py").is_file():
-        return True
     try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
+        return Path(name).is_dir() or Path(f"{name}.py").is_file() or find_spec(name) is not None
+    except (ImportError, ValueError, OSError):
         return False
+
+
+def _no_name(model: object) -> UsageError:
+    """Return the error for an object that is neither a name nor a module, with the advice that fits."""
+    kind, advice = f"a {type(model).__name__}", "pass functions to the measuring functions as they are"
+    if isinstance(model, type):
+        kind, advice = f"the class {model.__name__}", "call it"
+    elif not callable(model):
+        advice = "build the network and load these weights into it" if isinstance(model, Mapping) else "pass one"
+    return UsageError(f"model must be a name or a torch.nn.Module; got {kind}: {advice}")
 
 
 def _no_scheme(scheme: str, name: str) -> UsageError:
@@ -182,6 +189,21 @@ def _advice(scheme: str, near: Sequence[str]) -> str:
     if difflib.SequenceMatcher(None, scheme.lower(), near[0]).ratio() >= 0.5:
         return f"did you mean {near[0]}:?"
     return "choose one of these"
+
+
+def check_values(network: nn.Module, name: str) -> None:
+    """Refuse a network whose parameters have no values yet.
+
+    Raises:
+        UsageError: Some lie on the meta device, or wait for a first call (torch's lazy modules).
+    """
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    meta = [key for key, tensor in tensors.items() if not nn.parameter.is_lazy(tensor) and tensor.is_meta]
+    lazy = [key for key, tensor in tensors.items() if nn.parameter.is_lazy(tensor)]
+    if meta:
+        raise UsageError(f"model {name} must hold values; got {meta[0]} on the meta device: build it on the CPU")
+    if lazy:
+        raise UsageError(f"model {name} must have its shapes; got {lazy[0]} of a lazy layer: call it once on images")
 
 
 def move(model: nn.Module, device: str | torch.device) -> nn.Module:

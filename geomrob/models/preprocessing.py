@@ -10,6 +10,9 @@ from geomrob.arrays import Images
 from geomrob.errors import UsageError
 from geomrob.models.layers.normalize import Normalize
 
+MOST = 1e6
+"""Of a mean, and of a standard deviation and its inverse: what is larger leaves nothing of the images."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -78,6 +81,11 @@ def changed(
         raise UsageError(f"mean and std must be given together; got {given} alone: add {missing}, one value a channel")
     if mean is not None and std is not None:
         Normalize(mean, std)  # its checks are those of the arguments
+        if not all(abs(value) <= MOST for value in mean) or not all(1 / MOST <= value <= MOST for value in std):
+            raise UsageError(
+                f"mean and std must be numbers of usual size, in [0, 1] pixel units; got {list(mean)} and {list(std)}: "
+                "0.5 and 0.25 are usual"
+            )
         preprocessing = replace(preprocessing, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
     if image_size is not None:
         sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

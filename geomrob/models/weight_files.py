@@ -5,6 +5,7 @@ import json
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -104,9 +104,12 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
         )
     if kind == "json":
         return _shards(path)
-    more = [] if kind == "safetensors" else check_pickle(path, kind)
+    more: list[str] = []
     try:
+        more = [] if kind == "safetensors" else check_pickle(path, kind)
         content: Any = load_file(path) if kind == "safetensors" else _torch_load(path)
+    except UsageError:
+        raise
     # torch.load fails with any of these on a file that is cut off or names anything but tensors.
     except (pickle.UnpicklingError, AttributeError, IndexError, TypeError, UnicodeError) as error:
         if more:
@@ -114,9 +117,10 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
         if "operand" in str(error):
             raise refuse("another pickle protocol than 2", path, "save it with torch.save and its defaults") from None
         raise refuse(f"a damaged file of PyTorch ({type(error).__name__})", path, FETCH) from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError, MemoryError) as error:
+    # On other damages with whatever exception the byte at hand happens to cause.
+    except Exception as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0][:120]
-        raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from None
+        raise refuse(f"a damaged file ({reason or type(error).__name__})", path, FETCH) from error
     if not isinstance(content, Mapping):
         raise UsageError(
             f"weights must be tensors by name; got {described(content)} in {path}: save model.state_dict()"
@@ -125,7 +129,10 @@ def read_weights(path: Path, *, sha256: str | None = None) -> Mapping[Any, Any]:
 
 
 def _torch_load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # Of torch about its own storages; what concerns the weights is said here.
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _pickled(names: Sequence[str], path: Path) -> UsageError:
@@ -167,8 +174,10 @@ def _shards(path: Path) -> State:
     """Return the tensors of all the files that an index names."""
     try:
         index: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-        files: dict[str, str] = dict(index["weight_map"])
+        files: dict[str, Any] = dict(index["weight_map"])
         names = sorted(set(files.values()))
+        if not all(isinstance(name, str) and name for name in names):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise refuse("JSON that is no index of shards", path, "pass the file of the weights themselves") from None
     strange = [name for name in names if Path(name).name != name]
@@ -179,6 +188,9 @@ def _shards(path: Path) -> State:
         raise UsageError(
             f"weights must have all {len(names)} shards of {path}; got no {some(missing)}: fetch the rest of them"
         )
+    again = [name for name in names if kind_of(path.parent / name) == "json"]
+    if again:
+        raise refuse(f"an index that names another ({some(again)})", path, FETCH)
     tensors: State = {}
     for name in names:
         shard = read_weights(path.parent / name)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError, note
+from geomrob.files import user_path
 from geomrob.models.layers.normalize import Normalize
 from geomrob.models.weight_files import State, nameless, read_weights, some
 
@@ -89,7 +90,7 @@ def load_weights(
     Raises:
         UsageError: The file is missing, damaged, of another kind, or fits another model. The model is then unchanged.
     """
-    path = Path(path)
+    path = user_path(path, "weights")
     content = read_weights(path, sha256=sha256)
     wanted = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
     if not wanted:
@@ -178,7 +179,9 @@ def _fit(state: State, path: tuple[str, ...], prefix: str, root: str, wanted: St
         name = f"{root}{key[len(prefix) :]}" if key.startswith(prefix) else ""
         name = name if name in wanted else key
         if name in wanted and name not in fit.tensors:
-            fit.tensors[name] = tensor
+            # A normalisation that was rounded with the weights is the model's own.
+            rounded = name in optional and name.endswith(("mean", "std")) and _same_numbers(tensor, wanted[name])
+            fit.tensors[name] = wanted[name] if rounded else tensor
             if reason := _unlike(tensor, wanted[name]):
                 fit.unlike.append(f"{name} {reason}")
         # What stands beside a network in a larger one (a loss, a teacher) is none of its weights.
@@ -220,6 +223,8 @@ def _misfit(model: nn.Module, fit: _Fit, content: Mapping[Any, Any], path: Path)
     advice = "pass the file of this model"
     if fit.tensors and not fit.missing and not fit.unknown:
         advice = "build the model with these shapes (its number of classes, say), or pass the file of this model"
+        if not any(" instead of (" in text for text in fit.unlike):
+            advice = "save model.state_dict() of plain float tensors"
     keys = f" (keys {some([str(key) for key in content], 8)})" if fit.path else ""
     below = f" under {'.'.join(fit.path)}" if fit.path else ""
     return UsageError(
@@ -248,9 +253,19 @@ def _notes(
         yield f"the weights in {file} were cast from {', '.join(sorted(types))}"
     for name in sorted(optional & set(fit.tensors)):
         new, old = (value.double().flatten() for value in (fit.tensors[name], wanted[name].cpu()))
-        if name.endswith(("mean", "std")) and not torch.allclose(new, old, atol=1e-6):
+        if name.endswith(("mean", "std")) and not _same_numbers(fit.tensors[name], wanted[name]):
             yield f"the normalisation in {file} replaces the model's: {name} is {_list(new)} instead of {_list(old)}"
     yield from _left_out(fit, content, wanted, optional, file)
+
+
+def _same_numbers(given: Tensor, own: Tensor) -> bool:
+    """Return whether a tensor holds the numbers of another, rounded to its own type."""
+    if given.shape != own.shape or not given.is_floating_point() or _unlike(given, own):
+        return False
+    other = own.detach().cpu()
+    return torch.equal(given.cpu(), other.to(given.dtype)) or torch.allclose(
+        given.cpu().double(), other.double(), atol=1e-6
+    )
 
 
 def _source(fit: _Fit) -> str:

@@ -49,7 +49,7 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
         _line(left, result.hoyer, index, name)
         _line(right, result.snr_db(how), index, name)
     left.set_ylim(0, 1.02)
-    left.set_ylabel("Hoyer ratio over channels: 0 one active, 1 all alike")
+    left.set_ylabel("Hoyer ratio (0: one channel active)")
     right.set_ylabel("signal-to-noise ratio (dB)")
     for ax, title in (
         (left, "Sparsity of the activations"),

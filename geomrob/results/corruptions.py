@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from geomrob.arrays import Labels
 from geomrob.errors import UsageError
 from geomrob.results.provenance import Provenance
 from geomrob.results.result import Result
@@ -64,6 +65,8 @@ class CorruptionTable(Result):
     labelled. `sources[c]` says whether corruption c was made by geomrob (`made`) or read from a distributed set
     (`ready-made`); a column holds one kind only, and a mean over both is `mixed`. `adapt` is how statistics of batch
     normalisation were fitted to the images of each cell, the clean ones among them (`none`: not at all).
+    `correct[m, g, c, s, i]` and `clean_correct[m, g, i]` say whether image i, at `indices[i]` of its source, is
+    classified as labelled, for paired comparisons; None where another measure was taken.
     """
 
     models: tuple[str, ...]
@@ -77,6 +80,10 @@ class CorruptionTable(Result):
     errors: Float[Tensor, "m g c s"]
     clean: Float[Tensor, "m g"]
     provenance: Provenance
+    correct: Bool[Tensor, "m g c s n"] | None = None
+    clean_correct: Bool[Tensor, "m g n"] | None = None
+    labels: Labels | None = None
+    indices: Labels | None = None
 
     @property
     def source(self) -> str:

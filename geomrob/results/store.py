@@ -18,6 +18,7 @@ from geomrob.files import move_in, pack, stage, staged_name, unpack
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
+from geomrob.results.comparison import Comparison
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
@@ -68,6 +69,7 @@ RESULTS: dict[str, type] = {
     "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,
     "CrossSection": CrossSection,
+    "Comparison": Comparison,
 }
 
 

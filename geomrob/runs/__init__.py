@@ -2,11 +2,11 @@
 
 from geomrob.errors import ShardDone
 from geomrob.runs.clock import Clock, device_name, versions
+from geomrob.runs.fingerprint import identity
 from geomrob.runs.folder import Run, writable
-from geomrob.runs.identity import identity
-from geomrob.runs.merge import merge
+from geomrob.runs.parallel import ranges, work
 from geomrob.runs.progress import Meter
-from geomrob.runs.work import ranges, work
+from geomrob.runs.shards import merge
 
 __all__ = [
     "Clock",

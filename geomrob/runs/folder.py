@@ -19,7 +19,7 @@ from torch import Tensor
 from geomrob.errors import FileError, UsageError, note
 from geomrob.files import move_in, remove_scratch, stage, staged_name, write_atomic
 from geomrob.runs.clock import versions
-from geomrob.runs.identity import digest, identity, settings_of
+from geomrob.runs.fingerprint import digest, identity, settings_of
 from geomrob.runs.lock import locked
 from geomrob.runs.parts import read_part, write_part
 from geomrob.tables import slug
@@ -67,7 +67,7 @@ class Run:
         UsageError: The folder cannot be written to, or is at work in another process, or is of other settings.
 
     Example:
-        >>> from geomrob.runs.work import ranges, work
+        >>> from geomrob.runs.parallel import ranges, work
         >>> folder = Path(getfixture("tmp_path"))
         >>> def powers(base, rows):
         ...     return {"power": base ** torch.arange(rows.start, rows.stop)}
@@ -156,6 +156,19 @@ class Run:
         if kept and self.report is not None:
             self.report(f"resumed: {len(kept)} of {len(items)} parts of {name} were there")
         return kept
+
+    def withdraw(self, name: str) -> None:
+        """Forget a computation of which nothing is kept, since it was misused: the folder is free for another."""
+        page = self._opened()
+        page["computations"].pop(name, None)
+        with contextlib.suppress(OSError):
+            self.part(name, "any").parent.rmdir()
+            (self.folder / "parts").rmdir()
+        if page["computations"] or page["files"]:
+            self._write(page)
+        else:
+            (self.folder / PAGE).unlink(missing_ok=True)
+            self._page = None
 
     def share(self, items: Mapping[str, Item]) -> dict[str, Item]:
         """Return the items that this run computes: all, or those of its shard, counted over all its computations."""

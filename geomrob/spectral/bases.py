@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from geomrob.errors import UsageError, unknown
+from geomrob.files import user_path
 from geomrob.spectral.bases_1d import AxisBuilder, dct_axis, fourier_axis, haar_axis, pixel_axis
 from geomrob.spectral.bases_dense import nearest_orthonormal, principal_components, random_matrix, read_matrices
 
@@ -188,7 +189,7 @@ def custom(shape: Shape, *, file: str | Path | None = None) -> Basis:
     """
     if file is None:
         raise UsageError("file must be given for the custom basis; got none: pass a .npy, .npz or .safetensors file")
-    path = Path(file)
+    path = user_path(file, "basis")
     return Basis("custom", shape, read_matrices(path, shape), _no_frequencies(shape), f"read from {path.name}")
 
 

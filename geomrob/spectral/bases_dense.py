@@ -3,17 +3,16 @@
 Everything is float64, as in `bases_1d`.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from geomrob.errors import UsageError
+from geomrob.files import unpack
 
 TOLERANCE = 1e-4
 """How far a product of two rows may be from 0 or 1."""
@@ -56,8 +55,8 @@ def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
     Raises:
         UsageError: No such file, another format, other arrays, other shapes, or rows that are not orthonormal.
     """
-    arrays = _read(path)
     height, width = shape
+    arrays = _read(path, (height * width) ** 2 * 16)
     if len(arrays) == 1:
         wanted = dict.fromkeys(arrays, height * width)
     elif set(arrays) == {"rows", "columns"}:
@@ -68,20 +67,20 @@ def read_matrices(path: Path, shape: tuple[int, int]) -> tuple[Tensor, ...]:
     return tuple(nearest_orthonormal(arrays[name], length, name, f" in {path}") for name, length in wanted.items())
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, most: int) -> dict[str, Tensor]:
+    """Return the arrays of a file, each of at most so many bytes."""
     if not path.is_file():
         raise UsageError(f"file must exist; got {path}: check the path")
     try:
-        # Opened here, since numpy leaves a damaged file open.
         if path.suffix == ".npy":
-            with path.open("rb") as file:
-                return {"matrix": torch.from_numpy(np.load(file, allow_pickle=False))}
+            # Mapped, so that no memory is taken for what a header claims.
+            return {"matrix": torch.from_numpy(np.array(np.load(path, mmap_mode="r", allow_pickle=False)))}
         if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return {name: torch.from_numpy(archive[name]) for name in archive.files}
+            return unpack(path.read_bytes(), most=most)
         if path.suffix == ".safetensors":
             return load_file(path)
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
+    # A damaged file fails with whatever exception the byte at hand happens to cause in numpy or safetensors.
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"file must be a readable {path.suffix}; got {path}: write it again ({reason})") from error
     raise UsageError(f"file must end in .npy, .npz or .safetensors; got {path}: save the matrices in one of these")

@@ -124,7 +124,7 @@ class Frame:
         self.shape = (channels, *self._layout.shape)
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the coordinates depend on: see `runs.identity`."""
+        """Return what the coordinates depend on: see `runs.fingerprint`."""
         return {"bands": self.subspaces, "channels": self.channels}
 
     def __len__(self) -> int:

@@ -126,6 +126,7 @@ def fit(
     if objective is not None:
         _check_alone(options)
         facts["objective"] = repr(objective)
+    _check_crop(options, min(train.images.shape[-2:]))
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     if out is not None:
@@ -152,6 +153,16 @@ def fit(
         training.optimizer.zero_grad(set_to_none=True)
         model.eval()
     return Fitted(model, state.best_epoch, state.history, training.notes)
+
+
+def _check_crop(options: Options, side: int) -> None:
+    """Refuse a padding wider than the images, or than there is to reflect."""
+    most = side - 1 if options.padding == "reflect" else side
+    if options.crop > most:
+        raise UsageError(
+            f"crop must be at most {most} for images of {side} pixels and {options.padding} padding; got "
+            f"{options.crop}: 4 is usual"
+        )
 
 
 def _check_alone(options: Options) -> None:
@@ -229,6 +240,9 @@ def _one_epoch(
             total += loss * len(positions)
             if progress is not None:
                 progress(done + 1, steps)
+    # What the last step did shows in no loss.
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in training.model.parameters()):
+        raise UsageError(f"weights must stay finite; got others after epoch {epoch}: lower max_rate or final_rate")
     return total / len(trained), now
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from geomrob.augment.registry import Augment
 from geomrob.errors import UsageError, unknown
+from geomrob.files import read_text, user_path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,6 +33,24 @@ def _known(what: str, value: str, table: tuple[str, ...]) -> None:
     """Refuse a word that is not in its table."""
     if value not in table:
         raise unknown(what, value, table)
+
+
+MOST, LARGEST = 2**31, 1e30
+"""Whole numbers of a recipe lie below the first, others up to the second: single precision holds them."""
+
+
+def _bounded(part: Any, where: str) -> None:
+    """Refuse numbers that are not finite, or larger than any that is trained with."""
+    for entry in dataclasses.fields(part):
+        value = getattr(part, entry.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            small = not isinstance(number, (int, float)) or abs(number) <= (
+                LARGEST if isinstance(number, float) else MOST
+            )
+            if not small:  # NaN is neither
+                raise UsageError(
+                    f"{entry.name} of {where} must be a finite number of usual size; got {number}: lower it"
+                )
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,7 @@ class Adversarial:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched with, in one sentence."""
+        _bounded(self, "[adversarial]")
         _known("norm of [adversarial]", self.norm, NORMS)
         _known("statistics of [adversarial]", self.statistics, STATISTICS)
         if not (0 < self.epsilon < math.inf and 0 <= self.step < math.inf and self.steps >= 1):
@@ -98,6 +118,7 @@ class Hebbian:
 
     def __post_init__(self) -> None:
         """Refuse what is no cost, in one sentence."""
+        _bounded(self, "[hebbian]")
         _known("gradients of [hebbian]", self.gradients, GRADIENTS)
         fits = all(0 <= weight < math.inf for weight in self.weights) and 0 < self.share < 1
         if not self.weights or not fits or not 0 <= self.balance < math.inf:
@@ -148,6 +169,7 @@ class Similarity:
 
     def __post_init__(self) -> None:
         """Refuse what is no regulariser, in one sentence."""
+        _bounded(self, "[similarity]")
         _known("scale of [similarity]", self.scale, SCALES)
         _known("forwards of [similarity]", self.forwards, FORWARDS)
         if not (0 <= self.strength < math.inf and 0 <= self.second < self.threshold < 1):
@@ -241,6 +263,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with, in one sentence."""
+        _bounded(self, "a recipe")
         words = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "decay": DECAYS, "padding": PADDINGS}
         for name, table in words.items():
             _known(name, getattr(self, name), table)
@@ -261,7 +284,8 @@ class Options:
             raise UsageError(
                 f"low_momentum and ema must lie in [0, 1), factor above 0; got {values}: 0, 0 and 0.1 are the defaults"
             )
-        if self.schedule == "step" and (not self.milestones or list(self.milestones) != sorted(set(self.milestones))):
+        rising = list(self.milestones) == sorted(set(self.milestones)) and min(self.milestones, default=0) > 0
+        if self.schedule == "step" and not rising:
             raise UsageError(f"milestones of a step schedule must be rising epochs; got {self.milestones}: name them")
         if self.adversarial is not None and self.augment is not None and self.augment.jsd:
             raise UsageError("jsd of [augment] must go without [adversarial]; got both: leave one out")
@@ -293,6 +317,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what is no recipe, in one sentence."""
+        _bounded(self, "a recipe")
         if self.samples < 0:
             raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: 0 takes all")
         edits = {word.split(":")[0] for word in self.transform.split("+") if word}
@@ -332,14 +357,14 @@ def read_recipe(name: str | Path) -> Recipe:
         >>> read_recipe("fmnist-lenet").options.max_rate
         0.21
     """
-    path = Path(name)
+    path = user_path(name, "recipe")
     if path.suffix != ".toml":
         if str(name) not in names():
             raise unknown("recipe", str(name), names())
         path = FOLDER / f"{name}.toml"
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        content: dict[str, Any] = tomllib.loads(read_text(path, "recipe", "TOML file", most=1 << 20))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(
             f"recipe must be a readable TOML file; got {error} from {path}: check path and syntax"
         ) from None

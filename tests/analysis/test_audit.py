@@ -26,6 +26,8 @@ EXPECTED = {
     "batch_statistics": ("batch statistics", {"one image at a time"}),
 }
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "queries": 100}
 
 

@@ -40,7 +40,7 @@ def test_any_attack_may_be_passed():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"repeats": 0}, "repeats must be at least 1; got 0"),
+        ({"repeats": 0}, "repeats must be at least 1, at most 1,000,000; got 0"),
         ({"attack": boundary, "memory": 1}, "memory must be left out with boundary"),
         ({"budget": 19}, "budget must be at least 20 queries; got 19"),
     ],

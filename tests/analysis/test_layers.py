@@ -240,9 +240,9 @@ def test_misuse_is_one_sentence():
         layers(model, inputs, names=["0.9"])
     with pytest.raises(UsageError, match="at must be one of input, output; got 'inside'"):
         layers(model, inputs, at="inside")
-    with pytest.raises(UsageError, match="sigma must be above 0 and finite; got 0"):
+    with pytest.raises(UsageError, match=r"sigma must be above 0 and finite, below .*; got 0"):
         layers(model, inputs, sigma=0)
-    with pytest.raises(UsageError, match="repeats must be at least 1; got 0"):
+    with pytest.raises(UsageError, match="repeats must be at least 1, at most 1,000,000; got 0"):
         layers(model, inputs, repeats=0)
     with pytest.raises(UsageError, match="labels must be classes from 0 to 3; got 0 to 9"):
         layers(model, inputs, torch.tensor([0, 9, 1]))

@@ -199,7 +199,7 @@ def test_the_released_score_sees_survivors_and_one_channel():
         (lambda: curve({"a": net()}, attack="gausian"), "attack must be one of .*did you mean gaussian"),
         (lambda: curve({"a": net()}, attack="fgsm-transfer"), "source must be a model with fgsm-transfer.*got None"),
         (lambda: curve({"a": net()}, source=net()), "source must be a model with fgsm-transfer.*leave it out"),
-        (lambda: curve({"a": net()}, attack="fgsm", repeats=2), "repeats must be at least 1, and 1 for FGSM; got 2"),
+        (lambda: curve({"a": net()}, attack="fgsm", repeats=2), "at most 1,000,000, and 1 for FGSM; got 2"),
         (lambda: curve({"a": net()}, strengths=[0.2, 0.1]), r"strengths must rise .* got \[0.2, 0.1\]"),
         (lambda: curve({"a": net()}, strengths=[]), "strengths must rise and one must be above 0"),
         (lambda: curve({"a": net()}, strengths=[-1.0]), "strengths must be a finite number of at least 0"),

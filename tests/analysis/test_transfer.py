@@ -13,6 +13,8 @@ from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status, equal, load, save
 from tests.attacks.zoo import NaNFor, images, net
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 
 class Above(torch.nn.Module):
     """Class 1 where the first element is above an edge, class 0 below it."""
@@ -72,7 +74,8 @@ def test_a_matrix_by_hand(tmp_path):
     assert (found.models, found.data, found.attack) == (("low", "middle", "high"), "row", "across")
     assert (found.provenance.seed, found.provenance.backwards) == (3, 3 * 3 * 2)
     assert found.provenance.forwards == 3 * 3 + 3 * 3 * 3 + 9 * 3
-    assert told == [(3, 9), (6, 9), (9, 9)]
+    assert told == sorted(told)
+    assert {(3, 9), (6, 9), (9, 9)} <= set(told)
     assert equal(load(save(found, tmp_path / "x")), found)
 
 

@@ -1,11 +1,23 @@
 """What the tests of commands share."""
 
+import matplotlib as mpl
 import pytest
 
 from geomrob.cli import main
 
 NO_FOLDER = ("corrupt", "models")
 """Commands without --out."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images(small_blocks):
+    """Commands measure a handful of images here."""
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(monkeypatch):
+    """Pictures have few dots: to draw and compress them is most of a command on a few images."""
+    monkeypatch.setitem(mpl.rcParams, "savefig.dpi", 40)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def unlike(folder):
         (["--figure", "audit.txt"], "must end in"),
         (["--threads", "0"], "threads must be at least 1"),
         (["--device", "tpu"], "device must be"),
-        (["--memory", "0"], "memory must be above 0 GiB; got 0"),
+        (["--memory", "0"], "memory must be above 0 GiB, from 1e-06 to 1,048,576; got 0"),
         (["--quieries", "3"], "--quieries"),
     ],
     ids=lambda value: value.__name__ if callable(value) else " ".join(value) if isinstance(value, list) else "",

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from geomrob.analysis.corruptions.errors import chosen_corruptions
+from tests.cli import results_in
 
 FOG = ["out/fog.npy", "out/labels.npy", "out/geomrob-corrupt.json"]
 FILES = ", ".join(["out/snow.npy", *FOG, "out/corruptions.png"])
@@ -18,7 +19,7 @@ def test_arrays_labels_note_and_sheet(run, tmp_path):
     )
     assert (status, err) == (0, "")
     assert out == f"2 corruptions at 5 severities in out: snow, fog\nwritten: {FILES}\n"
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = results_in(tmp_path / "out")
     assert names == {"fog.npy", "snow.npy", "labels.npy", "geomrob-corrupt.json", "corruptions.png"}
     assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)
 

@@ -17,12 +17,12 @@ from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS
 from geomrob.results import CorruptionTable, load
 from geomrob.results.corruptions import SHORT
+from tests.cli import results_in
 from tests.synthetic import corruption_table
 
 NETS = """
 import torch
 from torch import nn
-from tests.cli import results_in
 
 
 def net(seed, channels=1, side=28):

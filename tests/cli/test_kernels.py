@@ -8,11 +8,11 @@ import torch
 
 from geomrob.models import load_model
 from geomrob.results import FilterBank, load
+from tests.cli import results_in
 
 CODE = """
 from geomrob.models import load_model
 from geomrob.models.push_pull_stem import replace_first_conv, replace_first_conv_upsampled
-from tests.cli import results_in
 
 
 def pushed():

@@ -65,7 +65,7 @@ def test_layers_are_chosen_by_name(run, tmp_path):
     [
         (["--layer", "conv9"], "layer must be one of"),
         (["--sigma", "0"], "sigma must be above 0"),
-        (["--sigma", "-1"], "sigma must be above 0 and finite; got -1"),
+        (["--sigma", "-1"], "sigma must be above 0 and finite, below 1e+06; got -1"),
         (["--at", "inside"], "input"),
         (["--figure", "x.txt"], "figure must end in"),
     ],

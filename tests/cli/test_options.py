@@ -13,9 +13,13 @@ from geomrob.cli.options import Common, Compute, Data, Edit, Inputs, Models, Out
 
 PARTS = (Models, Data, Inputs, Edit, Compute, Output)
 SHARED = {field.name.replace("_", "-"): part for part in PARTS for field in fields(part)}
-MEASURING = tuple(name for name in COMMANDS if name not in ("models", "corrupt", "augment", "train", "kernels"))
+OTHERS = ("models", "corrupt", "augment", "train", "kernels", "merge")
+MEASURING = tuple(name for name in COMMANDS if name not in OTHERS)
 OWN_WORDS = {
     ("audit", "model"): "it takes names without --model",
+    ("compare", "model"): "it takes names without --model, and saved results",
+    ("compare", "weights"): "its trainings are compared with each other",
+    ("compare", "samples"): "another default",
     ("transfer", "model"): "it needs two, and the data set suggests them",
     ("transfer", "weights"): "its trainings are compared with each other",
     ("corruptions", "data-dir"): "distributed sets are read, too",

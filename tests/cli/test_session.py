@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from geomrob.analysis import preparation
 from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
 from geomrob.cli.console import notes_on_stderr, printed_notes
@@ -20,6 +21,7 @@ from geomrob.cli.session import Session, check_resources, load_networks, load_sa
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import Note, UsageError
+from geomrob.inference import prepared
 from geomrob.models import load_model
 from geomrob.results import load
 
@@ -56,7 +58,7 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     if command in ("augment", "corrupt", "transfer"):
         pytest.skip("takes no weights, or has its own sentence")
     models = ["fmnist-lenet", "mnist-lenet"]
-    words = models if command == "audit" else [word for model in models for word in ("--model", model)]
+    words = models if command in ("audit", "compare") else [word for model in models for word in ("--model", model)]
     status, out, err = run(command, *words, "--weights", "w.safetensors")
     assert (status, out) == (2, "")
     assert err == "error: weights must go with one model; got 2 models: measure them one by one\n"
@@ -165,7 +167,7 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
-WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models")]
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "merge")]
 
 
 @pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
@@ -185,7 +187,7 @@ def test_memory_that_cannot_be_is_refused(memory):
 
 
 def test_threads_that_cannot_be_are_refused():
-    with pytest.raises(UsageError, match="threads must be at least 1; got 0"):
+    with pytest.raises(UsageError, match="threads must be at least 1, at most 1024; got 0"):
         check_resources(0, None)
 
 
@@ -226,14 +228,22 @@ def test_a_figure_that_is_a_folder_or_below_a_file_is_refused_by_its_name(run, t
 
 
 def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
-    own = {"audit": {"model", "weights"}, "transfer": {"model", "weights"}, "models": {"data", "json"}}
+    own = {
+        "audit": {"model", "weights"},
+        "compare": {"model", "weights"},
+        "transfer": {"model", "weights"},
+        "models": {"data", "json"},
+        "merge": {"out", "overwrite"},
+    }
     bare = {"corrupt", "train"}
     for command in COMMANDS:
         assert set(signature(command)) & SHARED == own.get(command, set()) or command in bare, command
         assert not {"method", "gallery", "factor", "memory_bytes"} & set(signature(command)) or command == "geometry"
 
 
-def test_a_large_model_after_a_small_one_gets_all_threads_back():
+def test_a_large_model_after_a_small_one_gets_all_threads_back(monkeypatch):
+    for module in (prepared, preparation):  # A model is small where a whole block of 64 fits.
+        monkeypatch.setattr(module, "CPU_BLOCK", 64)
     before = torch.get_num_threads()
     _threads_at_start.cache_clear()
     small = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))

@@ -42,7 +42,7 @@ def test_npz_may_name_its_classes(tmp_path):
         ({"x": X, "y": -Y}, r"got -1 ... 0"),
         ({"x": X, "y": Y + 0.5}, "whole numbers; got fractions"),
         ({"x": X, "y": Y, "classes": np.array(["only"])}, "must lie in 0 ... 0"),
-        ({"x": X}, r"got x \(2, 3, 5, 4\): name them so"),
+        ({"x": X}, r"got x \(2, 3, 5, 4\): add the labels"),
         ({"z": X}, r"got z \(2, 3, 5, 4\): name them so"),
         ({"x": X[:0], "y": Y[:0]}, "at least one image"),
         ({"x": np.array([{}]), "y": Y}, "plain arrays"),

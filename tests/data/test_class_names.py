@@ -1,6 +1,7 @@
 """The names of classes, their order, and the outputs of a model that they are."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from geomrob.data import DATASETS
 from geomrob.data.class_names import class_order, imagenet, mapped, tables
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import Note, UsageError
 
 IMAGENETTE = [
     f"n{number:08}"
@@ -105,6 +106,12 @@ def test_more_outputs_than_classes_is_a_note_and_fewer_a_misuse():
     [
         ("cat\ndog\n", ("cat", "dog")),
         ("﻿cat\r\ndog\r\n\r\n", ("cat", "dog")),
+        # Numbers before or behind the names are those of the classes, whatever the order of the lines.
+        ("1 dog\n0 cat\n", ("0 cat", "1 dog")),
+        ("1 cat\n2 dog\n", ("1 cat", "2 dog")),
+        ("dog\t1\ncat\t0\n", ("cat", "dog")),
+        ("name,number\nhot dog,1\ncat,0\n", ("cat", "hot dog")),
+        ("class 2\nclass 1\n", ("class 2", "class 1")),
         (json.dumps(["cat", "dog"]), ("cat", "dog")),
         (json.dumps({"1": "dog", "0": "cat"}), ("cat", "dog")),
         (json.dumps({"dog": 1, "cat": 0}), ("cat", "dog")),
@@ -115,8 +122,10 @@ def test_more_outputs_than_classes_is_a_note_and_fewer_a_misuse():
 def test_an_order_is_read_from_lines_and_from_json(tmp_path, text, expected):
     file = tmp_path / "order"
     file.write_text(text, encoding="utf-8")
-    assert class_order(file) == expected
-    assert class_order(str(file)) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)
+        assert class_order(file) == expected
+        assert class_order(str(file)) == expected
 
 
 @pytest.mark.parametrize(
@@ -125,6 +134,8 @@ def test_an_order_is_read_from_lines_and_from_json(tmp_path, text, expected):
         ("", "must be names"),
         ("cat\n\ndog", "got ''"),
         ("cat\ncat", "'cat' twice"),
+        ("0 cat\n7 dog", "numbered 0 to 1 or not at all; got 0 to 7"),
+        ("cat,2\ndog,3", "numbered 0 to 1 or not at all; got 2 to 3"),
         ("{broken", "one name a line, or JSON"),
         ('{"a": "b"}', "got other keys"),
         ('{"a": 0, "b": 0}', "number from 0 on each"),
@@ -149,3 +160,10 @@ def test_an_order_that_is_no_text_or_no_file(tmp_path):
             class_order(source)
     with pytest.raises(UsageError, match="'cat' twice"):
         class_order(["cat", "cat"])
+
+
+def test_numbers_that_start_at_1_are_noted(tmp_path):
+    file = tmp_path / "order"
+    file.write_text("2 cat\n1 dog\n")
+    with pytest.warns(Note, match="counted from 1: taken as 0 to 1"):
+        assert class_order(file) == ("1 dog", "2 cat")

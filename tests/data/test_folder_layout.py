@@ -162,7 +162,8 @@ def test_an_order_is_that_of_a_file_in_the_folder_or_of_the_caller(pets, lines):
     (pets / "classes.txt").write_text(lines)
     samples = read(pets)
     assert (samples.classes, samples.labels.tolist(), samples.ordered) == (("dog", "cat", "bird"), [0, 1], True)
-    assert samples.notes == ()
+    assert [text.partition(" have no folder")[0] for text in samples.notes] == [f"1 name of the classes of {pets}"]
+    assert samples.notes[0].endswith("keep their numbers: bird")
     assert read(pets, classes=["bird", "cat", "dog"]).labels.tolist() == [1, 2]
     order = pets / "order.json"
     order.write_text(json.dumps({"cat": 4, "dog": 2}))

@@ -261,3 +261,11 @@ def test_a_size_is_given_to_every_kind(tmp_path):
     for name, channels, kind in (("a", 3, np.uint8), ("b", 3, np.float32), ("c", 1, np.float32)):
         found = read_image(tmp_path / f"{name}.png", channels, fit=Fit((4, 6), crop=0.9))
         assert (found.shape, found.dtype) == ((channels, 4, 6), kind)
+
+
+def test_the_a_of_lab_is_no_alpha_channel(tmp_path):
+    file = tmp_path / "lab.tif"
+    Image.new("RGB", (4, 3), (200, 30, 60)).convert("LAB").save(file)
+    counts = Counter()
+    read_image(file, 3, conversions=counts)
+    assert not counts

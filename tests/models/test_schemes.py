@@ -13,6 +13,7 @@ from geomrob.cli import main
 from geomrob.errors import Note, UsageError
 from geomrob.models import load_model
 from geomrob.models.schemes import factory, opened
+from geomrob.models.schemes.arguments import typed_arguments
 from geomrob.models.schemes.opened import Request
 from geomrob.models.schemes.table import SCHEMES
 
@@ -135,6 +136,75 @@ def test_arguments_have_the_types_of_the_annotations():
         "many": (1.0, 2.5),
     }
     assert seen("nets.py:typed?depth=-1&limit=7")["limit"] == 7
+
+
+CHOICES = """
+import enum
+import torch
+from torch import nn
+class Act(enum.Enum):
+    RELU = "relu"
+    GELU = "gelu"
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+seen = {}
+def net(act: Act = Act.RELU, level=Level.LOW, kind: torch.dtype = torch.float32, layer: type[nn.Module] = nn.ReLU):
+    seen.update(locals()); return nn.Linear(2, 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("act=GELU", "act", "Act.GELU"), ("act=gelu", "act", "Act.GELU"), ("act=Act.GELU", "act", "Act.GELU"),
+        ("level=HIGH", "level", "2"), ("level=2", "level", "2"),
+        ("kind=float16", "kind", "torch.float16"), ("kind=torch.float16", "kind", "torch.float16"),
+    ],
+)  # fmt: skip
+def test_arguments_may_be_members_and_types_of_numbers(tmp_path, text, key, value):
+    file = tmp_path / "choices.py"
+    file.write_text(CHOICES)
+    with pytest.MonkeyPatch.context() as patch:
+        values = {}
+        patch.setattr(factory, "typed_arguments", lambda *given: values.update(typed_arguments(*given)) or values)
+        load_model(f"{file}:net?{text}")
+    assert str(values[key]) == value
+    assert not isinstance(values[key], str)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("act=tanh", "one of RELU, GELU"), ("kind=Tensor", "must be dtype"), ("layer=GELU", "no text stands for that")],
+)
+def test_a_text_is_never_taken_for_another_object(tmp_path, text, words):
+    file = tmp_path / "choices.py"
+    file.write_text(CHOICES)
+    with pytest.raises(UsageError, match=words):
+        load_model(f"{file}:net?{text}")
+
+
+def test_a_network_without_values_is_one_sentence(tmp_path):
+    with torch.device("meta"):
+        empty = nn.Linear(2, 2)
+    with pytest.raises(UsageError, match="weight on the meta device: build it on the CPU"):
+        load_model(empty)
+    with pytest.raises(UsageError, match="weight of a lazy layer: call it once"):
+        load_model(nn.LazyLinear(2))
+    with pytest.raises(UsageError, match="give its architecture with --model"):
+        load_model(tmp_path / "w.pt")
+    with pytest.raises(UsageError, match="the class Linear: call it"):
+        load_model(nn.Linear)
+
+
+def test_what_a_model_raises_is_one_sentence_of_a_command(tmp_path, capsys):
+    (tmp_path / "odd.py").write_text(
+        "from torch import nn\nclass Odd(nn.Module):\n    def forward(self, x): raise KeyError('no such input')\n"
+    )
+    assert main(["margin", "--model", f"{tmp_path}/odd.py:Odd", "--samples", "2", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "KeyError: 'no such input'" in error
+    assert "Traceback" not in error
 
 
 def test_arguments_without_annotations_have_the_types_of_the_defaults():

@@ -431,3 +431,20 @@ def test_what_is_no_regular_file_is_rejected_without_reading(tmp_path):
 def test_a_pickle_that_names_modules_of_torch_alone_is_a_whole_model(path):
     torch.save(net(), path)
     rejected(path, r"got a whole pickled model \(torch\.nn\.modules")
+
+
+def test_a_normalisation_that_was_rounded_with_the_weights_is_the_models_own(path):
+    model = nn.Sequential(Normalize([0.286], [0.353]), *net())
+    before = model[0].mean.clone()
+    torch.save(
+        {key: value.bfloat16() if value.is_floating_point() else value for key, value in model.state_dict().items()},
+        path,
+    )
+    _, notes = load(path, model)
+    assert torch.equal(model[0].mean, before)
+    assert [text for text in notes if "normalisation" in text] == []
+
+
+def test_other_types_and_missing_values_have_an_advice_of_their_own(path):
+    torch.save({key: (100 * value).to(torch.int8) for key, value in net().state_dict().items()}, path)
+    rejected(path, "save model.state_dict\\(\\) of plain float tensors")

@@ -29,6 +29,7 @@ from geomrob.results import (
 from tests.synthetic import (
     attack_result,
     band_energy,
+    comparison_result,
     corruption_table,
     cross_section_result,
     filter_bank,
@@ -199,7 +200,7 @@ def grid() -> AugmentationGrid:
     return AugmentationGrid("color", (2, 10), (0.1, 0.3), pictures)
 
 
-EVERY = [attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
+EVERY = [comparison_result(), attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
 EVERY += [scores(), corrupted(), card(), trained(), trainings(), grid()]

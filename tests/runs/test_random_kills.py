@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("GEOMROB_KILLS", "50"))
 
 COMMANDS = {
-    "margin": ("margin", "--samples", "24", "--attack", "deepfool", "--size", "8", "--step", "4"),
-    "sparsefool": ("sparsefool", "--samples", "32"),
+    "margin": ("margin", "--samples", "8", "--attack", "deepfool", "--size", "14", "--step", "14"),
+    "sparsefool": ("sparsefool", "--samples", "16"),
     "corruptions": ("corruptions", "--samples", "16", "--severities", "1", "--severities", "5"),
     "boundary": ("boundary", "--samples", "8", "--budget", "150"),
 }
@@ -30,10 +30,10 @@ COMMANDS = {
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     for name, value in {
-        "analysis.margins.PAIRS": 12,
+        "analysis.margins.PAIRS": 2,
         "analysis.sparsity.LEAST": 2,
         "analysis.decision_based.LEAST": 1,
-        "inference.prepared.CPU_BLOCK": 4,
+        "inference.prepared.CPU_BLOCK": 2,
         "inference.prepared.CPU_FORWARD_BLOCK": 1,
     }.items():
         monkeypatch.setattr(f"geomrob.{name}", value)

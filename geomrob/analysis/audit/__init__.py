@@ -6,11 +6,11 @@ from itertools import pairwise
 import torch
 
 from geomrob.analysis.audit.checks import causes, judge
-from geomrob.analysis.audit.measurements import gather, stages
+from geomrob.analysis.audit.measurements import gather
 from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError
 from geomrob.results import Audit
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run
 
 Progress = Callable[[int, int], object]
 
@@ -36,6 +36,7 @@ def audit(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Audit:
     """Return what fifteen checks say about a model: whether gradient-based attacks measure it or fail on it.
 
@@ -55,7 +56,9 @@ def audit(
         name, data: How the result calls model and data.
         seed: Of everything drawn.
         memory: Budget in bytes, as in `deepfool`.
-        progress: Called with (stages done, stages in all).
+        progress: Called with (evaluations done, evaluations expected), once more for what the attacks are followed by.
+        run: Folder that keeps finished parts, to resume from; the result is the same. Of shards, what follows the
+            attacks (profiles, longer searches) is measured when they are merged.
 
     Returns:
         Every check with its number, the images concerned, what it means and what to do; the causes that the failed
@@ -87,14 +90,6 @@ def audit(
     inputs, others = inputs.detach(), sources or {}
     where = torch.arange(len(inputs)) if indices is None else indices.cpu()
     clock = Clock(seed=seed, device=inputs.device)
-    total, done = stages(len(others), len(epsilons), len(steps)), 0
-
-    def report() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(min(done, total), total)
-
     evidence = gather(
         model,
         inputs,
@@ -106,7 +101,9 @@ def audit(
         queries=queries,
         seed=seed,
         memory=memory,
-        report=report,
+        name=name,
+        progress=progress,
+        run=run,
     )
     checks = judge(evidence, where)
     predictions = evidence.predictions.cpu()

@@ -4,10 +4,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from geomrob.analysis.audit import probes
@@ -20,6 +21,7 @@ from geomrob.attacks.quantization import eight_bit
 from geomrob.inference import Prepared, plain
 from geomrob.inference.classes import checked_classes
 from geomrob.results import AttackResult
+from geomrob.runs import Run, ranges, work
 
 BOX = (0.0, 1.0)
 
@@ -30,9 +32,21 @@ CLOSER = 0.99
 """A black-box distance below this share of the white-box distance is closer."""
 
 LONGER = (200, 400)
-"""Backward evaluations of the white-box searches of images where a black-box attack came closer than the first one."""
+"""Backward evaluations of the white-box searches of images where a black-box attack came closer than the first one.
 
-Report = Callable[[], object]
+Far from its boundary, as with adversarial training, an image needs a longer search than others. That the first one was
+too short says nothing about the model's gradients; that longer ones stay behind does.
+"""
+
+Progress = Callable[[int, int], object]
+
+Measurement = tuple[str, Any]
+"""What is measured, and with what: a number of queries, of a source, an epsilon with a number of steps."""
+
+Item = tuple[str, Any, slice]
+"""The same of some of the images."""
+
+Part = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -93,81 +107,192 @@ def gather(
     queries: int,
     seed: int,
     memory: int | None,
-    report: Report,
+    name: str = "model",
+    progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Evidence:
-    """Return the measurements of a model; arguments as in `audit`, `report` is called after each of `stages(...)`."""
+    """Return the measurements of a model; arguments as in `audit`."""
     network = plain(model)
     training = isinstance(network, nn.Module) and any(module.training for module in network.modules())
-    draws: dict[str, Any] = {"seed": seed, "indices": indices}
+    how: dict[str, Any] = {"units": _evaluations, "each": 1, "progress": progress}
     with Prepared(model, inputs, memory=memory, checked=False) as ready:
         clean = ready.clean
         if labels is not None:
             checked_classes("labels", labels, clean)
-        at = Search(ready, inputs, reference=ready.predictions, bounds=BOX)
-        at.clean = clean
         differentiable = probes.differentiable(ready, inputs)
-        changing, neighbours = probes.changing(at), probes.neighbours(at)
-        vanishing_gap, vanishing_loss, agreement = (
-            probes.gradient_quality(at) if differentiable else _without_gradient(clean)
+        others = [Prepared(source, inputs) for source in sources.values()]
+        grid = [*((epsilon, count) for epsilon in epsilons for count in steps), (1.0, max(steps))]
+        asked = [*([("white", 0)] if differentiable else []), *([("queries", queries)] if queries else [])]
+        asked += [("probes", 0), *(("source", number) for number in range(len(others)))]
+        asked += [("pgd", where) for where in grid] if differentiable else []
+        measure = partial(measured_part, ready, others, indices, seed=seed, differentiable=differentiable)
+        parts = _work(run, f"measurements of {name}", measure, asked, ranges(len(inputs), _size(ready)), how)
+        results = {
+            kind: AttackResult.joined([part], inputs.device)
+            for kind in ("white", "queries")
+            if (part := _named(parts, kind, AttackResult))
+        }
+        found, carried = list(results.values()), [parts["source", number]["carried"] for number in range(len(others))]
+        white, queried = (
+            [results[kind].distances(2).cpu()] if kind in results else [] for kind in ("white", "queries")
         )
-        report()
-        white = [tight(ready, inputs, bounds=BOX)] if differentiable else []
-        report()
-        carried: list[Distances] = []
-        for source in sources.values():
-            carried.append(probes.transferred(at, tight(source, inputs, bounds=BOX).perturbation))
-            report()
-        queried = [boundary(ready, inputs, budget=queries, **draws)] if queries else []
-        near = _nearest(inputs, [result.distances(2) for result in white], ran=True)
-        black = _nearest(inputs, [*carried, *(result.distances(2) for result in queried)], ran=True)
-        second = _second_look(ready, inputs, near, black) if differentiable else []
-        for where, result in second:
-            near[where] = torch.minimum(near[where], result.distances(2))
-        report()
-        grid: list[AttackResult] = []
-        for epsilon, count in _grid(epsilons, steps) if differentiable else ():
-            grid.append(pgd(ready, inputs, epsilon=epsilon, steps=count, **draws))
-            report()
-        random = probes.directions(inputs, indices=indices, seed=seed)
-        unchanged = probes.unchanged(at, random)
-        toward, reach = _toward(at, [*white, *queried])
-        profile = torch.stack([probes.profile(at, way, reach) for way in (toward, random)])
-        report()
-        survived = _survived(ready, [*white, *queried])
-    spent = [*white, *queried, *grid, *(result for _, result in second)]
+        near, black = (_nearest(inputs, distances, ran=True) for distances in (white, [*carried, *queried]))
+        closer = (black < CLOSER * near).nonzero().squeeze(1) if differentiable else torch.empty(0, dtype=torch.int64)
+        toward, reach = _toward(inputs, found)
+        look = partial(followed_part, ready, indices, closer, toward, reach, seed=seed)
+        again = _work(run, f"second look at {name}", look, [("profile", 0)], ranges(len(inputs), _size(ready)), how)
+        if len(closer):
+            longer = [("longer", budget) for budget in LONGER]
+            again |= _work(run, f"longer searches of {name}", look, longer, ranges(len(closer), _size(ready)), how)
+            for budget in LONGER:
+                near[closer] = torch.minimum(near[closer], again["longer", budget]["distances"])
+    every = [*parts.values(), *again.values()]
     # The clean logits are evaluated once, and counted by each attack that uses them.
-    shared = len(inputs) * max(0, len(white) + len(grid) - 1)
-    robust = [~result.success for result in grid] or [torch.ones_like(changing)] * (len(epsilons) * len(steps) + 1)
+    shared = len(inputs) * max(0, differentiable * (1 + len(grid)) - 1)
+    first, untouched = parts["probes", 0], torch.ones(len(inputs), dtype=torch.bool)
+    robust = [~parts["pgd", where]["success"] if differentiable else untouched for where in grid]
     return Evidence(
         training=training,
         differentiable=differentiable,
-        predictions=ready.predictions,
-        changing=changing,
-        neighbours=neighbours,
-        vanishing_gap=vanishing_gap,
-        vanishing_loss=vanishing_loss,
-        agreement=agreement,
-        unchanged=unchanged,
+        predictions=ready.predictions.cpu(),
+        **{key: value for key, value in first.items() if key not in ("forwards", "backwards")},
         white=near,
         transferred=_nearest(inputs, carried, ran=bool(carried)),
-        decision=_nearest(inputs, [result.distances(2) for result in queried], ran=bool(queried)),
+        decision=_nearest(inputs, queried, ran=bool(queried)),
         robust=torch.stack(robust[:-1]).reshape(len(epsilons), len(steps), len(inputs)),
         unbounded=robust[-1],
-        survived=survived,
-        profile=profile,
-        forwards=round(float(at.spent.forwards.sum())) + sum(int(result.forwards.sum()) for result in spent) - shared,
-        backwards=round(float(at.spent.backwards.sum())) + sum(int(result.backwards.sum()) for result in spent),
+        survived=next((parts[key]["survived"] for key in asked if key[0] in results), untouched[:0]),
+        profile=again["profile", 0]["gaps"].movedim(1, 0),
+        forwards=round(sum(float(part["forwards"].sum()) for part in every)) - shared,
+        backwards=round(sum(float(part["backwards"].sum()) for part in every)),
     )
 
 
-def stages(sources: int, epsilons: int, steps: int) -> int:
-    """Return how often `gather` reports progress, for a differentiable model."""
-    return 4 + sources + epsilons * steps + 1
+LEAST = 32
+"""Images of a part where blocks are small."""
 
 
-def _grid(epsilons: Sequence[float], steps: Sequence[int]) -> list[tuple[float, int]]:
-    """Return what PGD is run with: every epsilon with every number of steps, and last the whole box."""
-    return [*((epsilon, count) for epsilon in epsilons for count in steps), (1.0, max(steps))]
+def _size(ready: Prepared) -> int:
+    return max(LEAST, ready.block)
+
+
+def _work(
+    run: Run | None,
+    name: str,
+    compute: "partial[Part]",
+    asked: Sequence[Measurement],
+    pieces: Mapping[str, slice],
+    how: dict[str, Any],
+) -> dict[Measurement, Part]:
+    """Return each measurement of all images; a part is one of them for some of the images."""
+    items: dict[str, Item] = {
+        f"{kind}-{number}-{key}": (kind, value, piece)
+        for number, (kind, value) in enumerate(asked)
+        for key, piece in pieces.items()
+    }
+    parts = work(run, name, compute, items, **how)
+    several = [parts[start : start + len(pieces)] for start in range(0, len(parts), len(pieces))]
+    return {
+        measurement: {key: torch.cat([part[key] for part in group]) for key in group[0]}
+        for measurement, group in zip(asked, several, strict=True)
+    }
+
+
+def _named(parts: Mapping[Measurement, Part], kind: str, fields_of: type) -> Part:
+    """Return the fields of a result that is among the parts, nothing if it is not."""
+    part = next((part for (name, _), part in parts.items() if name == kind), {})
+    return {field.name: part[field.name] for field in dataclasses.fields(fields_of) if part}
+
+
+def _evaluations(item: Item) -> int:
+    """Return how many evaluations of the model a part is expected to take."""
+    kind, value, piece = item
+    usual = {"white": 75, "source": 150, "probes": 12, "profile": 2 * probes.POINTS}
+    each: int = usual[kind] if kind in usual else value[1] if kind == "pgd" else value
+    return (piece.stop - piece.start) * each
+
+
+def measured_part(
+    ready: Prepared, sources: Sequence[Prepared], indices: Labels, item: Item, *, seed: int, differentiable: bool
+) -> Part:
+    """Return one measurement of some of the images, and the evaluations that it took for each.
+
+    Args:
+        ready, sources: The model and those whose perturbations are tried on it, prepared for all images.
+        indices: Position of each of all images in its source.
+        item: What is measured, with what, of which images.
+        seed: Of everything drawn.
+        differentiable: Whether some gradient reaches the images.
+    """
+    kind, value, piece = item
+    with ready:
+        some, keys = ready.rows(piece), indices[piece]
+        at = Search(some, some.images, reference=some.predictions, bounds=BOX)
+        at.clean = some.clean
+        draws: dict[str, Any] = {"seed": seed, "indices": keys}
+        if kind == "probes":
+            return _counted(_probed(at, differentiable, draws), at)
+        if kind == "source":
+            source = sources[cast("int", value)]
+            source.predictions  # noqa: B018 - evaluated once for all parts
+            attacked = tight(source.rows(piece), some.images, bounds=BOX)
+            return _counted({"carried": probes.transferred(at, attacked.perturbation)}, at)
+        if kind == "pgd":
+            epsilon, count = cast("tuple[float, int]", value)
+            return pgd(some, some.images, epsilon=epsilon, steps=count, **draws).tensors()
+        result = (
+            tight(some, some.images, bounds=BOX)
+            if kind == "white"
+            else boundary(some, some.images, budget=cast("int", value), **draws)
+        )
+        counts = kind == "white" or not differentiable
+        return {**result.tensors(), **({"survived": _survived(some, result).cpu()} if counts else {})}
+
+
+def followed_part(
+    ready: Prepared,
+    indices: Labels,
+    closer: Int64[Tensor, " few"],
+    toward: Images,
+    reach: Distances,
+    item: Item,
+    *,
+    seed: int,
+) -> Part:
+    """Return what is measured of some of the images when the attacks are done.
+
+    Args:
+        ready, indices, item, seed: As in `measured_part`; the images of a longer search are some of `closer`.
+        closer: The images to which a black-box attack came closer.
+        toward, reach: As `_toward` returns them.
+    """
+    kind, value, piece = item
+    with ready:
+        if kind == "longer":
+            some = ready.rows(closer[piece].to(ready.device))
+            result = tight(some, some.images, bounds=BOX, budget=cast("int", value))
+            return {**result.tensors(), "distances": result.distances(2).cpu()}
+        some = ready.rows(piece)
+        at = Search(some, some.images, reference=some.predictions, bounds=BOX)
+        random = probes.directions(some.images, indices=indices[piece], seed=seed)
+        ways = (toward[piece].to(ready.device), random)
+        gaps = [probes.profile(at, way, reach[piece].to(ready.device)) for way in ways]
+        return _counted({"gaps": torch.stack(gaps, 1)}, at)
+
+
+def _probed(at: Search, differentiable: bool, draws: Mapping[str, Any]) -> Part:
+    """Return the fields of `Evidence` that no attack is needed for."""
+    changing, neighbours = probes.changing(at), probes.neighbours(at)
+    gradients = probes.gradient_quality(at) if differentiable else _without_gradient(at.clean)
+    named = dict(zip(("vanishing_gap", "vanishing_loss", "agreement"), gradients, strict=True))
+    random = probes.directions(at.images, **draws)
+    return {"changing": changing, "neighbours": neighbours, **named, "unchanged": probes.unchanged(at, random)}
+
+
+def _counted(values: Part, search: Search) -> Part:
+    """Return the values on the CPU, with the evaluations of the search."""
+    here = {key: value.cpu() for key, value in values.items()}
+    return {**here, "forwards": search.spent.forwards, "backwards": search.spent.backwards}
 
 
 def _without_gradient(clean: Logits) -> tuple[Tensor, Tensor, Tensor]:
@@ -178,29 +303,17 @@ def _without_gradient(clean: Logits) -> tuple[Tensor, Tensor, Tensor]:
 
 def _nearest(inputs: Images, distances: Sequence[Distances], *, ran: bool) -> Distances:
     """Return the least of some distances, infinity without any, NaN where the attack did not run."""
-    least = torch.full_like(inputs[:, 0, 0, 0], math.inf if ran else math.nan)
+    least = torch.full((len(inputs),), math.inf if ran else math.nan, dtype=inputs.dtype)
     return torch.stack(list(distances)).amin(0).to(least) if distances else least
 
 
-def _second_look(model: Model, inputs: Images, white: Distances, black: Distances) -> list[tuple[Tensor, AttackResult]]:
-    """Return positions and longer gradient-based searches of the images where a black-box attack came closer.
-
-    Far from its boundary, as with adversarial training, an image needs a longer search than others. That the first one
-    was too short says nothing about the model's gradients; that longer ones stay behind does.
-    """
-    where = (black < CLOSER * white).nonzero().squeeze(1)
-    if not len(where):
-        return []
-    return [(where, tight(model, inputs[where], bounds=BOX, budget=budget)) for budget in LONGER]
-
-
-def _toward(search: Search, results: Sequence[AttackResult]) -> tuple[Images, Distances]:
+def _toward(inputs: Images, results: Sequence[AttackResult]) -> tuple[Images, Distances]:
     """Return unit directions towards the closest boundary known, and how far a profile along them goes.
 
     Where no boundary is known the direction is the constant one (grey to white) and the reach the median.
     """
-    best = torch.ones_like(search.images)
-    distance = torch.full_like(search.images[:, 0, 0, 0], math.inf)
+    best = torch.ones_like(inputs[:])
+    distance = torch.full_like(best[:, 0, 0, 0], math.inf)
     for result in results:
         current = result.distances(2)
         closer = current < distance
@@ -212,11 +325,11 @@ def _toward(search: Search, results: Sequence[AttackResult]) -> tuple[Images, Di
     return best / per_sample(norms(best), best), reach
 
 
-def _survived(model: Model, results: Sequence[AttackResult]) -> Tensor:
-    """Return which images still are adversarial as 8-bit images, moved a little beyond the boundary before."""
-    if not results:
-        return torch.ones(0, dtype=torch.bool)
-    first = results[0]
+def _survived(model: Model, first: AttackResult) -> Tensor:
+    """Return which images still are adversarial as 8-bit images, moved a little beyond the boundary before.
+
+    One that was not adversarial counts as surviving.
+    """
     further = (first.inputs + BEYOND * first.perturbation).clamp(*BOX)
     again = eight_bit(model, dataclasses.replace(first, perturbed=further))
     return again.success | ~first.success

@@ -95,6 +95,9 @@ def corruption_errors(
     ready = [[Prepared(model, images, memory=memory, forward_only=True) for model in group] for group in networks]
     keys, clock = checked_indices(indices, len(images)), Clock(seed=seed, device=images.device)
     images = images.detach()
+    for model in (model for group in ready for model in group if adapt == "none"):
+        first = images[: model.block]
+        model.rows(slice(0, len(first)), first).check_deterministic()
     models_in_all = [model for group in ready for model in group]
     cells: dict[str, tuple[str, int] | None] = {
         "clean": None,
@@ -126,6 +129,8 @@ def corruption_errors(
         for start, name in zip(range(0, len(made), len(levels)), names, strict=True)
     ]
     errors = torch.stack(values, -1).unflatten(-1, (len(names), len(levels)))
+    # One row a network, of each cell; none where another measure is taken.
+    correct = [part["correct"].unflatten(0, (len(ready), -1)) for part in parts if "correct" in part]
     return CorruptionTable(
         models=tuple(models),
         data=data,
@@ -142,6 +147,10 @@ def corruption_errors(
             backwards=0,
             notes=[text for group in ready for model in group for text in model.notes],
         ),
+        correct=torch.stack(correct[1:], 2).unflatten(2, (len(names), len(levels))) if correct else None,
+        clean_correct=correct[0] if correct else None,
+        labels=labels.cpu(),
+        indices=keys,
     )
 
 
@@ -185,8 +194,10 @@ def _cell(
         # Nothing finite under a corruption is a result, on the clean images a broken network.
         for number in range(len(models)):
             check_finite(finite[number].reshape(1, 1))
-    values = [_value(model, torch.cat(parts), labels, measure) for model, parts in zip(models, outputs, strict=True)]
+    whole = [torch.cat(parts) for parts in outputs]
+    values = [_value(*both, labels, measure) for both in zip(models, whole, strict=True)]
     return {
+        **({"correct": ~torch.stack(whole).cpu()} if measure is None else {}),
         "values": torch.tensor(values, dtype=torch.float64),
         "source": torch.tensor(list(source.encode()), dtype=torch.uint8),
     }
@@ -210,7 +221,7 @@ def _pieces(
         yield slice(None), change(images, indices=keys)
 
 
-def _logits(model: Prepared, images: Images, keys: Labels, adapt: str, seed: int) -> Logits:
+def _logits(model: Prepared, images: Images, keys: Tensor, adapt: str, seed: int) -> Logits:
     if adapt != "none":
         return grouped_logits(model, images, adapt, keys, seed=seed, memory=model.memory)
     return predicted(model, images, model.memory)

@@ -185,7 +185,7 @@ class Retrieval:
     codes: dict[Model, Tensor] = field(default_factory=dict)
 
     def run_identity(self) -> dict[str, object]:
-        """Return what the measure depends on: see `runs.identity`."""
+        """Return what the measure depends on: see `runs.fingerprint`."""
         return {"database": self.images, "classes": self.labels, "top": self.top, "ties": self.ties}
 
     @property

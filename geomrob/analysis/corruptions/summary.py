@@ -69,8 +69,16 @@ def over_networks(tables: Sequence[CorruptionTable]) -> CorruptionTable:
         first,
         errors=torch.cat([one.errors for one in tables], 1),
         clean=torch.cat([one.clean for one in tables], 1),
+        correct=_joined([one.correct for one in tables]),
+        clean_correct=_joined([one.clean_correct for one in tables]),
         provenance=replace(first.provenance, **spent),
     )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Return the networks of all tables, None where one does not say what is correct."""
+    known = [part for part in parts if part is not None]
+    return torch.cat(known, 1) if len(known) == len(parts) else None
 
 
 def _fact(table: CorruptionTable, word: str) -> object:

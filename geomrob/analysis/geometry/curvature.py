@@ -15,20 +15,27 @@ STRAIGHT = 1e-3
 class Boundary:
     """The level set g = f_k - f_c = 0 of the logits through one point for each image of a search.
 
+    Args:
+        search, moves, rivals, step: As the attributes.
+        gradients: grad g at the points where it is known; evaluated by default.
+
     Attributes:
         search: The images and the model.
         moves: From each image to its point (I, C, H, W).
         rivals: The class k behind the boundary (I,); c is the search's reference.
+        gradients: grad g at the points (I, C, H, W).
         step: Half the length over which normals are compared, in pixel units; None takes second derivatives instead.
         normals: Unit normals of the boundary (I, C, H, W), pointing to class k; zero where there is none.
         gradient_norm: ||grad g|| (I,).
         status: FOUND, INVARIANT where the gradient is zero, NON_FINITE.
     """
 
-    def __init__(self, search: Search, moves: Images, rivals: Labels, step: float | None) -> None:
-        """Evaluate the normals at the points."""
+    def __init__(
+        self, search: Search, moves: Images, rivals: Labels, step: float | None, gradients: Images | None = None
+    ) -> None:
+        """Take the normals at the points."""
         self.search, self.moves, self.rivals, self.step = search, moves, rivals, step
-        normals = self.gradient(moves, search.pairs)
+        self.gradients = normals = self.gradient(moves, search.pairs) if gradients is None else gradients
         length = norms(normals)
         usable = torch.isfinite(length) & (length > 0)
         self.gradient_norm = torch.where(usable, length, torch.nan)

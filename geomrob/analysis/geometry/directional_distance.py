@@ -60,6 +60,7 @@ def distance_along(
         )
     units = directions / per_sample(norms(directions), directions)
     with Prepared(model, inputs, forward_only=True) as ready:
+        ready.check_deterministic()
         clean = ready.predictions
 
         def changed(distance: Distances) -> Tensor:

@@ -1,15 +1,18 @@
 """The shape of the decision boundary where perturbations meet it: curvature, angle, and how many normals it has."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from geomrob.analysis.duration import evaluations_of
 from geomrob.analysis.geometry.curvature import Boundary
 from geomrob.arrays import (
+    LARGEST,
     Bounds,
     Distances,
     Images,
@@ -29,11 +32,14 @@ from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared, checked_classes, chunks
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import AttackResult, Geometry, Status
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 
 Progress = Callable[[int, int], object]
 
 METHODS = ("difference", "hessian")
+
+MOST = 1_000_000
+"""Directions, other images and rounds: what fits a memory, and a day."""
 
 
 def geometry(
@@ -53,6 +59,7 @@ def geometry(
     seed: int = 0,
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Geometry:
     r"""Return how the boundary lies and bends at the point where the smallest perturbation of each image meets it.
 
@@ -86,7 +93,9 @@ def geometry(
         indices: Position of each image in its source; what is drawn for an image depends on it alone.
         seed: Of the random tangents.
         memory: Budget in bytes, as in `deepfool`.
-        progress: Called with (images whose curvature is done, images in all).
+        progress: Called with (images done, images in all), once more along the perturbations of other images.
+        run: Folder that keeps finished parts, to resume from; the result is the same. Of shards, the measurement along
+            the perturbations of other images is made when they are merged.
 
     Returns:
         One entry an image; where no boundary was found the distance is infinite and all else NaN. `others` depends on
@@ -115,59 +124,148 @@ def geometry(
     inputs, labels = check_images(inputs), as_labels(labels)
     _check(method, step, attack, (directions, others, power))
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
-    inputs = inputs.detach()
-    with Prepared(model, inputs, memory=memory) as ready:
+    length = None if method == "hessian" else float(step)
+    with Prepared(model, inputs.detach(), memory=memory) as ready:
         truth = ready.predictions if labels is None else checked_classes("labels", labels, ready.clean)
-        attacked = to_boundary(ready, entry(attack).attack(ready, inputs))
         # A second derivative keeps the first one's graph as well.
-        budget = ready.memory // (2 if method == "hessian" else 1)
-        search = Search(Prepared(ready, inputs, memory=budget), inputs, reference=attacked.labels)
-        boundary, targets = _at(search, attacked, None if method == "hessian" else step)
-        status = torch.where(attacked.success, boundary.status, attacked.status)
-        rows = (status == Status.FOUND).nonzero().squeeze(1)
-        borrowed = _others(keys, rows.cpu(), others if len(rows) > 1 else 0).to(rows.device)
-        wide = inputs[0].numel() * inputs.element_size() * 24
-        random = torch.full((len(inputs), directions), torch.nan, dtype=torch.float64)
+        block = Prepared(ready, ready.images, memory=ready.memory // 2).block if length is None else ready.block
+        size, drawn = max(LEAST, ready.block), {"directions": directions, "power": power, "seed": seed}
+        parts = work(
+            run,
+            f"boundaries of {name}",
+            partial(boundary_part, ready, keys, attack=attack, step=length, bending_block=block, **drawn),
+            ranges(len(inputs), size),
+            each=evaluations_of(attack)[0] + 2 * (directions + power),
+            progress=progress,
+        )
+        found = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        rows = (found["status"] == Status.FOUND).nonzero().squeeze(1)
         along = torch.full((len(inputs), others), torch.nan, dtype=torch.float64)
-        own, largest, cosine = (torch.full((len(inputs),), torch.nan, dtype=torch.float64) for _ in range(3))
-        for piece in chunks(len(rows), wide, ready.memory):
-            pairs = rows[piece]
-            to, at = pairs.cpu(), keys[pairs.cpu()]
-            random[to] = _columns(_random(boundary, pairs, at, directions, seed))
-            own[to] = boundary.curvature(boundary.moves[pairs], pairs).double().cpu()
-            if borrowed.shape[1]:
-                along[to] = _columns(boundary.curvature(boundary.moves[o], pairs) for o in borrowed[piece].T)
-            largest[to] = _largest(boundary, pairs, at, power, seed).double().cpu()
-            cosine[to] = _cosine(boundary, pairs).cpu()
-            if progress is not None:
-                progress(piece.stop, len(rows))
-    singular, singular_random = _spectra(boundary.normals[rows], keys[rows.cpu()], seed)
+        spent = [int(found["forwards"].sum()), int(found["backwards"].sum())]
+        if others and len(rows) > 1:
+            known = {key: found[key] for key in ("moves", "gradients", "rivals")}
+            borrowing = partial(borrowed_part, ready, rows, known, others=_others(keys, rows, others))
+            lent = work(
+                run,
+                f"bends along perturbations of other images, {name}",
+                partial(borrowing, step=length, bending_block=block),
+                ranges(len(rows), size),
+                each=2 * others,
+                progress=progress,
+            )
+            along[rows] = torch.cat([part["along"] for part in lent])
+            spent = [spent[side] + int(sum(part["spent"][side] for part in lent)) for side in (0, 1)]
+    singular, singular_random = _spectra(_units(found["gradients"][rows].to(inputs.device)), keys[rows], seed)
     return Geometry(
         model=name,
         data=data,
         attack=attack,
         method=method,
-        step=math.nan if method == "hessian" else float(step),
-        distances=torch.where(attacked.success, attacked.distances(), torch.inf).cpu(),
-        status=status.cpu(),
-        targets=torch.where(attacked.success, targets, -1).cpu(),
-        cosine=cosine,
-        gradient_norm=torch.where(status == Status.FOUND, boundary.gradient_norm, torch.nan).double().cpu(),
-        random=random,
-        own=own,
+        step=math.nan if length is None else length,
+        **{key: found[key] for key in ("distances", "status", "targets", "cosine", "gradient_norm")},
+        **{key: found[key] for key in ("random", "own", "largest", "predictions")},
         others=along,
-        largest=largest,
         singular=singular,
         singular_random=singular_random,
-        predictions=attacked.labels.cpu(),
         labels=truth.cpu(),
         indices=keys,
-        provenance=clock.provenance(
-            forwards=int(attacked.forwards.sum() + search.spent.forwards.sum()),
-            backwards=int(attacked.backwards.sum() + search.spent.backwards.sum()),
-            notes=ready.notes,
-        ),
+        provenance=clock.provenance(forwards=spent[0], backwards=spent[1], notes=ready.notes),
     )
+
+
+LEAST = 16
+"""Images of a part where blocks are small."""
+
+
+def boundary_part(
+    ready: Prepared,
+    keys: Labels,
+    piece: slice,
+    *,
+    attack: str,
+    step: float | None,
+    directions: int,
+    power: int,
+    seed: int,
+    bending_block: int,
+) -> dict[str, Tensor]:
+    """Return what `Geometry` keeps of some of the images, apart from the directions of others, and what these need.
+
+    Args:
+        ready: The model, prepared for all images.
+        keys: Position of each of all images in its source.
+        piece: Which images.
+        attack, directions, power, seed: As in `geometry`.
+        step: As in `Boundary`.
+        bending_block: Rows of one call where curvature is measured.
+    """
+    with ready:
+        some, keys = ready.rows(piece), keys[piece]
+        attacked = to_boundary(some, entry(attack).attack(some, some.images))
+        search = Search(Prepared(some, some.images, block=bending_block), some.images, reference=attacked.labels)
+        boundary, rivals = _at(search, attacked, step)
+        status = torch.where(attacked.success, boundary.status, attacked.status)
+        rows = (status == Status.FOUND).nonzero().squeeze(1)
+        random = torch.full((len(keys), directions), torch.nan, dtype=torch.float64)
+        own, largest, cosine = (torch.full((len(keys),), torch.nan, dtype=torch.float64) for _ in range(3))
+        for slot in chunks(len(rows), some.images[0].numel() * some.images.element_size() * 24, ready.memory):
+            pairs = rows[slot]
+            to, at = pairs.cpu(), keys[pairs.cpu()]
+            random[to] = _columns(_random(boundary, pairs, at, directions, seed))
+            own[to] = boundary.curvature(boundary.moves[pairs], pairs).double().cpu()
+            largest[to] = _largest(boundary, pairs, at, power, seed).double().cpu()
+            cosine[to] = _cosine(boundary, pairs).cpu()
+    part = {
+        "distances": torch.where(attacked.success, attacked.distances(), torch.inf),
+        "status": status,
+        "targets": torch.where(attacked.success, rivals, -1),
+        "gradient_norm": torch.where(status == Status.FOUND, boundary.gradient_norm, torch.nan).double(),
+        "predictions": attacked.labels,
+        "forwards": attacked.forwards.double().cpu() + search.spent.forwards,
+        "backwards": attacked.backwards.double().cpu() + search.spent.backwards,
+        "moves": boundary.moves,
+        "gradients": boundary.gradients,
+        "rivals": rivals,
+    }
+    kept = {key: value.cpu() for key, value in part.items()}
+    return {**kept, "random": random, "own": own, "largest": largest, "cosine": cosine}
+
+
+def borrowed_part(
+    ready: Prepared,
+    rows: Labels,
+    known: Mapping[str, Tensor],
+    piece: slice,
+    *,
+    others: Int64[Tensor, "p o"],
+    step: float | None,
+    bending_block: int,
+) -> dict[str, Tensor]:
+    """Return the curvatures of some of the boundaries along the perturbations of other images, and the evaluations.
+
+    Args:
+        ready, step, bending_block: As in `boundary_part`.
+        rows: Images with a boundary.
+        known: Of all images, from `boundary_part`: moves, gradients, rivals.
+        piece: Which of `rows`.
+        others: For each of `rows`, the images whose perturbations are taken.
+    """
+    here, device = rows[piece], ready.device
+    with ready:
+        some = ready.rows(here.to(device))
+        search = Search(Prepared(some, some.images, block=bending_block), some.images, reference=some.predictions)
+        moves, gradients, rivals = (known[key][here].to(device) for key in ("moves", "gradients", "rivals"))
+        boundary, columns = Boundary(search, moves, rivals, step, gradients), list[Distances]()
+        for other in others[piece].T:
+            columns.append(boundary.curvature(known["moves"][other].to(device), search.pairs))
+    return {
+        "along": _columns(columns),
+        "spent": torch.stack((search.spent.forwards.sum(), search.spent.backwards.sum())),
+    }
+
+
+def _units(gradients: Images) -> Images:
+    return gradients / per_sample(norms(gradients), gradients)
 
 
 def _at(search: Search, attacked: AttackResult, step: float | None) -> tuple[Boundary, Labels]:
@@ -236,13 +334,14 @@ def _check(method: str, step: float, attack: str, counts: tuple[int, int, int]) 
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     entry(attack, names(search=True))
-    if not 0 < step < math.inf:
-        raise UsageError(f"step must be a finite length above 0; got {step}: 0.1 is the default")
+    if not 0 < step < LARGEST:
+        raise UsageError(f"step must be a finite length above 0 and below {LARGEST:g}; got {step}: 0.1 is the default")
     directions, others, power = counts
-    if directions < 1 or others < 0 or power < 0:
+    if not 1 <= directions <= MOST or not 0 <= others <= MOST or not 0 <= power <= MOST:
         given = f"{directions}, {others}, {power}"
         raise UsageError(
-            f"directions must be at least 1, others and power at least 0; got {given}: 20, 5, 10 are usual"
+            f"directions must be at least 1, others and power at least 0, all at most {MOST:,}; got {given}: 20, 5, 10 "
+            "are usual"
         )
 
 

@@ -1,6 +1,7 @@
 """Fourier heat maps: how often a model is right when its images are moved along one Fourier direction."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float64, Int64
@@ -11,7 +12,7 @@ from geomrob.errors import UsageError
 from geomrob.inference import Prepared, check_finite, checked_classes, predicted_classes
 from geomrob.randomness import bits, checked_indices, image_keys
 from geomrob.results import HeatMap
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 from geomrob.spectral.fourier_directions import fourier_directions, half_plane
 from geomrob.spectral.spectra import frequencies, ring_means
 
@@ -31,6 +32,7 @@ def heat_map(
     data: str = "images",
     memory: int | None = None,
     progress: Progress | None = None,
+    run: Run | None = None,
 ) -> HeatMap:
     r"""Return the accuracy of a model on x + epsilon s U, for the Fourier direction U of every frequency.
 
@@ -48,6 +50,7 @@ def heat_map(
         name, data: How the result calls model and data.
         memory: Budget for activations, 1 GiB by default.
         progress: Called with (directions done, directions in all).
+        run: Folder that keeps finished parts, to resume from; the result is the same.
 
     Raises:
         UsageError: Images outside [0, 1], an epsilon that is negative, labels or indices of another number, a model
@@ -71,25 +74,24 @@ def heat_map(
     if not epsilon >= 0:
         raise UsageError(f"epsilon must be a length of at least 0; got {epsilon}: choose the step in [0, 1] units")
     inputs = inputs.detach()
-    count, channels = inputs.shape[:2]
+    count = len(inputs)
     keys = checked_indices(indices, count)
     clock = Clock(seed=seed, device=inputs.device)
     shape = inputs.shape[-2:]
     pairs, index = half_plane(shape)
-    steps = epsilon / channels**0.5 * fourier_directions(shape, pairs)
-    signs = random_signs(keys, len(pairs), channels, seed)
-    right = torch.zeros(len(pairs), dtype=torch.float64)
     with Prepared(model, inputs, memory=memory) as ready:
+        ready.check_deterministic()
         clean = ready.predictions
         wanted = clean if labels is None else checked_classes("labels", labels, ready.clean)
-        for pair in range(len(pairs)):
-            moves = (signs[:, pair, :, None, None] * steps[pair]).to(inputs)
-            moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
-            logits = ready.logits(moved)
-            check_finite(logits)
-            right[pair] = (predicted_classes(logits) == wanted)[wanted >= 0].double().mean().cpu()
-            if progress is not None:
-                progress(pair + 1, len(pairs))
+        parts = work(
+            run,
+            f"heat map of {name}",
+            partial(moved_part, ready, keys, wanted, pairs, epsilon=float(epsilon), bounds=bounds, seed=seed),
+            ranges(len(pairs), max(1, EVALUATIONS // count), of="directions"),
+            each=count,
+            progress=progress,
+        )
+    right = torch.cat([part["right"] for part in parts])
     accuracy = right[index]
     radial, counts = ring_means(accuracy)
     return HeatMap(
@@ -108,7 +110,46 @@ def heat_map(
     )
 
 
-def random_signs(indices: Labels, directions: int, channels: int, seed: int) -> Float64[Tensor, "n b c"]:
+EVALUATIONS = 5000
+"""Of the model in a part."""
+
+
+def moved_part(
+    ready: Prepared,
+    keys: Labels,
+    wanted: Labels,
+    pairs: Float64[Tensor, "b 2"],
+    piece: slice,
+    *,
+    epsilon: float,
+    bounds: Bounds | None,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Return the share of the images that the model is right about after a step along some of the directions.
+
+    Args:
+        ready: The model, prepared for the images.
+        keys: Position of each image in its source.
+        wanted: The class of each image, negative for none.
+        pairs: Frequencies of all directions.
+        piece: Which directions.
+        epsilon, bounds, seed: As in `heat_map`.
+    """
+    inputs, right = ready.images, list[Tensor]()
+    steps = epsilon / inputs.shape[1] ** 0.5 * fourier_directions(inputs.shape[-2:], pairs[piece])
+    signs = random_signs(keys, piece, inputs.shape[1], seed)
+    with ready:
+        for number, step in enumerate(steps):
+            moves = (signs[:, number, :, None, None] * step).to(inputs)
+            moved = inputs + moves if bounds is None else (inputs + moves).clamp(*bounds)
+            logits = ready.logits(moved)
+            check_finite(logits)
+            right.append((predicted_classes(logits) == wanted)[wanted >= 0].double().mean().cpu())
+    return {"right": torch.stack(right)}
+
+
+def random_signs(indices: Labels, directions: slice, channels: int, seed: int) -> Float64[Tensor, "n b c"]:
     """Return -1 or 1 for each image, direction and channel; those of an image follow from seed and index alone."""
-    words = bits(image_keys(seed, indices, use="heat map"), directions * channels)
-    return (1.0 - 2 * (words < 0)).double().unflatten(1, (directions, channels))
+    count = directions.stop - directions.start
+    words = bits(image_keys(seed, indices, use="heat map"), count * channels, directions.start * channels)
+    return (1.0 - 2 * (words < 0)).double().unflatten(1, (count, channels))

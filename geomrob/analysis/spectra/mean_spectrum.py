@@ -1,6 +1,9 @@
 """The mean spectrum of a batch with its profiles: what the spectra of images, perturbations and kernels share."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -9,7 +12,7 @@ from torch import Tensor
 from geomrob.arrays import Images, norms, per_sample
 from geomrob.errors import UsageError, unknown
 from geomrob.results import AttackResult, Provenance, Spectrum
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run, ranges, work
 from geomrob.spectral.spectra import (
     Channels,
     direction_means,
@@ -18,6 +21,8 @@ from geomrob.spectral.spectra import (
     ring_means,
     transform,
 )
+
+Progress = Callable[[int, int], object]
 
 ORDERS = ("mean-of-modulus", "modulus-of-mean")
 
@@ -45,6 +50,8 @@ def mean_spectrum(
     unit: str = "cycles per image",
     left_out: int = 0,
     parts: Sequence[AttackResult] = (),
+    progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Spectrum:
     """Return the spectrum of images that belong to it, and its profiles."""
     if order not in ORDERS:
@@ -53,16 +60,18 @@ def mean_spectrum(
     if not len(images) or not bool(torch.isfinite(images).all()):
         found = "NaN or infinity" if len(images) else "none"
         raise UsageError(f"images must be finite, and at least one; got {found}: repair or drop them")
-    planes = [transform(piece, norm=norm, window=window, channels=channels) for piece in images.split(CHUNK)]
-    rings = torch.cat([ring_means(modulus(piece, kind=kind, channels=channels))[0] for piece in planes])
-    count = len(images)
-    whole = torch.stack([piece.sum(0) for piece in planes]).sum(0)
+    how: dict[str, Any] = {"kind": kind, "norm": norm, "window": window, "channels": channels}
+    count, size = len(images), CHUNK * max(1, ELEMENTS // (CHUNK * math.prod(images.shape[1:])))
+    sums = work(run, f"spectra of {name}", partial(summed_part, images, **how), ranges(count, size), progress=progress)
+    rings = torch.cat([part["rings"] for part in sums])
     if order == "modulus-of-mean":
+        whole = torch.view_as_complex(torch.cat([part["planes"] for part in sums])).sum(0)
         values = modulus(whole[None] / count, kind=kind, channels=channels)[0]
-        without = [(whole - piece) / max(1, count - 1) for piece in planes]
+        planes = (transform(piece, norm=norm, window=window, channels=channels).cpu() for piece in images.split(CHUNK))
+        without = ((whole - piece) / max(1, count - 1) for piece in planes)
         spread = torch.cat([ring_means(modulus(piece, kind=kind, channels=channels))[0] for piece in without])
     else:
-        values = torch.stack([modulus(piece, kind=kind, channels=channels).sum(0) for piece in planes]).sum(0) / count
+        values = torch.cat([part["values"] for part in sums]).sum(0) / count
         spread = (rings.sum(0) - rings) / max(1, count - 1)
     radial, counts = ring_means(values)
     azimuthal, directions = direction_means(values, count=DIRECTIONS)
@@ -92,6 +101,31 @@ def mean_spectrum(
         left_out=left_out + zeros,
         provenance=provenance_of(clock, parts),
     )
+
+
+ELEMENTS = 1 << 22
+"""Of the images of a part, which is a whole number of chunks."""
+
+
+def summed_part(
+    images: Images, piece: slice, *, kind: str, norm: str, window: str, channels: Channels
+) -> dict[str, Tensor]:
+    """Return the mean of each ring of each of some images, and for each chunk the sums of planes and of spectra.
+
+    Args:
+        images: All of them.
+        piece: Which of them, from the start of a chunk on.
+        kind, norm, window, channels: As in `image_spectrum`.
+    """
+    rings, sums, values = list[Tensor](), list[Tensor](), list[Tensor]()
+    for start in range(piece.start, piece.stop, CHUNK):
+        chunk = images[start : min(start + CHUNK, piece.stop)]
+        planes = transform(chunk, norm=norm, window=window, channels=channels)
+        spectra = modulus(planes, kind=kind, channels=channels)
+        rings.append(ring_means(spectra)[0].cpu())
+        sums.append(torch.view_as_real(planes.sum(0)).cpu())
+        values.append(spectra.sum(0).cpu())
+    return {"rings": torch.cat(rings), "planes": torch.stack(sums), "values": torch.stack(values)}
 
 
 def as_parts(results: AttackResult | Sequence[AttackResult]) -> list[AttackResult]:

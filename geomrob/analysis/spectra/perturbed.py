@@ -1,28 +1,34 @@
 """Spectra of what an attack, a kind of noise or a corrupted file changes in images of a data set."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from geomrob.analysis.duration import evaluations_of
 from geomrob.analysis.named_attacks import named_attack
 from geomrob.analysis.spectra.band_energy import band_energy
-from geomrob.analysis.spectra.mean_spectrum import provenance_of
+from geomrob.analysis.spectra.mean_spectrum import Progress, provenance_of
 from geomrob.analysis.spectra.spectra import corruption_spectrum, image_spectrum, perturbation_spectrum
-from geomrob.arrays import Model
+from geomrob.arrays import Labels, Model
 from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.noise import noisy
+from geomrob.attacks.table import names
 from geomrob.data import DATASETS, load_data
 from geomrob.data.array_files import SUFFIXES
 from geomrob.data.corruptions.precomputed import read_manifest
 from geomrob.data.entry import Samples
 from geomrob.data.npy_pairs import severities, severity_of
 from geomrob.errors import UsageError
-from geomrob.results import BandEnergy, Spectrum
-from geomrob.runs import Clock
+from geomrob.files import user_path
+from geomrob.inference import Prepared
+from geomrob.randomness import checked_indices
+from geomrob.results import AttackResult, BandEnergy, Spectrum
+from geomrob.runs import Clock, Run, ranges, work
 from geomrob.spectral.bases import basis
 from geomrob.spectral.spectra import transform
 from geomrob.spectral.subspaces import bands
@@ -41,6 +47,8 @@ def attack_spectrum(
     step: int | None = None,
     seed: int = 0,
     name: str = "model",
+    progress: Progress | None = None,
+    run: Run | None = None,
     **scaling: Any,
 ) -> tuple[Spectrum, BandEnergy]:
     """Return the spectrum of an attack's perturbations, and their energy in blocks of the DCT.
@@ -53,6 +61,8 @@ def attack_spectrum(
         size, step: Of the blocks, as in `geomrob.bands`.
         seed: Of the attack.
         name: How the results call the model.
+        progress: Called with (images attacked, images in all).
+        run: Folder that keeps finished parts of the attack, to resume from; the result is the same.
         scaling: As in `perturbation_spectrum`.
 
     Returns:
@@ -65,11 +75,41 @@ def attack_spectrum(
     # A channel that is not there is reported before the minutes of the attack.
     transform(samples.images[:1], channels=scaling.get("channels", "average"))
     subspaces = bands("blocks", basis("dct", samples.images.shape[-2:]), size=size, step=step)
-    result = named_attack(attack, seed=seed, indices=samples.indices)(model, images)
+    keys = checked_indices(samples.indices, len(images))
+    with Prepared(model, images, forward_only=attack in names("decision")) as ready:
+        ready.check_deterministic()
+        parts = work(
+            run,
+            f"{attack} of {name}",
+            partial(attacked_part, ready, keys, attack=attack, seed=seed),
+            ranges(len(images), max(LEAST, ready.block)),
+            each=evaluations_of(attack)[0],
+            progress=progress,
+        )
+    result = AttackResult.joined(parts, images.device)
     spectrum = perturbation_spectrum(result, name=name, data=samples.name, attack=attack, **scaling)
     energy = band_energy(result, subspaces, name=name, data=samples.name, attack=attack)
     whole = provenance_of(clock, [result])
     return replace(spectrum, provenance=whole), replace(energy, provenance=whole)
+
+
+LEAST = 32
+"""Images of a part where blocks are small."""
+
+
+def attacked_part(ready: Prepared, keys: Labels, piece: slice, *, attack: str, seed: int) -> dict[str, Tensor]:
+    """Return the result of an attack on some of the images, by field.
+
+    Args:
+        ready: The model, prepared for all images.
+        keys: Position of each of all images in its source.
+        piece: Which images.
+        attack, seed: As in `attack_spectrum`.
+    """
+    with ready:
+        some = ready.rows(piece)
+        result = named_attack(attack, seed=seed, indices=keys[piece])(some, some.images)
+    return {field.name: getattr(result, field.name).cpu() for field in fields(AttackResult)}
 
 
 def noise_spectrum(kind: str, samples: Samples, *, strength: float, seed: int = 0, **scaling: Any) -> Spectrum:
@@ -139,6 +179,8 @@ def data_spectrum(
     corruption: str | None = None,
     strength: float = 0.1,
     seed: int = 0,
+    progress: Progress | None = None,
+    run: Run | None = None,
     **scaling: Any,
 ) -> Spectrum:
     """Return the spectrum of the images of a data set, or of what a corruption changes in them.
@@ -149,6 +191,8 @@ def data_spectrum(
         corruption: None for the images themselves; a kind of noise as in `noise_spectrum`, or a file of the corrupted
             images as in `paired_spectrum`.
         strength, seed: Of the noise.
+        progress: Called with (images transformed, images in all).
+        run: Folder that keeps finished parts, to resume from; the result is the same.
         scaling: As in `image_spectrum`.
 
     Raises:
@@ -158,8 +202,9 @@ def data_spectrum(
         >>> data_spectrum("fashion-mnist-1k", lambda data: load_data(data, samples=2), corruption="uniform").name
         'uniform 0.1'
     """
+    scaling |= {"progress": progress, "run": run}
     if corruption is not None and severity_of(Path(corruption))[0].suffix.lower() in SUFFIXES:
-        return paired_spectrum(data, Path(corruption), load, **scaling)
+        return paired_spectrum(data, user_path(corruption, "corruption"), load, **scaling)
     samples = load(data)
     if corruption is not None:
         return noise_spectrum(corruption, samples, strength=strength, seed=seed, **scaling)

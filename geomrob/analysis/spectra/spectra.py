@@ -7,13 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.analysis.spectra.mean_spectrum import as_parts, mean_spectrum, perturbations
+from geomrob.analysis.spectra.mean_spectrum import Progress, as_parts, mean_spectrum, perturbations
 from geomrob.arrays import Images
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Spectrum
-from geomrob.runs import Clock
+from geomrob.runs import Clock, Run
 from geomrob.spectral.push_pull_kernel import push_pull_kernel
 from geomrob.spectral.spectra import Channels
+
+MOST_SIDE = 4096
+"""Largest side to which kernels are padded."""
 
 
 def image_spectrum(
@@ -29,6 +32,8 @@ def image_spectrum(
     name: str = "images",
     data: str = "images",
     method: str = "",
+    progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Spectrum:
     r"""Return the mean spectrum of images (or of anything of their shape), with its profiles.
 
@@ -41,6 +46,8 @@ def image_spectrum(
         order: Which of mean and modulus comes first.
         unit_norm: Divide each image by its l2 norm first, so that each counts the same; images of zeros are left out.
         of, name, data, method: How the result calls what it shows.
+        progress: Called with (images transformed, images in all).
+        run: Folder that keeps finished parts, to resume from; the result is the same.
 
     Returns:
         The spectrum; the error of its radial mean is the jackknife's, for `mean-of-modulus` the usual standard error.
@@ -60,7 +67,7 @@ def image_spectrum(
     clock = Clock(seed=0, device=images.device)
     how: dict[str, Any] = {"kind": kind, "order": order, "norm": norm, "window": window, "channels": channels}
     about: dict[str, Any] = {"of": of, "name": name, "data": data, "method": method}
-    return mean_spectrum(images, unit_norm=unit_norm, **how, **about, clock=clock)
+    return mean_spectrum(images, unit_norm=unit_norm, **how, **about, clock=clock, progress=progress, run=run)
 
 
 def perturbation_spectrum(
@@ -171,8 +178,11 @@ def kernel_spectrum(
     """
     shown = weights.detach() if alpha is None else push_pull_kernel(weights.detach(), alpha, box=box)
     height, width = shown.shape[-2:]
-    if size < max(height, width):
-        raise UsageError(f"size must be at least {max(height, width)}, the side of the kernel; got {size}: enlarge it")
+    if not max(height, width) <= size <= MOST_SIDE:
+        raise UsageError(
+            f"size must be at least {max(height, width)}, the side of the kernel, at most {MOST_SIDE:,}; got {size}: "
+            "32 is usual"
+        )
     padded = torch.nn.functional.pad(shown, [0, size - width, 0, size - height])
     average = f", average {box} x {box}" if box else ""
     method = "filters as they are" if alpha is None else f"push-pull, alpha {alpha:g}{average}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Logits, Model, check_images
+from geomrob.arrays import LARGEST, Bounds, ImagesLike, LabelsLike, Logits, Model, check_images
 from geomrob.attacks.engine.boundary_search import OVERSTEP, verified
 from geomrob.attacks.engine.linearize import Linearization, linearize
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -130,8 +130,8 @@ def check_strength(epsilon: float, name: str = "epsilon", usual: str = "8/255 is
     Raises:
         UsageError: Negative, NaN or infinite.
     """
-    if not 0 <= epsilon < float("inf"):
-        raise UsageError(f"{name} must be a finite number of at least 0; got {epsilon}: {usual}")
+    if not 0 <= epsilon < LARGEST:
+        raise UsageError(f"{name} must be a finite number of at least 0, below {LARGEST:g}; got {epsilon}: {usual}")
 
 
 def _beyond_boundary(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor, Logits]:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
+from geomrob.arrays import LARGEST, Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
 from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
 from geomrob.attacks.engine.run import run_linearized
@@ -96,7 +96,7 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    if not 1 <= lam < math.inf:
+    if not 1 <= lam < LARGEST:
         raise UsageError(f"lam must be at least 1 and finite; got {lam}: 1 aims at the boundary itself, 3 is usual")
     if steps < 1:
         raise UsageError(f"steps must be at least 1; got {steps}: 50 is usual")
@@ -164,7 +164,6 @@ def sparsefool_search(
             break
         target = None if search.target is None else search.target[live]
         inner = Search(search.ready, x[live], reference=search.reference[live], target=target)
-        inner.clean = search.clean[live]
         local = _linearize(inner, start.rivals[live], reach[live], nearest) if step else _rows(start, live)
         reach[live] = local.lengths
         reached = deepfool_search(inner, local, overshoot=INNER, nearest=nearest)
@@ -221,7 +220,6 @@ def _linearize(at: Search, rivals: Tensor, reach: Tensor, nearest: int) -> Linea
     """Return the model linearized for the rivals that the last known lengths of gradients, `reach`, put nearest."""
     objective, picked = nearest_rivals(at, rivals, reach, nearest)
     logits, values, gradients, total = at.gradients(at.zeros(), at.pairs, objective)
-    at.clean = logits
     lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
     status = torch.full_like(at.image, Status.STEP_LIMIT)
     status[(lengths <= rounding(total)).all(1)] = Status.INVARIANT

@@ -36,8 +36,9 @@ def audit(
     check_queries(queries)
     samples = session.samples
     others = session.load(source or trained_for(samples)[: SOURCES + 1])
-    audits = [
-        examine(
+    audits = session.measure(
+        "audit",
+        lambda name, network, progress: examine(
             network,
             session.images,
             labels=samples.labels,
@@ -49,9 +50,9 @@ def audit(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
-        )
-        for name, network, progress in session.each("audit")
-    ]
+            run=session.run,
+        ),
+    )
     answer = Answer(
         "audit", session.out, audits, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
     )

@@ -60,9 +60,10 @@ def corrupt(
     from geomrob.data.corruptions.generate import each_severity, write_corrupted
     from geomrob.data.entry import TooFewError
     from geomrob.data.npy_pairs import MANIFEST
+    from geomrob.files import user_path
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
 
-    names, seed = chosen_corruptions(corruptions), options.seed
+    names, seed, out = chosen_corruptions(corruptions), options.seed, user_path(out, "out")
     if show < 0:
         raise UsageError(f"show must be at least 0; got {show}: count the images from 0 on")
     # As many images are drawn as it takes, because a folder may hold more than memory.

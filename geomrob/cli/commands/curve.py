@@ -105,6 +105,6 @@ def _numbers(words: str | None) -> Sequence[float] | None:
         numbers = None if words is None else [float(word) for word in words.split(",")]
     except ValueError:
         raise UsageError(f"strengths must be numbers with commas between; got {words!r}: write 0.05,0.1") from None
-    if any(not 0 <= strength < float("inf") for strength in numbers or ()):
-        raise UsageError(f"strengths must be finite and at least 0; got {words!r}: write 0.05,0.1")
+    if any(not 0 <= strength < 1e6 for strength in numbers or ()):
+        raise UsageError(f"strengths must be finite and at least 0, below 1e+06; got {words!r}: write 0.05,0.1")
     return numbers

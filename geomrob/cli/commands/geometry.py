@@ -36,8 +36,9 @@ def geometry(
     from geomrob.analysis.geometry.geometry import geometry as measure
     from geomrob.plot.geometry import plot_geometry
 
-    results = [
-        measure(
+    results = session.measure(
+        "geometry",
+        lambda name, model, progress: measure(
             model,
             session.images,
             session.labels,
@@ -53,9 +54,9 @@ def geometry(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
-        )
-        for name, model, progress in session.each("geometry")
-    ]
+            run=session.run,
+        ),
+    )
     answer = Answer(
         "geometry",
         session.out,

@@ -44,8 +44,9 @@ def layers(
     from geomrob.analysis.layers import layers as measure
     from geomrob.plot.layers import plot_layers
 
-    results = [
-        measure(
+    results = session.measure(
+        "layers",
+        lambda name, model, progress: measure(
             model,
             session.images,
             session.labels,
@@ -60,9 +61,9 @@ def layers(
             seed=options.seed,
             memory=session.memory,
             progress=progress,
-        )
-        for name, model, progress in session.each("layers")
-    ]
+            run=session.run,
+        ),
+    )
     answer = Answer(
         "layers",
         session.out,

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import MinimumNormAttack
 from geomrob.cli.answer import Answer
+from geomrob.cli.console import progress as progress_bar
 from geomrob.cli.console import resolve_device
+from geomrob.cli.invocation import current_run
 from geomrob.cli.options import Common, check_apply
-from geomrob.cli.session import Session, libraries, load_networks, load_samples, places
+from geomrob.cli.session import Progress, Session, libraries, load_networks, load_samples, places
 from geomrob.cli.trainings import by_training, training_names
 
 if TYPE_CHECKING:
     from geomrob.data.entry import Samples
+    from geomrob.inference import Prepared
     from geomrob.plot.spectra import Scale
     from geomrob.results import BandEnergy, HeatMap, Spectrum
 
@@ -99,16 +102,17 @@ def spectrum(
     if of in ("perturbations", "model"):
         session = Session.open("spectrum", options, others=OTHERS)
         images, samples, trainings = session.images, session.samples, session.trainings
-        for name, model, progress in session.each("heat map" if of == "model" else "perturbations"):
-            named: dict[str, Any] = {"seed": seed, "name": name}
+
+        def measure(name: str, model: "Prepared", progress: Progress) -> "tuple[Spectrum | HeatMap, BandEnergy | None]":
+            named: dict[str, Any] = {"seed": seed, "name": name, "progress": progress, "run": session.run}
             if of == "model":
-                named |= {"indices": samples.indices, "data": samples.name, "progress": progress}
-                planes.append(heat_map(model, images, session.labels, epsilon=epsilon, **named))
-            else:
-                named |= {"size": size, "step": step}
-                plane, energy = attack_spectrum(attack, model, samples, images=images, **named, **scaling)
-                planes.append(plane)
-                energies.append(energy)
+                named |= {"indices": samples.indices, "data": samples.name, "epsilon": epsilon}
+                return heat_map(model, images, session.labels, **named), None
+            return attack_spectrum(attack, model, samples, images=images, size=size, step=step, **named, **scaling)
+
+        measured = session.measure("heat map" if of == "model" else "perturbations", measure)
+        planes += [plane for plane, _ in measured]
+        energies += [energy for _, energy in measured if energy is not None]
     elif of == "kernels":
         networks = load_networks(options.model, options.weights, resolve_device(options.device))
         trainings = training_names(networks, options.weights)
@@ -121,7 +125,8 @@ def spectrum(
         def load(data: str, **draw: Any) -> "Samples":
             return load_samples(replace(options, data=data, **draw), options.transform)
 
-        planes.append(data_spectrum(options.data, load, **settings))
+        with progress_bar(f"spectrum of {chosen or 'images'}", quiet=options.json) as progress:
+            planes.append(data_spectrum(options.data, load, **settings, progress=progress, run=current_run()))
     answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json, trainings=trainings)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:

@@ -36,10 +36,11 @@ def train(
     """
     check_seed(seed)
     libraries()
+    from geomrob.files import user_path
     from geomrob.training import train_recipe
     from geomrob.training.checkpoint import written
 
-    folder = out or Path("trained") / Path(recipe).stem
+    folder = user_path(out or Path("trained") / (Path(recipe).stem or "recipe"), "out")
     with console.progress(f"training {recipe}", quiet=json) as progress:
         report = train_recipe(
             recipe,

@@ -22,7 +22,7 @@ from geomrob.data.entry import Samples, sample_positions
 from geomrob.data.folder_layout import Listing, list_folder
 from geomrob.data.image_files import BROKEN
 from geomrob.errors import UsageError, unknown
-from geomrob.files import write_atomic
+from geomrob.files import user_path, write_atomic
 from geomrob.results import CorruptedSet
 
 Progress = Callable[[int, int], None]
@@ -67,7 +67,7 @@ def write_corrupted(
     for name in names:
         if name not in CORRUPTIONS:
             raise unknown("corruption", name, CORRUPTIONS)
-    folder = str(data) not in DATASETS and Path(data).expanduser().is_dir()
+    folder = str(data) not in DATASETS and user_path(data, "data").is_dir()
     settings = {"data": str(data), "samples": samples, "seed": seed, "table": table}
     # What cannot be read is reported before anything is written.
     clean = None if folder else load_data(data, data_dir=data_dir, samples=samples, seed=seed)
@@ -126,8 +126,8 @@ def each_severity(image: Samples, names: Sequence[str], *, seed: int = 0, table:
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the note of a set, which is begun or resumed."""
-    # A note alone is what a run leaves that was refused before its first image.
-    if out.is_dir() and any(path.name != MANIFEST for path in out.iterdir()):
+    # A note alone is what a run leaves that was refused before its first image; the lock of a run is hidden.
+    if out.is_dir() and any(path.name != MANIFEST and path.name[0] != "." for path in out.iterdir()):
         note = read_manifest(out)
         if note is None:
             raise UsageError(

@@ -17,15 +17,19 @@ from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.data.folder import read_folder
 from geomrob.data.folder_layout import list_folder
+from geomrob.data.label_arrays import MOST_CLASSES
 from geomrob.data.npy_pairs import MANIFEST
 from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
+from geomrob.files import user_path
 
 Source: TypeAlias = Literal["ready-made", "made"]
 
 # Where a ready-made set lies below the data folder; image folders have theirs in the last.
 FOLDERS = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 IMAGENET = "ImageNet-C"
+WRITTEN = {"data": str, "seed": int, "finished": list}
+"""Entries of the note that `geomrob corrupt` leaves, and their types."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,12 @@ def find_corrupted(data: str | Path, *, split: str = "test", data_dir: str | Pat
         True
     """
     below = data_dir or os.environ.get("GEOMROB_DATA")
-    return _set_on_disk(str(data), None if below is None else Path(below).expanduser(), split)
+    return _set_on_disk(str(data), None if below is None else user_path(below, "data_dir"), split)
 
 
 def _set_on_disk(data: str, data_dir: Path | None, split: str) -> Path | None:
     """Return the folder that holds `data` corrupted, if there is one."""
-    path = Path(data).expanduser()
+    path = user_path(data, "data")
     if data not in DATASETS and path.is_dir() and any(_holds(path, name) for name in CORRUPTIONS):
         return path
     if data_dir is None or split != "test":
@@ -175,7 +179,7 @@ def _read(
     made = read_manifest(root)
     if made is not None and name not in made["finished"]:
         raise UsageError(f"{name} of {root} must be whole; got a run of geomrob corrupt that was stopped: run it again")
-    own = Path(data).expanduser()
+    own = user_path(data, "data")
     order = None if classes is None else class_order(classes)
     if own == root:
         return read_folder(folder, "test", samples, seed, order=order, fit=fit)
@@ -201,6 +205,8 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
         )
     if labels.dtype.kind not in "iu":
         raise UsageError(f"labels.npy must hold class numbers; got {labels.dtype}: store integers from 0")
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < MOST_CLASSES:
+        raise UsageError(f"labels.npy must be from 0 to {MOST_CLASSES - 1:,}; got others: number the classes from 0")
     labels = labels.astype(np.int64)
     if not np.array_equal(labels.reshape(5, count), np.broadcast_to(labels[:count], (5, count))):
         raise UsageError("labels.npy must hold the same labels five times; got others: sort it severity after severity")
@@ -215,10 +221,12 @@ def _read_arrays(root: Path, data: str, name: str, severity: int, samples: int |
 def read_manifest(root: Path) -> dict[str, Any] | None:
     """Return the settings that a set was made with by geomrob, None for one that it did not make."""
     try:
-        return json.loads((root / MANIFEST).read_text())
+        content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        if isinstance(content, dict) and all(type(content.get(key)) is kind for key, kind in WRITTEN.items()):
+            return content
+        error: object = "other entries than geomrob writes"
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{root / MANIFEST} must be readable; got {error}: remove the folder and make it again"
-        ) from None
+    except (OSError, ValueError, RecursionError) as broken:
+        error = broken
+    raise UsageError(f"{root / MANIFEST} must be readable; got {error}: remove the folder and make it again")

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import enum
 import inspect
 import types
 import typing
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 from urllib.parse import unquote
+
+import torch
 
 from geomrob.errors import UsageError, unknown
 
@@ -41,7 +44,8 @@ def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name
 
     Args:
         factory: Its signature says what the values are: int, float, bool, str, Path, a tuple or list of these, None
-            where that is allowed, a literal. A parameter without annotation and default takes what Python would read.
+            where that is allowed, a literal, an Enum by name or value, a torch.dtype. A parameter without annotation
+            and default takes what Python would read.
         values: As written.
         name: Of the factory, for messages.
 
@@ -107,7 +111,12 @@ def _typed(key: str, text: str, kind: Any) -> Any:
         return _convert(text.strip(), kind)
     except ValueError:
         wanted = str(kind) if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
-        raise UsageError(f"argument {key} must be {wanted}; got {text!r}: write it so") from None
+        advice = "write it so"
+        if inspect.isclass(kind) and issubclass(kind, enum.Enum):
+            wanted = f"one of {', '.join(kind.__members__)}"
+        elif not _writable(kind):
+            advice = "no text stands for that, so give it a default and leave it out"
+        raise UsageError(f"argument {key} must be {wanted}; got {text!r}: {advice}") from None
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -118,11 +127,52 @@ def _convert(text: str, kind: Any) -> Any:
         return _convert(text, inner[0])
     if origin in (Union, types.UnionType, Literal):
         return _literal(text, inner) if origin is Literal else _first(text, inner)
+    if kind is Any:
+        return _guess(text)
     if base in SCALARS:
         return SCALARS[base](text)
     if base in CONTAINERS:
         return _collection(text, CONTAINERS[base], inner)
-    return _guess(text)
+    return _object(text, base)
+
+
+def _object(text: str, kind: Any) -> Any:
+    """Return a text as a member, a type of numbers, or what Python would read; ValueError if it is no such object."""
+    if inspect.isclass(kind) and issubclass(kind, enum.Enum):
+        return _member(text, kind)
+    value = _dtype(text) if kind is torch.dtype else _guess(text)
+    # A text that is no such object would be taken for one silently.
+    if inspect.isclass(kind) and not isinstance(value, kind):
+        raise ValueError
+    return value
+
+
+def _writable(kind: Any) -> bool:
+    """Return whether a text can stand for a value of that kind."""
+    inner = typing.get_args(kind)
+    return (
+        kind in SCALARS
+        or kind in CONTAINERS
+        or kind in (torch.dtype, dict)
+        or (bool(inner) and typing.get_origin(kind) is not type)
+    )
+
+
+def _member(text: str, kind: type[enum.Enum]) -> enum.Enum:
+    """Return the member of an enumeration by its name (`GELU`, `Act.GELU`) or its value."""
+    name = text.removeprefix(f"{kind.__name__}.")
+    for member in kind:
+        if name == member.name or text == str(member.value):
+            return member
+    raise ValueError
+
+
+def _dtype(text: str) -> torch.dtype:
+    """Return a type of numbers by its name, `float16` or `torch.float16`."""
+    value: object = getattr(torch, text.removeprefix("torch."), None)
+    if not isinstance(value, torch.dtype):
+        raise ValueError
+    return value
 
 
 def _truth(text: str) -> bool:

@@ -1,13 +1,13 @@
 """`onnx:FILE`: an ONNX file as a network of PyTorch, if its outputs and gradients agree with the file."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
+from geomrob.files import user_path
 from geomrob.models.preprocessing import Preprocessing
 from geomrob.models.schemes.opened import Opened, Request, isolated, library, reason
 
@@ -29,7 +29,7 @@ def open_model(request: Request) -> Opened:
         UsageError: A library is missing, no such file, no ONNX, an operator that onnx2torch does not know, a network
             that takes no images (N, C, H, W), or one whose outputs or gradients differ.
     """
-    path = Path(request.rest).expanduser()
+    path = user_path(request.rest, f"model {request.name[:80]}")
     if request.own_weights:
         raise UsageError(f"weights must be left out with {request.name}, which holds its own; got a file: drop it")
     if not path.is_file():

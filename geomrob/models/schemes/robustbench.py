@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError, unknown
+from geomrob.files import user_path
 from geomrob.models.architectures.resnet import resnet
 from geomrob.models.architectures.wide_resnet import wide_resnet
 from geomrob.models.preprocessing import Preprocessing
@@ -77,7 +77,7 @@ def open_model(request: Request) -> Opened:
     preprocessing = Preprocessing(size=size, crop=224 / 256 if dataset == "imagenet" else 1.0)
     if row.family == "torchvision":
         preprocessing = Preprocessing(*row.normalisation, size, preprocessing.crop)
-    folder = Path(values.get("folder", FOLDER)).expanduser()
+    folder = user_path(values.get("folder", FOLDER), "folder")
     path = folder / dataset / threat / f"{name}.pt"
     if not request.own_weights and not path.is_file():
         raise UsageError(

@@ -1,6 +1,5 @@
 """Pairs of images and how similar they should look to a network: drawn by index arithmetic, never listed."""
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images
 from geomrob.errors import UsageError, unknown
+from geomrob.files import unpack, user_path
 
 DRAWS = 10_000
 """Pairs drawn for each wanted one before a target is called empty."""
@@ -117,7 +117,7 @@ class PairTargets:
             raise UsageError(f"images must be at least two to be paired; got {len(images)}: give more")
         self.count = len(images)
         self.target, self.threshold, self.second = target, threshold, second
-        self.matrix = None if target in RULES else _matrix(Path(target), self.count)
+        self.matrix = None if target in RULES else _matrix(user_path(target, "target"), self.count)
         self.vectors = centred(images, gray=gray) if self.matrix is None else None
 
     def similarity(self, first: Int64[Tensor, " p"], second: Int64[Tensor, " p"]) -> Float[Tensor, " p"]:
@@ -168,12 +168,16 @@ def _matrix(path: Path, count: int) -> Matrix:
     if path.suffix not in (".npy", ".npz"):
         raise unknown("target", str(path), [*RULES, "a file .npy", "a file .npz"])
     try:
-        loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
-        arrays = [loaded] if path.suffix == ".npy" else [loaded[name] for name in loaded.files]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if path.suffix == ".npy":
+            arrays = [np.load(path, mmap_mode="r", allow_pickle=False)]
+        else:
+            arrays = [array.numpy() for array in unpack(path.read_bytes(), most=16 * count**2).values()]
+    # A damaged file fails with whatever exception the byte at hand happens to cause in numpy.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"target must be a readable similarity matrix; got {error} from {path}: save it again"
-        ) from None
+            f"target must be a readable similarity matrix; got {reason} from {path}: save it again"
+        ) from error
     if len(arrays) != 1:
         raise UsageError(f"target must be a file with one array; got {len(arrays)} in {path}: keep the matrix only")
     matrix = arrays[0]

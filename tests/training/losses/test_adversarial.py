@@ -90,7 +90,7 @@ def test_a_flat_model_moves_nothing():
         ({"statistics": "none"}, "statistics of"),
         ({"epsilon": 0.0}, "epsilon of .* above 0"),
         ({"steps": 0}, "steps at least 1"),
-        ({"step": float("inf")}, "step at least 0"),
+        ({"step": float("inf")}, "must be a finite number of usual size; got inf"),
     ],
 )
 def test_bad_options_are_refused(options, words):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from geomrob.errors import ShardDone
+from geomrob.errors import ShardDone, UsageError
 from geomrob.runs.folder import Run, in_process
 from geomrob.runs.progress import Meter, Progress
 
@@ -17,15 +17,15 @@ Part = dict[str, Tensor]
 """What is computed for an item: named tensors, on the CPU."""
 
 
-def ranges(count: int, size: int) -> dict[str, slice]:
-    """Return `count` images cut into items of `size`, by key.
+def ranges(count: int, size: int, *, of: str = "images") -> dict[str, slice]:
+    """Return `count` images, or what `of` calls them, cut into items of `size`, by key.
 
     Example:
         >>> ranges(5, 2)
         {'images-0-2': slice(0, 2, None), 'images-2-4': slice(2, 4, None), 'images-4-5': slice(4, 5, None)}
     """
     bounds = [(start, min(count, start + size)) for start in range(0, count, size)]
-    return {f"images-{start}-{stop}": slice(start, stop) for start, stop in bounds}
+    return {f"{of}-{start}-{stop}": slice(start, stop) for start, stop in bounds}
 
 
 def work(
@@ -68,11 +68,16 @@ def work(
         mine = items if run is None else run.share(items)
         left = {key: item for key, item in mine.items() if key not in parts}
         engine = in_process if run is None else run.engine
-        for key, part in engine(compute, left, lambda key: meter.begin(count(items[key]))) if left else ():
-            if run is not None:
-                run.keep(name, key, part)
-            parts[key] = part
-            meter.end(count(items[key]))
+        try:
+            for key, part in engine(compute, left, lambda key: meter.begin(count(items[key]))) if left else ():
+                if run is not None:
+                    run.keep(name, key, part)
+                parts[key] = part
+                meter.end(count(items[key]))
+        except UsageError:
+            if run is not None and not parts:
+                run.withdraw(name)
+            raise
     if run is not None and run.shard is not None:
         raise ShardDone(run.shard_done())
     return [parts[key] for key in items]
