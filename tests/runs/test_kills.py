@@ -59,7 +59,9 @@ def killed_with_parts(folder, command, number, count):
     return process.wait(), process.stderr.read()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name == "margin" else pytest.mark.slow) for name in COMMANDS]
+)
 def test_a_command_that_is_killed_resumes_to_the_same_bits(tmp_path, command, capsys):
     assert main([*COMMANDS[command], "--out", str(tmp_path / "whole")]) == 0
     status, _ = killed_with_parts(tmp_path / "out", command, signal.SIGKILL, 2)
