@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,9 @@ from geomrob.runs import Run
 
 # Parts of 8 images, so that there are some.
 SMALL = """
+import signal
+# Where the tests run in the background, SIGINT is ignored, by their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 import geomrob.analysis.margins as margins, geomrob.analysis.sparsity as sparsity
 import geomrob.inference.prepared as prepared
@@ -48,9 +50,7 @@ def numbers(folder, command):
 
 def started(folder, command, *more):
     words = [sys.executable, "-c", SMALL, *COMMANDS[command], "--out", str(folder), *more]
-    # Where the tests run in the background, SIGINT is ignored, by their children too.
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def killed_with_parts(folder, command, number, count):
