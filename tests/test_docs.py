@@ -25,6 +25,7 @@ SLOW = {
     "margins",
     "synthetic",
     "tutorial",
+    "comparison",
 }
 # Pages whose numbers of samples belong to other numbers on them.
 WHOLE = {"models-and-data", "corruption-scores", "tutorial"}

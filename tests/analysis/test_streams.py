@@ -206,6 +206,7 @@ def peaks(folder: Path, count: int, memory: int, *questions: str) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
+@pytest.mark.slow  # test_what_is_read_at_a_time_fits_the_memory has the same at less cost
 def test_twelve_times_the_images_take_hardly_more_memory(folder):
     # As floats, 220 images more are 132 MB: a single copy of all would not pass. `transform` is about layers too.
     questions = ("transform", "curve", "corruptions", "margin")

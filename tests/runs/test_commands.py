@@ -38,6 +38,10 @@ COMMANDS = {
     "audit": ("audit", "tiny:net", *IMAGES[:3], "8", "--source", "tiny:net", "--queries", "20"),
 }
 
+every_command = pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=pytest.mark.slow if name == "audit" else ()) for name in COMMANDS]
+)
+
 
 @pytest.fixture(autouse=True)
 def small(tmp_path, monkeypatch):
@@ -87,7 +91,7 @@ def count(out):
     return len(list(Path(out, "parts").rglob("*.npz")))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@every_command
 def test_the_result_is_one_however_it_is_computed(command, monkeypatch, capsys):
     assert run(command, "whole") == 0
     assert count("whole") >= 3
@@ -110,7 +114,7 @@ def test_the_result_is_one_however_it_is_computed(command, monkeypatch, capsys):
         assert same(other, "whole"), other
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@every_command
 def test_a_folder_of_another_run_is_refused_and_what_differs_is_named(command, capsys):
     assert run(command, "out") == 0
     before, written = count("out"), numbers("out")

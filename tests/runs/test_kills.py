@@ -17,6 +17,9 @@ from geomrob.runs import Run
 
 # Parts of 8 images, so that there are some.
 SMALL = """
+import signal
+# Where the tests run in the background, SIGINT is ignored, by their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 import geomrob.analysis.margins as margins, geomrob.analysis.sparsity as sparsity
 import geomrob.inference.prepared as prepared
@@ -59,7 +62,9 @@ def killed_with_parts(folder, command, number, count):
     return process.wait(), process.stderr.read()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name == "margin" else pytest.mark.slow) for name in COMMANDS]
+)
 def test_a_command_that_is_killed_resumes_to_the_same_bits(tmp_path, command, capsys):
     assert main([*COMMANDS[command], "--out", str(tmp_path / "whole")]) == 0
     status, _ = killed_with_parts(tmp_path / "out", command, signal.SIGKILL, 2)

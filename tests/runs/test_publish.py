@@ -147,7 +147,7 @@ def doubled(rows, *, base):
     return {"power": base ** torch.arange(rows.start, rows.stop)}
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("overwrite", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_that_crashes_at_any_change_resumes_to_the_same_bits(tmp_path, monkeypatch, overwrite):
     out, compute = tmp_path / "out", partial(doubled, base=2.0)
     whole_run = [part["power"].tolist() for part in work(None, "powers", compute, ranges(6, 2))]

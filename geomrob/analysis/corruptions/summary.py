@@ -117,6 +117,7 @@ def corruption_scores(
     Example:
         >>> import torch
         >>> from geomrob.analysis.corruptions.errors import corruption_errors
+        >>> _ = torch.manual_seed(0)
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
         >>> found = corruption_errors({"net": net}, torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 0, 1]),
         ...                           corruptions=("fog", "snow"), severities=(1, 3))
