@@ -7,7 +7,7 @@ margin moves by more than 0.1 %.
                                          [--settings NAME ...] [--scale smoke|cpu] [--tag TAG]
 
 Deepfool on a few bands of a few images, plain and with each setting in turn, three rounds, least CPU time of each. One
-core: five minutes for EfficientNet-lite0 at 224 x 224, one for the embedded ResNet-20.
+core: five minutes for EfficientNet-lite0 at 224 x 224 (most of it bfloat16), half a one for the embedded ResNet-20.
 """
 
 import argparse
