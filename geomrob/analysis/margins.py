@@ -149,7 +149,7 @@ def margin_curve(
                 examples=examples,
                 shown=shown,
             ),
-            ranges(count, max(1, max(PAIRS, ready.block) // bands)),
+            ranges(count, max(1, max(ready.block, min(PAIRS, 16 * ready.block)) // bands)),
             units=lambda piece: (piece.stop - piece.start) * bands,
             each=evaluations_of(attack, options.get("budget"))[0],
             progress=progress,
@@ -317,8 +317,8 @@ def tile_size(frame: Frame, inputs: Images, memory: int, norm: float = 2) -> Til
     return Tile(images=max(1, min(4096 // bands, memory // 2 // (image + bands * pair))), bands=bands)
 
 
-PAIRS = 256
-"""Pairs of a part: a few blocks, so that padding costs little and a killed run loses little."""
+PAIRS = 1024
+"""Most pairs of a part, which is 16 blocks at most: padding costs little, and a killed run of a large model too."""
 
 
 def measured_part(

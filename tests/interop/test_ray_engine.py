@@ -69,7 +69,8 @@ def refuses(rows):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_two_workers_give_the_bits_of_one_process_for_a_model_from_a_file(tmp_path):
+def test_two_workers_give_the_bits_of_one_process_for_a_model_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("geomrob.analysis.margins.PAIRS", 64)
     (tmp_path / "beside.py").write_text("def width():\n    return 12\n")
     (tmp_path / "nets.py").write_text(FACTORY)
     model = load_model(f"{tmp_path / 'nets.py'}:small")
@@ -109,8 +110,9 @@ def test_more_than_the_cluster_has_is_refused(tmp_path):
         work(run, "squares", partial(squares, 2), ranges(2, 2))
 
 
-def test_an_address_where_nothing_listens_is_refused_at_once(tmp_path):
-    pytest.importorskip("ray")
+def test_an_address_where_nothing_listens_is_refused_at_once(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     run = Run(tmp_path / "run", engine=partial(ray_engine, address="127.0.0.1:9"))
     with pytest.raises(UsageError, match=r"address must be that of a Ray cluster that runs; got 127.0.0.1:9"):
         work(run, "squares", partial(squares, 2), ranges(2, 2))
