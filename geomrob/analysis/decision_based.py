@@ -75,6 +75,7 @@ def decision_distances(
     count = len(inputs)
     keys, clock = checked_indices(indices, count), Clock(seed=seed, device=inputs.device)
     ready = Prepared(model, inputs.detach(), memory=memory, forward_only=True)
+    ready.check_deterministic()
     # Another attack may draw for all images at once.
     pieces = ranges(count, count if attack else max(LEAST, ready.block))
     items = {f"repeat-{repeat}-{key}": (repeat, piece) for repeat in range(repeats) for key, piece in pieces.items()}

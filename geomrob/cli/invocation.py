@@ -191,8 +191,8 @@ def _located(value: Any) -> Any:
     try:
         if isinstance(value, Path) or (isinstance(value, str) and os.sep in value and Path(value).exists()):
             return str(Path(value).resolve())
-    except (OSError, ValueError):
-        pass  # Too long a name, say: whoever reads the option refuses it.
+    except (OSError, ValueError, RuntimeError):
+        pass  # Too long a name or a loop of links, say: whoever reads the option refuses it.
     return str(value) if isinstance(value, Path) else value
 
 

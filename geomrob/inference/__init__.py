@@ -23,10 +23,10 @@ from geomrob.inference.prepared import (
     CPU_BLOCK,
     CPU_FORWARD_BLOCK,
     GPU_BLOCK,
-    PROBED,
     Prepared,
     plain,
 )
+from geomrob.inference.repeatability import PROBED
 
 __all__ = [
     "CPU_BLOCK",

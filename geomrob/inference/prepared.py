@@ -18,22 +18,19 @@ from geomrob.inference.outputs import (
     FlattenedError,
     Reading,
     Scores,
-    agree,
     check_outputs,
     oddities,
     said_outputs,
     settle,
     to_logits,
 )
+from geomrob.inference.repeatability import repeated, unchanged
 
 CPU_BLOCK, GPU_BLOCK = 64, 4096
 """Most samples of one call: what stays in a CPU's cache, and what fills a GPU."""
 
 CPU_FORWARD_BLOCK = 16
 """The same on a CPU where only logits are wanted: small, since single images are padded to it."""
-
-PROBED = 8
-"""How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
 
 ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
 
@@ -242,12 +239,12 @@ class Prepared:
     @property
     def deterministic(self) -> bool:
         """Whether the first images get exactly the same logits when they are evaluated again."""
-        return self._asked()[0]
+        return self._repeated()[0]
 
     @property
     def independent(self) -> bool:
         """Whether they get the same logits, apart from rounding, among other images than before."""
-        return self._asked()[1]
+        return self._repeated()[1]
 
     def check_deterministic(self) -> None:
         """Refuse a model whose logits for an image change when it is evaluated again, or among other images.
@@ -272,49 +269,23 @@ class Prepared:
         """Refuse a model that by now returns other logits than it did, for clean images or for these.
 
         Args:
-            images: All of which are evaluated again, each among other images than before; none by default.
-            logits: Those of the images so far.
+            images, logits: What is evaluated again, each among other images than before, and its logits so far.
 
         Raises:
             UsageError: They differ by more than rounding. Nothing is refused where `checked` is off.
         """
         if not self.checked:
             return
-        half = max(1, self.block // 2)
-        rows, known = self.images[: min(half, PROBED)], self.clean[:PROBED][:half]
-        count = 0 if images is None else len(images)
-        # From the last one on, and each part with clean images behind it: other positions, among others than before.
-        for stop in range(count, -1 if count == 0 else 0, -half):
-            probe, wanted = rows, known
-            if count and images is not None and logits is not None:
-                part = torch.arange(stop - 1, max(0, stop - half) - 1, -1, device=rows.device)
-                probe, wanted = torch.cat((images[part], rows)), torch.cat((logits[part], known))
-            if not agree(self.logits(probe), wanted):
-                raise UsageError(
-                    "model must return the same logits for the same image throughout; got others after the search "
-                    "than before or during it: switch off what changes between calls or depends on the other images"
-                )
+        if not unchanged(self, images, logits):
+            raise UsageError(
+                "model must return the same logits for the same image throughout; got others after the search than "
+                "before or during it: switch off what changes between calls or depends on the other images"
+            )
 
-    def _asked(self) -> tuple[bool, bool]:
-        """Return whether some images get the same logits when evaluated again, and in other places of a call.
-
-        They are the first ones, and the last ones of the first call, which are put before them.
-        """
-        known = self.measured.deterministic
-        if self._key not in known:
-            alone = self.block == 1
-            count = min(PROBED, 1 if alone else self.block - 1)
-            first = min(len(self.images), self.block)
-            last = torch.arange(max(0, first - count // 2), first)
-            chosen = torch.cat((last, torch.arange(min(count - len(last), first))))
-            clean, images = self.clean[chosen.to(self.device)].nan_to_num(), self.images[chosen]
-            # The block is filled up with an image that is none of the others.
-            probe = torch.cat((images, 1 - images[-1:]))[: len(clean) + (not alone)]
-            again = self.logits(probe)[: len(clean)].nan_to_num()
-            same = torch.equal(again, clean)
-            repeated = same or torch.equal(again, self.logits(probe)[: len(clean)].nan_to_num())
-            known[self._key] = repeated, same or agree(again, clean)
-        return known[self._key]
+    def _repeated(self) -> tuple[bool, bool]:
+        if self._key not in self.measured.deterministic:
+            self.measured.deterministic[self._key] = repeated(self)
+        return self.measured.deterministic[self._key]
 
     def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
         """Return the model prepared for some of the images, given where they are read already, and what is known."""
@@ -414,11 +385,8 @@ class Prepared:
 
     def holds(self, images: Images) -> bool:
         """Return whether these are the same images, unchanged since."""
-        own = self.images
-        return (
-            (own.data_ptr(), own.shape, own.stride(), own.dtype, own.device)
-            == (images.data_ptr(), images.shape, images.stride(), images.dtype, images.device)
-        ) and self._version == _version(images)
+        own, other = ((x.data_ptr(), x.shape, x.stride(), x.dtype, x.device) for x in (self.images, images))
+        return own == other and self._version == _version(images)
 
 
 def plain(model: Model) -> Model:

@@ -13,7 +13,8 @@ from geomrob.results import TrainingReport
 from geomrob.training.evaluate import accuracy
 from geomrob.training.loop import Epoch, Fitted, Progress, fit
 from geomrob.training.losses.pixel_similarity import regularization_images
-from geomrob.training.recipe import Recipe, read_recipe
+from geomrob.training.recipe import Recipe
+from geomrob.training.recipe_files import read_recipe
 
 
 def train_recipe(

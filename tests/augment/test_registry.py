@@ -20,7 +20,8 @@ from geomrob.errors import UsageError
 from geomrob.training import Adversarial, Augment, Options, fit
 from geomrob.training.losses.jsd import jsd
 from geomrob.training.losses.objective import Objective
-from geomrob.training.recipe import Recipe, read_recipe
+from geomrob.training.recipe import Recipe
+from geomrob.training.recipe_files import read_recipe
 
 OURS = ["prime", "augmix"]
 KORNIA = importlib.util.find_spec("kornia") is not None

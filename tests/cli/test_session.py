@@ -16,8 +16,9 @@ from geomrob.analysis import preparation
 from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
 from geomrob.cli import COMMANDS
 from geomrob.cli.console import notes_on_stderr, printed_notes
+from geomrob.cli.loading import load_networks, load_samples, trained_for
 from geomrob.cli.options import Common, Data, Output
-from geomrob.cli.session import Session, check_resources, load_networks, load_samples, places, trained_for
+from geomrob.cli.session import Session, check_resources, places
 from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import Note, UsageError

@@ -24,7 +24,7 @@ from geomrob.models.weight_files import read_weights
 from geomrob.results import load, save
 from geomrob.spectral.bases_dense import read_matrices
 from geomrob.training.losses.pair_sampler import _matrix
-from geomrob.training.recipe import read_recipe
+from geomrob.training.recipe_files import read_recipe
 from tests.reliability.spoiled import CANARY, RECIPE, images, make
 from tests.synthetic import margin_curve
 

@@ -5,7 +5,8 @@ from geomrob.errors import UsageError
 from geomrob.models import MODELS
 from geomrob.spectral.frequency_filters import transform
 from geomrob.training import Adversarial, Hebbian, Similarity
-from geomrob.training.recipe import FOLDER, Options, read_recipe
+from geomrob.training.recipe import Options
+from geomrob.training.recipe_files import FOLDER, read_recipe
 
 HEAD = 'model = "fmnist-lenet"\ndata = "mnist"\n'
 

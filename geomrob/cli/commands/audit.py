@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from geomrob.cli.answer import Answer, file_names
+from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
-from geomrob.cli.session import Session, trained_for
+from geomrob.cli.session import Session
 
 
 def audit(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 from cyclopts import Parameter
 
 from geomrob.cli.answer import Answer
+from geomrob.cli.loading import load_samples
 from geomrob.cli.options import Data, Output, check_apply
-from geomrob.cli.session import libraries, load_samples, places
+from geomrob.cli.session import libraries, places
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from geomrob.cli.answer import Answer
+from geomrob.cli.loading import check_seed, trained_for
 from geomrob.cli.options import Settings
-from geomrob.cli.session import Progress, Session, check_seed, places, trained_for
+from geomrob.cli.session import Progress, Session, places
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def measure(session: Session, of: str, seed: int) -> "list[Result]":
     """Return what the single command measures of each model by default."""
     from geomrob.analysis.corruptions.errors import corruption_errors
     from geomrob.analysis.duration import expected_seconds
-    from geomrob.analysis.margins import margin_bands, margin_curve
+    from geomrob.analysis.margin_bands import margin_bands
+    from geomrob.analysis.margins import margin_curve
     from geomrob.analysis.minimum_norms import minimum_norms
     from geomrob.analysis.sparsity import sparsity
 

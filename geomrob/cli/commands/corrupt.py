@@ -8,8 +8,9 @@ from cyclopts import Parameter
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
+from geomrob.cli.loading import load_samples
 from geomrob.cli.options import Data, Output
-from geomrob.cli.session import libraries, load_samples, places
+from geomrob.cli.session import libraries, places
 from geomrob.errors import UsageError
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geomrob.cli.answer import Answer
+from geomrob.cli.loading import load_networks
 from geomrob.cli.options import Models, Output
-from geomrob.cli.session import load_networks, places
+from geomrob.cli.session import places
 from geomrob.cli.trainings import by_training, training_names
 
 OTHERS = ("radial.png", "inhibition.png")

@@ -50,7 +50,8 @@ def margin(
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
     session = Session.open("margin", options, others=("examples*.png",), edited=True)
     from geomrob.analysis.duration import expected_seconds
-    from geomrob.analysis.margins import margin_bands, margin_curve
+    from geomrob.analysis.margin_bands import margin_bands
+    from geomrob.analysis.margins import margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure
 

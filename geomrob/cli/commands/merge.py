@@ -17,9 +17,11 @@ def merge(*folders: Path, out: Path, overwrite: bool = False) -> int:
         overwrite: Give up a run that is there.
     """
     from geomrob.cli import main
+    from geomrob.files import user_path
     from geomrob.runs import merge as join
 
-    words = join(folders, out, overwrite=overwrite)
+    out = user_path(out, "out")
+    words = join([user_path(folder, "folders") for folder in folders], out, overwrite=overwrite)
     if not words:
         sys.stdout.write(f"merged {len(folders)} shards of no command: call the analysis with Run({str(out)!r})\n")
         return 0

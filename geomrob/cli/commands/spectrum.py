@@ -9,8 +9,9 @@ from geomrob.cli.answer import Answer
 from geomrob.cli.console import progress as progress_bar
 from geomrob.cli.console import resolve_device
 from geomrob.cli.invocation import current_run
+from geomrob.cli.loading import load_networks, load_samples
 from geomrob.cli.options import Common, check_apply
-from geomrob.cli.session import Progress, Session, libraries, load_networks, load_samples, places
+from geomrob.cli.session import Progress, Session, libraries, places
 from geomrob.cli.trainings import by_training, training_names
 
 if TYPE_CHECKING:

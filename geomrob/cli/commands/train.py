@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
-from geomrob.cli.session import check_seed, libraries
+from geomrob.cli.loading import check_seed
+from geomrob.cli.session import libraries
 
 if TYPE_CHECKING:
     from geomrob.training import Epoch

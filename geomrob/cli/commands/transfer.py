@@ -4,8 +4,9 @@ from pathlib import Path
 
 from geomrob.analysis.named_attacks import CraftingAttack
 from geomrob.cli.answer import Answer
+from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
-from geomrob.cli.session import Session, trained_for
+from geomrob.cli.session import Session
 from geomrob.errors import UsageError
 
 

@@ -1,0 +1,48 @@
+"""Whether a model returns the same logits for an image when it is evaluated again, and among other images."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from geomrob.arrays import Images, Logits
+from geomrob.inference.outputs import agree
+
+if TYPE_CHECKING:
+    from geomrob.inference.prepared import Prepared
+
+PROBED = 8
+"""How many images are evaluated again: is the model deterministic, and does it look at each image alone?"""
+
+
+def repeated(ready: "Prepared") -> tuple[bool, bool]:
+    """Return whether some images get the same logits when evaluated again, and in other positions of a call.
+
+    They are the first ones, and the last ones of the first call, which are put before them.
+    """
+    alone = ready.block == 1
+    count = min(PROBED, 1 if alone else ready.block - 1)
+    first = min(len(ready.images), ready.block)
+    last = torch.arange(max(0, first - count // 2), first)
+    chosen = torch.cat((last, torch.arange(min(count - len(last), first))))
+    clean, images = ready.clean[chosen.to(ready.device)].nan_to_num(), ready.images[chosen]
+    # The block is filled up with an image that is none of the others.
+    probe = torch.cat((images, 1 - images[-1:]))[: len(clean) + (not alone)]
+    again = ready.logits(probe)[: len(clean)].nan_to_num()
+    same = torch.equal(again, clean)
+    deterministic = same or torch.equal(again, ready.logits(probe)[: len(clean)].nan_to_num())
+    return deterministic, same or agree(again, clean)
+
+
+def unchanged(ready: "Prepared", images: Images | None, logits: Logits | None) -> bool:
+    """Return whether clean images, and all of these, get the logits that they had, apart from rounding.
+
+    Args:
+        ready: The model.
+        images, logits: Further images and what the model returned for them, None for none.
+    """
+    half = max(1, ready.block // 2)
+    rows, known = ready.images[: min(half, PROBED)], ready.clean[:PROBED][:half]
+    images, logits = (rows[:0], known[:0]) if images is None or logits is None else (images, logits)
+    # From the last one on, and each part with clean images behind it: other positions, among others than before.
+    parts = torch.arange(len(images), device=rows.device).flip(0).split(half)
+    return all(agree(ready.logits(torch.cat((images[part], rows))), torch.cat((logits[part], known))) for part in parts)
