@@ -232,7 +232,10 @@ def test_a_zip_bomb_an_unknown_method_and_a_password_are_one_sentence(tmp_path, 
         ("a.npz", b"\x1f\x8b\x08", "a gzip file: unpack it"),
         ("a.npy", b"PK\x03\x04", "a zip archive"),
         ("a.pt", b"nothing", "must be a readable .pt file"),
-        ("a.h5", b"\x89HDF", "a file of another kind: unpack it, or save it"),
+        ("a.dat", b"\x00\x01", "a file of another kind: save images and labels with numpy.savez"),
+        ("a.dat", b"\x89HDF", "an HDF5 file: save the arrays"),
+        ("a.parquet", b"<!DOCTYPE html>", "a web page: download"),
+        ("a.h5", b"", "an empty file: fetch"),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
@@ -241,6 +244,60 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
         load_data(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("h5", r"an HDF5 file: f = h5py\.File\(FILE\), then numpy\.savez"),
+        ("HDF5", "an HDF5 file: f = h5py"),
+        ("mat", r"a MATLAB file: scipy\.io\.loadmat\(FILE\)"),
+        ("parquet", r"a Parquet file: load_data\(datasets\.Dataset\.from_parquet\(FILE\)\)"),
+        ("arrow", r"an Arrow file: load_data\(datasets\.Dataset\.from_file\(FILE\)\)"),
+        ("csv", r"a table as text: of pixels: numpy\.loadtxt"),
+        ("tsv", "a table as text"),
+        ("lmdb", "an LMDB data base: read it by a torch Dataset"),
+        ("tfrecord", r"a TFRecord file: read it with tf\.data\.TFRecordDataset"),
+        ("pkl", "a pickle, which could run code: open it in Python if you trust it"),
+        ("zip", "an archive: unpack it"),
+        ("tar.gz", "a compressed file: unpack it"),
+    ],
+)
+def test_other_kinds_of_data_say_how_to_get_from_them(tmp_path, ending, words):
+    path = tmp_path / f"set.{ending}"
+    path.write_bytes(b"?" * 40)
+    with pytest.raises(UsageError, match=words) as caught:
+        load_data(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("data.mdb", "an LMDB data base: read it by a torch Dataset"),
+        ("data-00000-of-00001.arrow", r"a folder of datasets\.save_to_disk: load_data\(datasets\.load_from_disk"),
+    ],
+)
+def test_folders_of_other_kinds_say_how_to_get_from_them(tmp_path, file, words):
+    (tmp_path / "more.json").write_bytes(b"{}")
+    (tmp_path / file).write_bytes(b"?" * 40)
+    with pytest.raises(UsageError, match=words):
+        load_data(tmp_path)
+
+
+def test_the_conversions_that_are_advised_give_the_images(tmp_path):
+    from scipy.io import loadmat, savemat
+
+    savemat(tmp_path / "set.mat", {"X": BYTES.transpose(2, 3, 1, 0), "y": LABELS})
+    content = loadmat(tmp_path / "set.mat")
+    path = npz(tmp_path / "a.npz", x=content["X"].transpose(3, 0, 1, 2), y=content["y"].T)
+    assert torch.equal(load_data(path).images, WANTED)
+    rows = np.concatenate([LABELS[:, None], BYTES[:, 0].reshape(N, -1)], 1)
+    np.savetxt(tmp_path / "set.csv", rows, "%d", ",", header="label,pixel0", comments="")
+    table = np.loadtxt(tmp_path / "set.csv", delimiter=",", skiprows=1)
+    samples = load_data(npz(tmp_path / "b.npz", x=table[:, 1:].reshape(N, 7, 5) / 255, y=table[:, 0]))
+    torch.testing.assert_close(samples.images, WANTED[:, :1])
+    assert samples.labels.tolist() == LABELS.tolist()
 
 
 def test_a_pt_file_of_objects_or_of_one_value_is_refused(tmp_path):
