@@ -53,7 +53,7 @@ KINDS = {
     (".arrow",): ("an Arrow file", "load_data(datasets.Dataset.from_file(FILE)) in Python"),
     (".csv", ".tsv"): (
         "a table as text",
-        f"of pixels: numpy.loadtxt(FILE, delimiter=',', skiprows=1), then {SAVED}; of file names: make a folder a class",
+        f"of pixels: numpy.loadtxt(FILE, delimiter=',', skiprows=1), then {SAVED}; of names: make a folder a class",
     ),
     (".lmdb", ".mdb"): ("an LMDB data base", "read it by a torch Dataset, and load_data(dataset) in Python"),
     (".tfrecord", ".tfrecords"): ("a TFRecord file", f"read it with tf.data.TFRecordDataset, then {SAVED}"),

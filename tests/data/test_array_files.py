@@ -6,6 +6,7 @@ import pickle
 import resource
 import struct
 import zipfile
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from safetensors.torch import save_file
 from geomrob.data import array_files, image_arrays, load_data
 from geomrob.data.array_files import open_arrays
 from geomrob.data.lazy import LazyImages
+from geomrob.data.named_arrays import CLASSES as CLASS_NAMES
+from geomrob.data.named_arrays import IMAGES as IMAGE_NAMES
+from geomrob.data.named_arrays import LABELS as LABEL_NAMES
 from geomrob.errors import UsageError
 
 N = 6
@@ -121,6 +125,7 @@ LABEL_KINDS = {
     "a column": (LABELS[:, None], ""),
     "floats": (LABELS.astype(np.float32), "floats: taken as whole numbers"),
     "one-hot": (np.eye(3, dtype=np.uint8)[LABELS], "one-hot"),
+    "one-hot floats": (np.eye(3)[LABELS], "one-hot"),
     "names": (np.array(["ant", "bee", "cow"])[LABELS], "alphabetical order, 0 is ant, 1 is bee, 2 is cow"),
     "bytes": (np.array([b"ant", b"bee", b"cow"])[LABELS], "alphabetical order"),
     "numbers as text": (np.array(["2", "10", "30"])[LABELS], "numerical order, 0 is 2, 1 is 10, 2 is 30"),
@@ -134,6 +139,12 @@ def test_every_kind_of_label(tmp_path, kind):
     assert samples.labels.tolist() == LABELS.tolist()
     assert len(samples.classes) == 3
     assert (said in " ".join(samples.notes)) if said else not samples.notes
+
+
+def test_labels_that_are_true_or_false_are_noted(tmp_path):
+    samples = load_data(npz(tmp_path / "set.npz", x=BYTES, y=LABELS > 0))
+    assert samples.labels.tolist() == (LABELS > 0).astype(int).tolist()
+    assert any("true" in text for text in samples.notes)
 
 
 def test_labels_from_one_are_noted_and_names_follow_the_classes(tmp_path):
@@ -434,3 +445,23 @@ def test_objects_beside_the_images_are_left_alone_and_masks_in_bytes_are_noted(t
     with pytest.raises(UsageError, match=r"y of .* must hold plain arrays; got Python objects"):
         load_data(tmp_path / "b.npz")
     assert any("nearly black" in text for text in load_data(npz(tmp_path / "c.npz", x=BYTES % 2, y=LABELS)).notes)
+
+
+@pytest.mark.parametrize(("images", "labels"), zip_longest(IMAGE_NAMES, LABEL_NAMES, fillvalue="y"))
+def test_every_documented_name_of_an_array_is_known(tmp_path, images, labels):
+    samples = load_data(npz(tmp_path / "set.npz", **{images: BYTES, labels: LABELS}))
+    assert torch.equal(samples.images, WANTED)
+    assert samples.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("name", CLASS_NAMES)
+def test_every_documented_name_of_the_classes_is_known(tmp_path, name):
+    path = npz(tmp_path / "set.npz", x=BYTES, y=LABELS, **{name: np.array(["a", "b", "c"])})
+    assert load_data(path).classes == ("a", "b", "c")
+
+
+def test_names_of_classes_lie_beside_an_array(tmp_path):
+    np.save(tmp_path / "x.npy", BYTES)
+    np.save(tmp_path / "y.npy", LABELS)
+    np.save(tmp_path / "classes.npy", np.array(["ant", "bee", "cow"]))
+    assert load_data(tmp_path / "x.npy").classes == ("ant", "bee", "cow")
