@@ -38,7 +38,7 @@ def functions(file):
 
 
 def test_every_row_has_its_tests_and_every_test_a_row():
-    documented = {head: [row[0] for row in rows] for head, rows in tables().items()}
+    documented = {head: [row[0][:60] for row in rows] for head, rows in tables().items()}
     assert {head: list(rows) for head, rows in DOORS.items()} == documented
 
 
