@@ -12,9 +12,12 @@ from geomrob.data.named_arrays import CLASSES, IMAGES, LABELS
 from geomrob.models import MODELS
 from geomrob.models.schemes.table import SCHEMES
 from geomrob.training import read_recipe
-from tests.documented_doors import DOORS
+from tests.documented_data import DATA
+from tests.documented_models import MODELS as OF_MODELS
 
+DOORS = DATA | OF_MODELS
 TESTS = Path(__file__).parent
+NONE = "\N{EN DASH}"
 PAGE = (TESTS.parent / "docs" / "models-and-data.md").read_text(encoding="utf-8")
 
 
@@ -56,7 +59,7 @@ def test_the_table_of_data_sets_is_that_of_the_package():
     assert told == {
         name: [
             "x".join(map(str, entry.shape)),
-            ", ".join(f"{entry.splits[split]:,}" if split in entry.splits else "–" for split in ("train", "test")),
+            ", ".join(f"{entry.splits[split]:,}" if split in entry.splits else NONE for split in ("train", "test")),
         ]
         for name, entry in DATASETS.items()
     }
@@ -71,7 +74,7 @@ def test_the_table_of_models_is_that_of_the_package():
         assert parameters == f"{entry.parameters:,}"
         claims = {claim.data: f"{100 * claim.accuracy:.2f}" for claim in entry.claims}
         assert whole.split()[-2] in {text for data, text in claims.items() if data != "fashion-mnist-1k"}
-        assert embedded == "–" or f"{float(embedded.split()[0]):.2f}" == claims["fashion-mnist-1k"]
+        assert embedded == NONE or f"{float(embedded.split()[0]):.2f}" == claims["fashion-mnist-1k"]
         assert entry.command in command
 
 
