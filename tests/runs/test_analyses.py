@@ -54,7 +54,7 @@ ANALYSES = {
     ),
     "transfer": lambda model, **how: transfer_matrix({"net": model, "other": net(5)}, IMAGES, labels=LABELS, **how),
     "norms": lambda model, **how: minimum_norms(
-        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "deepfool-linf")}, **how
+        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "tight-linf")}, **how
     ),
 }
 
