@@ -1,9 +1,10 @@
 """What a command hands out: tables or one JSON object on stdout, results, CSV and pictures in its folder."""
 
-import csv
 import io
 import json
 import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
+from geomrob.cli.config_file import RUN
 from geomrob.cli.console import say, show_table
-from geomrob.cli.invocation import current_run
-from geomrob.tables import Record, Table, is_unknown, slug
+from geomrob.cli.invocation import current, current_run
+from geomrob.tables import Record, Table, Value, slug, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,13 +47,12 @@ class Answer:
         folder: Path | None,
         results: "Sequence[Result]",
         *,
-        as_json: bool,
         data_notes: Sequence[str] = (),
         trainings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
         self.trainings = trainings or {}
-        self.command, self.folder, self.as_json = command, folder or Path(), as_json
+        self.command, self.folder = command, folder or Path()
         self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
         self.contents: dict[Path, bytes] = {}
@@ -104,10 +105,13 @@ class Answer:
         """
         self._pool()
         self.publish()
-        if self.as_json:
+        form = "table" if (call := current()) is None else call.format
+        if form == "json":
             say(self.to_json())
-        else:
+        elif form == "table":
             self._show()
+        else:
+            self._print(form)
         return 0 if complete else 3
 
     def publish(self) -> None:
@@ -116,8 +120,8 @@ class Answer:
             return
         from geomrob.files import move_in, stage
 
-        if (run := current_run(self.folder)) is not None:
-            run.publish(self.contents)
+        if (call := current()) is not None and (run := current_run(self.folder)) is not None:
+            run.publish({**self.contents, self.folder / RUN: call.config.encode(errors="replace")})
             return
         stage(self.contents)
         move_in(self.contents)
@@ -171,16 +175,52 @@ class Answer:
         spent = [getattr(result, "provenance", None) for result in self.results]
         return [note for one in spent if one is not None for note in one.notes]
 
+    def tables(self) -> list[Table]:
+        """Return what is shown, tables of one title as one."""
+        every = [table for result in self.results for table in result.tables()]
+        return merged(every if self.shown is None else self.shown)
+
+    def left_out(self) -> list[str]:
+        """Return a sentence for each kind of result on the numbers of its records that no table has."""
+        sentences: dict[str, None] = {}
+        for result in self.results:
+            tables = result.tables()
+            shown = set[str]().union(*(table.shown for table in tables))
+            named = " ".join(line for table in tables for line in table.title)
+            rows = result.records()
+            keys = dict.fromkeys(key for row in rows for key in row if key not in shown)
+            left = [key for key in keys if not said([row.get(key) for row in rows], named)]
+            if left:
+                sentences[f"Not in the table: {', '.join(left)} ({len(rows):,} rows): --format csv."] = None
+        return list(sentences)
+
+    def _print(self, form: str) -> None:
+        """Write the tables alone, in a format to paste; what a reader has to know of them goes to stderr."""
+        kinds: dict[tuple[str, ...], list[Record]] = {}
+        for row in (row for result in self.results for row in result.records()):
+            kinds.setdefault(tuple(row), []).append(row)
+        parts = {
+            "csv": lambda: [to_csv(rows) for rows in kinds.values()],
+            "markdown": lambda: [f"{to_markdown(table)}\n" for table in self.tables()],
+            "latex": lambda: [f"{to_latex(table)}\n" for table in self.tables()],
+        }[form]()
+        sys.stdout.write("\n".join(parts))
+        for text in dict.fromkeys([*self._caveats(), *self.remarks]):
+            sys.stderr.write(f"note: {text}\n")
+
+    def _caveats(self) -> list[str]:
+        """Return what a reader of the numbers has to know."""
+        return [note for result in self.results for note in result.caveats()]
+
     def _show(self) -> None:
-        """Write the tables, those with one title as one, then the notes, the costs and the files."""
+        """Write the tables, then the notes, the costs and the files."""
         from geomrob.results.result import model_of
 
-        every = [table for result in self.results for table in result.tables()]
-        for table in merged(every if self.shown is None else self.shown):
+        for table in self.tables():
             say(*table.title)
             if table.rows:
                 show_table(table)
-        say(*dict.fromkeys(note for result in self.results for note in result.caveats()), *self.remarks)
+        say(*dict.fromkeys([*self._caveats(), *self.remarks, *self.left_out()]))
         costs: dict[int, tuple[str, Provenance]] = {}
         for result in self.results:
             if (spent := getattr(result, "provenance", None)) is not None:
@@ -188,6 +228,16 @@ class Answer:
         say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
+
+
+def said(values: Sequence[Value], title: str) -> bool:
+    """Return whether the title of a table says what a column holds: words, or one number for all rows."""
+    numbers = {value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    if not numbers:
+        return True
+    number = next(iter(numbers))
+    forms = (f"{number:g}", f"{number:,}", f"{number:.1%}", f"l{number:g}")
+    return len(numbers) == 1 and bool(set(re.split(r"[\s,:;()]+", title)) & set(forms))
 
 
 def _with_notes(result: "Result", notes: Sequence[str]) -> "Result":
@@ -203,8 +253,8 @@ def merged(tables: Sequence[Table]) -> list[Table]:
     """Return the tables, those of one title and the same columns joined."""
     joined: dict[tuple[Any, ...], list[Record]] = {}
     for table in tables:
-        joined.setdefault((table.title, table.columns), []).extend(table.rows)
-    return [Table(title, columns, rows) for (title, columns), rows in joined.items()]
+        joined.setdefault((table.title, table.columns, table.shows), []).extend(table.rows)
+    return [Table(title, columns, rows, shows) for (title, columns, shows), rows in joined.items()]
 
 
 def file_names(results: Sequence[object]) -> list[str]:
@@ -230,15 +280,6 @@ def file_names(results: Sequence[object]) -> list[str]:
         if not names[index]:
             names[index] = next(name for number in count(1) if (name := f"{part}-{number}") not in names)
     return [f"-{name}" for name in names]
-
-
-def to_csv(rows: Sequence[Record]) -> str:
-    """Return rows under their names: unknown numbers empty, infinite ones inf."""
-    page = io.StringIO(newline="")
-    writer = csv.DictWriter(page, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if is_unknown(value) else value for key, value in row.items()} for row in rows)
-    return page.getvalue()
 
 
 def _strict(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from geomrob.cli.invocation import silent
 from geomrob.errors import Note
 
 if TYPE_CHECKING:
@@ -94,7 +96,16 @@ def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:
 
 
 def say(*lines: str) -> None:
-    """Write lines to stdout."""
+    """Write lines to stdout; on a terminal wrapped between words, so that no number is."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        width = Console().width
+        lines = tuple(
+            part
+            for line in lines
+            for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+        )
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -130,14 +141,13 @@ def printed_notes() -> tuple[str, ...]:
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, None]:
+def progress(title: str) -> Generator[Progress, None, None]:
     """Yield a function of (done, total) that moves a bar on stderr; where that is no terminal, it writes lines.
 
     Args:
         title: What is being done.
-        quiet: Show nothing even on a terminal.
     """
-    if quiet:
+    if silent():
         yield lambda _done, _total: None
         return
     if not sys.stderr.isatty():

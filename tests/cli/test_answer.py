@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from geomrob.cli.answer import Answer, file_names, merged, to_csv
+from geomrob.cli.answer import Answer, file_names, merged
 from geomrob.plot.margins import margin_figure
 from geomrob.results import MarginCurve, equal, load
-from geomrob.tables import Column, Table
+from geomrob.tables import Column, Table, to_csv
 from tests.synthetic import filter_bank, margin_curve, sparsity_result, spectrum
 
 
-def answer(folder, *results, as_json=False):
-    return Answer("margin", folder, results, as_json=as_json)
+def answer(folder, *results):
+    return Answer("margin", folder, results)
 
 
 def test_one_result_is_one_pair_of_files(tmp_path):
@@ -95,7 +95,7 @@ def test_json_is_strict_and_one_envelope(tmp_path):
         raise AssertionError(f"{word} is no JSON")
 
     unknown = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
-    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf, frequency=unknown), as_json=True)
+    out = answer(tmp_path, margin_curve(bands=2, missing=30, norm=math.inf, frequency=unknown))
     out.remarks.append("mind the gap")
     out.files.append(tmp_path / "margin.json")
     told = json.loads(out.to_json(), parse_constant=refuse)
@@ -146,7 +146,7 @@ def test_no_number_is_cut_in_a_terminal_of_80_columns(name, columns, capsys, mon
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns))
     found = sparsity_result((100, 346, 506, 507, 612), shape=(3, 32, 32), model=name)
-    Answer("sparsefool", tmp_path, [found], as_json=False).finish()
+    Answer("sparsefool", tmp_path, [found]).finish()
     lines = capsys.readouterr().out.splitlines()
     (counts,) = (line for line in lines if "%," not in line and "346" in line)
     assert "346, 506, 507" in counts

@@ -302,7 +302,7 @@ def test_misuse_ends_with_status_2_and_one_sentence_and_leaves_nothing(run, tmp_
 
 def shown(table, baseline, capsys, folder):
     scores = score_table(table, baseline=baseline)
-    Answer("corruptions", folder, [table, scores], as_json=False).finish()
+    Answer("corruptions", folder, [table, scores]).finish()
     return scores.scores, capsys.readouterr().out
 
 

@@ -83,9 +83,7 @@ def corruptions(
             run=session.run,
         )
     scores = score_table(errors, baseline=against, beta=beta)
-    answer = Answer(
-        "corruptions", session.out, [errors, scores], as_json=session.json, data_notes=session.samples.notes
-    )
+    answer = Answer("corruptions", session.out, [errors, scores], data_notes=session.samples.notes)
     answer.shown = [*errors.tables(accuracy=accuracy), *scores.tables(accuracy=accuracy)]
     if against == "alexnet" and len(samples.classes) != 1000:
         answer.remarks.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")

@@ -86,7 +86,7 @@ def curve(
             progress=progress,
             run=session.run,
         )
-    answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
+    answer = Answer("curve", session.out, [measured], data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()

@@ -84,9 +84,7 @@ def margin(
         )
 
     curves = session.measure("margins", measure)
-    answer = Answer(
-        "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
-    )
+    answer = Answer("margin", session.out, curves, data_notes=samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
     found = any(bool(curve.reached.any()) for curve in curves)

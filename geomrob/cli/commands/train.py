@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
 from geomrob.cli.loading import check_seed
+from geomrob.cli.options import Shown
 from geomrob.cli.session import libraries
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     fresh: bool = False,
-    json: bool = False,
+    options: Shown = Shown(),
 ) -> int:
     """Train a model by a recipe, resuming a killed run; print its accuracy and its weights file.
 
@@ -33,7 +34,6 @@ def train(
         seed: Seed of the initial weights and of everything random.
         device: auto, cpu or cuda.
         fresh: Start again even if the folder holds a training.
-        json: Print one JSON object and nothing else.
     """
     check_seed(seed)
     libraries()
@@ -42,7 +42,7 @@ def train(
     from geomrob.training.checkpoint import written
 
     folder = user_path(out or Path("trained") / (Path(recipe).stem or "recipe"), "out")
-    with console.progress(f"training {recipe}", quiet=json) as progress:
+    with console.progress(f"training {recipe}") as progress:
         report = train_recipe(
             recipe,
             out=folder,
@@ -53,7 +53,7 @@ def train(
             progress=progress,
             on_epoch=report_epoch,
         )
-    answer = Answer("train", folder, [report], as_json=json)
+    answer = Answer("train", folder, [report])
     answer.files += written(folder)
     return answer.finish()
 
