@@ -15,6 +15,7 @@ from cyclopts.config import Dict
 from geomrob import __version__
 from geomrob.cli.config_file import named_file, read_options
 from geomrob.cli.console import notes_on_stderr
+from geomrob.cli.help import Paragraphs, default
 from geomrob.cli.invocation import Invocation, invoked
 from geomrob.errors import FileError, ShardDone, UsageError
 
@@ -29,6 +30,7 @@ COMMANDS = (
     "compare",
     "audit",
     "models",
+    "data",
     "corrupt",
     "corruptions",
     "layers",
@@ -58,7 +60,8 @@ def application() -> App:
         help_epilogue=EXITS,
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=(), converter=_exact),
+        default_parameter=Parameter(negative=(), converter=_exact, show_default=default),
+        help_formatter=Paragraphs(),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -67,6 +70,7 @@ def application() -> App:
     )
     for name in COMMANDS:
         app.command(getattr(import_module(f"geomrob.cli.commands.{name}"), name), name=name)
+    app.register_install_completion_command(help="Write completion for this shell, and a line that loads it.")
     return app
 
 

@@ -16,7 +16,7 @@ from geomrob.cli import console
 from geomrob.cli.config_file import RUN
 from geomrob.cli.console import say, show_table
 from geomrob.cli.invocation import current, current_run
-from geomrob.tables import Record, Table, Value, slug, to_csv, to_latex, to_markdown
+from geomrob.tables import Record, Table, Value, is_unknown, slug, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,14 +184,15 @@ class Answer:
         """Return a sentence for each kind of result on the numbers of its records that no table has."""
         sentences: dict[str, None] = {}
         for result in self.results:
-            tables = result.tables()
-            shown = set[str]().union(*(table.shown for table in tables))
+            tables, rows = result.tables(), result.records()
             named = " ".join(line for table in tables for line in table.title)
-            rows = result.records()
-            keys = dict.fromkeys(key for row in rows for key in row if key not in shown)
-            left = [key for key in keys if not said([row.get(key) for row in rows], named)]
+            left = [
+                key for key in dict.fromkeys(key for row in rows for key in row) if not in_tables(key, rows, tables)
+            ]
+            left = [key for key in left if not said([row.get(key) for row in rows], named)]
             if left:
-                sentences[f"Not in the table: {', '.join(left)} ({len(rows):,} rows): --format csv."] = None
+                many = f" ({len(rows):,} rows)" if len(rows) > 1 else ""
+                sentences[f"Not in the table: {', '.join(left)}{many}; --format csv has all."] = None
         return list(sentences)
 
     def _print(self, form: str) -> None:
@@ -228,6 +229,15 @@ class Answer:
         say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
+
+
+def in_tables(key: str, rows: Sequence[Record], tables: Sequence[Table]) -> bool:
+    """Return whether tables show all values of the records under a name; the mean of them may have the same name."""
+    shown = {row.get(key) for table in tables if key in table.shown for row in table.rows}
+    return (
+        any(key in table.shows for table in tables)
+        or {value for row in rows if not is_unknown(value := row.get(key))} <= shown
+    )
 
 
 def said(values: Sequence[Value], title: str) -> bool:

@@ -24,11 +24,13 @@ def named_file(words: Sequence[str]) -> Path | None:
         >>> named_file(["margin", "--config", "run.toml", "--samples", "3"])
         PosixPath('run.toml')
     """
-    from geomrob.files import user_path
-
     named = [value for word, value in zip(words, [*words[1:], ""], strict=True) if word == "--config"]
     named += [word.partition("=")[2] for word in words if word.startswith("--config=")]
-    return user_path(named[-1], "config") if named and named[-1] else None
+    if not named or not named[-1]:
+        return None
+    from geomrob.files import user_path
+
+    return user_path(named[-1], "config")
 
 
 def read_options(path: Path) -> dict[str, Any]:

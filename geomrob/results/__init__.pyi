@@ -10,7 +10,7 @@ from .geometry import CrossSection, Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
-from .models import ModelCard
+from .models import DatasetCard, ModelCard
 from .provenance import Provenance
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
@@ -34,6 +34,7 @@ __all__ = [
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",

@@ -26,7 +26,7 @@ from geomrob.results.geometry import CrossSection, Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
-from geomrob.results.models import ModelCard
+from geomrob.results.models import DatasetCard, ModelCard
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -60,6 +60,7 @@ RESULTS: dict[str, type] = {
     "Check": Check,
     "AugmentationGrid": AugmentationGrid,
     "ModelCard": ModelCard,
+    "DatasetCard": DatasetCard,
     "TrainingReport": TrainingReport,
     "Audit": Audit,
     "Layers": Layers,

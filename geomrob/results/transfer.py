@@ -71,7 +71,11 @@ class TransferMatrix(Result):
             for source, found, rates in zip(self.models, self.found, self.rates.tolist(), strict=True)
         ]
         own = (Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}"))
-        return [Table(title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows)]
+        return [
+            Table(
+                title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows, ("rate",)
+            )
+        ]
 
     def caveats(self) -> list[str]:
         """Return the clean accuracy of each model."""

@@ -168,7 +168,7 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
-WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "merge")]
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "data", "merge")]
 
 
 @pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
@@ -233,7 +233,8 @@ def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
         "audit": {"model", "weights"},
         "compare": {"model", "weights"},
         "transfer": {"model", "weights"},
-        "models": {"data", "json"},
+        "models": {"data"},
+        "data": {"data_dir"},
         "merge": {"out", "overwrite"},
     }
     bare = {"corrupt", "train"}

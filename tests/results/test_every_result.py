@@ -7,10 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from geomrob.cli.answer import Answer, to_csv
+from geomrob.cli.answer import Answer
 from geomrob.errors import UsageError
 from geomrob.results import RESULTS, Status, equal, load, save
-from geomrob.tables import HTML_ROWS, one_line
+from geomrob.tables import HTML_ROWS, one_line, to_csv
 from tests.results.examples import EVERY
 
 PLAIN = (str, int, float, type(None))
