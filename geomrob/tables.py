@@ -93,6 +93,8 @@ def one_form(column: Column, rows: Sequence[Record]) -> str:
     if not exponents:
         return column.form
     largest, smallest = max(exponents), min(exponents)
+    if largest < KNOWN_DIGITS and all(math.isinf(size) or size == int(size) for size in sizes if not math.isnan(size)):
+        return "{:.0f}"
     if largest >= KNOWN_DIGITS or smallest < min(largest, 0) - digits:
         return f"{{:.{digits - 1}e}}"
     places = max(digits - 1 - largest, 0)

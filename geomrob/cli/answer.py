@@ -105,6 +105,7 @@ class Answer:
         """
         self._pool()
         self.publish()
+        self._log()
         form = "table" if (call := current()) is None else call.format
         if form == "json":
             say(self.to_json())
@@ -113,6 +114,21 @@ class Answer:
         else:
             self._print(form)
         return 0 if complete else 3
+
+    def _log(self) -> None:
+        """Write rows and pictures into the TensorBoard log, if one was asked for."""
+        from geomrob.results.result import model_of
+
+        if (call := current()) is None or call.tensorboard is None:
+            return
+        from geomrob.interop.tensorboard import write_log
+
+        rows: dict[str, list[Record]] = {}
+        for result in self.results:
+            name = "/".join(part for part in (self.command, type(result).__name__, model_of(result)) if part)
+            rows.setdefault(name, []).extend(result.records())
+        pictures = {path.stem: content for path, content in self.contents.items() if path.suffix == ".png"}
+        write_log(call.tensorboard, rows, {f"{self.command}/{name}": png for name, png in pictures.items()})
 
     def publish(self) -> None:
         """Write the files, as `finish` does; with the run of the folder, if there is one: files of its past go then."""

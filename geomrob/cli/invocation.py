@@ -68,7 +68,12 @@ class Invocation:
             raise UsageError(f"json must go without another format; got --format {shown.format}: leave --json out")
         self.format, self.quiet = "json" if shown.json else shown.format, shown.quiet
         if isinstance(shown, Output):
-            self.allow_missing, self.tensorboard = shown.allow_missing, shown.tensorboard
+            self.allow_missing = shown.allow_missing
+        self.tensorboard = options.get("tensorboard") or getattr(shown, "tensorboard", None)
+        if self.tensorboard is not None:
+            from geomrob.interop.tensorboard import check_tensorboard
+
+            check_tensorboard()
 
     def open_run(self, command: str, out: Path, options: Output) -> None:
         """Open the run in a folder, once, and hold its lock until the command ends.
