@@ -10,6 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status, failures
+from geomrob.results.intervals import share_words
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -104,7 +105,8 @@ class Geometry(Result):
         how = f"normals at +-{self.step:g}" if self.method == "difference" else "second derivatives"
         title = (
             (
-                f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {len(self.indices)} images; "
+                f"{self.headline()}: clean accuracy "
+                f"{share_words(self.accuracy, len(self.indices))} of {len(self.indices)} images; "
                 f"boundary found and measured for {int(self.measured.sum())}"
             ),
             f"Curvature of the boundary in 1 / pixel unit ({how}): positive bends around the image's region, 0 is flat",
