@@ -10,7 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status, failures
-from geomrob.results.intervals import share_words
+from geomrob.results.intervals import median_words, share_words
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -132,8 +132,16 @@ class Geometry(Result):
                 f"{row['effective_dimension_random']:.1f}); {row['directions_90']} directions hold 90 % of their "
                 f"energy (random {row['directions_90_random']})"
             ),
+            *self._intervals(),
             *([f"{name}: no boundary, left out: {failed}"] if failed else []),
         ]
+
+    def _intervals(self) -> list[str]:
+        """Return what another draw of images may have given of the medians over images."""
+        values = {"distance": self.distances, "mean curvature x distance": self.bend, "angle": self.angle}
+        ends = {key: median_words(numbers[self.measured].double()) for key, numbers in values.items()}
+        words = ", ".join(f"{key} {end}" for key, end in ends.items() if end)
+        return [f"{self.model}: 95 % intervals of the medians over these images: {words}"] if words else []
 
     @property
     def accuracy(self) -> float:
