@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from geomrob.results.corruptions import CorruptionTable
+    from geomrob.results.margins import MarginCurve
     from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
+    from geomrob.results.strength_curve import StrengthCurve
 
 SCHEMA = 2
 """Of the JSON object. 1 had a shape for each command."""
@@ -83,6 +86,19 @@ class Answer:
         """
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
+
+    def by_class(
+        self, results: "Sequence[MarginCurve | CorruptionTable | StrengthCurve]", classes: Sequence[str]
+    ) -> None:
+        """Show and write NAME-classes: what results have of the images of each class."""
+        from geomrob.analysis.by_class import by_class
+
+        found = [each for result in results for each in by_class(result, classes)]
+        self.save(found, f"{self.command}-classes")
+        self.csv([row for each in found for row in each.records()], f"{self.command}-classes")
+        if self.shown is not None:
+            self.shown += [table for each in found for table in each.tables()]
+        self.results += found
 
     def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
         """Write a figure, or that of axes, in the format of its ending; None for none, also of an earlier run."""

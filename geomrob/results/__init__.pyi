@@ -2,6 +2,7 @@
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
+from .by_class import ByClass
 from .comparison.comparison import Comparison
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .decision_based import DecisionDistances
@@ -28,6 +29,7 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",

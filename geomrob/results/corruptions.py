@@ -324,7 +324,7 @@ class CorruptionScores(Result):
             }
             for name, values in scores.items()
         ]
-        return Table(title, columns, rows)
+        return Table(title, columns, rows, ("mean", "standard_error"))
 
 
 @dataclass(frozen=True, repr=False)

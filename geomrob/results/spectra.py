@@ -182,7 +182,8 @@ class HeatMap(Result):
         """Return what was measured."""
         return (
             f"{self.model} on {self.data}: {share_words(self.clean, self.images)} of {self.images} images right "
-            f"without a step; mean accuracy in each ring of Fourier directions after a step of l2 length {self.epsilon:g}"
+            "without a step; mean accuracy in each ring of Fourier directions after a step of l2 length "
+            f"{self.epsilon:g}"
         )
 
 

@@ -18,6 +18,7 @@ from geomrob.files import move_in, pack, stage, staged_name, unpack
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
+from geomrob.results.by_class import ByClass
 from geomrob.results.comparison import Comparison
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.decision_based import DecisionDistances
@@ -61,6 +62,7 @@ RESULTS: dict[str, type] = {
     "AugmentationGrid": AugmentationGrid,
     "ModelCard": ModelCard,
     "DatasetCard": DatasetCard,
+    "ByClass": ByClass,
     "TrainingReport": TrainingReport,
     "Audit": Audit,
     "Layers": Layers,

@@ -83,7 +83,7 @@ class StrengthCurve(Result):
             columns.append(Column(name, keys, "{:.1%} +- {:.1%}", "{:.1%}"))
             for row, *both in zip(rows, means, errors, strict=True):
                 row.update(zip(keys, both, strict=True))
-        return [Table((title, sampling), tuple(columns), rows)]
+        return [Table((title, sampling), tuple(columns), rows, ("accuracy", "standard_error"))]
 
     @property
     def accuracy(self) -> Float[Tensor, "m g r e"]:

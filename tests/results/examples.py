@@ -12,6 +12,7 @@ from geomrob.results import (
     AugmentationGrid,
     BandExamples,
     BoundaryResult,
+    ByClass,
     Check,
     CorruptedSet,
     CorruptionScores,
@@ -184,6 +185,12 @@ def card() -> ModelCard:
     )
 
 
+def of_classes() -> ByClass:
+    values = torch.tensor([[[0.5, 0.2, 0.9], [math.inf, math.nan, math.nan]]] * 2, dtype=torch.float64)
+    classes, images = ("cat", "dog"), torch.tensor([3, 7])
+    return ByClass("net", "some", "median distance", "band", ("low", "high"), classes, images, values)
+
+
 def data_card() -> DatasetCard:
     return DatasetCard("pets", "3x32x32", 2, 0, 1000, "pets/raw", False, "free", "us")
 
@@ -208,5 +215,5 @@ def grid() -> AugmentationGrid:
 EVERY = [comparison_result(), attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
-EVERY += [scores(), corrupted(), card(), data_card(), trained(), trainings(), grid()]
+EVERY += [scores(), corrupted(), card(), data_card(), of_classes(), trained(), trainings(), grid()]
 EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
