@@ -11,7 +11,7 @@ from geomrob.errors import UsageError
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 RUN = "run.toml"
 MOST_BYTES = 1 << 20

@@ -362,7 +362,8 @@ class CorruptedSet(Result):
         """Return which corruptions are where."""
         plural = "" if len(self.corruptions) == 1 else "s"
         names = ", ".join(self.corruptions)
-        return f"{len(self.corruptions)} corruption{plural} at 5 severities in {self.folder}: {names}"
+        about = f"{len(self.corruptions)} corruption{plural} of {self.images} images"
+        return f"{about} at 5 severities in {self.folder}: {names}"
 
     def tables(self) -> list[Table]:
         """Return the headline: there are no numbers."""

@@ -114,7 +114,7 @@ def test_json_is_strict_and_one_envelope(tmp_path):
 def test_the_table_starts_with_the_clean_accuracy_and_hides_no_failure(tmp_path, capsys):
     assert answer(tmp_path, margin_curve(missing=30)).finish(complete=False) == 3
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "fmnist-lenet on fashion-mnist-1k: clean accuracy 90.0% of 50 images"
+    assert lines[0] == "fmnist-lenet on fashion-mnist-1k: clean accuracy 90.0% [78.6%, 95.7%] of 50 images"
     assert "[0, 1] pixel units" in lines[1]
     table = [line.split() for line in lines if line.strip().startswith(("0-7", "20-27"))]
     assert "100%" in table[0]
