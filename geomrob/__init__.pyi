@@ -1,5 +1,6 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
+from .analysis.by_class import by_class
 from .analysis.comparison.compare import compare
 from .analysis.corruptions.errors import corruption_errors
 from .analysis.corruptions.summary import corruption_scores, score_table
@@ -61,12 +62,14 @@ from .results import (
     BandEnergy,
     BandExamples,
     BoundaryResult,
+    ByClass,
     Check,
     Comparison,
     CorruptedSet,
     CorruptionScores,
     CorruptionTable,
     CrossSection,
+    DatasetCard,
     DecisionDistances,
     FilterBank,
     Geometry,
@@ -103,12 +106,14 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",
@@ -137,6 +142,7 @@ __all__ = [
     "bands",
     "basis",
     "boundary",
+    "by_class",
     "compare",
     "corrupt",
     "corruption_errors",

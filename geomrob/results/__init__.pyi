@@ -2,6 +2,7 @@
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
+from .by_class import ByClass
 from .comparison.comparison import Comparison
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .decision_based import DecisionDistances
@@ -10,7 +11,7 @@ from .geometry import CrossSection, Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
-from .models import ModelCard
+from .models import DatasetCard, ModelCard
 from .provenance import Provenance
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
@@ -28,12 +29,14 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",

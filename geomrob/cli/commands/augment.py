@@ -106,7 +106,7 @@ def augment(
             method = f"prime ({preset}, strength {alpha:g})" if name == "prime" else name
             pictures = draws_of(first, recipes[name], draws, seed=options.seed)
             figures[name] = plot_draws(pictures, method=method, classes=classes)
-    answer = Answer("augment", out, grids, as_json=options.json)
+    answer = Answer("augment", out, grids)
     for name, figure in figures.items():
         answer.picture(figure, out / f"{name}.png")
     if copies:
