@@ -19,6 +19,7 @@ STRENGTHS = {
     "fgsm-transfer": "largest change of an element ([0, 1] pixel units)",
     "pgd": "largest change of an element ([0, 1] pixel units)",
     "pgd-l2": "largest $\\ell_2$ length of the change ([0, 1] pixel units)",
+    "pgd-l1": "largest $\\ell_1$ length of the change ([0, 1] pixel units)",
 }
 """What the axis of each attack is called."""
 
@@ -30,6 +31,7 @@ TITLES = {
     "fgsm-transfer": "transferred FGSM",
     "pgd": "PGD in an $\\ell_\\infty$ ball",
     "pgd-l2": "PGD in an $\\ell_2$ ball",
+    "pgd-l1": "PGD in an $\\ell_1$ ball",
 }
 """How each attack is called."""
 
