@@ -10,6 +10,7 @@ from .analysis.layers import layers
 from .analysis.margins import margin_curve
 from .analysis.minimum_norms import minimum_norms
 from .analysis.perturbation_maps import locations, overlap
+from .analysis.robust_accuracy import robust_accuracy
 from .analysis.sparsity import sparsity, sparsity_sweep
 from .analysis.spectra.band_energy import band_energy
 from .analysis.spectra.filter_banks import filter_banks
@@ -48,6 +49,7 @@ from .plot.layers import plot_layers
 from .plot.margins import plot_margin_map, plot_margins
 from .plot.minimum_norms import plot_norms
 from .plot.perturbation_maps import plot_locations
+from .plot.robust_accuracy import plot_robust_accuracy
 from .plot.sparse_gallery import plot_gallery
 from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
@@ -78,6 +80,7 @@ from .results import (
     Norms,
     Overlap,
     Provenance,
+    RobustAccuracy,
     Sparsity,
     Spectrum,
     Status,
@@ -121,6 +124,7 @@ __all__ = [
     "Overlap",
     "Provenance",
     "PushPullConv2d",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",
@@ -186,6 +190,7 @@ __all__ = [
     "plot_margins",
     "plot_norms",
     "plot_radial",
+    "plot_robust_accuracy",
     "plot_sparsity_sweep",
     "plot_spectra",
     "plot_strength",
@@ -193,6 +198,7 @@ __all__ = [
     "plot_transfer",
     "push_pull",
     "replace_first_conv",
+    "robust_accuracy",
     "save",
     "score",
     "score_table",

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
@@ -45,6 +47,9 @@ SUBTITLE: dict[str, Any] = {"fontsize": 8, "color": FAINT, "linespacing": 1.25, 
 READING: dict[str, Any] = {**SUBTITLE, "va": "top"}
 # Letters of a subtitle that fit into an inch.
 LETTERS = 17
+
+FEW = 4
+"""Curves that a legend inside the axes names; of more, each is named at its end."""
 
 
 def style_of(index: int) -> Style:
@@ -110,6 +115,67 @@ def figure_headline(figure: Figure, title: str, reading: str) -> None:
 def _lines(width: float, reading: str) -> list[str]:
     """Return a subtitle in lines that a figure of that width has room for."""
     return textwrap.wrap(reading, int(LETTERS * (width - 0.3)))
+
+
+def name_curves(ax: Axes, *, loc: str = "best") -> None:
+    """Name the labelled curves: few in a legend inside the axes, many each next to its right end, outside of them.
+
+    Call it when the limits of the axes are final.
+
+    Args:
+        ax: Axes with labelled lines.
+        loc: Where the legend is, as matplotlib calls it.
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    ends = [_end(ax, handle) for handle in handles if isinstance(handle, Line2D)]
+    if len(handles) <= FEW or len(ends) < len(handles):
+        if handles:
+            ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc=loc)
+        return
+    height = 72 * ax.get_window_extent().height / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    heights = apart([end[1] for end in ends], 12 / height)
+    for line, label, end, at in zip(handles, labels, ends, heights, strict=True):
+        leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": 0.9}
+        ax.annotate(
+            label,
+            end,
+            (1.035, at),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            arrowprops={**leader, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)},
+            annotation_clip=False,
+            va="center",
+            fontsize=8.5,
+            color=line.get_color(),
+        )
+
+
+def _end(ax: Axes, line: Line2D) -> tuple[float, float]:
+    """Return where a curve ends on the right, in shares of the axes."""
+    points = ax.transAxes.inverted().transform(ax.transData.transform(line.get_xydata()))
+    known = points[np.isfinite(points).all(1)]
+    x, y = known[known[:, 0].argmax()] if len(known) else (1.0, 0.5)
+    return float(np.clip(x, 0, 1)), float(np.clip(y, 0, 1))
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Return heights in the same order that keep a gap between each other, moved as little as that needs.
+
+    Example:
+        >>> [round(height, 2) for height in apart([0.5, 0.5, 0.9], 0.1)]
+        [0.45, 0.55, 0.9]
+    """
+    groups: list[list[float]] = []
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for index in order:
+        # A group: how many names, and the middle of all of them.
+        groups.append([1, heights[index]])
+        while len(groups) > 1 and groups[-1][1] - groups[-2][1] < gap * (groups[-1][0] + groups[-2][0]) / 2:
+            (more, upper), (some, lower) = groups.pop(), groups.pop()
+            groups.append([more + some, (more * upper + some * lower) / (more + some)])
+    spread = [middle + gap * (at - (count - 1) / 2) for count, middle in groups for at in range(int(count))]
+    placed = dict(zip(order, spread, strict=True))
+    return [placed[index] for index in range(len(heights))]
 
 
 def bare(ax: Axes) -> None:

@@ -12,6 +12,7 @@ from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
 from .models import ModelCard
 from .provenance import Provenance
+from .robust_accuracy import RobustAccuracy
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
@@ -45,6 +46,7 @@ __all__ = [
     "Norms",
     "Overlap",
     "Provenance",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",

@@ -28,6 +28,7 @@ from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
 from geomrob.results.models import ModelCard
 from geomrob.results.provenance import Provenance
+from geomrob.results.robust_accuracy import RobustAccuracy
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
 from geomrob.results.strength_curve import Acceptance, StrengthCurve
@@ -65,6 +66,7 @@ RESULTS: dict[str, type] = {
     "Layers": Layers,
     "Geometry": Geometry,
     "Norms": Norms,
+    "RobustAccuracy": RobustAccuracy,
     "CorruptionTable": CorruptionTable,
     "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,

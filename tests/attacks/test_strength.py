@@ -328,7 +328,10 @@ def test_an_image_that_is_wrong_already_is_not_moved_by_pgd():
             "source must have a class for each",
         ),
         (lambda: pgd(net(), images(), epsilon=0.1, norm=3), "norm must be 1, 2 or inf; got 3"),
-        (lambda: pgd(net(), images(), epsilon=torch.ones(2)), "epsilon must be one number or one an image; got 2 for 9"),
+        (
+            lambda: pgd(net(), images(), epsilon=torch.ones(2)),
+            "epsilon must be one number or one an image; got 2",
+        ),
         (lambda: pgd(net(), images(), epsilon=0.1, starts=images(3)), "starts must be of the shape of the inputs"),
         (lambda: pgd(net(), images(), epsilon=0.1, loss="dlr2"), "loss must be one of cross-entropy, margin"),
         (lambda: pgd(net(), images(), epsilon=0.1, steps=0), "steps must be at least 1; got 0"),
