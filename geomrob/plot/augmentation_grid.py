@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom, literal
+from geomrob.plot.style import INK, AnyFigure, bare, draw_image, figure_headline, figure_or_new, headroom, literal
 from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
@@ -21,7 +21,7 @@ def plot_augment(
     title: str,
     reading: str,
     below: Float[Tensor, "r k"] | None = None,
-    figure: Figure | None = None,
+    figure: AnyFigure | None = None,
 ) -> Figure:
     """Return a figure of images in rows and columns, each row and column named.
 
@@ -42,10 +42,8 @@ def plot_augment(
         given = f"{len(rows)} and {len(columns)}"
         raise UsageError(f"rows and columns must be {height} and {width} names; got {given}: name each")
     inches = max(SIDE * width + 0.5, 5.5)
-    if figure is None:
-        figure = blank(
-            inches, (SIDE + (0.22 if below is not None else 0.08)) * height + 0.3 + headroom(inches, reading)
-        )
+    tall = (SIDE + (0.22 if below is not None else 0.08)) * height + 0.3
+    figure = figure_or_new(figure, inches, tall + headroom(inches, reading))
     axes = figure.subplots(height, width, squeeze=False)
     for row in range(height):
         for column in range(width):
@@ -74,7 +72,7 @@ PRIMITIVES = {
 """What each primitive does, and what its numbers are."""
 
 
-def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> Figure:
+def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -> Figure:
     """Return a figure of one image under a primitive of PRIME, by smoothness (rows) and strength (columns).
 
     Args:
@@ -96,7 +94,7 @@ def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> F
 
 
 def plot_draws(
-    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: Figure | None = None
+    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: AnyFigure | None = None
 ) -> Figure:
     """Return a figure of several images (rows), each followed by draws of an augmentation.
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from matplotlib.transforms import offset_copy
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, axes_or_new, headline, literal, name_curves, style_of, tidy
+from geomrob.plot.style import INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import RobustAccuracy
 from geomrob.results.robust_accuracy import shown_epsilon, wilson
 
@@ -102,6 +102,6 @@ def _caption(results: Sequence[RobustAccuracy]) -> str:
     undecided = [text for text in undecided if not text.startswith("0 ")]
     left = f" Undecided, counted as not robust: {', '.join(undecided)}." if undecided else ""
     return (
-        f"{len(first.labels)} images of {literal(first.data)}, perturbed inside [0, 1] by the closest of "
+        f"{len(first.labels)} images of {data_name(first.data)}, perturbed inside [0, 1] by the closest of "
         f"{', '.join(first.searches)}: upper bounds. Bars: Wilson's 95 % interval over images.{cross}{left}"
     )

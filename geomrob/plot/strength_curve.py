@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, axes_or_new, headline, literal, style_of, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import Acceptance, StrengthCurve
 
 STRENGTHS = {
@@ -79,7 +79,7 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_xlabel(STRENGTHS.get(curve.attack, "strength ([0, 1] pixel units)"))
     ax.set_ylabel("images classified correctly")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    name_curves(ax)
     headline(ax, f"How much {TITLES.get(curve.attack, literal(curve.attack))} does each model stand?", _caption(curve))
     return ax
 
@@ -134,7 +134,7 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
     shown = (
-        f"{literal(first.data)}. One mark: a model (R) against the baseline (U), on clean images (0) and "
+        f"{data_name(first.data)}. One mark: a model (R) against the baseline (U), on clean images (0) and "
         f"perturbed ones (D). Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the "
         "perturbation."
     )
@@ -151,7 +151,7 @@ def _caption(curve: StrengthCurve) -> str:
         shade = f"shade: standard error over {networks} networks of a model"
     elif repeats > 1:
         shade = f"shade: standard error over {repeats} repeats"
-    return f"{images} images of {literal(curve.data)}{crafted}; {shade}."
+    return f"{images} images of {data_name(curve.data)}{crafted}; {shade}."
 
 
 def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
