@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from geomrob.plot.style import (
@@ -153,6 +154,8 @@ def _distances(ax: Axes, audit: Audit) -> None:
     tidy(ax)
     for axis in (ax.xaxis, ax.yaxis):
         plain_numbers(axis)
+        # Beyond, in the strip, there are no distances.
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value <= high else ""))
 
 
 def _held(distance: Tensor, low: float, high: float, end: float) -> Tensor:
@@ -166,13 +169,14 @@ def _held(distance: Tensor, low: float, high: float, end: float) -> Tensor:
 
 def _strips(ax: Axes, high: float, ends: Sequence[float]) -> None:
     """Mark where images stand of which an attack found nothing."""
-    words: dict[str, Any] = {"fontsize": 8, "color": FAINT, "ha": "center", "va": "center"}
+    words: dict[str, Any] = {"fontsize": 8, "color": FAINT, "ha": "center", "va": "top"}
     if ends[0] > high:
         ax.axvline(high, color=FAINT, linewidth=0.8, linestyle=":")
-        ax.text((high * ends[0]) ** 0.5, 0.5, "none found", rotation=90, transform=ax.get_xaxis_transform(), **words)
+        ax.text((high * ends[0]) ** 0.5, -0.02, "none\nfound", transform=ax.get_xaxis_transform(), **words)
     if ends[1] > high:
         ax.axhline(high, color=FAINT, linewidth=0.8, linestyle=":")
-        ax.text(0.3, (high * ends[1]) ** 0.5, "none found", transform=ax.get_yaxis_transform(), **words)
+        words |= {"ha": "right", "va": "center"}
+        ax.text(-0.02, (high * ends[1]) ** 0.5, "none\nfound", transform=ax.get_yaxis_transform(), **words)
 
 
 def _budgets(ax: Axes, audit: Audit) -> None:

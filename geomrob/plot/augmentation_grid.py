@@ -11,6 +11,8 @@ from geomrob.plot.style import INK, AnyFigure, bare, draw_image, figure_headline
 from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
+# A picture without a brighter pixel says why it is black.
+DARK = 1 / 255
 
 
 def plot_augment(
@@ -51,6 +53,9 @@ def plot_augment(
             bare(ax)
             note = "" if below is None or not column else f"{float(below[row, column]):.2f}"
             draw_image(ax, pictures[row, column], note)
+            if column and float(pictures[row, column].max()) <= DARK:
+                words = {"ha": "center", "va": "center", "fontsize": 7.5, "color": "white"}
+                ax.text(0.5, 0.5, "all values\nclipped to 0", transform=ax.transAxes, **words)
             if not row:
                 ax.set_title(columns[column], fontsize=9, color=INK)
         axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
@@ -59,7 +64,11 @@ def plot_augment(
 
 
 PRIMITIVES = {
-    "spectral": ("random filters", "K is the side of the filter in pixels, sigma the standard deviation of a tap"),
+    "spectral": (
+        "random filters",
+        "K is the side of the filter in pixels, sigma the standard deviation of a tap; taps of a negative sum make "
+        "bright areas black, those of a large sum white",
+    ),
     "spatial": (
         "random deformations",
         "K is the cut frequency, sigma is given as a share of the largest that keeps a typical map one to one",
@@ -85,7 +94,7 @@ def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -
         rows=[f"K = {size}" for size in grid.smoothness],
         columns=["original", *(f"$\\sigma$ = {value:g}" for value in grid.strength)],
         below=grid.change,
-        title=f"The {grid.primitive} primitive of PRIME".replace("color", "colour"),
+        title=f"What does the {grid.primitive} primitive of PRIME do to an image?".replace("color", "colour"),
         reading=f"One image under {what}. {units}. A row is one draw, stronger from left to right; what leaves the "
         "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = "
         "from black to white).",

@@ -67,7 +67,7 @@ def plot_corruptions(
     what = "error" if table.measure == "error" else table.measure
     reading = (
         f"Numbers: {what} in per cent on {table.images} images of {data_name(table.data)}{networks}. Rows: severity. "
-        f"Corruptions {_made(table)}.{fitted} The colours end where the largest error does."
+        f"Corruptions {_made(table)}.{fitted} The scale of colours ends above the largest error."
     )
     wide = max(wide, 6.0)
     figure = figure_or_new(figure, wide, count * (TALL * rows + 0.35) + ABOVE + headroom(wide, reading))

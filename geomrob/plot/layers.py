@@ -65,7 +65,7 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
     right.set_ylabel("ratio (dB)")
     for ax, title in (
         (left, "Sparsity of the activations (0: one channel active, 1: all alike)"),
-        (right, f"Signal to noise, of $\\sigma$ = {first.sigma:g} in the image"),
+        (right, f"Signal-to-noise ratio, noise of $\\sigma$ = {first.sigma:g} in the image"),
     ):
         tidy(ax)
         ax.set_title(title, fontsize=10, loc="left")
@@ -104,8 +104,19 @@ def _unknown(ax: Axes, models: Sequence[Layers]) -> None:
     for layer in sorted(
         {at for result in models for at, value in enumerate(result.hoyer.tolist()) if math.isnan(value)}
     ):
-        words: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5, "color": FAINT}
-        ax.text(layer + 1, 0.03, "one channel:\nno sparsity", transform=ax.get_xaxis_transform(), **words)
+        words: dict[str, Any] = {
+            "ha": "left" if not layer else "center",
+            "va": "bottom",
+            "fontsize": 7.5,
+            "color": FAINT,
+        }
+        ax.text(
+            layer + 1 - 0.2 * (not layer),
+            0.03,
+            "one channel:\nno sparsity",
+            transform=ax.get_xaxis_transform(),
+            **words,
+        )
 
 
 def _layer_axis(ax: Axes, models: Sequence[Layers]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from geomrob.errors import UsageError
 from geomrob.plot.style import (
     FAINT,
+    FEW_POWERS,
     INK,
     SEQUENTIAL,
     AnyFigure,
@@ -28,6 +29,7 @@ from geomrob.plot.style import (
     literal,
     name_curves,
     plain_bar,
+    plain_numbers,
     style_of,
     tidy,
 )
@@ -35,8 +37,8 @@ from geomrob.results import BandEnergy, HeatMap, Spectrum
 
 Scale = Literal["log", "log1p", "linear"]
 
-SIDE = 2.4
-"""Width and height in inches of one plane."""
+SIDE, ALONE = 2.4, 3.6
+"""Width and height in inches of one plane of several, and of a single one."""
 
 NOUN = {"images": "images", "perturbations": "perturbations", "corruption": "differences", "kernels": "filters"}
 
@@ -144,10 +146,14 @@ def plot_radial(
         # A logarithmic axis has no place for what reaches below 0: the shade ends with the axis, that of the means.
         lowest = float(means[-1].min()) / 2 if len(means[-1]) else torch.finfo(middle.dtype).tiny
         below = (middle - spread).clamp(min=lowest if scale == "log" else -torch.inf)
-        ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
+        ax.fill_between(
+            rings, below, middle + spread, color=style.colour, alpha=0.2 if len(spectra) < 3 else 0.1, linewidth=0
+        )
         ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
     if scale == "log" and len(torch.cat(means)):
         ax.set_ylim(bottom=float(torch.cat(means).min()) / 2)
+        if ax.get_ylim()[1] / ax.get_ylim()[0] < FEW_POWERS:
+            plain_numbers(ax.yaxis)
     tidy(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
@@ -266,9 +272,10 @@ def _planes(
     """Return a figure of planes in rows, with one colour bar, below a headline."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    width = max(SIDE * columns + (2.2 if columns == 1 else 1.2), 5.6)
+    side = ALONE if len(panels) == 1 else SIDE
+    width = max(side * columns + (2.2 if columns == 1 else 1.2), 5.6)
     names = max(name.count("\n") for name, _, _ in panels)
-    figure = figure_or_new(figure, width, (SIDE + 0.5 + 0.15 * names) * rows + headroom(width, head[1]))
+    figure = figure_or_new(figure, width, (side + 0.5 + 0.15 * names) * rows + headroom(width, head[1]))
     figure_headline(figure, *head)
     axes = figure.subplots(rows, columns, squeeze=False)
     image: AxesImage | None = None

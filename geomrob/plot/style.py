@@ -53,6 +53,7 @@ SUBTITLE: dict[str, Any] = {"fontsize": 8, "color": FAINT, "linespacing": 1.25, 
 READING: dict[str, Any] = {**SUBTITLE, "va": "top"}
 # Letters of a subtitle that fit into an inch.
 LETTERS = 17
+TITLE_LETTERS = 10
 
 WIDE = 8.0
 """Inches from which on headlines grow with the figure: a page shows it smaller."""
@@ -153,9 +154,10 @@ def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
     note.set_in_layout(False)
 
 
-def headroom(width: float, reading: str) -> float:
-    """Return how many inches `figure_headline` needs above a figure of that width."""
-    return _grown(width) * (0.48 + 0.145 * len(_lines(width, reading)))
+def headroom(width: float, reading: str, title: str = "") -> float:
+    """Return how many inches `figure_headline` needs above a figure of that width, for a title of one line or this."""
+    titles = len(_lines(width, title, TITLE_LETTERS)) if title else 1
+    return _grown(width) * (0.28 + 0.2 * titles + 0.145 * len(_lines(width, reading)))
 
 
 def figure_headline(figure: AnyFigure, title: str, reading: str) -> None:
@@ -164,21 +166,23 @@ def figure_headline(figure: AnyFigure, title: str, reading: str) -> None:
     Of a sub-figure the layout is its figure's: how to read it then stands below.
     """
     width, height = size_of(figure)
+    titles, lines = _lines(width, title, TITLE_LETTERS), _lines(width, reading)
     if not isinstance(figure, Figure):
-        figure.suptitle(title, x=0.01, ha="left", **TITLE_FONT)
-        figure.supxlabel("\n".join(_lines(width, reading)), x=0.01, ha="left", fontsize=8, color=FAINT)
+        figure.suptitle("\n".join(titles), x=0.01, ha="left", **TITLE_FONT)
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color=FAINT)
         return
     grown = _grown(width)
     title_font, font = ({**given, "fontsize": grown * given["fontsize"]} for given in (TITLE_FONT, READING))
-    figure.text(0.14 / width, 1 - 0.1 * grown / height, title, va="top", **title_font)
-    figure.text(0.14 / width, 1 - 0.36 * grown / height, "\n".join(_lines(width, reading)), **font)
-    top = 1 - headroom(width, reading) / height
+    below = 0.16 + 0.2 * len(titles)
+    figure.text(0.14 / width, 1 - 0.1 * grown / height, "\n".join(titles), va="top", **title_font)
+    figure.text(0.14 / width, 1 - below * grown / height, "\n".join(lines), **font)
+    top = 1 - headroom(width, reading, title) / height
     figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.04, h_pad=0.06)
 
 
-def _lines(width: float, reading: str) -> list[str]:
-    """Return a subtitle in lines that a figure of that width has room for."""
-    return textwrap.wrap(reading, int(LETTERS * (width - 0.3) / _grown(width)))
+def _lines(width: float, text: str, letters: int = LETTERS) -> list[str]:
+    """Return a text in lines that a figure of that width has room for, with so many letters an inch."""
+    return textwrap.wrap(text, int(letters * (width - 0.3) / _grown(width)))
 
 
 def _grown(width: float) -> float:
