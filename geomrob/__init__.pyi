@@ -93,6 +93,7 @@ from .results import (
     save,
 )
 from .results.decision_based import score
+from .runs.progress import progress_bar
 from .spectral.bases import basis
 from .spectral.subspaces import bands
 
@@ -196,6 +197,7 @@ __all__ = [
     "plot_strength",
     "plot_trade_off",
     "plot_transfer",
+    "progress_bar",
     "push_pull",
     "replace_first_conv",
     "robust_accuracy",

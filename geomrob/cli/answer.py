@@ -18,7 +18,7 @@ from geomrob.tables import Record, Table, is_unknown, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
@@ -83,7 +83,7 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+    def picture(self, drawing: "Figure | SubFigure | Axes | None", path: Path) -> None:
         """Write a figure, or that of axes, in the format of its ending; None for none, also of an earlier run."""
         if drawing is None:
             return

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
@@ -44,7 +43,7 @@ SINGLE = 8
 """Most images whose own profiles are drawn."""
 
 
-def plot_audit(audit: Audit, *, figure: AnyFigure | None = None) -> Figure:
+def plot_audit(audit: Audit, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of the checks of an audit, and next to them distances, PGD's success and the way to the boundary.
 
     Args:

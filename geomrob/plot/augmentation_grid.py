@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
@@ -12,7 +11,7 @@ from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
 # A picture without a brighter pixel says why it is black.
-DARK = 1 / 255
+DARK = 8 / 255
 
 
 def plot_augment(
@@ -24,7 +23,7 @@ def plot_augment(
     reading: str,
     below: Float[Tensor, "r k"] | None = None,
     figure: AnyFigure | None = None,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure of images in rows and columns, each row and column named.
 
     Args:
@@ -66,8 +65,7 @@ def plot_augment(
 PRIMITIVES = {
     "spectral": (
         "random filters",
-        "K is the side of the filter in pixels, sigma the standard deviation of a tap; taps of a negative sum make "
-        "bright areas black, those of a large sum white",
+        "K is the side of the filter in pixels, sigma the deviation of a tap; a negative sum of taps makes black",
     ),
     "spatial": (
         "random deformations",
@@ -81,7 +79,7 @@ PRIMITIVES = {
 """What each primitive does, and what its numbers are."""
 
 
-def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -> Figure:
+def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of one image under a primitive of PRIME, by smoothness (rows) and strength (columns).
 
     Args:
@@ -104,7 +102,7 @@ def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -
 
 def plot_draws(
     pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: AnyFigure | None = None
-) -> Figure:
+) -> AnyFigure:
     """Return a figure of several images (rows), each followed by draws of an augmentation.
 
     Args:

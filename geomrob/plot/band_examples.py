@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
@@ -44,7 +43,7 @@ HEADING: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "col
 
 def plot_band_examples(
     examples: BandExamples, *, classes: Sequence[str] = (), figure: AnyFigure | None = None
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with one row per image: the image, then for each band the change and the changed image.
 
     A change is multiplied by the factor written above it and drawn on a scale from -1 to 1 with white (grey for colour
@@ -78,7 +77,7 @@ def plot_band_examples(
     return figure
 
 
-def _room(figure: Figure, count: int, bands: Sequence[str], reading: str) -> NDArray[np.object_]:
+def _room(figure: AnyFigure, count: int, bands: Sequence[str], reading: str) -> NDArray[np.object_]:
     """Return axes (count, 1 + 2 bands) below a headline, with a heading above each column."""
     figure_headline(figure, HEADLINE, reading)
     grid: NDArray[np.object_] = figure.subplots(count, 1 + 2 * len(bands), squeeze=False)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 from torch import Tensor
@@ -27,7 +26,7 @@ def plot_corruption_sheet(
     categories: Mapping[str, str] | None = None,
     caption: str = "",
     figure: AnyFigure | None = None,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure of one image under corruptions: a column each, a row for each severity from the least on.
 
     Args:

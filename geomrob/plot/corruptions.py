@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -47,7 +46,7 @@ LEVELS = 4
 
 def plot_corruptions(
     table: CorruptionTable, *, categories: Mapping[str, str] | None = None, figure: AnyFigure | None = None
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with the error of each model under each corruption (column) at each severity (row).
 
     The last column is the mean of all that are shown. Errors are means over the networks of a model.

@@ -13,7 +13,9 @@ from geomrob.results import DecisionDistances
 from geomrob.results.decision_based import middle
 
 
-def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
+def plot_decision_distances(
+    results: DecisionDistances | Sequence[DecisionDistances], *, ax: Axes | None = None
+) -> Axes:
     """Return axes with the share of images whose prediction changes within a distance, one curve for each model.
 
     Failures are infinitely far: a curve that ends below 100 % has some. A mark stands at the median of all images and
@@ -26,6 +28,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     Raises:
         UsageError: No finite distance; results of different data, attacks or budgets.
     """
+    results = [results] if isinstance(results, DecisionDistances) else list(results)
     distances = [(literal(result.model), result.distances) for result in results]
     finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
@@ -65,7 +64,7 @@ def plot_inhibition(banks: FilterBank | Sequence[FilterBank], *, ax: Axes | None
     return ax
 
 
-def plot_kernels(banks: FilterBank | Sequence[FilterBank], *, figure: AnyFigure | None = None) -> Figure:
+def plot_kernels(banks: FilterBank | Sequence[FilterBank], *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the mean spectrum of the filters of each layer; of push, pull and push-pull in one row.
 
     Args:

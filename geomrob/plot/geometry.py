@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -23,7 +22,7 @@ KINDS = {
 """The kinds of tangent directions, in the order they are drawn."""
 
 
-def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: AnyFigure | None = None) -> Figure:
+def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of the curvatures, of the angle between perturbation and normal, and of the normals' spectrum.
 
     Boxes hold half of the values, whiskers nine tenths; the line in a box is the median. Images without a boundary are

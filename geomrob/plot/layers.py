@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
@@ -31,7 +30,7 @@ AVERAGES = {
 """What each way to average the signal-to-noise ratio is called."""
 
 
-def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure: AnyFigure | None = None) -> Figure:
+def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the sparsity and with the signal-to-noise ratio of every layer of each model.
 
     A layer with one channel has no sparsity: in place of its mark the picture says so.

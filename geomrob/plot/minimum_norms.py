@@ -2,7 +2,6 @@
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from geomrob.plot.style import FAINT, INK, AnyFigure, data_name, figure_headline, figure_or_new, literal, style_of, tidy
 from geomrob.results import Norms
@@ -17,7 +16,7 @@ UNITS = {
 """What the axis of each norm is called."""
 
 
-def plot_norms(norms: Norms, *, figure: AnyFigure | None = None) -> Figure:
+def plot_norms(norms: Norms, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the mean minimum norm of each model as a bar and the median as a mark, a panel a norm.
 
     The mean is over the images for which a perturbation was found; how many there were not is written on the bar. A

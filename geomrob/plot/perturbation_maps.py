@@ -7,7 +7,6 @@ from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -41,7 +40,7 @@ WORDS = {
 
 def plot_locations(
     locations: Locations, *, images: Float[Tensor, "k *c h w"] | None = None, figure: AnyFigure | None = None
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with one map a class: the share of its fooled images in which each pixel is changed.
 
     All maps share one scale of colours, which ends at the largest share among classes with at least 10 fooled images

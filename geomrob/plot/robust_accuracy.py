@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -60,8 +61,13 @@ def _curve(ax: Axes, result: RobustAccuracy, index: int, count: int) -> None:
     sizes = torch.cat((torch.zeros(1), result.epsilons)).double()
     values = torch.cat((torch.tensor([result.clean], dtype=torch.float64), result.accuracy))
     low, high = wilson(values, len(result.labels)).T
-    aside = offset_copy(ax.transData, ax.get_figure(), 3.0 * (index - (count - 1) / 2), 0, units="points")
-    look = {"color": style.colour, "marker": style.marker, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    aside = offset_copy(ax.transData, ax.get_figure(root=True), 3.0 * (index - (count - 1) / 2), 0, units="points")
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "marker": style.marker,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.6,
+    }
     ax.plot(sizes, values, linestyle=style.line, linewidth=1.8, label=_name(result), markersize=5.5, **look)
     ax.vlines(sizes, low, high, color=style.colour, linewidth=1.1, alpha=0.55, transform=aside, clip_on=False)
     if result.reference:

@@ -6,7 +6,6 @@ from jaxtyping import Bool, Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,7 +36,7 @@ FADED = 0.4
 WIDTH = 5.6
 
 
-def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: AnyFigure | None = None) -> Figure:
+def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with one row per image, from few to many changed pixels: original, changed image, the changes.
 
     The images stand at even steps among all fooled ones, ordered by the number of their changed pixels, from the

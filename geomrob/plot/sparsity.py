@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
@@ -137,7 +136,7 @@ TICKS = 9
 
 def plot_sparsity_sweep(
     points: Sequence[Sparsity], *, parameter: str = "lam", figure: AnyFigure | None = None
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with fooling rate, changed pixels, steps and evaluations over one option of the attack.
 
     Points that differ in model, data, attack or another option become curves of their own. The thin line in the panel

@@ -57,7 +57,7 @@ def plot_spectra(
     scale: Scale = "log",
     decades: float = 6,
     columns: int = 4,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with the plane of each spectrum, frequency zero in the middle, all on one colour scale.
 
     Rows are vertical frequencies and go down, as the rows of an image do.
@@ -84,7 +84,9 @@ def plot_spectra(
     return _planes(panels, values, figure, columns, norm, label, (title, reading), spectra[0].unit)
 
 
-def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: AnyFigure | None = None, columns: int = 4) -> Figure:
+def plot_heat_maps(
+    maps: HeatMap | Sequence[HeatMap], *, figure: AnyFigure | None = None, columns: int = 4
+) -> AnyFigure:
     """Return a figure with the heat map of each model, frequency zero in the middle, all on one colour scale.
 
     Args:
@@ -173,7 +175,7 @@ def plot_radial(
 
 def spectrum_figures(
     planes: Sequence[Spectrum | HeatMap], energies: Sequence[BandEnergy] = (), *, scale: Scale = "log"
-) -> dict[str, Figure]:
+) -> dict[str, AnyFigure]:
     """Return figures by name: planes of spectra and their radial means, or heat maps; the energy by band.
 
     Args:
@@ -185,7 +187,7 @@ def spectrum_figures(
     if maps:
         return {"spectrum": plot_heat_maps(maps)}
     spectra = [plane for plane in planes if isinstance(plane, Spectrum)]
-    figures = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
+    figures: dict[str, AnyFigure] = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
     plot_radial(spectra, ax=figures["radial"].add_subplot(), scale="linear" if scale == "linear" else "log")
     if energies:
         figures["energy"] = blank()
@@ -262,13 +264,13 @@ _LINE: dict[str, Any] = {"linewidth": 2, "markersize": 4.5, "markeredgecolor": "
 def _planes(
     panels: Sequence[tuple[str, Tensor, Tensor]],
     values: Sequence[Tensor],
-    figure: Figure | None,
+    figure: AnyFigure | None,
     columns: int,
     norm: Normalize,
     label: str,
     head: tuple[str, str],
     unit: str,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure of planes in rows, with one colour bar, below a headline."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)

@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -87,7 +87,7 @@ class ShownAxes(Axes):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
         """Return the picture of the whole figure."""
         figure = self.get_figure(root=True)
-        return figure._repr_png_() if isinstance(figure, ShownFigure) else None
+        return figure._repr_png_() if isinstance(figure, ShownFigure) else None  # pyright: ignore[reportPrivateUsage]
 
 
 def blank(width: float = 7.0, height: float = 4.6) -> Figure:
@@ -190,7 +190,7 @@ def _grown(width: float) -> float:
     return max(1.0, width / WIDE)
 
 
-def name_curves(ax: Axes, *, loc: str = "best") -> None:
+def name_curves(ax: Axes, *, loc: Literal["best", "upper left"] = "best") -> None:
     """Name the labelled curves: few in a legend inside the axes, many each next to its right end, outside of them.
 
     Call it when the limits of the axes are final.
@@ -200,14 +200,15 @@ def name_curves(ax: Axes, *, loc: str = "best") -> None:
         loc: Where the legend is, as matplotlib calls it.
     """
     handles, labels = ax.get_legend_handles_labels()
-    ends = [_end(ax, handle) for handle in handles if isinstance(handle, Line2D)]
-    if len(handles) <= FEW or len(ends) < len(handles):
+    lines = [handle for handle in handles if isinstance(handle, Line2D)]
+    if len(handles) <= FEW or len(lines) < len(handles):
         if handles:
             ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc=loc)
         return
     height = 72 * ax.get_window_extent().height / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    ends = [_end(ax, line) for line in lines]
     heights = apart([end[1] for end in ends], 12 / height)
-    for line, label, end, at in zip(handles, labels, ends, heights, strict=True):
+    for line, label, end, at in zip(lines, labels, ends, heights, strict=True):
         leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": 0.9}
         ax.annotate(
             label,
