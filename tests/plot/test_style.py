@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
+from matplotlib.text import Text
 
 from geomrob.plot.style import FEW, apart, blank, data_name, figure_headline, name_curves, plain_bar
 
@@ -33,7 +34,7 @@ def test_few_curves_have_a_legend_and_many_are_named_at_their_ends(count):
     assert ax.get_legend() is None
     assert names == {f"model {index}" for index in range(count)}
     ax.figure.canvas.draw()
-    boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
+    boxes = sorted((Text.get_window_extent(text) for text in ax.texts), key=lambda box: box.y0)
     assert all(above.y0 >= below.y1 - 2 for below, above in pairwise(boxes))
     assert all(box.x0 > ax.get_window_extent().x1 for box in boxes)
     assert all(box.x1 <= ax.figure.bbox.x1 + 1 for box in boxes)
