@@ -36,6 +36,7 @@ from .models import load_model
 from .models.antialias import antialias
 from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
+from .plot.accuracy.robust_accuracy import plot_robust_accuracy
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
 from .plot.comparison.forest import plot_comparison
@@ -49,7 +50,6 @@ from .plot.layers import plot_layers
 from .plot.margins import plot_margin_map, plot_margins
 from .plot.minimum_norms import plot_norms
 from .plot.perturbation_maps import plot_locations
-from .plot.robust_accuracy import plot_robust_accuracy
 from .plot.sparse_gallery import plot_gallery
 from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra

@@ -1,4 +1,5 @@
 # The names of this package and their homes: read by type checkers, and by lazy_loader.
+from .accuracy.robust_accuracy import RobustAccuracy
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
@@ -12,7 +13,6 @@ from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
 from .models import ModelCard
 from .provenance import Provenance
-from .robust_accuracy import RobustAccuracy
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save

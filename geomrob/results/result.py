@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from geomrob.errors import UsageError
-from geomrob.results.pictures import PICTURES
 from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html, to_latex, to_markdown
 
 if TYPE_CHECKING:
@@ -18,6 +17,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REPR_LINES = 10
+
+PICTURES = {
+    "Acceptance": "geomrob.plot.strength_curve:plot_acceptance",
+    "Audit": "geomrob.plot.audit:plot_audit",
+    "AugmentationGrid": "geomrob.plot.augmentation_grid:plot_primitive",
+    "BandEnergy": "geomrob.plot.spectra:plot_band_energy",
+    "BandExamples": "geomrob.plot.band_examples:plot_band_examples",
+    "Comparison": "geomrob.plot.comparison.forest:plot_comparison",
+    "CorruptionTable": "geomrob.plot.corruptions:plot_corruptions",
+    "CrossSection": "geomrob.plot.cross_section:plot_cross_section",
+    "DecisionDistances": "geomrob.plot.decision_based:plot_decision_distances",
+    "FilterBank": "geomrob.plot.filter_banks:plot_kernels",
+    "Geometry": "geomrob.plot.geometry:plot_geometry",
+    "HeatMap": "geomrob.plot.spectra:plot_heat_maps",
+    "Layers": "geomrob.plot.layers:plot_layers",
+    "Locations": "geomrob.plot.perturbation_maps:plot_locations",
+    "MarginCurve": "geomrob.plot.margins:plot_margins",
+    "Norms": "geomrob.plot.minimum_norms:plot_norms",
+    "RobustAccuracy": "geomrob.plot.accuracy.robust_accuracy:plot_robust_accuracy",
+    "Sparsity": "geomrob.plot.sparse_gallery:plot_gallery",
+    "Spectrum": "geomrob.plot.spectra:plot_spectra",
+    "StrengthCurve": "geomrob.plot.strength_curve:plot_strength",
+    "TransferMatrix": "geomrob.plot.transfer:plot_transfer",
+}
+"""For each result with a picture the function that draws it, as module:function, imported when it is drawn."""
 
 
 class Result:

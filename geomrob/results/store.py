@@ -15,6 +15,7 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.files import move_in, pack, stage, staged_name, unpack
+from geomrob.results.accuracy.robust_accuracy import RobustAccuracy
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
@@ -28,7 +29,6 @@ from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
 from geomrob.results.models import ModelCard
 from geomrob.results.provenance import Provenance
-from geomrob.results.robust_accuracy import RobustAccuracy
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
 from geomrob.results.strength_curve import Acceptance, StrengthCurve

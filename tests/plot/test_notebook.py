@@ -2,15 +2,15 @@
 
 import pytest
 
-CELLS = (
-    "import torch, geomrob\n"
-    "model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))\n"
-    "found = geomrob.robust_accuracy(model, torch.rand(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64),\n"
-    "                                progress=geomrob.progress_bar('robust'))\n"
-    "found",
-    "geomrob.plot_robust_accuracy(found)",
-    "found.plot()",
-)
+MEASURED = """
+import torch, geomrob
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+bar = geomrob.progress_bar("robust")
+found = geomrob.robust_accuracy(model, torch.rand(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64), progress=bar)
+found
+"""
+
+CELLS = (MEASURED, "geomrob.plot_robust_accuracy(found)", "found.plot()")
 
 
 def test_every_cell_shows_what_it_returns():

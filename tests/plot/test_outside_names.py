@@ -8,6 +8,7 @@ import torch
 from matplotlib.text import Text
 
 from geomrob.analysis.strength_curve import acceptance
+from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
 from geomrob.plot.audit import plot_audit, plot_verdicts
 from geomrob.plot.augmentation_grid import plot_draws
 from geomrob.plot.band_examples import plot_band_examples
@@ -22,7 +23,6 @@ from geomrob.plot.layers import plot_layers
 from geomrob.plot.margins import plot_margin_map, plot_margins
 from geomrob.plot.minimum_norms import plot_norms
 from geomrob.plot.perturbation_maps import plot_locations
-from geomrob.plot.robust_accuracy import plot_robust_accuracy
 from geomrob.plot.sparse_gallery import plot_gallery
 from geomrob.plot.sparsity import plot_sparsity_sweep
 from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra

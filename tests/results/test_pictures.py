@@ -7,7 +7,7 @@ import pytest
 
 from geomrob.errors import UsageError
 from geomrob.results import RESULTS
-from geomrob.results.pictures import PICTURES
+from geomrob.results.result import PICTURES
 from tests.results.examples import EVERY
 
 WITHOUT = {

@@ -12,7 +12,7 @@ from matplotlib.transforms import offset_copy
 from geomrob.errors import UsageError
 from geomrob.plot.style import INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import RobustAccuracy
-from geomrob.results.robust_accuracy import shown_epsilon, wilson
+from geomrob.results.accuracy.robust_accuracy import shown_epsilon, wilson
 
 SIZES = {
     1.0: "size of the perturbation: $\\ell_1$ norm ([0, 1] pixel units)",
