@@ -124,8 +124,10 @@ def tidy(ax: Axes) -> None:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten; on one of many powers 0.1, 1, 10."""
+    low, high = axis.get_view_interval()
+    few = high < FEW_POWERS * low or low <= 0
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if few else LogLocator(numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
