@@ -92,7 +92,7 @@ NORM_PEERS: dict[float, dict[str, PeerEntry]] = {
         "adv-lib FMN, 100 steps": _adv_lib("fmn", norm=norm, steps=100),
         "adv-lib FMN, 1000 steps": _adv_lib("fmn", norm=norm, steps=1000),
         "adv-lib PDPGD, 500 steps": _adv_lib("pdpgd", norm=norm, num_steps=500),
-        "adv-lib FAB, targeted, 9 x 100 steps": _adv_lib("fab", norm=norm, n_iter=100, targeted=True),
+        "adv-lib FAB, targeted, 9 x 100 steps": _adv_lib("fab", norm=norm, n_iter=100, targeted_restarts=True),
         **others,
     }
     for norm, others in (

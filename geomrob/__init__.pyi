@@ -11,6 +11,7 @@ from .analysis.layers import layers
 from .analysis.margins import margin_curve
 from .analysis.minimum_norms import minimum_norms
 from .analysis.perturbation_maps import locations, overlap
+from .analysis.robust_accuracy import robust_accuracy
 from .analysis.sparsity import sparsity, sparsity_sweep
 from .analysis.spectra.band_energy import band_energy
 from .analysis.spectra.filter_banks import filter_banks
@@ -36,6 +37,7 @@ from .models import load_model
 from .models.antialias import antialias
 from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
+from .plot.accuracy.robust_accuracy import plot_robust_accuracy
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
 from .plot.comparison.forest import plot_comparison
@@ -81,6 +83,7 @@ from .results import (
     Norms,
     Overlap,
     Provenance,
+    RobustAccuracy,
     Sparsity,
     Spectrum,
     Status,
@@ -93,6 +96,7 @@ from .results import (
     save,
 )
 from .results.decision_based import score
+from .runs.progress import progress_bar
 from .spectral.bases import basis
 from .spectral.subspaces import bands
 
@@ -126,6 +130,7 @@ __all__ = [
     "Overlap",
     "Provenance",
     "PushPullConv2d",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",
@@ -192,13 +197,16 @@ __all__ = [
     "plot_margins",
     "plot_norms",
     "plot_radial",
+    "plot_robust_accuracy",
     "plot_sparsity_sweep",
     "plot_spectra",
     "plot_strength",
     "plot_trade_off",
     "plot_transfer",
+    "progress_bar",
     "push_pull",
     "replace_first_conv",
+    "robust_accuracy",
     "save",
     "score",
     "score_table",

@@ -25,6 +25,7 @@ COMMANDS = (
     "spectrum",
     "kernels",
     "curve",
+    "robust",
     "boundary",
     "transfer",
     "compare",

@@ -20,7 +20,7 @@ from geomrob.tables import Record, Table, Value, is_unknown, slug, to_csv, to_la
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from geomrob.results.corruptions import CorruptionTable
     from geomrob.results.margins import MarginCurve
@@ -100,7 +100,7 @@ class Answer:
             self.shown += [table for each in found for table in each.tables()]
         self.results += found
 
-    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+    def picture(self, drawing: "Figure | SubFigure | Axes | None", path: Path) -> None:
         """Write a figure, or that of axes, in the format of its ending; None for none, also of an earlier run."""
         if drawing is None:
             return

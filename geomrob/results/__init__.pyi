@@ -1,4 +1,5 @@
 # The names of this package and their homes: read by type checkers, and by lazy_loader.
+from .accuracy.robust_accuracy import RobustAccuracy
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
@@ -48,6 +49,7 @@ __all__ = [
     "Norms",
     "Overlap",
     "Provenance",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",

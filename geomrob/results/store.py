@@ -15,6 +15,7 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.files import move_in, pack, stage, staged_name, unpack
+from geomrob.results.accuracy.robust_accuracy import RobustAccuracy
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
@@ -68,6 +69,7 @@ RESULTS: dict[str, type] = {
     "Layers": Layers,
     "Geometry": Geometry,
     "Norms": Norms,
+    "RobustAccuracy": RobustAccuracy,
     "CorruptionTable": CorruptionTable,
     "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,

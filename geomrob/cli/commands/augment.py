@@ -13,8 +13,7 @@ from geomrob.cli.session import libraries, places
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from geomrob.plot.style import AnyFigure
     from geomrob.results import AugmentationGrid
 
 Shown: TypeAlias = Literal[
@@ -95,7 +94,7 @@ def augment(
     samples = load_samples(options, split=split)
     first, classes = samples.images[:ROWS], [samples.classes[label] for label in samples.labels[:ROWS].tolist()]
     # All are drawn before the first is written: a refusal leaves nothing behind.
-    figures: dict[str, Figure] = {}
+    figures: dict[str, AnyFigure] = {}
     grids: list[AugmentationGrid] = []
     for name in show:
         if name in PRIMITIVES:
