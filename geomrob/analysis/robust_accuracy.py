@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
@@ -315,7 +315,9 @@ def _ball(
     return best
 
 
-def _merged(best: AttackResult | None, found: AttackResult, rows: Labels, labels: Labels) -> AttackResult:
+def _merged(
+    best: AttackResult | None, found: AttackResult, rows: Labels, labels: Int64[Tensor, " every"]
+) -> AttackResult:
     """Return the results of all rows with those found now in place of failures; evaluations add up."""
     if best is None:
         return found

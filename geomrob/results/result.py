@@ -144,7 +144,9 @@ class Result:
             return f"{tables}<p>no picture: {html.escape(str(error))}</p>"
         encoded = base64.b64encode(page.getvalue()).decode()
         about = html.escape(f"{type(self).__name__}: {self.headline()}", quote=True)
-        return f'{tables}<img alt="{about}" style="max-width: 100%; width: 46em" src="data:image/png;base64,{encoded}">'
+        return (
+            f'{tables}<img alt="{about}" style="max-width: 100%; width: 46em" src="data:image/png;base64,{encoded}"/>'
+        )
 
 
 def _short(value: Value) -> str:
