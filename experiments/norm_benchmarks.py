@@ -32,7 +32,7 @@ SCALES = {"smoke": {"images": 4, "budgets": (20,)}, "cpu": {"images": 64, "budge
 PUBLISHED = {"gradients": 100}
 NORMS = {"linf": math.inf, "l1": 1.0}
 FLAGS = {
-    "--model": {"nargs": "+", "default": ["fmnist-lenet", "fmnist-linf-adversarial"]},
+    "--model": {"nargs": "+", "default": ["fmnist-lenet", "fmnist-resnet8", "fmnist-linf-adversarial"]},
     "--weights": {"type": Path, "metavar": "FILE", "help": "of the first model"},
     "--data": {"default": "fashion-mnist-1k"},
     "--data-dir": DATA_DIR,

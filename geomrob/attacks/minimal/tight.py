@@ -53,7 +53,7 @@ IN_BANDS = Annealing((3.0, 0.05), (0.8, 0.005))
 """Of l2 in a subspace; the whole space, less bent, starts gentler."""
 
 IN_TURN: Mapping[float, Sequence[Annealing]] = {
-    1: (Annealing((10, 0.3), (0.6, 0.02), power=2, wide=30), Annealing((10, 0.3), (0.6, 0.02), wide=30)),
+    1: (Annealing((5, 0.3), (0.6, 0.02), wide=30), Annealing((5, 0.3), (0.6, 0.02), power=2, wide=30)),
     2: (Annealing((3.0, 0.05), (0.3, 0.005)),),
     math.inf: (
         Annealing((1, 0.02), (0.3, 0.005), power=0),
@@ -93,7 +93,7 @@ def tight(
     s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
     classes, the last ones the nearest rival.
 
-    For l1 and l-infinity the step goes along sign(g) |g|^k (k = 0 for l-infinity; 2, then 1 for l1) and the point is
+    For l1 and l-infinity the step goes along sign(g) |g|^k (k = 0 for l-infinity; 1, then 2 for l1) and the point is
     projected onto ball and box at once.
 
     The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only
