@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from geomrob import data, models
+from geomrob.analysis.margins import margin_curve
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
@@ -37,3 +38,17 @@ def test_band_medians_equal_those_of_the_plain_loop(measured, nearest):
     assert bool((ours.quantile(0.5, dim=1) / middle - 1).abs().max() < 0.01)
     # Where the boundary is bent, one rounding error more or less can send single pairs elsewhere.
     assert float((ours / expected - 1).abs().lt(0.01).double().mean()) > (0.9 if nearest else 0.8)
+
+
+def test_far_rivals_need_no_gradients_whatever_the_split(measured, monkeypatch):
+    model, images, bands, _ = measured
+
+    def measure(some=images):
+        return margin_curve(model, some, subspaces=bands, attack="deepfool")
+
+    ours = measure()
+    assert torch.equal(torch.cat([measure(some).distances for some in images.split([5, 19])], 1), ours.distances)
+    monkeypatch.setattr("geomrob.attacks.minimal.deepfool.FAR", torch.inf)
+    every = measure()
+    assert float(ours.backwards.mean()) < 0.9 * float(every.backwards.mean())
+    assert float((ours.distances / every.distances - 1).abs().lt(1e-4).double().mean()) > 0.98

@@ -24,16 +24,28 @@ Pairs: TypeAlias = Int64[Tensor, " p"]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Where a search ended: coefficients (P, C, kr, kc), status and steps."""
+    """Where a search ended: coefficients (P, C, kr, kc), status and steps, and what it may know of the logit gap there.
+
+    Attributes:
+        gap: The logit gap at the coefficients, where they are adversarial.
+        fall: By how much the gap falls along the ray of the coefficients, per their length: near enough for a guess.
+    """
 
     coefficients: Coefficients
     status: Int64[Tensor, " p"]
     steps: Int64[Tensor, " p"]
+    gap: Float[Tensor, " p"] | None = None
+    fall: Float[Tensor, " p"] | None = None
 
     @property
     def success(self) -> Bool[Tensor, " p"]:
         """Whether the coefficients are adversarial."""
         return self.status == Status.FOUND
+
+    def rows(self, pairs: Labels) -> "SearchResult":
+        """Return the result of some of the pairs."""
+        gap, fall = (None if part is None else part[pairs] for part in (self.gap, self.fall))
+        return SearchResult(self.coefficients[pairs], self.status[pairs], self.steps[pairs], gap, fall)
 
 
 class Search:
@@ -174,18 +186,6 @@ class Search:
 def rounding(length: Tensor) -> Tensor:
     """Return the size below which the part of a gradient inside a band is rounding error of the projection."""
     return length * 64 * torch.finfo(length.dtype).eps
-
-
-def settle(
-    search: Search, coefficients: Coefficients, live: Labels, status: Int64[Tensor, " every"]
-) -> tuple[Int64[Tensor, " every"], Int64[Tensor, " left"]]:
-    """Return the status with those pairs marked that are adversarial or not finite, and the pairs still to search."""
-    logits = search.logits(coefficients, live)
-    adversarial, finite = search.logit_gap(logits, live) < 0, torch.isfinite(logits).all(1)
-    status = status.clone()
-    status[live[adversarial & finite]] = Status.FOUND
-    status[live[~finite]] = Status.NON_FINITE
-    return status, live[~adversarial & finite]
 
 
 def keep_closest(

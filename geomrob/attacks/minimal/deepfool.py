@@ -4,16 +4,37 @@ import math
 from functools import partial
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Model, check_norm, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Logits,
+    Model,
+    check_norm,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
-from geomrob.attacks.engine.search import Search, SearchResult, rounding, settle
+from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
+
+SUCCEEDS_NEXT = 0.13
+"""Share of the logit gap left by a step up to which the next point is expected to be adversarial.
+
+Newton's error shrinks with its square, the overshoot takes 2 % of a step: s (s + 0.02) < 0.02."""
+
+
+FAR = 3
+"""Times as far as the nearest rival by the last known gradients, above which a rival gets no gradient."""
 
 
 def deepfool(
@@ -51,7 +72,8 @@ def deepfool(
         overshoot: The perturbation tried is (1 + overshoot) r.
         candidates: How many top classes count, the class to leave included.
         nearest: For how many of the candidates gradients are computed each step: those that the last known gradients
-            put nearest. `candidates - 1` is classic DeepFool.
+            put nearest, without those put more than three times as far as the first. All, `candidates - 1`, is classic
+            DeepFool.
         minimum_step: Least step, in pixel units, so that a tie cannot stall the search.
         memory: Bytes for activations and search state; 1 GiB by default. Another budget can change the last digits.
 
@@ -87,7 +109,12 @@ def deepfool(
     if nearest < 1:
         raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
     search = partial(
-        deepfool_search, norm=p, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step
+        deepfool_search,
+        norm=p,
+        steps=steps,
+        overshoot=overshoot,
+        nearest=nearest,
+        minimum_step=minimum_step,
     )
     return run_linearized(
         model,
@@ -123,43 +150,110 @@ def deepfool_search(
         live: Numbers of the pairs to search; all that are still to search by default.
         start: Coefficients (P, C, kr, kc) to start from instead of the image.
     """
-    status, taken, reach = linear.status.clone(), torch.zeros_like(linear.status), linear.lengths.clone()
-    r = search.zeros() if start is None else start / (1 + overshoot)
-    live = (status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
-    status[live] = Status.STEP_LIMIT
+    live = (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1) if live is None else live
+    path, taken, scale = _Path(search, linear, live, nearest), torch.zeros_like(linear.status), 1 + overshoot
+    r = search.zeros() if start is None else start / scale
     values, gradients = linear.values[live], linear.gradients[live]
-    objective, picked = nearest_rivals(search, linear.rivals, reach, nearest)
-    for step in range(steps + 1):
-        moved = step > 0 or start is not None
-        if moved and len(live):
-            # Testing first, and differentiating only what fails, costs a forward pass and saves `nearest` backward.
-            status, live = settle(search, (1 + overshoot) * r[live], live, status)
-        if step == steps or not len(live):
+    if start is not None:
+        live, values, gradients = path.evaluate(scale * r[live], live, last=steps == 0)
+    for step in range(steps):
+        if not len(live):
             break
-        if moved:
-            _, values, gradients, total = search.gradients((1 + overshoot) * r[live], live, objective)
-            lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
-            if search.target is None:
-                reach[live] = reach[live].scatter(1, picked[live], lengths)
-            finite = torch.isfinite(lengths).all(1)
-            flat = (lengths <= rounding(total)).all(1)
-            status[live[~finite]] = Status.NON_FINITE
-            status[live[finite & flat]] = Status.INVARIANT
-            on = (finite & ~flat).nonzero().squeeze(1)
-            live, values, gradients = live[on], values[on], gradients[on]
         here = r[live]
-        r[live] = search.fit(
-            here + _step(search, (1 + overshoot) * here, values, gradients, live, norm, minimum_step),
-            live,
-            1 + overshoot,
-        )
+        move = _step(search, scale * here, values, gradients, live, norm, minimum_step)
+        r[live] = search.fit(here + move, live, scale)
         taken[live] += 1
+        path.fall[live] = _fall(values, gradients, scale * r[live])
         if search.bounds is not None:
             # A step that the bounds undo would be undone for ever.
             stuck = (r[live] == here).flatten(1).all(1)
-            status[live[stuck]] = Status.INFEASIBLE
+            path.status[live[stuck]] = Status.INFEASIBLE
             live = live[~stuck]
-    return SearchResult((1 + overshoot) * r, status, taken)
+        live, values, gradients = path.evaluate(scale * r[live], live, last=step + 1 == steps)
+    return SearchResult(scale * r, path.status, taken, path.gap, path.fall)
+
+
+class _Path:
+    """What is known of every pair on its way.
+
+    Attributes:
+        status: Of every pair (P,).
+        gap: Logit gap (P,) at the last point.
+        fall: By how much the gap falls along the ray from the image (P,), per length of the ray: a guess.
+    """
+
+    def __init__(self, search: Search, linear: Linearization, live: Labels, nearest: int) -> None:
+        self._search, self._rivals = search, linear.rivals
+        self._logits, self._lengths = search.clean.clone(), linear.lengths.clone()
+        self._most = min(nearest, linear.rivals.shape[1])
+        self._far = FAR if self._most < linear.rivals.shape[1] else math.inf
+        self.status = linear.status.clone()
+        self.status[live] = Status.STEP_LIMIT
+        self.gap = search.logit_gap(search.clean, search.pairs)
+        self._left, self.fall = torch.full_like(self.gap, math.nan), torch.full_like(self.gap, math.nan)
+
+    def evaluate(
+        self, points: Coefficients, live: Labels, *, last: bool
+    ) -> tuple[Int64[Tensor, " left"], Tensor, Tensor]:
+        """Return the pairs that are not adversarial at these points, with values and gradients of rivals there.
+
+        A point that is likely to be adversarial is tested first, which costs a forward evaluation if it is not; the
+        others are differentiated at once, which costs the backward ones if they are.
+        """
+        every, before, tested = live, self.gap[live], (self._left[live] <= SUCCEEDS_NEXT) | last
+        if bool(tested.any()):
+            self._settle(live[tested], self._search.logits(points[tested], live[tested]))
+        wanted = (self.status[live] == Status.STEP_LIMIT) & (not last)
+        live, points = live[wanted], points[wanted]
+        values, gradients = (
+            points.new_full((len(live), self._most), -math.inf),
+            points.new_zeros(len(live), self._most, *points.shape[1:]),
+        )
+        counts = self._near(live)
+        for count in counts.unique().tolist():
+            rows = (counts == count).nonzero().squeeze(1)
+            values[rows, :count], gradients[rows, :count] = self._differentiate(points[rows], live[rows], count)
+        on = self.status[live] == Status.STEP_LIMIT
+        self.fall[live] = _fall(values, gradients, points)
+        self._left[every] = self.gap[every] / before
+        return live[on], values[on], gradients[on]
+
+    def _near(self, live: Labels) -> Tensor:
+        """Return how many rivals (n,) get gradients: those that the last known ones do not put far beyond the first."""
+        own = self._logits[live].gather(1, self._search.reference[live, None])
+        lacking = (own - self._logits[live].gather(1, self._rivals[live])).clamp_min(0)
+        distance = lacking / self._lengths[live].clamp_min(torch.finfo(lacking.dtype).tiny)
+        return (~(distance > self._far * distance.amin(1, keepdim=True))).sum(1).clamp(1, self._most)
+
+    def _differentiate(self, points: Coefficients, live: Labels, count: int) -> tuple[Tensor, Tensor]:
+        """Return values and gradients of the so many nearest rivals of these pairs; what is seen there is written."""
+        objective, picked = nearest_rivals(self._search, self._rivals, self._lengths, count)
+        logits, values, gradients, total = self._search.gradients(points, live, objective)
+        self._settle(live, logits)
+        lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+        if self._search.target is None:
+            self._lengths[live] = self._lengths[live].scatter(1, picked[live], lengths)
+        on, finite = self.status[live] == Status.STEP_LIMIT, torch.isfinite(lengths).all(1)
+        self.status[live[on & ~finite]] = Status.NON_FINITE
+        # A flat rival among several is not nearest again; where it is all, no rival moves.
+        flat = (lengths <= rounding(total)).all(1) & (count == self._most)
+        self.status[live[on & flat]] = Status.INVARIANT
+        return values, gradients
+
+    def _settle(self, live: Labels, logits: Logits) -> None:
+        """Write the logit gap of these pairs, and the status of those that are adversarial or not finite."""
+        gap, finite = self._search.logit_gap(logits, live), torch.isfinite(logits).all(1)
+        self._logits[live], self.gap[live] = logits, gap
+        self.status[live[(gap < 0) & finite]] = Status.FOUND
+        self.status[live[~finite]] = Status.NON_FINITE
+
+
+def _fall(values: Tensor, gradients: Tensor, points: Coefficients) -> Distances:
+    """Return how fast the nearest boundary is approached along the rays of these points, per length of the ray."""
+    lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+    best = torch.where(values > 0, -values, -values / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).argmin(1)
+    nearest = gradients[torch.arange(len(best), device=best.device), best]
+    return (nearest * points).flatten(1).sum(1)
 
 
 def _step(

@@ -164,6 +164,7 @@ def sparsefool_search(
             break
         target = None if search.target is None else search.target[live]
         inner = Search(search.ready, x[live], reference=search.reference[live], target=target)
+        inner.clean = search.clean[live]
         local = _linearize(inner, start.rivals[live], reach[live], nearest) if step else _rows(start, live)
         reach[live] = local.lengths
         reached = deepfool_search(inner, local, overshoot=INNER, nearest=nearest)
@@ -220,6 +221,7 @@ def _linearize(at: Search, rivals: Tensor, reach: Tensor, nearest: int) -> Linea
     """Return the model linearized for the rivals that the last known lengths of gradients, `reach`, put nearest."""
     objective, picked = nearest_rivals(at, rivals, reach, nearest)
     logits, values, gradients, total = at.gradients(at.zeros(), at.pairs, objective)
+    at.clean = logits
     lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
     status = torch.full_like(at.image, Status.STEP_LIMIT)
     status[(lengths <= rounding(total)).all(1)] = Status.INVARIANT

@@ -95,8 +95,7 @@ def superdeepfool_search(
     live = (result.success & (distance > 0)).nonzero().squeeze(1)
     base = search.zeros()
     for _ in range(rounds if len(live) else 0):
-        reached = SearchResult(result.coefficients[live], result.status[live], result.steps[live])
-        result = refine(search, reached, live, tolerance=1e-2)
+        result = refine(search, result.rows(live), live, tolerance=1e-2)
         point = result.coefficients
         best[live], distance[live] = keep_closest(best[live], distance[live], point, result.success)
         gradient = search.gradients(point, live, towards_boundary(search))[2][:, 0]

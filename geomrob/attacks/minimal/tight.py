@@ -138,8 +138,7 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, agr
 def _start(search: Search, linear: Linearization, live: Labels) -> SearchResult:
     """Return where a short DeepFool along the nearest rival meets the boundary: some 3 gradients."""
     result = deepfool_search(search, linear, steps=6, nearest=1, live=live)
-    result = SearchResult(result.coefficients[live], result.status[live], result.steps[live])
-    return refine(search, result, live, tolerance=1e-3)
+    return refine(search, result.rows(live), live, tolerance=1e-3)
 
 
 def _along_normal(search: Search, result: SearchResult) -> SearchResult:
