@@ -55,6 +55,7 @@ from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
 from .plot.strength_curve import plot_acceptance, plot_strength
 from .plot.transfer import plot_transfer
+from .reports.report import Report, report, report_from
 from .results import (
     Acceptance,
     AttackResult,
@@ -124,6 +125,7 @@ __all__ = [
     "Overlap",
     "Provenance",
     "PushPullConv2d",
+    "Report",
     "RobustAccuracy",
     "Sparsity",
     "Spectrum",
@@ -198,6 +200,8 @@ __all__ = [
     "plot_transfer",
     "push_pull",
     "replace_first_conv",
+    "report",
+    "report_from",
     "robust_accuracy",
     "save",
     "score",

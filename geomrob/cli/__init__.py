@@ -25,6 +25,7 @@ COMMANDS = (
     "boundary",
     "transfer",
     "compare",
+    "report",
     "audit",
     "models",
     "corrupt",
