@@ -20,6 +20,7 @@ EXAMPLES = {
     "spectrum": "--samples 8",
     "kernels": "--model fmnist-pushpull-avg3",
     "curve": "--attack gaussian --model fmnist-lenet --model fmnist-resnet8 --samples 50 --repeats 2",
+    "robust": "--samples 10 --norm linf --epsilon 2/255,8/255",
     "boundary": "--samples 4 --budget 200",
     "transfer": "--model fmnist-lenet --model fmnist-resnet8 --samples 8",
     "audit": "--samples 3 --queries 50",

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -24,8 +23,6 @@ from geomrob.runs import Clock, Run, ranges, work
 Attack = Callable[..., AttackResult]
 Progress = Callable[[int, int], object]
 
-NormName = Literal["linf", "l2", "l1"]
-
 NORMS: dict[str, float] = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
 """Names of the norms, as commands take them."""
 
@@ -43,9 +40,9 @@ BALL = "pgd"
 """What the search inside balls is called."""
 
 EPSILONS: dict[float, tuple[float, ...]] = {
-    math.inf: tuple(level / 255 for level in (1, 2, 4, 8, 16)),
-    2.0: (0.1, 0.25, 0.5, 1.0, 2.0),
-    1.0: (1.0, 3.0, 6.0, 12.0, 24.0),
+    math.inf: tuple(level / 255 for level in (1, 2, 3, 4, 6, 8, 12, 16)),
+    2.0: (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0),
+    1.0: (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0),
 }
 """The usual epsilons in [0, 1] pixel units."""
 
@@ -106,7 +103,7 @@ def robust_accuracy(
 
     Returns:
         An upper bound of the robust accuracy at each epsilon, with its interval. An image for which no search found a
-        perturbation of any size is undecided: it is counted as not robust, and reported.
+        perturbation of any size is undecided where its ball holds none: counted as not robust, and reported.
 
     Raises:
         UsageError: Another norm, an epsilon that is not above 0, negative steps or targets, no search, images outside
@@ -166,6 +163,7 @@ def robust_accuracy(
         searches=(*table, *((BALL,) if steps else ())),
         distances=joined["distances"],
         by=joined["by"],
+        searched=joined["searched"],
         forwards=joined["forwards"],
         backwards=joined["backwards"],
         predictions=ready.predictions.cpu(),
@@ -234,10 +232,11 @@ def _part(
             if len(live):
                 some = ready.rows(live)
                 closest.take(search(some, some.images, closest.truth[live]), live, number)
+        searched = torch.isfinite(closest.distances)
         if steps:
             inside = partial(_ball, steps=steps, targets=targets, seed=seed)
             _search_balls(closest, epsilons, len(searches), inside, keys[item])
-    fields = {"distances": closest.distances, "by": closest.by, "forwards": closest.spent[0]}
+    fields = {"distances": closest.distances, "by": closest.by, "searched": searched, "forwards": closest.spent[0]}
     fields |= {"backwards": closest.spent[1]} | ({"perturbed": closest.perturbed} if keep else {})
     return {field: value.cpu() for field, value in fields.items()}
 
@@ -251,21 +250,16 @@ def _search_balls(
 ) -> None:
     """Search the largest ball smaller than each smallest perturbation, until one holds none.
 
-    Where nothing is known of an image, the whole box is searched first: what is far is robust, what is not found is not
-    known to be.
+    Where nothing was found of any size, it is the largest ball first.
     """
     sizes = torch.tensor(epsilons, dtype=torch.float64, device=closest.distances.device)
-    count = closest.perturbed[0].numel()
-    box = 1.0 if math.isinf(closest.norm) else count ** (1 / closest.norm)
     failed = torch.zeros_like(closest.by, dtype=torch.bool)
     while True:
         level = torch.searchsorted(sizes, closest.distances) - 1
         rows = ((level >= 0) & ~failed).nonzero().squeeze(1)
         if not len(rows):
             return
-        nothing = torch.isinf(closest.distances[rows])
-        radius = torch.where(nothing, box, sizes[level[rows]]) * (1 - INSIDE)
-        found = inside(closest, rows, radius, keys[rows.cpu()])
+        found = inside(closest, rows, sizes[level[rows]] * (1 - INSIDE), keys[rows.cpu()])
         failed[rows[~closest.take(found, rows, number)]] = True
 
 

@@ -22,6 +22,7 @@ COMMANDS = (
     "spectrum",
     "kernels",
     "curve",
+    "robust",
     "boundary",
     "transfer",
     "compare",

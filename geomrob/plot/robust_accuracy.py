@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.transforms import offset_copy
 
 from geomrob.errors import UsageError
 from geomrob.plot.style import INK, axes_or_new, headline, literal, name_curves, style_of, tidy
@@ -21,10 +22,9 @@ SIZES = {
 
 
 def plot_robust_accuracy(results: RobustAccuracy | Sequence[RobustAccuracy], *, ax: Axes | None = None) -> Axes:
-    """Return axes with the robust accuracy of each model over epsilon, its interval as a shade.
+    """Return axes with the robust accuracy of each model over epsilon, from the clean one at 0, with its intervals.
 
-    The steps are the smallest perturbations of single images; full marks stand at the epsilons that were asked for,
-    crosses at the accuracy under the reference.
+    Marks stand at the epsilons of the search, crosses at the accuracy under the reference.
 
     Args:
         results: Of one or several models, in one norm and at the same epsilons.
@@ -40,11 +40,10 @@ def plot_robust_accuracy(results: RobustAccuracy | Sequence[RobustAccuracy], *, 
         )
     ax = axes_or_new(ax)
     first = results[0]
-    right = 1.06 * float(first.epsilons[-1])
     for index, result in enumerate(results):
-        _curve(ax, result, index, right)
+        _curve(ax, result, index, len(results))
     tidy(ax)
-    ax.set_xlim(0, right)
+    ax.set_xlim(-0.03 * float(first.epsilons[-1]), 1.03 * float(first.epsilons[-1]))
     ax.set_ylim(0, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     _ticks(ax, first)
@@ -55,31 +54,27 @@ def plot_robust_accuracy(results: RobustAccuracy | Sequence[RobustAccuracy], *, 
     return ax
 
 
-def _curve(ax: Axes, result: RobustAccuracy, index: int, right: float) -> None:
-    """Draw the accuracy of one model, with a key of its line and mark for the legend."""
+def _curve(ax: Axes, result: RobustAccuracy, index: int, count: int) -> None:
+    """Draw the accuracy of one model, its intervals a few points to the side of those of the others."""
     style = style_of(index)
-    known = result.distances[torch.isfinite(result.distances)].clamp(max=right)
-    sizes = torch.cat((torch.zeros(1), known, result.epsilons, torch.tensor([right]))).double().unique()
-    values = result.accuracy_at(sizes)
-    band = wilson(values, len(result.labels))
-    ax.fill_between(sizes, band[:, 0], band[:, 1], step="post", color=style.colour, alpha=0.15, lw=0)
-    ax.step(sizes, values, where="post", color=style.colour, linestyle=style.line, linewidth=1.8)
-    marks = {"color": style.colour, "linestyle": "none", "clip_on": False, "zorder": 3}
-    ax.plot(result.epsilons, result.accuracy, marker=style.marker, markersize=5.5, markeredgecolor="white", **marks)
-    ax.plot([0], [result.clean], marker=style.marker, markersize=5.5, markerfacecolor="white", **marks)
+    sizes = torch.cat((torch.zeros(1), result.epsilons)).double()
+    values = torch.cat((torch.tensor([result.clean], dtype=torch.float64), result.accuracy))
+    low, high = wilson(values, len(result.labels)).T
+    aside = offset_copy(ax.transData, ax.get_figure(), 3.0 * (index - (count - 1) / 2), 0, units="points")
+    look = {"color": style.colour, "marker": style.marker, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    ax.plot(sizes, values, linestyle=style.line, linewidth=1.8, label=_name(result), markersize=5.5, **look)
+    ax.vlines(sizes, low, high, color=style.colour, linewidth=1.1, alpha=0.55, transform=aside, clip_on=False)
     if result.reference:
-        crosses = {**marks, "color": INK}
-        ax.plot(result.epsilons, result.reference_accuracy, marker="x", markersize=6, **crosses)
-    name = f"{literal(result.model)}{_verdict(result)}"
-    ax.plot(
-        sizes[-1:],
-        values[-1:],
-        color=style.colour,
-        linestyle=style.line,
-        marker=style.marker,
-        markevery=[],
-        label=name,
-    )
+        ax.plot(
+            result.epsilons,
+            result.reference_accuracy,
+            marker="x",
+            markersize=6,
+            color=INK,
+            linestyle="none",
+            clip_on=False,
+            zorder=4,
+        )
 
 
 def _ticks(ax: Axes, result: RobustAccuracy) -> None:
@@ -94,20 +89,19 @@ def _ticks(ax: Axes, result: RobustAccuracy) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown_epsilon(result.norm, value) if value else "0"))
 
 
-def _verdict(result: RobustAccuracy) -> str:
-    """Return what the audit says of a model, for its name."""
-    return f" (audit {result.verdict})" if result.verdict else ""
+def _name(result: RobustAccuracy) -> str:
+    """Return the model and what the audit says of it."""
+    return f"{literal(result.model)}{f' (audit {result.verdict})' if result.verdict else ''}"
 
 
 def _caption(results: Sequence[RobustAccuracy]) -> str:
     """Return what was measured, what the marks are, and what was not decided."""
     first = results[0]
     cross = f" Crosses: under {literal(first.reference)}." if first.reference else ""
-    undecided = [f"{int(result.undecided.sum())} of {literal(result.model)}" for result in results]
+    undecided = [f"{int(result.undecided.any(0).sum())} of {literal(result.model)}" for result in results]
     undecided = [text for text in undecided if not text.startswith("0 ")]
     left = f" Undecided, counted as not robust: {', '.join(undecided)}." if undecided else ""
     return (
         f"{len(first.labels)} images of {literal(first.data)}, perturbed inside [0, 1] by the closest of "
-        f"{', '.join(first.searches)}: upper bounds. Shade: Wilson's 95 % interval over images. Open mark: clean."
-        f"{cross}{left}"
+        f"{', '.join(first.searches)}: upper bounds. Bars: Wilson's 95 % interval over images.{cross}{left}"
     )

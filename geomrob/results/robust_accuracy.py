@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
+from geomrob.results.audit import Audit
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -26,9 +27,10 @@ class RobustAccuracy(Result):
 
     `distances[i]` is the norm of the smallest perturbation of image i, inside [0, 1], whose class is not its label: 0
     where the image itself is misclassified, infinite where no search found one of any size. `by[i]` is the search that
-    found it (-1 where none did, or none was needed). An image is robust at epsilon where `distances` is finite and
-    larger: that is an upper bound of the true robust accuracy. An image whose searches all failed counts as undecided
-    and not as robust.
+    found it (-1 where none did, or none was needed). `searched[i]` says whether a search for the smallest perturbation
+    succeeded at any size. An image is robust at epsilon where `distances` is larger and the search succeeded: that is
+    an upper bound of the true robust accuracy. An image whose searches all failed, while no point in the ball fools the
+    model either, is undecided and not robust.
 
     `reference` names an attack that was run at each epsilon for comparison (AutoAttack, say), empty for none;
     `reference_fooled[e, i]` says where it succeeded and `reference_cost[e]` its mean forward and backward evaluations
@@ -43,6 +45,7 @@ class RobustAccuracy(Result):
     searches: tuple[str, ...]
     distances: Float[Tensor, " n"]
     by: Int64[Tensor, " n"]
+    searched: Bool[Tensor, " n"]
     forwards: Int64[Tensor, " n"]
     backwards: Int64[Tensor, " n"]
     predictions: Labels
@@ -67,67 +70,61 @@ class RobustAccuracy(Result):
         return {
             **self.facts(),
             **{f"accuracy_at_{epsilon:.4g}": value for epsilon, value in pairs},
-            "undecided": int(self.undecided.sum()),
+            "undecided": int(self.undecided.any(0).sum()),
             "forwards": float(self.forwards.double().mean()),
             "backwards": float(self.backwards.double().mean()),
             "verdict": self.verdict,
         }
 
     def records(self) -> list[Record]:
-        """Return one row an epsilon: accuracy with its interval, undecided images, the reference's accuracy."""
-        found = self.reference_accuracy.tolist() if self.reference else [math.nan] * len(self.epsilons)
-        both, alone = self._together()
-        low, high = self.interval.T.tolist()
-        return [
-            {
-                "model": self.model,
-                "data": self.data,
-                "norm": NORM_NAMES[self.norm],
-                "epsilon": epsilon,
-                "accuracy": self.accuracy.tolist()[at],
-                "low": low[at],
-                "high": high[at],
-                "undecided": int(self.undecided.sum()),
-                "images": len(self.labels),
-                "clean": self.clean,
-                "reference": self.reference,
-                "reference_accuracy": found[at],
-                "accuracy_of_both": both[at],
-                "fooled_by_reference_alone": alone[at],
-                "reference_forwards": self.reference_cost.tolist()[at][0] if self.reference else math.nan,
-                "reference_backwards": self.reference_cost.tolist()[at][1] if self.reference else math.nan,
-                "verdict": self.verdict,
-            }
-            for at, epsilon in enumerate(self.epsilons.tolist())
-        ]
+        """Return one row an epsilon, 0 (the clean images) first: accuracies with their interval."""
+        sizes = [0.0, *self.epsilons.tolist()]
+        share = torch.cat((torch.tensor([self.clean], dtype=torch.float64), self.accuracy))
+        low, high = wilson(share, len(self.labels)).T.tolist()
+        rows: list[Record] = []
+        undecided = [0, *self.undecided.sum(1).tolist()]
+        for at, (epsilon, value) in enumerate(zip(sizes, share.tolist(), strict=True)):
+            row: Record = {"model": self.model, "data": self.data, "norm": NORM_NAMES[self.norm], "epsilon": epsilon}
+            row |= {"accuracy": value, "low": low[at], "high": high[at], "undecided": undecided[at]}
+            row |= {"images": len(self.labels), "reference": self.reference, **self._compared(at - 1)}
+            rows.append({**row, "verdict": self.verdict})
+        return rows
+
+    def _compared(self, at: int) -> Record:
+        """Return what the reference says at the epsilon of that number; NaN at 0, and without one."""
+        keys = ("accuracy", "accuracy_of_both", "fooled_by_it_alone", "forwards", "backwards")
+        values: list[float] = [math.nan] * len(keys)
+        if self.reference and at >= 0:
+            fooled, robust = self.reference_fooled[at], self.robust[at]
+            shares = [float(kept.double().mean()) for kept in (~fooled, robust & ~fooled)]
+            values = [*shares, int((robust & fooled).sum()), *self.reference_cost[at].tolist()]
+        return {f"reference_{key}": value for key, value in zip(keys, values, strict=True)}
 
     def headline(self) -> str:
-        """Return model, norm, clean accuracy and number of images."""
-        return (
-            f"{self.model} on {self.data}: robust accuracy in {NORM_NAMES[self.norm]}, {self.clean:.1%} clean "
-            f"({len(self.labels)} images)"
-        )
+        """Return norm, data and number of images."""
+        return f"robust accuracy in {NORM_NAMES[self.norm]} on {len(self.labels)} images of {self.data}"
 
     def tables(self) -> list[Table]:
         """Return the accuracy at each epsilon, next to the reference's where there is one."""
-        every = zip(self.records(), self.epsilons.tolist(), strict=True)
-        rows: list[Record] = [{**row, "shown": shown_epsilon(self.norm, epsilon)} for row, epsilon in every]
+        sizes = ["clean", *(shown_epsilon(self.norm, epsilon) for epsilon in self.epsilons.tolist())]
+        rows: list[Record] = [{**row, "shown": size} for row, size in zip(self.records(), sizes, strict=True)]
         columns = [
+            Column("model", ("model",)),
             Column("epsilon", ("shown",)),
             Column("robust\naccuracy", ("accuracy",), "{:.1%}"),
             Column("95 % interval", ("low", "high"), "{:.1%}-{:.1%}"),
+            Column("undecided\nimages", ("undecided",)),
         ]
-        if bool(self.undecided.any()):
-            columns.append(Column("undecided\nimages", ("undecided",)))
         if self.reference:
             columns += [
                 Column(self.reference, ("reference_accuracy",), "{:.1%}"),
-                Column("under\nboth", ("accuracy_of_both",), "{:.1%}"),
-                Column(f"fooled by\n{self.reference}\nalone", ("fooled_by_reference_alone",)),
+                Column("under\nboth", ("reference_accuracy_of_both",), "{:.1%}"),
+                Column(f"fooled by\n{self.reference}\nalone", ("reference_fooled_by_it_alone",)),
                 Column("its fwd + bwd\nan image", ("reference_forwards", "reference_backwards"), "{:,.0f} + {:,.0f}"),
             ]
-        verdict = f"; the audit {self.verdict}" if self.verdict else ""
-        return [Table((f"{self.headline()}{verdict}",), tuple(columns), rows)]
+        if self.verdict:
+            columns.append(Column("audit", ("verdict",), words=True))
+        return [Table((self.headline(),), tuple(columns), rows)]
 
     def caveats(self) -> list[str]:
         """Return what the accuracy is a bound of, which images are undecided, and whether it can be believed."""
@@ -140,7 +137,7 @@ class RobustAccuracy(Result):
             "evaluations an image"
         )
         notes = [bound]
-        if count := int(self.undecided.sum()):
+        if count := int(self.undecided.any(0).sum()):
             notes.append(
                 f"{self.model}: {count} of {len(self.labels)} images are undecided: no search changed their class at "
                 "any size, so they are counted as not robust; audit the model"
@@ -157,33 +154,29 @@ class RobustAccuracy(Result):
             )
         return notes
 
+    def with_audit(self, audit: Audit) -> "RobustAccuracy":
+        """Return the same with the verdict and the causes of an audit of the model."""
+        return replace(self, verdict=audit.verdict, causes=audit.causes)
+
     @property
     def clean(self) -> float:
         """Share of the clean images that are classified as labelled."""
         return share_correct(self.predictions, self.labels)
 
     @property
-    def undecided(self) -> Bool[Tensor, " n"]:
-        """Which images are classified as labelled while no search found a perturbation of any size."""
-        return torch.isinf(self.distances)
+    def undecided(self) -> Bool[Tensor, "e n"]:
+        """Which images are not fooled at each epsilon while every search for a perturbation of any size failed."""
+        return (self.distances > self.epsilons[:, None]) & ~self.searched
 
     @property
     def robust(self) -> Bool[Tensor, "e n"]:
         """Which images are robust at each epsilon: the smallest perturbation is known, and larger."""
-        return (self.distances > self.epsilons[:, None]) & ~self.undecided
+        return (self.distances > self.epsilons[:, None]) & self.searched
 
     @property
     def accuracy(self) -> Float[Tensor, " e"]:
         """Robust accuracy at each epsilon."""
         return self.robust.double().mean(1)
-
-    def accuracy_at(self, epsilons: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the robust accuracy at any sizes; between the epsilons of the search it is a looser bound.
-
-        Args:
-            epsilons: In [0, 1] pixel units.
-        """
-        return ((self.distances > epsilons[:, None]) & ~self.undecided).double().mean(1)
 
     @property
     def interval(self) -> Float[Tensor, "e 2"]:
@@ -194,13 +187,6 @@ class RobustAccuracy(Result):
     def reference_accuracy(self) -> Float[Tensor, " e"]:
         """Share of the images that the reference does not fool at each epsilon."""
         return (~self.reference_fooled).double().mean(1)
-
-    def _together(self) -> tuple[list[float], list[float]]:
-        """Return the accuracy under both attacks, and how many robust images the reference fools; NaN without one."""
-        if not self.reference:
-            return [math.nan] * len(self.epsilons), [math.nan] * len(self.epsilons)
-        both = self.robust & ~self.reference_fooled
-        return both.double().mean(1).tolist(), (self.robust & self.reference_fooled).sum(1).tolist()
 
 
 def wilson(share: Float[Tensor, " k"], count: int) -> Float[Tensor, "k 2"]:

@@ -26,6 +26,7 @@ OWN_WORDS = {
     ("augment", "samples"): "they are rows of a picture",
     ("corruptions", "samples"): "another default",
     ("curve", "samples"): "another default",
+    ("robust", "samples"): "another default",
     ("layers", "samples"): "another default",
 }
 """Shared options that a command describes itself, and why."""

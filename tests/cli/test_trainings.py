@@ -22,6 +22,7 @@ QUICK = {
     "sparsefool": ["--samples", "3"],
     "boundary": ["--samples", "3", "--budget", "60"],
     "curve": ["--samples", "6", "--strengths", "0.1", "--repeats", "1"],
+    "robust": ["--samples", "6", "--epsilon", "8/255"],
     "corruptions": ["--samples", "6", "--corruptions", "fog", "--severities", "1"],
     "spectrum": ["--samples", "3"],
     "geometry": ["--samples", "2", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "0"],

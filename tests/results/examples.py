@@ -39,6 +39,7 @@ from tests.synthetic import (
     margin_curve,
     norms_result,
     provenance,
+    robust_accuracy_result,
     spectrum,
 )
 
@@ -204,4 +205,11 @@ EVERY = [comparison_result(), attack_result(), margin_curve(), provenance(), spa
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
 EVERY += [scores(), corrupted(), card(), trained(), trainings(), grid()]
-EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
+EVERY += [
+    layers_result(),
+    geometry_result(),
+    norms_result(),
+    robust_accuracy_result(),
+    corruption_table(),
+    cross_section_result(),
+]
