@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from geomrob.data.corruptions import CORRUPTIONS
@@ -68,8 +67,8 @@ def accuracy(results: Sequence[Result], _failures: Failures) -> Section:
     return Section(
         "accuracy",
         "Clean accuracy",
-        "The share of images, unchanged, whose predicted class is their label. The interval (Wilson) is over images: it "
-        "says what other images of the same kind may give.",
+        "The share of images, unchanged, whose predicted class is their label. The interval (Wilson) is over images: "
+        "what others of the same kind may give.",
         grids=(table,) if rows else (),
     )
 
@@ -134,7 +133,7 @@ def robust(results: Sequence[Result], failures: Failures) -> Section:
     return Section(
         "robust",
         "Robust accuracy",
-        "The share of images that are classified as labelled, and that none of the searches could change within the size "
+        "The share of images that are classified as labelled, and that no search could change within the size "
         "epsilon: an upper bound of the true robust accuracy, which only a closer search can lower.",
         pictures=tuple(pictures),
         grids=tuple(grids),
@@ -151,16 +150,19 @@ def _at_epsilons(group: Sequence[RobustAccuracy]) -> Grid:
     """Return the robust accuracy of each model in one norm: a row an epsilon, a column a model."""
     first = group[0]
     rows = [("0 (clean)", *(share(one.clean) for one in group))]
-    every = sorted({epsilon for one in group for epsilon in one.epsilons.tolist()})
-    for epsilon in every:
-        at = torch.tensor([epsilon], dtype=torch.float64)
-        rows.append((shown_epsilon(first.norm, epsilon), *(share(float(one.accuracy_at(at)[0])) for one in group)))
+    for epsilon in sorted({epsilon for one in group for epsilon in one.epsilons.tolist()}):
+        rows.append((shown_epsilon(first.norm, epsilon), *(share(accuracy_at(one, epsilon)) for one in group)))
     return Grid(
         f"Robust accuracy in {NORM_NAMES[first.norm]}, {len(first.labels)} images",
         ("epsilon", *(one.model for one in group)),
         tuple(rows),
         (True, *(False,) * len(group)),
     )
+
+
+def accuracy_at(found: RobustAccuracy, epsilon: float) -> float:
+    """Return the robust accuracy at one of the epsilons of the search, NaN at another one."""
+    return dict(zip(found.epsilons.tolist(), found.accuracy.tolist(), strict=True)).get(epsilon, math.nan)
 
 
 def corruptions(results: Sequence[Result], failures: Failures) -> Section:
@@ -176,8 +178,8 @@ def corruptions(results: Sequence[Result], failures: Failures) -> Section:
     return Section(
         "corruptions",
         "Common corruptions",
-        "Noise, blur, weather and digital corruptions of five severities, as cameras and files have them: which share of "
-        "the images is classified wrongly.",
+        "Noise, blur, weather and digital corruptions of five severities, as cameras and files have them: which share "
+        "of the images is classified wrongly.",
         tuple(_mean_error(table, at) for table in tables for at in range(len(table.models))),
         tuple(pictures),
         tuple(grids),

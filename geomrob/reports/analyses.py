@@ -1,4 +1,4 @@
-"""The analyses of a report: a literal table of what is measured, on how many images, and which command makes the same."""
+"""The analyses of a report: a table of what is measured, on how many images, and which command makes the same."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -175,7 +175,13 @@ def _queries(_samples: Samples, options: Mapping[str, Any]) -> tuple[float, floa
 AUDITED = (900.0, 500.0)
 """Evaluations an image of an audit without its queries."""
 
-QUICK: Budget = "quick"
+BUDGETS: tuple[Budget, ...] = ("quick", "standard", "thorough")
+
+
+def every(**options: Any) -> dict[Budget, Mapping[str, Any]]:
+    """Return options that are the same whatever the budget."""
+    return dict.fromkeys(BUDGETS, options)
+
 
 ANALYSES: dict[str, Analysis] = {
     "margin": Analysis(
@@ -192,7 +198,7 @@ ANALYSES: dict[str, Analysis] = {
         make=_margins,
         images={"quick": 10, "standard": 50, "thorough": 200},
         cost=_bands,
-        options=dict.fromkeys(("quick", "standard", "thorough"), {"attack": "deepfool"}),
+        options=every(attack="deepfool"),
         file="margin",
     ),
     "sparsefool": Analysis(
@@ -216,7 +222,7 @@ ANALYSES: dict[str, Analysis] = {
         make=_robust,
         images={"quick": 20, "standard": 100, "thorough": 500},
         cost=fixed(300, 250),
-        options=dict.fromkeys(("quick", "standard", "thorough"), {"norm": NORMS["linf"]}),
+        options=every(norm=NORMS["linf"]),
         file="robust",
     ),
     "robust-l2": Analysis(
@@ -225,7 +231,7 @@ ANALYSES: dict[str, Analysis] = {
         make=_robust,
         images={"quick": 20, "standard": 100, "thorough": 500},
         cost=fixed(300, 250),
-        options=dict.fromkeys(("quick", "standard", "thorough"), {"norm": NORMS["l2"]}),
+        options=every(norm=NORMS["l2"]),
         file="robust",
     ),
     "spectrum": Analysis(
@@ -259,7 +265,7 @@ ANALYSES: dict[str, Analysis] = {
         options={"quick": {"queries": 100}},
     ),
 }
-"""What a report measures, each in the sub-folder of its name. The standard budget is what the commands do by default."""
+"""What a report measures, each in the sub-folder of its name. The standard budget is what commands do by default."""
 
 
 def is_boxed(samples: Samples) -> bool:

@@ -11,7 +11,7 @@ from geomrob.plot.band_examples import plot_band_examples
 from geomrob.plot.comparison.forest import plot_comparison
 from geomrob.plot.margins import plot_margin_map, plot_margins
 from geomrob.plot.sparse_gallery import plot_gallery
-from geomrob.reports.content import Section, axes, drawn, grid, listed, number, of, with_model
+from geomrob.reports.content import Grid, Section, axes, drawn, grid, listed, number, of, with_model
 from geomrob.reports.pictures import Picture, picture
 from geomrob.results import BandExamples, Comparison, CorruptionTable, MarginCurve, Sparsity
 from geomrob.results.comparison.statement import statements
@@ -19,6 +19,9 @@ from geomrob.results.result import Result, model_of
 
 FEW = 2
 """Curves up to which each image is a dot: of more they hide each other."""
+
+SEARCHES = {"tight": "the tight search", "deepfool": "DeepFool"}
+"""What searches are called in a heading."""
 
 ROWS = 3
 """Images in a gallery of sparse perturbations."""
@@ -51,37 +54,32 @@ def margins(results: Sequence[Result], failures: Failures) -> Section:
         made, why = drawn(_margin_pictures, curves)
         pictures += made
         failed += why
-    tables = [with_model(table, curve.model) for curve in (*closest, *deepfool) for table in curve.tables()]
-    captions = {
-        curve.attack: f"Margins by {curve.attack} in each {curve.basis} band" for curve in (*closest, *deepfool)
-    }
-    attacks = [curve.attack for curve in (*closest, *deepfool) for _ in curve.tables()]
-    grids = [
-        joined
-        for attack, caption in captions.items()
-        for joined in grid(
-            [table for table, by in zip(tables, attacks, strict=True) if by == attack],
-            caption=caption,
-            folded=f"All numbers by {attack}",
-        )
-    ]
     return Section(
         "margins",
         "Distance to the boundary by frequency",
         "Each image is moved only along the patterns of one frequency band until the model predicts another class. The "
-        "length of the shortest such move (l2, [0, 1] pixel units) is its margin in that band: small means that a small "
+        "length of the shortest such move ([0, 1] pixel units) is its margin in that band: small means that a small "
         "change of that kind is enough. Margins are upper bounds found by search; each end point is evaluated again.",
         (*(_nearest(curve) for curve in closest), *_against_deepfool(closest, deepfool)),
         tuple(pictures),
-        tuple(grids),
+        (*_numbers(closest), *_numbers(deepfool)),
         tuple(note for curve in (*closest, *deepfool) for note in _missing(curve)),
         tuple(failed),
     )
 
 
+def _numbers(curves: Sequence[MarginCurve]) -> list[Grid]:
+    """Return the tables of the margins by one search, those of all models as one."""
+    tables = [with_model(table, curve.model) for curve in curves for table in curve.tables()]
+    if not tables:
+        return []
+    name = SEARCHES.get(curves[0].attack, curves[0].attack)
+    return grid(tables, caption=f"Margins by {name} in each band", folded=f"All numbers by {name}")
+
+
 def _margin_pictures(curves: Sequence[MarginCurve]) -> Iterator[Picture]:
     key = f"margins-{curves[0].attack}"
-    about = f"Margins by {curves[0].attack}"
+    about = f"Margins by {SEARCHES.get(curves[0].attack, curves[0].attack)}"
     flat = [curve for curve in curves if curve.band_kind != "grid"]
     if flat:
         ax = plot_margins(flat, ax=axes(), points=len(flat) <= FEW)
@@ -125,10 +123,8 @@ def _missing(curve: MarginCurve) -> list[str]:
     missing = int((~torch.isfinite(curve.distances)).sum())
     if not missing:
         return []
-    return [
-        f"{curve.model}: {curve.attack} found no boundary in {missing} of {curve.distances.numel()} pairs of image and "
-        "band; they count as infinite."
-    ]
+    pairs = f"{missing} of {curve.distances.numel()} pairs of image and band"
+    return [f"{curve.model}: {curve.attack} found no boundary in {pairs}; they count as infinite."]
 
 
 def examples(results: Sequence[Result], failures: Failures) -> Section:
@@ -201,18 +197,22 @@ def _pixels(result: Sparsity) -> str:
 
 def compared(results: Sequence[Result]) -> tuple[list[Comparison], list[str]]:
     """Return how the models differ from the first, paired, in margins and under corruptions; or why it is unknown."""
-    comparisons = of(results, Comparison)
-    if comparisons:
-        return comparisons, []
-    failed: list[str] = []
+    known = of(results, Comparison)
+    if known:
+        return known, []
     curves = curves_of(results)
     tables = [table for table in of(results, CorruptionTable) if len(table.models) > 1]
-    for group in ([*curves] if len(curves) > 1 else [], tables[:1]):
-        try:
-            comparisons += [compare(*group)] if group else []
-        except UsageError as error:
-            failed.append(f"not compared: {error}")
-    return comparisons, failed
+    margins, lost = _compared(curves if len(curves) > 1 else [])
+    errors, missing = _compared(tables[:1])
+    return [*margins, *errors], [*lost, *missing]
+
+
+def _compared(results: Sequence[Result]) -> tuple[list[Comparison], list[str]]:
+    """Return the comparison of some results, or why there is none."""
+    try:
+        return ([compare(*results)] if results else []), []
+    except UsageError as error:
+        return [], [f"not compared: {error}"]
 
 
 def comparison(comparisons: Sequence[Comparison], failed: Sequence[str]) -> Section:

@@ -14,10 +14,10 @@ from geomrob.results import Audit, BandEnergy, Layers, ModelCard, Spectrum
 from geomrob.results.result import Result
 
 VERDICTS = {
-    "passed": "gradient attacks can be trusted: no check found its gradients masked",
-    "warned": "gradient attacks can be trusted with reservations",
-    "failed": "do not believe its robustness: its gradients mislead the attacks",
-    "skipped": "was not checked",
+    "passed": "no check found masked gradients, so the attacks can be trusted",
+    "warned": "the attacks can be trusted with reservations",
+    "failed": "do not believe the robustness, gradients mislead the attacks",
+    "skipped": "nothing was checked",
 }
 """What a verdict means, after the model's name."""
 
@@ -64,7 +64,7 @@ def spectra(results: Sequence[Result], failures: Failures) -> Section:
     return Section(
         "spectra",
         "Frequencies of the perturbations",
-        "The smallest perturbations that DeepFool finds in the whole space, taken apart into spatial frequencies: which "
+        "The perturbations that DeepFool finds in the whole space, taken apart into spatial frequencies: which "
         "patterns, coarse or fine, the model is sensitive to.",
         tuple(_most_energy(energy) for energy in energies),
         tuple(pictures),
@@ -121,8 +121,8 @@ def audits(results: Sequence[Result], failures: Failures) -> Section:
     return Section(
         "audit",
         "Audit: can these numbers be trusted?",
-        "A model can look robust because attacks fail on it. Checks of its gradients, of attacks that need none, and of "
-        "how attacks behave with more effort tell the two apart.",
+        "A model can look robust because attacks fail on it. Checks of its gradients, of attacks that need none, and "
+        "of how attacks behave with more effort tell the two apart.",
         tuple(verdict(audit) for audit in found),
         tuple(pictures),
         (marked,) if found else (),

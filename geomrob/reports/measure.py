@@ -17,7 +17,7 @@ from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared
 from geomrob.models import model_cards
-from geomrob.reports.analyses import ANALYSES, Analysis, Budget, Progress, Task
+from geomrob.reports.analyses import ANALYSES, BUDGETS, Analysis, Budget, Progress, Task
 from geomrob.results import BandEnergy, ModelCard
 from geomrob.results.result import Result, model_of
 from geomrob.results.store import as_files
@@ -26,8 +26,6 @@ from geomrob.runs.folder import Engine, in_process
 from geomrob.tables import slug
 
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
-
-BUDGETS: tuple[Budget, ...] = ("quick", "standard", "thorough")
 
 Value = TypeVar("Value")
 

@@ -12,12 +12,12 @@ from geomrob.data import load_data
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError
 from geomrob.files import user_path, write_atomic
-from geomrob.models import load_model
+from geomrob.models import MODELS, load_model
 from geomrob.models.preprocessing import common_preprocessing
 from geomrob.reports.analyses import ANALYSES, Budget
 from geomrob.reports.measure import Plan, measure, most_images
 from geomrob.reports.page import Page, check_installed, failures_of, page_of, to_html
-from geomrob.results import Comparison, ModelCard, load
+from geomrob.results import ModelCard, load
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
@@ -137,17 +137,10 @@ def report(
         most=samples,
         seed=seed,
         memory=memory,
-        listed=frozenset() if isinstance(names, Mapping) else frozenset(names) & listed_models(),
+        listed=frozenset() if isinstance(names, Mapping) else frozenset(names) & set(MODELS),
         folder=None if folder is None else user_path(folder, "folder"),
     )
     return made(plan)
-
-
-def listed_models() -> frozenset[str]:
-    """Return the names of the table of models."""
-    from geomrob.models import MODELS
-
-    return frozenset(MODELS)
 
 
 def made(plan: Plan) -> Report:
@@ -196,7 +189,5 @@ def _saved(folder: Path) -> Iterator[Result]:
     # What the models are comes first, so that they stand in that order.
     for page in sorted(pages, key=lambda page: page.parent.name != "models"):
         result = load(page)
-        if isinstance(result, (ModelCard, Comparison)) or (
-            isinstance(result, Result) and hasattr(result, "provenance")
-        ):
+        if isinstance(result, ModelCard) or (isinstance(result, Result) and hasattr(result, "provenance")):
             yield result

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from geomrob.reports.accuracy import clean_accuracy, interval, share, with_verdicts
+from geomrob.reports.accuracy import accuracy_at, clean_accuracy, interval, share, with_verdicts
 from geomrob.reports.boundary import band_name, curves_of
 from geomrob.reports.content import listed, number, of
 from geomrob.reports.inside import VERDICTS
@@ -56,17 +56,16 @@ def _accurate(results: Sequence[Result], models: Sequence[str]) -> Iterator[str]
 def _farther(found: Comparison) -> Iterator[str]:
     """Yield for the lower and the higher bands which boundaries are farther than that of the first model."""
     for row in range(found.pooled):
-        groups: dict[str, list[str]] = {"farther": [], "nearer": [], "no": []}
+        groups: dict[str, list[str]] = {"farther for": [], "nearer for": [], "no difference is seen for": []}
         for other, name in enumerate(found.models[1:]):
             ratio = found.ratio[other, 0, row].tolist()
             told = name if math.isnan(ratio[0]) else f"{name} ({amount(ratio)} times)"
-            way = "no" if not bool(found.seen[other, 0, row]) else "farther"
-            way = "nearer" if way == "farther" and int(found.direction[other, 0, row]) < 0 else way
-            groups[way].append(told if way != "no" else name)
-        parts = [f"{way} for {listed(names)}" for way, names in groups.items() if names and way != "no"]
-        if groups["no"]:
-            parts.append(f"no difference is seen for {listed(groups['no'])}")
-        yield f"In {found.rows[row]} the boundary, against that of {found.models[0]}, is: {'; '.join(parts)}."
+            if not bool(found.seen[other, 0, row]):
+                groups["no difference is seen for"].append(name)
+            else:
+                groups["farther for" if int(found.direction[other, 0, row]) > 0 else "nearer for"].append(told)
+        parts = [f"{way} {listed(names)}" for way, names in groups.items() if names]
+        yield f"Boundary in {found.rows[row]}, compared with {found.models[0]}: {'; '.join(parts)}."
 
 
 def _robust(results: Sequence[Result]) -> Iterator[str]:
@@ -74,9 +73,9 @@ def _robust(results: Sequence[Result]) -> Iterator[str]:
     for norm in dict.fromkeys(one.norm for one in found):
         group = [one for one in found if one.norm == norm]
         at = len(group[0].epsilons) // 2
-        epsilon = shown_epsilon(norm, float(group[0].epsilons[at]))
-        values = {one.model: share(float(one.accuracy_at(group[0].epsilons[at : at + 1])[0])) for one in group}
-        yield f"Under the strongest perturbations found of {NORM_NAMES[norm]} size {epsilon}, accuracy left: {_each(values)}."
+        epsilon = group[0].epsilons.tolist()[at]
+        size, values = shown_epsilon(norm, epsilon), {one.model: share(accuracy_at(one, epsilon)) for one in group}
+        yield f"Accuracy left under the strongest {NORM_NAMES[norm]} perturbations of size {size}: {_each(values)}."
 
 
 def _sparse(results: Sequence[Result]) -> Iterator[str]:
@@ -164,10 +163,10 @@ def _robust_rows(results: Sequence[Result]) -> Iterator[Row]:
     found: Sequence[RobustAccuracy] = of(results, RobustAccuracy)
     for norm in dict.fromkeys(one.norm for one in found):
         group = [one for one in found if one.norm == norm]
-        first = group[0].epsilons
+        first = group[0].epsilons.tolist()
         for at in sorted({len(first) // 4, len(first) // 2, len(first) - 1}):
-            values = {one.model: share(float(one.accuracy_at(first[at : at + 1])[0])) for one in group}
-            yield f"robust accuracy, {NORM_NAMES[norm]} {shown_epsilon(norm, float(first[at]))}", values
+            values = {one.model: share(accuracy_at(one, first[at])) for one in group}
+            yield f"robust accuracy, {NORM_NAMES[norm]} {shown_epsilon(norm, first[at])}", values
 
 
 def _corruption_row(results: Sequence[Result]) -> Iterator[Row]:
