@@ -48,12 +48,12 @@ def _clean(results: Sequence[Result]) -> Iterator[tuple[str, Tensor]]:
 
 def share(value: float) -> str:
     """Return a share in per cent."""
-    return "\u2013" if math.isnan(value) else f"{100 * value:.1f} %"
+    return "\u2013" if math.isnan(value) else f"{value:.1%}"
 
 
 def interval(low: float, high: float) -> str:
     """Return an interval of shares in per cent."""
-    return f"{100 * low:.1f}\u2013{100 * high:.1f} %"
+    return f"{100 * low:.1f}\u2013{high:.1%}"
 
 
 def accuracy(results: Sequence[Result], _failures: Failures) -> Section:
@@ -122,7 +122,7 @@ def robust(results: Sequence[Result], failures: Failures) -> Section:
     found = with_verdicts(results)
     pictures: list[Picture] = []
     grids: list[Grid] = []
-    failed = [*failures.get("robust-linf", ()), *failures.get("robust-l2", ())]
+    failed = list(dict.fromkeys((*failures.get("robust-linf", ()), *failures.get("robust-l2", ()))))
     for norm in dict.fromkeys(one.norm for one in found):
         group = [one for one in found if one.norm == norm]
         made, why = drawn(_robust_picture, group, NORM_NAMES[norm])
@@ -149,9 +149,13 @@ def _robust_picture(group: Sequence[RobustAccuracy], norm: str) -> Iterator[Pict
 def _at_epsilons(group: Sequence[RobustAccuracy]) -> Grid:
     """Return the robust accuracy of each model in one norm: a row an epsilon, a column a model."""
     first = group[0]
-    rows = [("0 (clean)", *(share(one.clean) for one in group))]
-    for epsilon in sorted({epsilon for one in group for epsilon in one.epsilons.tolist()}):
-        rows.append((shown_epsilon(first.norm, epsilon), *(share(accuracy_at(one, epsilon)) for one in group)))
+    rows = [
+        ("0 (clean)", *(share(one.clean) for one in group)),
+        *(
+            (shown_epsilon(first.norm, epsilon), *(share(accuracy_at(one, epsilon)) for one in group))
+            for epsilon in sorted({epsilon for one in group for epsilon in one.epsilons.tolist()})
+        ),
+    ]
     return Grid(
         f"Robust accuracy in {NORM_NAMES[first.norm]}, {len(first.labels)} images",
         ("epsilon", *(one.model for one in group)),

@@ -49,7 +49,7 @@ def margins(results: Sequence[Result], failures: Failures) -> Section:
     if closest == deepfool:
         deepfool = []
     pictures: list[Picture] = []
-    failed = [*failures.get("margin", ()), *failures.get("margin-deepfool", ())]
+    failed = list(dict.fromkeys((*failures.get("margin", ()), *failures.get("margin-deepfool", ()))))
     for curves in filter(None, (closest, deepfool)):
         made, why = drawn(_margin_pictures, curves)
         pictures += made
@@ -219,7 +219,7 @@ def comparison(comparisons: Sequence[Comparison], failed: Sequence[str]) -> Sect
     """Return the section on the differences between models."""
     pictures: list[Picture] = []
     for at, found in enumerate(comparisons):
-        ax = plot_comparison(found, ax=axes(6.4, 1.9 + 0.26 * len(found.rows)))
+        ax = plot_comparison(found, ax=axes(5.6, 1.9 + 0.26 * len(found.rows)))
         what = "margins" if found.measure == "distance" else "accuracy under corruptions"
         pictures.append(picture(ax, f"compare-{at}", otherwise="Differences", about=f"Paired {what}"))
     words = [sentence for found in comparisons for sentence in statements(found)]

@@ -114,7 +114,7 @@ def drawn(make: Callable[..., Iterable[Picture]], *about: Any) -> tuple[list[Pic
         return [], [f"not drawn: {error}"]
 
 
-def axes(width: float = 6.4, height: float = 4.2) -> Axes:
+def axes(width: float = 5.4, height: float = 3.7) -> Axes:
     """Return axes of a size that can be read on a phone."""
     return blank(width, height).add_subplot()
 

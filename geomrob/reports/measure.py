@@ -1,7 +1,7 @@
 """The analyses of a report, made into one folder: what they will take, what they return, why one could not be made."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,11 +128,13 @@ def measure(plan: Plan) -> tuple[list[Result], dict[str, list[str]]]:
     if plan.folder is not None:
         _publish(Run(plan.folder / "models", overwrite=True), "models", results)
     failures: dict[str, list[str]] = {}
+    lost: set[str] = set()
     for key in plan.only:
-        made, failed = _made(plan, key)
+        made, failed = _made(plan, key, lost)
         results += made
+        lost |= failed.keys()
         if failed:
-            failures[key] = failed
+            failures[key] = [f"{name}: {why}" for name, why in failed.items()]
     return results, failures
 
 
@@ -163,8 +165,14 @@ def _card(name: str, model: Model, samples: Samples) -> ModelCard:
     )
 
 
-def _made(plan: Plan, key: str) -> tuple[list[Result], list[str]]:
-    """Return the results of one analysis, and a sentence for each model that it could not be made of."""
+def _made(plan: Plan, key: str, lost: Set[str]) -> tuple[list[Result], dict[str, str]]:
+    """Return the results of one analysis, and for each model that it could not be made of why.
+
+    Args:
+        plan: Of the report.
+        key: Of the analysis.
+        lost: Models of which an earlier one could not be made: they are no sources of an audit.
+    """
     analysis = ANALYSES[key]
     samples = plan.samples.subset(torch.arange(plan.images(analysis)))
     images = samples.images.to(plan.device)
@@ -172,13 +180,13 @@ def _made(plan: Plan, key: str) -> tuple[list[Result], list[str]]:
     if plan.folder is not None:
         run = Run(plan.folder / key, overwrite=plan.overwrite, engine=plan.engine, report=plan.report)
     results: list[Result] = []
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     groups = [{name: model} for name, model in plan.models.items()] if analysis.each else [dict(plan.models)]
     for group in groups:
         title = f"{analysis.about} of {', '.join(group)}" if analysis.each else analysis.about
-        made, why = _tried(plan, analysis, group, samples, images, run, title)
+        made, why = _tried(plan, analysis, group, samples, images, run, title, lost)
         results += made
-        failed += [f"{', '.join(group)}: {why}"] if why else []
+        failed |= {", ".join(group): why} if why else {}
     results = [_noted(result, samples.notes) for result in results]
     if run is not None and results:
         _publish(run, analysis.file or key, results)
@@ -193,8 +201,10 @@ def _tried(
     images: Tensor,
     run: Run | None,
     title: str,
+    lost: Set[str],
 ) -> tuple[list[Result], str]:
     """Return what an analysis returns of some models, or why it does not."""
+    sources = plan.models if plan.sources is None else plan.sources
     try:
         ready = {
             name: prepare(model, images, threads=plan.threads, memory=plan.memory) for name, model in group.items()
@@ -208,7 +218,7 @@ def _tried(
                 memory=plan.memory,
                 run=run,
                 progress=progress,
-                sources=plan.models if plan.sources is None else plan.sources,
+                sources={name: source for name, source in sources.items() if name not in lost},
                 options=analysis.options.get(plan.budget, {}),
             )
             return analysis.make(task), ""

@@ -41,6 +41,9 @@ SIGNS = {
 }
 """What captions have of mathematics, in letters that need no typesetting."""
 
+LARGEST = 1.75
+"""Pixels of a point of a picture, at most."""
+
 WIDE = 600
 """Points from which on a picture keeps its width on a phone, and scrolls in its own box."""
 
@@ -53,6 +56,7 @@ class Picture:
         title, caption: What it shows, and how it is read; both are its name for those who do not see it.
         svg: The drawing.
         wide: Whether it keeps its width on a phone.
+        turning: Whether its ink and paper follow the page into the dark; otherwise it lies on a light card.
         folded: What it is called where it is shown on request.
     """
 
@@ -60,6 +64,7 @@ class Picture:
     caption: str
     svg: str
     wide: bool
+    turning: bool = True
     folded: str = ""
 
 
@@ -81,7 +86,8 @@ def picture(
     title, caption = _headline(figure)
     title = f"{about}: {title or otherwise}" if about else title or otherwise
     width = float(figure.get_size_inches()[0]) * 72
-    return Picture(title, caption, _svg(figure, key, title, caption, turning=turning), width > WIDE, folded)
+    drawn = _svg(figure, key, title, caption, turning=turning)
+    return Picture(title, caption, drawn, width > WIDE, turning, folded)
 
 
 def words(text: str) -> str:
@@ -154,7 +160,7 @@ def _svg(figure: Figure, key: str, title: str, caption: str, *, turning: bool) -
     wide = float(root.attrib["viewBox"].split()[2])
     root.set("role", "img")
     root.set("aria-label", f"{title} {caption}".strip())
-    root.set("style", f"max-width:{wide * 4 / 3:.0f}px" + (f";min-width:{wide:.0f}px" if wide > WIDE else ""))
+    root.set("style", f"max-width:{wide * LARGEST:.0f}px" + (f";min-width:{wide:.0f}px" if wide > WIDE else ""))
     name = ET.Element(f"{{{SVG}}}title")
     name.text = title
     root.insert(0, name)
