@@ -55,7 +55,7 @@ from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
 from .plot.strength_curve import plot_acceptance, plot_strength
 from .plot.transfer import plot_transfer
-from .reports.report import Report, report, report_from
+from .reports.build import Report, report, report_from
 from .results import (
     Acceptance,
     AttackResult,

@@ -95,8 +95,8 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
     from geomrob.analysis.audit import SOURCES
     from geomrob.models import MODELS
     from geomrob.reports.analyses import ANALYSES
+    from geomrob.reports.build import made
     from geomrob.reports.measure import Plan, expected_seconds
-    from geomrob.reports.report import made
 
     run = session.run
     plan = Plan(
