@@ -139,7 +139,7 @@ def _is_reading(text: Text) -> bool:
 def _svg(figure: Figure, key: str, title: str, caption: str, *, turning: bool) -> str:
     """Return a figure as an SVG element, the same for the same figure and key."""
     drawn = io.BytesIO()
-    settings: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": key, "savefig.dpi": DOTS}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": key, "savefig.dpi": DOTS}
     with mpl.rc_context(settings):
         figure.savefig(drawn, format="svg", metadata={"Date": None}, transparent=turning)
     ET.register_namespace("", SVG)

@@ -97,6 +97,7 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
     from geomrob.reports.analyses import ANALYSES
     from geomrob.reports.build import made
     from geomrob.reports.measure import Plan, expected_seconds
+    from geomrob.runs.folder import in_process
 
     run = session.run
     plan = Plan(
@@ -113,7 +114,8 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
         listed=frozenset(set(session.models) & set(MODELS)) if listed else frozenset(),
         folder=session.out,
         overwrite=options.overwrite,
-        **({} if run is None else {"engine": run.engine, "report": run.report}),
+        engine=in_process if run is None else run.engine,
+        report=None if run is None else run.report,
         watch=session.progress,
     )
     session.announce(f"report on {len(session.models)} models, {budget} budget", expected_seconds(plan))
