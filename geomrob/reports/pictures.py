@@ -115,9 +115,7 @@ def _headline(figure: Figure) -> tuple[str, str]:
         title = words(figure.texts[0].get_text())
         lines = figure.texts[1:2]
         figure.texts[0].remove()
-        engine = figure.get_layout_engine()
-        if engine is not None:
-            engine.set(rect=(0, 0, 1, 1))
+        figure.set_layout_engine("constrained", rect=(0, 0, 1, 1))
     elif len(figure.axes) == 1 or figure.axes[0].get_title(loc="left"):
         ax = figure.axes[0]
         title = words(ax.get_title(loc="left"))
