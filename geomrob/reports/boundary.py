@@ -40,7 +40,7 @@ def curves_of(results: Sequence[Result], attack: str = "") -> list[MarginCurve]:
 def band_name(curve: MarginCurve, band: int) -> str:
     """Return what a band is called in a sentence."""
     frequency = float(curve.frequency[band])
-    return f"band {curve.bands[band]}" if math.isnan(frequency) else f"{frequency:.3g} cycles per image"
+    return f"band {curve.bands[band]}" if math.isnan(frequency) else f"{frequency:.3g} cycles/image"
 
 
 def margins(results: Sequence[Result], failures: Failures) -> Section:

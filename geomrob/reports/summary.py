@@ -131,10 +131,15 @@ def _margin_rows(results: Sequence[Result]) -> Iterator[Row]:
     yield (
         "nearest band",
         {
-            curve.model: f"{_median(curve, least[curve.model])} at {band_name(curve, least[curve.model])}"
+            curve.model: f"{_least(curve, least[curve.model])} at {band_name(curve, least[curve.model])}"
             for curve in curves
         },
     )
+
+
+def _least(curve: MarginCurve, band: int) -> str:
+    """Return the median of a band."""
+    return number(float(curve.quantiles(0.5)[band, 0]))
 
 
 def _median(curve: MarginCurve, band: int) -> str:
