@@ -1,5 +1,6 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
+from .analysis.by_class import by_class
 from .analysis.comparison.compare import compare
 from .analysis.corruptions.errors import corruption_errors
 from .analysis.corruptions.summary import corruption_scores, score_table
@@ -36,6 +37,7 @@ from .models import load_model
 from .models.antialias import antialias
 from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
+from .plot.accuracy.robust_accuracy import plot_robust_accuracy
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
 from .plot.comparison.forest import plot_comparison
@@ -49,7 +51,6 @@ from .plot.layers import plot_layers
 from .plot.margins import plot_margin_map, plot_margins
 from .plot.minimum_norms import plot_norms
 from .plot.perturbation_maps import plot_locations
-from .plot.robust_accuracy import plot_robust_accuracy
 from .plot.sparse_gallery import plot_gallery
 from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
@@ -64,12 +65,14 @@ from .results import (
     BandEnergy,
     BandExamples,
     BoundaryResult,
+    ByClass,
     Check,
     Comparison,
     CorruptedSet,
     CorruptionScores,
     CorruptionTable,
     CrossSection,
+    DatasetCard,
     DecisionDistances,
     FilterBank,
     Geometry,
@@ -94,6 +97,7 @@ from .results import (
     save,
 )
 from .results.decision_based import score
+from .runs.progress import progress_bar
 from .spectral.bases import basis
 from .spectral.subspaces import bands
 
@@ -107,12 +111,14 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",
@@ -143,6 +149,7 @@ __all__ = [
     "bands",
     "basis",
     "boundary",
+    "by_class",
     "compare",
     "corrupt",
     "corruption_errors",
@@ -198,6 +205,7 @@ __all__ = [
     "plot_strength",
     "plot_trade_off",
     "plot_transfer",
+    "progress_bar",
     "push_pull",
     "replace_first_conv",
     "report",

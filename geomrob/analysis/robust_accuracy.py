@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
@@ -27,10 +28,10 @@ NORMS: dict[str, float] = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
 """Names of the norms, as commands take them."""
 
 SEARCHES: dict[float, dict[str, Attack]] = {
-    math.inf: {"deepfool": named_attack("deepfool", bounds=BOX, norm=math.inf)},
+    math.inf: {"tight": named_attack("tight", bounds=BOX, norm=math.inf)},
     2.0: {"tight": named_attack("tight", bounds=BOX)},
     1.0: {
-        "deepfool": named_attack("deepfool", bounds=BOX, norm=1),
+        "tight": named_attack("tight", bounds=BOX, norm=1),
         "sparsefool-pruned": named_attack("sparsefool", bounds=BOX, prune=True),
     },
 }
@@ -49,6 +50,9 @@ EPSILONS: dict[float, tuple[float, ...]] = {
 INSIDE = 1.5 * OVERSTEP
 """How much smaller the ball searched is, relative to epsilon: what is found moves a step beyond the boundary."""
 
+LONG = 0.5
+"""Length of a long step, relative to the radius of the ball."""
+
 PART = 128
 """Images of a part at least: the balls of all of them are searched in the same calls."""
 
@@ -61,7 +65,7 @@ def robust_accuracy(
     norm: float = math.inf,
     epsilons: Sequence[float] | None = None,
     searches: Mapping[str, Attack] | None = None,
-    steps: int = 40,
+    steps: int = 30,
     targets: int = 4,
     reference: Attack | None = None,
     reference_name: str = "AutoAttack",
@@ -77,9 +81,10 @@ def robust_accuracy(
     """Return the accuracy of a model under the strongest perturbations found of every size in one norm.
 
     Each image is searched once for its smallest perturbation inside [0, 1]. The largest epsilon below its norm is then
-    searched by PGD on the difference of the logits, from the perturbation moved into the ball and, targeted, from a
-    random point towards each of the nearest classes. What that finds is the new smallest one and the next epsilon is
-    searched, until a ball holds none. So one run serves all epsilons, and the accuracy never rises with epsilon.
+    searched by PGD: on the difference of the logits from the perturbation moved into the ball, on the cross-entropy
+    with long steps from two random points, and targeted at each of the nearest classes. What that finds is the new
+    smallest one and the next epsilon is searched, until a ball holds none. So one run serves all epsilons, and the
+    accuracy never rises with epsilon.
 
     Args:
         model: Images (N, C, H, W) in [0, 1] to logits (N, K).
@@ -135,7 +140,7 @@ def robust_accuracy(
         f"robust accuracy of {name}",
         partial(_part, ready, truth, keys, list(table.values()), **settings),
         ranges(len(inputs), max(PART, ready.block)),
-        each=4 * (1 + targets) * steps // 2,
+        each=(3 + targets) * steps,
         progress=progress,
     )
     joined = {field: torch.cat([part[field] for part in parts]) for field in parts[0]}
@@ -274,14 +279,21 @@ def _ball(
         .sort(dim=1, descending=True, stable=True)
         .indices
     )
-    goals: list[Int64[Tensor, " r"] | None] = [None, *ranked[:, : min(targets, ranked.shape[1] - 1)].unbind(1)]
+    goals = ranked[:, : min(targets, ranked.shape[1] - 1)].unbind(1)
+    # Long steps on the cross-entropy leave the regions in which the difference of the logits has its local minima.
+    turns: list[dict[str, Any]] = [
+        {"loss": "margin", "start": True},
+        {"loss": "cross-entropy", "long": True, "restarts": 2},
+    ]
+    turns += [{"loss": "margin", "goal": goal} for goal in goals]
     left = torch.arange(len(rows), device=rows.device)
     best: AttackResult | None = None
-    for turn, goal in enumerate(goals):
+    for number, turn in enumerate(turns):
         if not len(left):
             break
         own = rows[left]
         some = ready.rows(own)
+        goal = turn.get("goal")
         found = pgd(
             some,
             some.images,
@@ -290,9 +302,11 @@ def _ball(
             epsilon=radius[left],
             norm=closest.norm,
             steps=steps,
-            loss="margin",
-            starts=closest.perturbed[own] if goal is None else None,
-            seed=seed + turn,
+            step_size=radius[left] * LONG if "long" in turn else None,
+            restarts=turn.get("restarts", 1),
+            loss=turn["loss"],
+            starts=closest.perturbed[own] if "start" in turn else None,
+            seed=seed + number,
             indices=keys[left.cpu()],
         )
         best = _merged(best, found, left, closest.truth[rows])
@@ -338,7 +352,7 @@ def _checked(
         if epsilon == 0:
             raise UsageError("epsilons must be above 0; got 0: the clean accuracy is part of the result")
     if steps < 0 or targets < 0:
-        raise UsageError(f"steps and targets must be at least 0; got {steps} and {targets}: 40 and 4 are usual")
+        raise UsageError(f"steps and targets must be at least 0; got {steps} and {targets}: 30 and 4 are usual")
     table = SEARCHES[norm] if searches is None else searches
     if not table:
         raise UsageError("searches must hold one attack at least; got none: leave them out for the usual ones")

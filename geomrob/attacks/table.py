@@ -127,7 +127,7 @@ ATTACKS: dict[str, AttackEntry] = {
     "tight": AttackEntry(
         "geomrob.attacks.minimal.tight:tight",
         "minimal",
-        (2,),
+        (2, 1, math.inf),
         "DDN from DeepFool's start, angle annealed, with restarts",
         search_name="tight_search",
         quick={"budget": 20},

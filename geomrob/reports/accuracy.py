@@ -7,8 +7,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from geomrob.data.corruptions import CORRUPTIONS
+from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
 from geomrob.plot.corruptions import plot_corruptions
-from geomrob.plot.robust_accuracy import plot_robust_accuracy
 from geomrob.plot.strength_curve import plot_strength
 from geomrob.reports.boundary import Failures
 from geomrob.reports.content import Grid, Section, axes, drawn, grid, of

@@ -21,6 +21,7 @@ SOUND = {
     "transfer": f"{EIGHT} --model net:other --attack deepfool",
     "audit": f"{EIGHT} --source net:other --queries 0",
     "models": "",
+    "data": "",
     "corrupt": "files/clothes.npz out --corruptions gaussian_noise --samples 2",
     "corruptions": "--data files/clothes.npz --samples 2 --corruptions gaussian_noise --severities 1",
     "layers": EIGHT,

@@ -58,7 +58,7 @@ ANALYSES = {
         model, IMAGES, LABELS, epsilons=[0.02, 0.1], steps=4, targets=1, **how
     ),
     "norms": lambda model, **how: minimum_norms(
-        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "deepfool-linf")}, **how
+        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "tight-linf")}, **how
     ),
 }
 

@@ -23,8 +23,8 @@ from geomrob.results import (
     StrengthCurve,
     load,
 )
+from geomrob.results.accuracy.robust_accuracy import shown_epsilon
 from geomrob.results.result import Result
-from geomrob.results.robust_accuracy import shown_epsilon
 
 SEVERAL = 4
 """Bands from which on low and high frequencies are compared as a whole, too."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_images, norms, per_sample
 from geomrob.attacks.engine.linearize import towards_boundary
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -32,7 +32,7 @@ def pgd(
     targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     steps: int = 40,
-    step_size: float | None = None,
+    step_size: float | Tensor | None = None,
     restarts: int = 1,
     random_start: bool = True,
     starts: Images | None = None,
@@ -54,7 +54,7 @@ def pgd(
         norm: inf, 2 or 1.
         bounds: The box that the perturbed images lie in.
         steps: Steps of each restart.
-        step_size: Length of a step in the norm of the ball; 2.5 epsilon / steps by default.
+        step_size: Length of a step in the norm of the ball, one for all or one each; 2.5 epsilon / steps by default.
         restarts: How many starts.
         random_start: Whether the first start is drawn from the ball too; later ones always are.
         starts: Images to begin the first of the restarts from, moved into the ball; those of a closer search, say.
@@ -85,14 +85,17 @@ def pgd(
     """
     radii = _radii(epsilon, inputs)
     _check(norm, steps, restarts, loss, step_size)
+    lengths = None if step_size is None else _radii(step_size, inputs)
     keys = checked_indices(indices, len(inputs))
-    if starts is not None and starts.shape != (shape := (len(inputs), *inputs[:1].shape[1:])):
-        raise UsageError(f"starts must be of the shape of the inputs, {shape}; got {tuple(starts.shape)}: one an image")
+    if starts is not None and starts.shape != (shape := as_images(inputs).shape):
+        raise UsageError(
+            f"starts must be of the shape of the inputs, {tuple(shape)}; got {tuple(starts.shape)}: one an image"
+        )
 
     def run(search: Search, piece: slice) -> SearchResult:
         objective = cross_entropy(search) if loss == LOSSES[0] else towards_boundary(search)
         exact = per_sample(radii[piece].to(search.images.device), search.images)
-        size = 2.5 * exact / steps if step_size is None else torch.full_like(exact, step_size)
+        size = 2.5 * exact / steps if lengths is None else per_sample(lengths[piece].to(exact), exact)
         radius = exact.to(search.images)
         state = PGDState(search, norm, radius, size.to(radius), objective)
         for restart in range(restarts):
@@ -216,7 +219,7 @@ def _radii(epsilon: float | Tensor, inputs: ImagesLike) -> Tensor:
     return radii.expand(len(inputs))
 
 
-def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | None) -> None:
+def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | Tensor | None) -> None:
     if norm not in (1, 2, math.inf):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
     if loss not in LOSSES:
@@ -225,5 +228,5 @@ def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float |
         raise UsageError(f"steps must be at least 1; got {steps}: 40 is usual")
     if restarts < 1:
         raise UsageError(f"restarts must be at least 1; got {restarts}: 1 is usual")
-    if step_size is not None and not 0 < step_size < math.inf:
+    if step_size is not None and not 0 < float(torch.as_tensor(step_size).min()) < math.inf:
         raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

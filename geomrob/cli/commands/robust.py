@@ -59,7 +59,7 @@ def robust(
     session = Session.open("robust", options)
     from geomrob.analysis.robust_accuracy import NORMS, robust_accuracy
     from geomrob.interop.autoattack import autoattack as ensemble
-    from geomrob.plot.robust_accuracy import plot_robust_accuracy
+    from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
 
     def measure(name: str, model: "Prepared", progress: Progress) -> "RobustAccuracy":
         return robust_accuracy(
@@ -86,7 +86,6 @@ def robust(
         "robust",
         session.out,
         results,
-        as_json=session.json,
         data_notes=session.samples.notes,
         trainings=session.trainings,
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -9,9 +10,9 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from matplotlib.transforms import offset_copy
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, axes_or_new, headline, literal, name_curves, style_of, tidy
+from geomrob.plot.style import INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import RobustAccuracy
-from geomrob.results.robust_accuracy import shown_epsilon, wilson
+from geomrob.results.accuracy.robust_accuracy import shown_epsilon, wilson
 
 SIZES = {
     1.0: "size of the perturbation: $\\ell_1$ norm ([0, 1] pixel units)",
@@ -60,8 +61,13 @@ def _curve(ax: Axes, result: RobustAccuracy, index: int, count: int) -> None:
     sizes = torch.cat((torch.zeros(1), result.epsilons)).double()
     values = torch.cat((torch.tensor([result.clean], dtype=torch.float64), result.accuracy))
     low, high = wilson(values, len(result.labels)).T
-    aside = offset_copy(ax.transData, ax.get_figure(), 3.0 * (index - (count - 1) / 2), 0, units="points")
-    look = {"color": style.colour, "marker": style.marker, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    aside = offset_copy(ax.transData, ax.get_figure(root=True), 3.0 * (index - (count - 1) / 2), 0, units="points")
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "marker": style.marker,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.6,
+    }
     ax.plot(sizes, values, linestyle=style.line, linewidth=1.8, label=_name(result), markersize=5.5, **look)
     ax.vlines(sizes, low, high, color=style.colour, linewidth=1.1, alpha=0.55, transform=aside, clip_on=False)
     if result.reference:
@@ -102,6 +108,6 @@ def _caption(results: Sequence[RobustAccuracy]) -> str:
     undecided = [text for text in undecided if not text.startswith("0 ")]
     left = f" Undecided, counted as not robust: {', '.join(undecided)}." if undecided else ""
     return (
-        f"{len(first.labels)} images of {literal(first.data)}, perturbed inside [0, 1] by the closest of "
+        f"{len(first.labels)} images of {data_name(first.data)}, perturbed inside [0, 1] by the closest of "
         f"{', '.join(first.searches)}: upper bounds. Bars: Wilson's 95 % interval over images.{cross}{left}"
     )

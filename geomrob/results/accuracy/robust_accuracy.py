@@ -124,7 +124,7 @@ class RobustAccuracy(Result):
             ]
         if self.verdict:
             columns.append(Column("audit", ("verdict",), words=True))
-        return [Table((self.headline(),), tuple(columns), rows)]
+        return [Table((self.headline(),), tuple(columns), rows, ("epsilon",))]
 
     def caveats(self) -> list[str]:
         """Return what the accuracy is a bound of, which images are undecided, and whether it can be believed."""
