@@ -14,8 +14,8 @@ from geomrob.reports.boundary import Failures
 from geomrob.reports.content import Grid, Section, axes, drawn, grid, of
 from geomrob.reports.pictures import Picture, picture
 from geomrob.results import Audit, CorruptionTable, Layers, MarginCurve, RobustAccuracy, StrengthCurve
-from geomrob.results.result import Result
 from geomrob.results.accuracy.robust_accuracy import NORM_NAMES, shown_epsilon, wilson
+from geomrob.results.result import Result
 
 
 def clean_accuracy(results: Sequence[Result]) -> dict[str, tuple[float, float, float, int]]:

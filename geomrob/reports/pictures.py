@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from geomrob.plot.style import FAINT, INK, SUBTITLE
+from geomrob.plot.style import FAINT, INK, SUBTITLE, AnyFigure
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
@@ -69,7 +69,7 @@ class Picture:
 
 
 def picture(
-    drawing: Axes | Figure, key: str, *, otherwise: str, turning: bool = True, folded: str = "", about: str = ""
+    drawing: Axes | AnyFigure, key: str, *, otherwise: str, turning: bool = True, folded: str = "", about: str = ""
 ) -> Picture:
     """Return a drawing for the page: its headline and how it is read become text of the page.
 
@@ -81,7 +81,7 @@ def picture(
         folded: What it is called where it is shown on request.
         about: Put before its title, the model of several pictures, say.
     """
-    figure = drawing.get_figure(root=True) if isinstance(drawing, Axes) else drawing
+    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     assert figure is not None
     title, caption = _headline(figure)
     title = f"{about}: {title or otherwise}" if about else title or otherwise

@@ -8,9 +8,9 @@ from geomrob.reports.boundary import band_name, curves_of
 from geomrob.reports.content import listed, number, of
 from geomrob.reports.inside import VERDICTS
 from geomrob.results import Audit, Comparison, CorruptionTable, MarginCurve, RobustAccuracy, Sparsity, StrengthCurve
+from geomrob.results.accuracy.robust_accuracy import NORM_NAMES, shown_epsilon
 from geomrob.results.comparison.statement import amount
 from geomrob.results.result import Result
-from geomrob.results.accuracy.robust_accuracy import NORM_NAMES, shown_epsilon
 
 Row = tuple[str, dict[str, str]]
 """A fact, and its value for each model."""
