@@ -56,6 +56,7 @@ from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
 from .plot.strength_curve import plot_acceptance, plot_strength
 from .plot.transfer import plot_transfer
+from .reports.build import Report, report, report_from
 from .results import (
     Acceptance,
     AttackResult,
@@ -130,6 +131,7 @@ __all__ = [
     "Overlap",
     "Provenance",
     "PushPullConv2d",
+    "Report",
     "RobustAccuracy",
     "Sparsity",
     "Spectrum",
@@ -206,6 +208,8 @@ __all__ = [
     "progress_bar",
     "push_pull",
     "replace_first_conv",
+    "report",
+    "report_from",
     "robust_accuracy",
     "save",
     "score",

@@ -39,13 +39,14 @@ QUICK = {
     "corruptions": {"samples": "4"},
     "geometry": {"samples": "2"},
     "layers": {"samples": "4"},
+    "report": {"samples": "2", "budget": "quick", "only": "layers"},
     "sparsefool": {"samples": "2"},
     "spectrum": {"samples": "2"},
     "transfer": {"samples": "2"},
     "augment": {"samples": "2"},
 }
 """What makes a run of a command short."""
-WITHOUT = {"budget": "--attack", "samples": "--of kernels"}
+WITHOUT = {"budget": "--attack", "samples": "--of kernels", "only": "--from"}
 """Options that are not added to a command that says this."""
 
 MODULE = """

@@ -31,12 +31,14 @@ EXAMPLES = {
     "geometry": "--samples 4",
     "augment": "--show color --draws 4",
     "compare": "fmnist-lenet fmnist-resnet8 --samples 20 --of sparsefool",
+    "report": "--from margins --from sparse --out report.html",
     "train": "smoke",
     "merge": "shard-1 shard-2 --out merged",
 }
 """Arguments of a run of each command that takes about a second."""
 BEFORE = {
-    "merge": [f"margin --samples 20 --attack deepfool --shard {number}/2 --out shard-{number}" for number in (1, 2)]
+    "report": ["margin --samples 3 --attack deepfool --out margins", "sparsefool --samples 3 --out sparse"],
+    "merge": [f"margin --samples 20 --attack deepfool --shard {number}/2 --out shard-{number}" for number in (1, 2)],
 }
 """What runs before that, in the same folder."""
 PLAIN = "plaintext"

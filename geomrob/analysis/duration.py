@@ -47,6 +47,16 @@ def expected_seconds(ready: Prepared, pairs: int, attack: str, budget: float | N
     if pairs * ready.images[0].numel() < LARGE:
         return 0.0
     forwards, backwards = evaluations_of(attack, budget)
+    one, both = seconds_of_calls(ready)
+    return pairs * (backwards * both + (forwards - backwards) * one)
+
+
+def seconds_of_calls(ready: Prepared) -> tuple[float, float]:
+    """Return the measured seconds of one forward evaluation of an image, and of one with its gradient.
+
+    Args:
+        ready: The model, prepared for the images: one block of them is evaluated a few times.
+    """
     rows = torch.arange(ready.block, device=ready.device)
     images = ready.images[: len(rows)][rows % len(ready.images)]
     one, both = float("inf"), float("inf")
@@ -58,4 +68,4 @@ def expected_seconds(ready: Prepared, pairs: int, attack: str, budget: float | N
             middle = time.perf_counter()
             gradients(ready.model, images, rows, lambda logits, _: logits.amax(1, keepdim=True))[2][0].sum().item()
             one, both = min(one, middle - start), min(both, time.perf_counter() - middle)
-    return pairs * (backwards * both + (forwards - backwards) * one) / len(rows)
+    return one / len(rows), both / len(rows)

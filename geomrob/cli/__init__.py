@@ -29,6 +29,7 @@ COMMANDS = (
     "boundary",
     "transfer",
     "compare",
+    "report",
     "audit",
     "models",
     "data",

@@ -59,7 +59,11 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     if command in ("augment", "corrupt", "transfer", "models", "data", "train", "merge"):
         pytest.skip("takes no weights, or has its own sentence")
     models = ["fmnist-lenet", "mnist-lenet"]
-    words = models if command in ("audit", "compare") else [word for model in models for word in ("--model", model)]
+    words = (
+        models
+        if command in ("audit", "compare", "report")
+        else [word for model in models for word in ("--model", model)]
+    )
     status, out, err = run(command, *words, "--weights", "w.safetensors")
     assert (status, out) == (2, "")
     assert err == "error: weights must go with one model; got 2 models: measure them one by one\n"
@@ -232,6 +236,7 @@ def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
     own = {
         "audit": {"model", "weights"},
         "compare": {"model", "weights"},
+        "report": {"model", "weights"},
         "transfer": {"model", "weights"},
         "models": {"data"},
         "data": {"data_dir"},

@@ -17,6 +17,7 @@ SOUND = {
     "robust": f"{EIGHT} --epsilon 0.1",
     "boundary": f"{EIGHT} --budget 20",
     "compare": "net:small net:other --data files/eight.npz --samples 2 --of sparsefool",
+    "report": "net:small --data files/eight.npz --samples 2 --only sparsefool --budget quick",
     "transfer": f"{EIGHT} --model net:other --attack deepfool",
     "audit": f"{EIGHT} --source net:other --queries 0",
     "models": "",
