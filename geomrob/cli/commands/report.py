@@ -124,7 +124,7 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
 
 def _finish(found: "Report", page: Path, folder: Path, options: Options) -> int:
     """Write the page and show its summary."""
-    answer = Answer("report", folder, [found], as_json=options.json)
+    answer = Answer("report", folder, [found])
     answer.contents[page] = found.html.encode()
     answer.files.append(page)
     return answer.finish(complete=not found.missing)
