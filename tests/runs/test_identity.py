@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from geomrob.cli import main
+from tests.interop.processes import below, title
 
 pytestmark = pytest.mark.slow
 
@@ -82,29 +83,6 @@ def with_ray(model, out, *, kill=False):
             assert parts(out) < 5
             os.kill(DRAWS.choice(workers), signal.SIGKILL)
     assert process.returncode == 0
-
-
-def below(ancestor):
-    """Return all processes that a process has started, and theirs."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (stat := text(folder / "stat")):
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-    chosen = {ancestor}
-    while more := {pid for pid, parent in parents.items() if parent in chosen} - chosen:
-        chosen |= more
-    return chosen - {ancestor}
-
-
-def title(pid):
-    return text(Path(f"/proc/{pid}/cmdline"))
-
-
-def text(path):
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 WAYS = {
