@@ -73,7 +73,7 @@ class Worker:
         # What this process imports lies where the driver found it: on this machine, or on a shared file system.
         sys.path += [path for path in paths if path not in sys.path]
         torch.set_num_threads(threads)
-        self.function: Callable[[Any], dict[str, Tensor]] | None = None
+        self.function: Any = None
 
     def compute(self, bound: list[Any], key: str, item: Any) -> tuple[str, dict[str, Tensor]]:
         """Return the key and the part of an item; the function of the parts, in a list, is fetched the first time."""
