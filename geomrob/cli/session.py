@@ -1,5 +1,6 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -264,7 +265,8 @@ def places(
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
     if picture.is_dir():
         raise UsageError(f"figure must be a file; got the folder {picture}: name a file in it")
-    if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
+    inside = Path(os.path.realpath(picture)).parent == Path(os.path.realpath(out))
+    if inside and any(fnmatch(picture.name, other) for other in others):
         raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
     writable(picture.parent, "figure must be in")
     if (call := current()) is not None:
