@@ -18,7 +18,8 @@ HEAD = """# Reliability
 What geomrob does with input that is wrong. Each of the calls below is made by the tests in one process, with a limit
 of time and of memory, and must end with the right exit status and one sentence on stderr (`error: ...`: the argument,
 what was expected, what came, what to do), without a traceback, without a file outside its folder, and without a
-half-written file in it.
+half-written file in it. All of them are handled so: the whole table was run, and the slow test fails for any that is
+not.
 The calls are `tests/reliability/table.py`, the damaged files `tests/reliability/spoiled.py`.
 
     python -m tests.reliability            # makes all of these calls and prints those that are not handled
@@ -97,7 +98,7 @@ def page() -> str:
 def misuse() -> str:
     """Return the rows of what is done to a run folder and what happens then."""
     told = {misuse: f"refused, with the key that differs ({said.strip(': ')})" for misuse, (_, said) in OTHERS.items()}
-    told |= {f"a part {damage}": "computed again, with a note" for damage in DAMAGES}
+    told |= {f"a part: {damage}": "computed again, with a note" for damage in DAMAGES}
     return "".join(f"| {misuse} | {said} |\n" for misuse, said in (told | REST).items())
 
 
