@@ -87,10 +87,13 @@ def test_two_workers_give_the_bits_of_one_process_for_a_model_from_a_file(tmp_pa
 @pytest.mark.benchmark
 @pytest.mark.usefixtures("cluster")
 def test_two_workers_are_nearly_twice_as_fast_as_one_process(tmp_path):
-    """Work of a minute: by wall time where the machine is quiet, else by the CPU time of the worker that took more."""
+    """Work of a minute: by wall time where the machine is quiet, else by the CPU time of the worker that took more.
+
+    Ray gives its workers a low priority: beside other work they wait for the machine, and their wall time says nothing.
+    """
     quiet = os.getloadavg()[0] < 0.5
     torch.set_num_threads(1)
-    model, samples = load_model("fmnist-lenet"), load_data("fashion-mnist-1k", samples=560)
+    model, samples = load_model("fmnist-lenet"), load_data("fashion-mnist-1k", samples=192)
     bands = margin_bands(samples)
     spent = {}
 
@@ -101,7 +104,7 @@ def test_two_workers_are_nearly_twice_as_fast_as_one_process(tmp_path):
 
     def seconds(run):
         wall, cpu = time.monotonic(), time.process_time()
-        result = margin_curve(model, samples.images, subspaces=bands, attack="deepfool", run=run)
+        result = margin_curve(model, samples.images, subspaces=bands, attack="tight", run=run)
         return result.distances, time.monotonic() - wall, time.process_time() - cpu
 
     distances, wall, cpu = seconds(None)
