@@ -1,8 +1,7 @@
-"""Pages of the documentation: their python blocks run in order, and tables of inputs name the tests of their rows."""
+"""Pages of the documentation: their python blocks run in order."""
 
 import re
 import warnings
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,6 @@ SLOW = {
 }
 # Pages whose numbers of samples belong to other numbers on them.
 WHOLE = {"models-and-data", "corruption-scores", "tutorial"}
-INPUTS = ROOT / "docs" / "models-and-data.md"
 
 
 def blocks(page):
@@ -60,17 +58,3 @@ def test_a_block_that_is_not_run_says_so():
     for page in PAGES:
         fences = re.findall(r"^```python(.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert set(fences) <= {"", " {no-run}"}, page
-
-
-def test_every_table_of_inputs_names_tests_that_exist():
-    """A comment before a table names the tests of its rows, as file::test or as a whole file."""
-    tables = re.split(r"\n(?=\|)", INPUTS.read_text(encoding="utf-8"))
-    starts = [before for before, _ in pairwise(tables) if not before.rpartition("\n")[2].startswith("|")]
-    assert len(starts) > 10
-    for before in starts:
-        comment = re.search(r"<!-- tests: (.*?) -->\n*$", before, re.DOTALL)
-        assert comment is not None, before[-300:]
-        for name in re.split(r",\s*", comment[1].strip()):
-            file, _, test = name.partition("::")
-            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
-            assert not test or f"def {test}(" in text, name

@@ -386,6 +386,18 @@ def test_a_constant_model_is_noted():
     assert "the same logits for every image" in notes_of(As(lambda m, x: 0 * m(x) + 2))[0]
 
 
+def test_nan_for_every_image_is_refused():
+    with pytest.raises(UsageError, match="got NaN or infinity for every image: check its weights"):
+        deepfool(As(lambda m, x: m(x) * torch.nan), images())
+
+
+def test_no_search_of_a_constant_model_succeeds():
+    with pytest.warns(Note, match="the same logits for every image"):
+        result = deepfool(As(lambda m, x: 0 * m(x) + torch.arange(4.0)), images(3))
+    assert result.status.tolist() == [Status.INVARIANT] * 3
+    assert not bool(result.success.any())
+
+
 def test_a_model_that_takes_no_single_image_is_one_sentence():
     several = As(lambda m, x: nn.functional.batch_norm(m(x), None, None, training=True))
     with pytest.raises(UsageError, match=r"model must take a single image too; got .*Expected more than 1 value"):

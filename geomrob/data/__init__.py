@@ -188,6 +188,8 @@ def _read(source: Any, settings: Settings, samples: int | None) -> Samples:
     """Return the samples of a row of the table, of a path or of an object, at the size that was asked for."""
     known = None if settings.classes is None else class_names.class_order(settings.classes)
     path = user_path(source, "data") if isinstance(source, (str, Path)) and str(source) not in DATASETS else None
+    if path is not None and path.is_dir() and (kind := array_files.other_kind(path)) is not None:
+        raise UsageError(f"data must be an image folder or a file of arrays; got {str(path)!r}, {kind[0]}: {kind[1]}")
     if path is not None and path.is_dir() and not npy_pairs.is_set(path):
         return folder.read_folder(path, settings.split, samples, settings.seed, fit=settings.fit, order=known)
     if path is not None:
@@ -233,11 +235,10 @@ def _load_file(path: Path, settings: Settings, samples: int | None, classes: Seq
     if path.is_file() and suffix in endings:
         return named_arrays.read_arrays(path, split, samples, seed, classes)
     if path.is_file() or suffix in endings or len(path.parts) > 1:
-        kind, advice = (
-            ("a file of another kind", "unpack it, or save it with numpy.savez")
-            if path.is_file()
-            else ("which is neither", "check the path")
-        )
+        kind, advice = "which is neither", "check the path"
+        if path.is_file():
+            other = ("a file of another kind", "save images and labels with numpy.savez")
+            kind, advice = array_files.other_kind(path) or other
         raise UsageError(
             f"data must be an image folder or a file {', '.join(endings)}; got {str(path)!r}, {kind}: {advice}"
         )

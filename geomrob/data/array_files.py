@@ -37,6 +37,30 @@ OTHERS = {
     b"\x80": ("a pickle, which could run code", "save the arrays with numpy.savez"),
     b"": ("an empty file", "fetch or write it again"),
 }
+# Other kinds of data by their endings: what each is, and how to get from it to a kind that is read.
+SAVED = "numpy.savez('set.npz', x=images, y=labels)"
+UNPACKED = "unpack it, and pass the folder or the file in it"
+KINDS = {
+    (".h5", ".hdf5", ".hdf"): (
+        "an HDF5 file",
+        "f = h5py.File(FILE), then numpy.savez('set.npz', x=f['images'], y=f['labels']) with the names in it",
+    ),
+    (".mat",): (
+        "a MATLAB file",
+        f"scipy.io.loadmat(FILE), images with the axis of images first, then {SAVED}; of version 7.3 with h5py",
+    ),
+    (".parquet",): ("a Parquet file", "load_data(datasets.Dataset.from_parquet(FILE)) in Python"),
+    (".arrow",): ("an Arrow file", "load_data(datasets.Dataset.from_file(FILE)) in Python"),
+    (".csv", ".tsv"): (
+        "a table as text",
+        f"of pixels: numpy.loadtxt(FILE, delimiter=',', skiprows=1), then {SAVED}; of names: make a folder a class",
+    ),
+    (".lmdb", ".mdb"): ("an LMDB data base", "read it by a torch Dataset, and load_data(dataset) in Python"),
+    (".tfrecord", ".tfrecords"): ("a TFRecord file", f"read it with tf.data.TFRecordDataset, then {SAVED}"),
+    (".pkl", ".pickle"): ("a pickle, which could run code", f"open it in Python if you trust it, then {SAVED}"),
+    (".zip", ".7z", ".rar"): ("an archive", UNPACKED),
+    (".gz", ".tgz", ".bz2", ".xz", ".zst"): ("a compressed file", UNPACKED),
+}
 # The endings of files that begin in this way.
 OWN = {b"\x93NUMPY": (".npy",), b"PK\x03\x04": (".npz", ".pt", ".pth")}
 # A zip member that large which unpacks to so many times its size holds no images.
@@ -87,6 +111,37 @@ def _reason(path: Path, error: Exception) -> str:
             return f"{wanted}; got {kind}: {advice}"
     reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
     return f"{wanted}; got {reason}: write it again"
+
+
+def other_kind(path: Path) -> tuple[str, str] | None:
+    """Return what a file or folder of data is that is not read, and what to do; None if that is not known.
+
+    Example:
+        >>> other_kind(Path("digits.parquet"))
+        ('a Parquet file', 'load_data(datasets.Dataset.from_parquet(FILE)) in Python')
+    """
+    if path.is_dir():
+        inside = [file for file in path.iterdir() if not file.name.startswith(".")]
+        kinds = [
+            kind for file in inside if (kind := _by_ending(file)) is not None and file.suffix in (".arrow", ".mdb")
+        ]
+        if not kinds or any(file.is_dir() for file in inside):
+            return None
+        on_disk = "a folder of datasets.save_to_disk", "load_data(datasets.load_from_disk(FOLDER)) in Python"
+        return on_disk if any(file.suffix == ".arrow" for file in inside) else kinds[0]
+    start = b"?"
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(32).lstrip()
+    by_bytes = next((kind for first, kind in OTHERS.items() if (start.startswith(first) if first else not start)), None)
+    # A page or a pointer in place of the data is that, whatever its ending.
+    page = by_bytes is not None and by_bytes[0] in ("a Git-LFS pointer", "a web page", "an empty file")
+    return by_bytes if page else _by_ending(path) or by_bytes
+
+
+def _by_ending(path: Path) -> tuple[str, str] | None:
+    """Return what the ending of a file says that it is, and what to do."""
+    return next((kind for endings, kind in KINDS.items() if path.suffix.lower() in endings), None)
 
 
 def _open_npy(path: Path) -> dict[str, Rows]:

@@ -107,7 +107,9 @@ def _entries(archive: tarfile.TarFile, path: Path) -> tuple[list[Entry], list[st
     found = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
     if not entries:
         wanted = "images with labels, such as 0001.jpg with 0001.cls or 0001.json"
-        raise UsageError(f"{path} must hold {wanted}; got {found or 'none'}: make it again")
+        text = "rename the .txt to .cls if they hold the class and no caption"
+        advice = text if ignored[".txt"] and ignored["images without a label"] else "make it again"
+        raise UsageError(f"{path} must hold {wanted}; got {found or 'none'}: {advice}")
     return entries, [f"ignored in {path}: {found}"] if found else []
 
 

@@ -6,6 +6,7 @@ import pickle
 import resource
 import struct
 import zipfile
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from safetensors.torch import save_file
 from geomrob.data import array_files, image_arrays, load_data
 from geomrob.data.array_files import open_arrays
 from geomrob.data.lazy import LazyImages
+from geomrob.data.named_arrays import CLASSES as CLASS_NAMES
+from geomrob.data.named_arrays import IMAGES as IMAGE_NAMES
+from geomrob.data.named_arrays import LABELS as LABEL_NAMES
 from geomrob.errors import UsageError
 
 N = 6
@@ -121,6 +125,7 @@ LABEL_KINDS = {
     "a column": (LABELS[:, None], ""),
     "floats": (LABELS.astype(np.float32), "floats: taken as whole numbers"),
     "one-hot": (np.eye(3, dtype=np.uint8)[LABELS], "one-hot"),
+    "one-hot floats": (np.eye(3)[LABELS], "one-hot"),
     "names": (np.array(["ant", "bee", "cow"])[LABELS], "alphabetical order, 0 is ant, 1 is bee, 2 is cow"),
     "bytes": (np.array([b"ant", b"bee", b"cow"])[LABELS], "alphabetical order"),
     "numbers as text": (np.array(["2", "10", "30"])[LABELS], "numerical order, 0 is 2, 1 is 10, 2 is 30"),
@@ -134,6 +139,12 @@ def test_every_kind_of_label(tmp_path, kind):
     assert samples.labels.tolist() == LABELS.tolist()
     assert len(samples.classes) == 3
     assert (said in " ".join(samples.notes)) if said else not samples.notes
+
+
+def test_labels_that_are_true_or_false_are_noted(tmp_path):
+    samples = load_data(npz(tmp_path / "set.npz", x=BYTES, y=LABELS > 0))
+    assert samples.labels.tolist() == (LABELS > 0).astype(int).tolist()
+    assert any("true" in text for text in samples.notes)
 
 
 def test_labels_from_one_are_noted_and_names_follow_the_classes(tmp_path):
@@ -232,7 +243,10 @@ def test_a_zip_bomb_an_unknown_method_and_a_password_are_one_sentence(tmp_path, 
         ("a.npz", b"\x1f\x8b\x08", "a gzip file: unpack it"),
         ("a.npy", b"PK\x03\x04", "a zip archive"),
         ("a.pt", b"nothing", "must be a readable .pt file"),
-        ("a.h5", b"\x89HDF", "a file of another kind: unpack it, or save it"),
+        ("a.dat", b"\x00\x01", "a file of another kind: save images and labels with numpy.savez"),
+        ("a.dat", b"\x89HDF", "an HDF5 file: save the arrays"),
+        ("a.parquet", b"<!DOCTYPE html>", "a web page: download"),
+        ("a.h5", b"", "an empty file: fetch"),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
@@ -241,6 +255,60 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
         load_data(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("h5", r"an HDF5 file: f = h5py\.File\(FILE\), then numpy\.savez"),
+        ("HDF5", "an HDF5 file: f = h5py"),
+        ("mat", r"a MATLAB file: scipy\.io\.loadmat\(FILE\)"),
+        ("parquet", r"a Parquet file: load_data\(datasets\.Dataset\.from_parquet\(FILE\)\)"),
+        ("arrow", r"an Arrow file: load_data\(datasets\.Dataset\.from_file\(FILE\)\)"),
+        ("csv", r"a table as text: of pixels: numpy\.loadtxt"),
+        ("tsv", "a table as text"),
+        ("lmdb", "an LMDB data base: read it by a torch Dataset"),
+        ("tfrecord", r"a TFRecord file: read it with tf\.data\.TFRecordDataset"),
+        ("pkl", "a pickle, which could run code: open it in Python if you trust it"),
+        ("zip", "an archive: unpack it"),
+        ("tar.gz", "a compressed file: unpack it"),
+    ],
+)
+def test_other_kinds_of_data_say_how_to_get_from_them(tmp_path, ending, words):
+    path = tmp_path / f"set.{ending}"
+    path.write_bytes(b"?" * 40)
+    with pytest.raises(UsageError, match=words) as caught:
+        load_data(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("data.mdb", "an LMDB data base: read it by a torch Dataset"),
+        ("data-00000-of-00001.arrow", r"a folder of datasets\.save_to_disk: load_data\(datasets\.load_from_disk"),
+    ],
+)
+def test_folders_of_other_kinds_say_how_to_get_from_them(tmp_path, file, words):
+    (tmp_path / "more.json").write_bytes(b"{}")
+    (tmp_path / file).write_bytes(b"?" * 40)
+    with pytest.raises(UsageError, match=words):
+        load_data(tmp_path)
+
+
+def test_the_conversions_that_are_advised_give_the_images(tmp_path):
+    from scipy.io import loadmat, savemat
+
+    savemat(tmp_path / "set.mat", {"X": BYTES.transpose(2, 3, 1, 0), "y": LABELS})
+    content = loadmat(tmp_path / "set.mat")
+    path = npz(tmp_path / "a.npz", x=content["X"].transpose(3, 0, 1, 2), y=content["y"].T)
+    assert torch.equal(load_data(path).images, WANTED)
+    rows = np.concatenate([LABELS[:, None], BYTES[:, 0].reshape(N, -1)], 1)
+    np.savetxt(tmp_path / "set.csv", rows, "%d", ",", header="label,pixel0", comments="")
+    table = np.loadtxt(tmp_path / "set.csv", delimiter=",", skiprows=1)
+    samples = load_data(npz(tmp_path / "b.npz", x=table[:, 1:].reshape(N, 7, 5) / 255, y=table[:, 0]))
+    torch.testing.assert_close(samples.images, WANTED[:, :1])
+    assert samples.labels.tolist() == LABELS.tolist()
 
 
 def test_a_pt_file_of_objects_or_of_one_value_is_refused(tmp_path):
@@ -377,3 +445,23 @@ def test_objects_beside_the_images_are_left_alone_and_masks_in_bytes_are_noted(t
     with pytest.raises(UsageError, match=r"y of .* must hold plain arrays; got Python objects"):
         load_data(tmp_path / "b.npz")
     assert any("nearly black" in text for text in load_data(npz(tmp_path / "c.npz", x=BYTES % 2, y=LABELS)).notes)
+
+
+@pytest.mark.parametrize(("images", "labels"), zip_longest(IMAGE_NAMES, LABEL_NAMES, fillvalue="y"))
+def test_every_documented_name_of_an_array_is_known(tmp_path, images, labels):
+    samples = load_data(npz(tmp_path / "set.npz", **{images: BYTES, labels: LABELS}))
+    assert torch.equal(samples.images, WANTED)
+    assert samples.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("name", CLASS_NAMES)
+def test_every_documented_name_of_the_classes_is_known(tmp_path, name):
+    path = npz(tmp_path / "set.npz", x=BYTES, y=LABELS, **{name: np.array(["a", "b", "c"])})
+    assert load_data(path).classes == ("a", "b", "c")
+
+
+def test_names_of_classes_lie_beside_an_array(tmp_path):
+    np.save(tmp_path / "x.npy", BYTES)
+    np.save(tmp_path / "y.npy", LABELS)
+    np.save(tmp_path / "classes.npy", np.array(["ant", "bee", "cow"]))
+    assert load_data(tmp_path / "x.npy").classes == ("ant", "bee", "cow")

@@ -58,6 +58,8 @@ def test_fine_labels_of_cifar100(tmp_path):
     labels = [np.int64(99), 0, 45]
     content = {b"data": np.zeros((3, 3072), np.uint8), b"fine_labels": labels, b"coarse_labels": [1, 2, 3]}
     (folder / "test").write_bytes(pickle.dumps(content, protocol=2))
+    (folder / "train").write_bytes(pickle.dumps(content | {b"fine_labels": [3, 2, 1]}, protocol=2))
+    assert load_data("cifar100", data_dir=tmp_path, split="train").labels.tolist() == [3, 2, 1]
     samples = load_data("cifar100", data_dir=tmp_path)
     assert samples.labels.tolist() == [99, 0, 45]
     assert [samples.classes[i] for i in (0, 45, 99)] == ["apple", "lobster", "worm"]

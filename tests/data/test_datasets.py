@@ -270,3 +270,17 @@ def test_labels_may_be_a_range_or_another_library_s_column():
 
     assert load_data((BYTES, range(N))).labels.tolist() == list(range(N))
     assert load_data((BYTES, Column())).labels.tolist() == LABELS.tolist()
+
+
+def test_labels_before_images_are_noted():
+    samples = load_data(ACCEPTED["(label, image)"]())
+    assert any("holds (label, image): read in that order" in text for text in samples.notes)
+    torch.testing.assert_close(samples.images, FLOATS, rtol=0, atol=1e-7)
+
+
+def test_pictures_of_palettes_and_print_colours_are_converted():
+    plain = Image.new("RGB", (5, 6), (255, 0, 0))
+    samples = load_data(([plain, plain.quantize(4), plain.convert("CMYK")], [0, 1, 0]))
+    assert torch.equal(samples.images[1], samples.images[0])
+    assert torch.equal(samples.images[2], samples.images[0])
+    assert any("CMYK: converted to RGB" in text for text in samples.notes)

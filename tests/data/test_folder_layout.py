@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from geomrob.data import load_data
@@ -46,7 +47,7 @@ def pets(tmp_path):
         ("__MACOSX/cat/._1.png", False), ("__MACOSX/1.png", True), ("annotations/keep.csv", False),
         ("@eaDir/1.png", True),
         ("logs/run.txt", False), ("masks/readme", False), ("Cut/1.png", False), ("heic/1.heic", False),
-        ("abc/deeper/1.png", True), ("$RECYCLE.BIN/1.png", True), ("Empty/", False),
+        ("abc/deeper/1.png", True), ("$RECYCLE.BIN/1.png", True), ("lost+found/1.png", True), ("Empty/", False),
     ],
 )  # fmt: skip
 def test_folders_without_a_readable_image_are_no_classes_and_are_named(pets, extra, is_image):
@@ -230,3 +231,20 @@ def test_images_of_any_size_get_the_size_of_a_model(tmp_path):
     (tmp_path / "b" / "1.png").unlink()
     put(tmp_path / "b" / "1.png")
     assert read(tmp_path / ".", samples=1, image_size=(30, 40), crop=0.5).images.shape == (1, 3, 30, 40)
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [("test", "test"), ("val", "test"), ("validation", "test"), ("valid", "test"), ("train", "train"),
+     ("training", "train")],
+)  # fmt: skip
+def test_every_name_of_a_split_is_read(tmp_path, folder, split):
+    put(tmp_path / folder / "cat" / "1.png", tmp_path / folder / "dog" / "1.png")
+    samples = read(tmp_path, split=split)
+    assert (samples.classes, samples.labels.tolist(), samples.notes) == (("cat", "dog"), [0, 1], ())
+
+
+def test_images_that_have_the_size_of_a_model_are_taken_as_they_are(tmp_path):
+    put(tmp_path / "a" / "1.png", tmp_path / "b" / "1.png")
+    assert torch.equal(read(tmp_path, image_size=(3, 4), crop=0.5).images, read(tmp_path).images)
+    assert read(tmp_path, image_size=(3, 4), crop=0.5).notes == ()

@@ -109,3 +109,16 @@ def test_a_changed_or_missing_end_is_a_sentence_or_the_same_images(tmp_path_fact
     path.write_bytes(content[:at] if cut else content)
     with contextlib.suppress(UsageError):
         assert (idx.read_idx(path, rank=3) == images).all()
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+@pytest.mark.parametrize(("split", "start"), [("train", "train"), ("test", "t10k")])
+def test_both_splits_of_both_sets_are_read(tmp_path, name, folder, split, start):
+    raw = tmp_path / folder / "raw"
+    raw.mkdir(parents=True)
+    images = np.random.default_rng(len(name + split)).integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    (raw / f"{start}-images-idx3-ubyte.gz").write_bytes(gzip.compress(by_hand(images)))
+    (raw / f"{start}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(by_hand(np.array([3, 1, 4, 1], np.uint8))))
+    samples = load_data(name, data_dir=tmp_path, split=split)
+    np.testing.assert_array_equal((samples.images[:, 0] * 255).round().numpy(), images)
+    assert samples.labels.tolist() == [3, 1, 4, 1]

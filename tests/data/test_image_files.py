@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageCms, ImageOps, features
 
 from geomrob.data import load_data
 from geomrob.data.image_files import BROKEN, UPRIGHT, _deep_avif, read_image
@@ -198,7 +198,7 @@ def test_palettes_bits_and_print_colours(tmp_path):
     assert np.abs(found[:, 2, 3].astype(int) - [0, 255, 255]).max() < 5
 
 
-@pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
+@pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff", "mpo"])
 def test_of_several_frames_the_first_is_read_and_said(tmp_path, kind):
     frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "blue", "lime")]
     frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:])
@@ -269,3 +269,50 @@ def test_the_a_of_lab_is_no_alpha_channel(tmp_path):
     counts = Counter()
     read_image(file, 3, conversions=counts)
     assert not counts
+
+
+def test_floats_of_a_portable_map_are_taken(tmp_path):
+    values = RANDOM.random((5, 7)).astype("<f4")
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n7 5\n-1.0\n" + values[::-1].tobytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.pfm", 1)[0], values)
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n7 5\n-1.0\n" + (9 * values).tobytes())
+    with pytest.raises(UsageError, match=r"a.pfm must lie in \[0, 1\]"):
+        read_image(tmp_path / "a.pfm", 1)
+
+
+def entry_of(tag, value):
+    """One number of 16 bits in the list of a TIFF's tags."""
+    return struct.pack("<HHIHH", tag, 3, 1, value, 0)
+
+
+@pytest.mark.parametrize(
+    ("channels", "changes"),
+    [(4, [((262, 2), (262, 5)), ((338, 2), (339, 1))]), (3, [((339, 1), (284, 2))])],
+    ids=["CMYK", "planes apart"],
+)
+def test_depths_that_pillow_cannot_read_are_refused_by_name(tmp_path, channels, changes):
+    file = tmp_path / "a.tiff"
+    deep_tiff(file, DEEP[..., :channels])
+    content = file.read_bytes()
+    for old, new in changes:
+        assert content.count(entry_of(*old)) == 1
+        content = content.replace(entry_of(*old), entry_of(*new))
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.tiff must have 8 bits a channel; got 16 in (CMYK|RGB)"):
+        read_image(file, 3)
+
+
+def test_a_deep_avif_is_counted(tmp_path, monkeypatch):
+    if not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    Image.fromarray(COLOURS).save(tmp_path / "a.avif")
+    monkeypatch.setattr("geomrob.data.image_files._deep_avif", lambda _: True)
+    assert counted(tmp_path / "a.avif", 3)[1] == {"AVIF of more than 8 bits a channel: read at 8": 1}
+
+
+def test_a_colour_profile_is_not_applied(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Image.fromarray(COLOURS).save(tmp_path / "a.png", icc_profile=profile)
+    found, counts = counted(tmp_path / "a.png", 3)
+    np.testing.assert_array_equal(found, COLOURS.transpose(2, 0, 1))
+    assert counts == {}

@@ -101,7 +101,9 @@ def test_an_unreadable_image_is_skipped_and_sizes_may_be_fitted(tmp_path):
     ("content", "words"),
     [
         ([], "images with labels, such as .*; got none"),
-        ([("1.png", b"x")], "got 1 images without a label"),
+        ([("1.png", b"x")], "got 1 images without a label: make it again"),
+        ([("1.png", b"x"), ("1.txt", b"3")], "1 .txt, 1 images without a label: rename the .txt to .cls if"),
+        ([("1.txt", b"3")], "got 1 .txt: make it again"),
         ([("1.png", b"x"), ("1.cls", b"0")], "a readable image; got 1 unreadable"),
         ([("1.png", b"x"), ("1.json", b"{}")], "must hold a label; got nothing"),
         ([("1.png", b"x"), ("1.json", b"[" * 100_000)], "must be a whole tar"),

@@ -41,6 +41,7 @@ def untyped(depth=3, rate=0.5, deep=False, name="a", sides=(1, 2), free=None):
 def anything(**options):
     seen.update(options); return Net()
 def positional(depth, /): return Net()
+def before(depth: int, width=2, kind="a", /, *rest, classes=3, **more): seen.update(locals()); return Net()
 def needs(depth, width=1): return Net()
 def broken(): raise RuntimeError("no such luck")
 def aborts(): raise SystemExit(0)
@@ -138,6 +139,19 @@ def test_arguments_have_the_types_of_the_annotations():
     assert seen("nets.py:typed?depth=-1&limit=7")["limit"] == 7
 
 
+def test_parameters_without_a_name_are_passed_by_their_place():
+    assert load_model("nets:positional?depth=18")(IMAGES).shape == (2, 3)
+    plain = {"depth": 18, "width": 2, "kind": "a", "rest": (), "classes": 3, "more": {}}
+    assert seen("nets:before?depth=18") == plain
+    # What lies between two that are given has its default.
+    assert seen("nets:before?classes=4&kind=b&depth=5&act=gelu") == plain | {
+        "depth": 5,
+        "kind": "b",
+        "classes": 4,
+        "more": {"act": "gelu"},
+    }
+
+
 CHOICES = """
 import enum
 import torch
@@ -167,7 +181,9 @@ def test_arguments_may_be_members_and_types_of_numbers(tmp_path, text, key, valu
     file.write_text(CHOICES)
     with pytest.MonkeyPatch.context() as patch:
         values = {}
-        patch.setattr(factory, "typed_arguments", lambda *given: values.update(typed_arguments(*given)) or values)
+        patch.setattr(
+            factory, "typed_arguments", lambda *given: values.update(typed_arguments(*given)[1]) or ([], values)
+        )
         load_model(f"{file}:net?{text}")
     assert str(values[key]) == value
     assert not isinstance(values[key], str)
@@ -228,7 +244,9 @@ REFUSED = [
     ("nets:tiny?depth=3", "arguments must be left out for tiny, which takes none"),
     ("nets:READY?depth=3", "arguments must be left out for READY"),
     ("nets:needs", "add ?depth=..."),
-    ("nets:positional", "must be called with depth"),
+    ("nets:positional", "must be called with depth; got none: add ?depth=..."),
+    ("nets:positional?dept=3", "did you mean depth"),
+    ("nets:before?depth=deep", "argument depth must be int; got 'deep'"),
     ("nets:broken", "RuntimeError: no such luck"),
     ("nets:aborts", "aborts ended with exit(0)"),
     ("nets:leaves", "leaves ended with exit('bye')"),

@@ -39,7 +39,9 @@ def parse_arguments(text: str) -> dict[str, str]:
     return values
 
 
-def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name: str) -> dict[str, Any]:
+def typed_arguments(
+    factory: Callable[..., Any], values: Mapping[str, str], name: str
+) -> tuple[list[Any], dict[str, Any]]:
     """Return the values as the parameters of `factory` are annotated, or else as their defaults are.
 
     Args:
@@ -49,19 +51,27 @@ def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name
         values: As written.
         name: Of the factory, for messages.
 
+    Returns:
+        Those of parameters that take no name (before `/`), in their order, and the others by name.
+
     Raises:
         UsageError: No such parameter, one that is missing, a value of another type.
+
+    Example:
+        >>> def net(depth, /, width=1): ...
+        >>> typed_arguments(net, {"width": "2", "depth": "18"}, "net")
+        ([18], {'width': 2})
     """
     try:
         signature = inspect.signature(factory, eval_str=True)
     except NameError:  # an annotation that is only a text, or under TYPE_CHECKING
         signature = inspect.signature(factory)
     except (ValueError, TypeError):  # functions in C have none
-        return guessed(values)
+        return [], guessed(values)
     by_name = {
         key: parameter
         for key, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
     free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
     for key in values:
@@ -70,20 +80,19 @@ def typed_arguments(factory: Callable[..., Any], values: Mapping[str, str], name
                 raise UsageError(f"arguments must be left out for {name}, which takes none; got {key}: drop ?...")
             raise unknown(f"argument of {name}", key, by_name)
     missing = [key for key, parameter in by_name.items() if parameter.default is parameter.empty and key not in values]
-    missing += [
-        key
-        for key, parameter in signature.parameters.items()
-        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty
-    ]
     if missing:
         example = "&".join(f"{key}=..." for key in missing)
         raise UsageError(
             f"{name} must be called with {', '.join(missing)}; got none: add ?{example}, or give it a default"
         )
-    return {
+    typed = {
         key: _typed(key, value, _kind(by_name[key])) if key in by_name else _guess(value)
         for key, value in values.items()
     }
+    unnamed = [key for key, parameter in by_name.items() if parameter.kind is parameter.POSITIONAL_ONLY]
+    # One that is left out before one that is given has its default, which no name can skip.
+    given = max((place + 1 for place, key in enumerate(unnamed) if key in typed), default=0)
+    return [typed.pop(key, by_name[key].default) for key in unnamed[:given]], typed
 
 
 def guessed(values: Mapping[str, str]) -> dict[str, Any]:

@@ -99,11 +99,11 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
             return Opened(target)
         if not callable(target):
             raise _no_module(request.name, target, "is")
-        arguments = typed_arguments(target, values, factory_name)
+        positional, named = typed_arguments(target, values, factory_name)
         # Again, since a module draws when it is imported, but only the first time.
         torch.default_generator.manual_seed(0)
         try:
-            built = target(**arguments)
+            built = target(*positional, **named)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
