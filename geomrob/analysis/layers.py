@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from geomrob.arrays import LARGEST, Images, ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes, out_of_memory, plain, predicted_classes, scores
+from geomrob.inference import (
+    Prepared,
+    check_finite,
+    check_first_call,
+    checked_classes,
+    out_of_memory,
+    plain,
+    predicted_classes,
+    scores,
+)
 from geomrob.randomness import checked_indices, normal, sample
 from geomrob.results import Layers
 from geomrob.runs import Clock, Run, ranges, work
@@ -216,7 +225,7 @@ def layers(
     ready = Prepared(model, inputs.detach(), memory=memory, forward_only=True)
     with ready, torch.no_grad():
         _check_batches(ready)
-        ready.rows(slice(0, ready.block), inputs[: ready.block].detach()).check_deterministic()
+        check_first_call(ready)
     how: dict[str, Any] = {"at": at, "sigma": sigma, "clamp": clamp, "repeats": repeats, "seed": seed}
     parts = work(
         run,

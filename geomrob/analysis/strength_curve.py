@@ -15,7 +15,7 @@ from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
 from geomrob.attacks.fixed_budget.noise import noise, noisy
 from geomrob.attacks.table import AttackEntry, Variant, variant
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared, check_finite, checked_classes, pieces, predicted_classes
+from geomrob.inference import Prepared, check_finite, check_first_call, checked_classes, pieces, predicted_classes
 from geomrob.randomness import checked_indices
 from geomrob.results import Acceptance, StrengthCurve
 from geomrob.runs import Clock, Run, ranges, work
@@ -92,8 +92,7 @@ def strength_curve(
     labels = as_labels(labels)
     networks = [[Prepared(model, inputs, memory=memory) for model in group] for group in networks_of(models)]
     for ready in (ready for group in networks for ready in group):
-        first = inputs[: ready.block]
-        ready.rows(slice(0, len(first)), first).check_deterministic()
+        check_first_call(ready)
     row, how = variant(attack)
     if repeats is None:
         repeats = NOISE_REPEATS if row.kind == "noise" else 1

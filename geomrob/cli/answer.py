@@ -153,7 +153,7 @@ class Answer:
         from geomrob.files import move_in, stage
 
         if (call := current()) is not None and (run := current_run(self.folder)) is not None:
-            run.publish({**self.contents, self.folder / RUN: call.config.encode(errors="replace")})
+            run.publish({**self.contents, run.folder / RUN: call.config.encode(errors="replace")})
             return
         stage(self.contents)
         move_in(self.contents)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_WORKERS, MOST_GPUS = 4096, 64
 LOG = "log.txt"
+HIDDEN = ".geomrob"
+"""Where the run of a command lies that writes a data set: what reads the set passes over hidden names."""
 
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """Colours and moves of a terminal."""
@@ -100,6 +102,10 @@ class Invocation:
         """Give the folder back."""
         self.log("")
         self._held.close()
+        if self.run is not None and self.run.folder.name == HIDDEN:
+            with suppress(OSError):
+                # It stays where something is in it.
+                self.run.folder.rmdir()
 
     def resuming(self) -> str:
         """Return what is there after an interruption, and the command that goes on with it."""
@@ -170,10 +176,12 @@ def silent() -> bool:
 
 
 def current_run(folder: Path | None = None) -> "Run | None":
-    """Return the run of the call that is running; if a folder is given, only if it is the one in there."""
+    """Return the run of the call that is running; if a folder is given, only if it lies there, hidden or not."""
     call = current()
     run = None if call is None else call.run
-    return run if run is None or folder is None or run.folder.resolve() == folder.resolve() else None
+    if run is None or folder is None:
+        return run
+    return run if run.folder.resolve() in (folder.resolve(), (folder / HIDDEN).resolve()) else None
 
 
 @contextmanager

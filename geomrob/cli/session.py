@@ -1,5 +1,6 @@
 """What a command opens before its work: models, images, device, folder, progress; refused in one sentence."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from geomrob.cli import console
-from geomrob.cli.invocation import current, current_run, silent
+from geomrob.cli.invocation import HIDDEN, current, current_run, silent
 from geomrob.cli.loading import check_seed, load_networks, load_samples
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, source_name, training_names
@@ -234,13 +235,16 @@ def libraries() -> None:
     import_module("numpy")
 
 
-def places(command: str, options: Output, figure: str = "", others: Sequence[str] = ()) -> tuple[Path, Path]:
+def places(
+    command: str, options: Output, figure: str = "", others: Sequence[str] = (), *, hidden: bool = False
+) -> tuple[Path, Path]:
     """Return the folder and the picture of a command, if both can be written, so that this is known before the work.
 
     Args:
         command: Name of the command.
         options: What the user gave.
         figure, others: As in `Session.open`.
+        hidden: Whether what its run keeps lies hidden, in a folder that others read as a data set.
 
     Raises:
         UsageError: An ending that is no picture's, a folder that cannot be written to, a picture that is a folder or
@@ -258,11 +262,12 @@ def places(command: str, options: Output, figure: str = "", others: Sequence[str
         raise UsageError(f"figure must end in {', '.join(PICTURES)}; got {picture}: rename it")
     if picture.is_dir():
         raise UsageError(f"figure must be a file; got the folder {picture}: name a file in it")
-    if picture.resolve().parent == out.resolve() and any(fnmatch(picture.name, other) for other in others):
+    inside = Path(os.path.realpath(picture)).parent == Path(os.path.realpath(out))
+    if inside and any(fnmatch(picture.name, other) for other in others):
         raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
     writable(picture.parent, "figure must be in")
     if (call := current()) is not None:
-        call.open_run(command, out, options)
+        call.open_run(command, out / HIDDEN if hidden else out, options)
     return out, picture
 
 

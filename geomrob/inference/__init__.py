@@ -26,7 +26,7 @@ from geomrob.inference.prepared import (
     Prepared,
     plain,
 )
-from geomrob.inference.repeatability import PROBED
+from geomrob.inference.repeatability import PROBED, check_first_call
 
 __all__ = [
     "CPU_BLOCK",
@@ -40,6 +40,7 @@ __all__ = [
     "Prepared",
     "accuracy",
     "check_finite",
+    "check_first_call",
     "checked_classes",
     "checked_targets",
     "chunks",

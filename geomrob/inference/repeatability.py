@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from geomrob.arrays import Images, Logits
+from geomrob.inference.classes import check_finite
 from geomrob.inference.outputs import agree
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ def repeated(ready: "Prepared") -> tuple[bool, bool]:
     same = torch.equal(again, clean)
     deterministic = same or torch.equal(again, ready.logits(probe)[: len(clean)].nan_to_num())
     return deterministic, same or agree(again, clean)
+
+
+def check_first_call(ready: "Prepared") -> None:
+    """Refuse, before any work, a model that is not deterministic by its first call, or has no finite logit at all.
+
+    Only where the first call has none are the other images evaluated.
+
+    Raises:
+        UsageError: It is such a one.
+    """
+    first = ready.rows(slice(0, ready.block), ready.images[: ready.block])
+    first.check_deterministic()
+    if not bool(first.clean.isfinite().any()):
+        check_finite(ready.clean)
 
 
 def unchanged(ready: "Prepared", images: Images | None, logits: Logits | None) -> bool:

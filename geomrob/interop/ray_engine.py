@@ -52,11 +52,11 @@ def ray_engine(
         threads = torch.get_num_threads()
         count = min(len(items), workers or _room(ray, threads, gpus))
         actor = ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=RETRIES, max_task_retries=RETRIES)(Worker)
-        # In a list, so that an actor that is started again fetches it itself.
+        # In a list, so that an actor fetches it itself, and again when it is started again.
         bound, paths = [ray.put(compute)], [str(Path(path).resolve()) for path in sys.path]
-        pool = ray.util.ActorPool([actor.remote(bound, threads, paths) for _ in range(count)])
+        pool = ray.util.ActorPool([actor.remote(threads, paths) for _ in range(count)])
         try:
-            yield from pool.map_unordered(lambda worker, pair: worker.compute.remote(*pair), items.items())
+            yield from pool.map_unordered(lambda worker, pair: worker.compute.remote(bound, *pair), items.items())
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayActorError as error:
@@ -69,14 +69,16 @@ def ray_engine(
 class Worker:
     """What an actor is: the function of the parts with its own copy of the model."""
 
-    def __init__(self, bound: list[Any], threads: int, paths: list[str]) -> None:
+    def __init__(self, threads: int, paths: list[str]) -> None:
         # What this process imports lies where the driver found it: on this machine, or on a shared file system.
         sys.path += [path for path in paths if path not in sys.path]
         torch.set_num_threads(threads)
-        self.function = importlib.import_module("ray").get(bound[0])
+        self.function: Any = None
 
-    def compute(self, key: str, item: Any) -> tuple[str, dict[str, Tensor]]:
-        """Return the key and the part of an item."""
+    def compute(self, bound: list[Any], key: str, item: Any) -> tuple[str, dict[str, Tensor]]:
+        """Return the key and the part of an item; the function of the parts, in a list, is fetched the first time."""
+        if self.function is None:
+            self.function = importlib.import_module("ray").get(bound[0])
         return key, self.function(item)
 
 

@@ -1,5 +1,6 @@
 """The shards of a run joined in one folder, from which the run then resumes: all its parts are there."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def merge(folders: Sequence[Path | str], out: Path | str, *, overwrite: bool = F
     shards = [Path(folder) for folder in folders]
     if not shards:
         raise UsageError("folders must be those of all shards; got none: name them")
-    if Path(out).resolve() in {shard.resolve() for shard in shards}:
+    # Not Path.resolve, which fails for a loop of links.
+    if os.path.realpath(out) in map(os.path.realpath, shards):
         raise UsageError(f"out must be another folder than the shards; got {out}: name a new one")
     pages = {shard: _page(shard) for shard in shards}
     first = pages[shards[0]]

@@ -9,9 +9,10 @@ log.jsonl              one line an epoch
 Each file is there whole or not at all.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.files import write_atomic
+from geomrob.files import remove_scratch, write_atomic
+from geomrob.runs import writable
+from geomrob.runs.lock import locked
 
 FILES = ("model.safetensors", "last.safetensors", "objective.safetensors", "state.safetensors", "log.jsonl")
 GROUPS = ("weights", "optimizer", "objective", "average", "best")
@@ -52,6 +55,22 @@ class State:
     best: dict[str, Tensor]
     best_epoch: int
     history: tuple[Epoch, ...]
+
+
+@contextlib.contextmanager
+def held(folder: Path | None) -> Generator[None]:
+    """Hold the folder of a training, made when missing: no other trains in it; scratch files of a killed one go.
+
+    Raises:
+        UsageError: It cannot be written to, or another process trains in it.
+    """
+    if folder is None:
+        yield
+        return
+    writable(folder)
+    with locked(folder):
+        remove_scratch(folder)
+        yield
 
 
 def write(folder: Path, state: State) -> None:

@@ -129,29 +129,28 @@ def fit(
     _check_crop(options, min(train.images.shape[-2:]))
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
-    if out is not None:
-        _make_folder(out)
-        stored = checkpoint.read(out, state.run) if resume else None
+    with checkpoint.held(out):
+        stored = checkpoint.read(out, state.run) if out is not None and resume else None
         if stored is not None:
             state = stored
             _restore(training, state, len(state.history) * len(_batches(torch.arange(len(trained)), options.batch)))
-    try:
-        for epoch in range(len(state.history) + 1, options.epochs + 1):
-            start = time.perf_counter()
-            model.train()
-            loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
-            measured = model if training.average is None else training.average.module
-            share = accuracy(measured, held_out) if held_out else math.nan
-            line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
-            state = _next_state(state, training, line)
-            if out is not None:
-                checkpoint.write(out, state)
-            if on_epoch is not None:
-                on_epoch(line)
-        model.load_state_dict(state.best)
-    finally:
-        training.optimizer.zero_grad(set_to_none=True)
-        model.eval()
+        try:
+            for epoch in range(len(state.history) + 1, options.epochs + 1):
+                start = time.perf_counter()
+                model.train()
+                loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
+                measured = model if training.average is None else training.average.module
+                share = accuracy(measured, held_out) if held_out else math.nan
+                line = Epoch(epoch, loss, last_rate, share, round(time.perf_counter() - start, 3))
+                state = _next_state(state, training, line)
+                if out is not None:
+                    checkpoint.write(out, state)
+                if on_epoch is not None:
+                    on_epoch(line)
+            model.load_state_dict(state.best)
+        finally:
+            training.optimizer.zero_grad(set_to_none=True)
+            model.eval()
     return Fitted(model, state.best_epoch, state.history, training.notes)
 
 
@@ -325,11 +324,3 @@ def _restore(training: _Training, state: State, steps: int) -> None:
         training.average.module.load_state_dict(state.average)
         training.average.n_averaged.fill_(1 + steps)
     load_optimizer_state(training.optimizer, state.optimizer)
-
-
-def _make_folder(out: Path) -> None:
-    """Make the folder of a training."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"out must be a folder to write to; got {error.strerror} for {out}: choose another") from None

@@ -9,6 +9,7 @@ from geomrob.cli import COMMANDS
 from tests.reliability.runner import problem
 from tests.reliability.spoiled import CANARY, make
 from tests.reliability.table import calls
+from tests.runs.test_folder import DAMAGES, OTHERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -17,7 +18,8 @@ HEAD = """# Reliability
 What geomrob does with input that is wrong. Each of the calls below is made by the tests in one process, with a limit
 of time and of memory, and must end with the right exit status and one sentence on stderr (`error: ...`: the argument,
 what was expected, what came, what to do), without a traceback, without a file outside its folder, and without a
-half-written file in it.
+half-written file in it. All of them are handled so: the whole table was run, and the slow test fails for any that is
+not.
 The calls are `tests/reliability/table.py`, the damaged files `tests/reliability/spoiled.py`.
 
     python -m tests.reliability            # makes all of these calls and prints those that are not handled
@@ -37,6 +39,30 @@ The calls are `tests/reliability/table.py`, the damaged files `tests/reliability
 ## Bad calls
 
 """
+
+MISUSE = """
+## Misuse of a run folder
+
+What is done to a folder that holds a run of `margin_curve`, and what the next run there does. Nothing of it is
+silent: a run of something else is refused, and the folder stays as it was; a part that is not what was kept is computed
+again, with a note, to the same bits. The rows are those of `tests/runs/test_folder.py`, the last ones those of the
+tests named there.
+
+| misuse | what happens |
+|---|---|
+"""
+
+REST = {
+    "a flipped bit of a part": "computed again: `test_every_flipped_bit_is_noticed`",
+    "all parts those of another model": "computed again, with a note: `test_parts_of_another_run_are_not_taken`",
+    "run.json damaged or edited": "refused: `test_a_page_that_is_damaged_is_refused_or_overwritten`",
+    "a number of a result edited": "refused when opened: `test_an_edited_number_is_refused` (`test_publish.py`)",
+    "merge with a shard missing or double": "refused: `test_shards_merge_to_the_same_bits` (`test_kills.py`)",
+    "merge of missing, double, cut or foreign parts": "refused: "
+    "`test_parts_that_are_missing_double_or_foreign_are_not_merged` (`test_kills.py`)",
+    "a second process in the folder": "refused: `test_a_second_process_in_one_folder_is_refused` (`test_kills.py`)",
+    "the process killed": "resumed to the same bits: [how often](scale.md#what-was-shown)",
+}
 
 TAIL = """
 ## What is evaluated again
@@ -66,7 +92,14 @@ def page() -> str:
         named = ", ".join(known) if len(known) < 8 else f"{len(known)} of {len(COMMANDS)}"
         lines.append(f"| {kind} | {named} | {len(commands)} |")
     total = sum(map(len, rows.values()))
-    return HEAD + "\n".join([*lines, f"| together | all | {total:,} |"]) + "\n" + TAIL
+    return HEAD + "\n".join([*lines, f"| together | all | {total:,} |"]) + "\n" + MISUSE + misuse() + TAIL
+
+
+def misuse() -> str:
+    """Return the rows of what is done to a run folder and what happens then."""
+    told = {misuse: f"refused, with the key that differs ({said.strip(': ')})" for misuse, (_, said) in OTHERS.items()}
+    told |= {f"a part: {damage}": "computed again, with a note" for damage in DAMAGES}
+    return "".join(f"| {misuse} | {said} |\n" for misuse, said in (told | REST).items())
 
 
 def main(words: list[str]) -> int:

@@ -1,5 +1,6 @@
 """Every analysis that keeps parts: stopped after each of them, cut into shards, in any order, to the same bits."""
 
+import math
 import pickle
 from dataclasses import fields, is_dataclass, replace
 
@@ -9,6 +10,7 @@ from torch import nn
 
 from geomrob.analysis.corruptions.errors import corruption_errors
 from geomrob.analysis.decision_based import decision_distances
+from geomrob.analysis.layers import layers
 from geomrob.analysis.margins import margin_curve
 from geomrob.analysis.minimum_norms import SEARCHES, minimum_norms
 from geomrob.analysis.robust_accuracy import robust_accuracy
@@ -53,6 +55,7 @@ ANALYSES = {
     "curve of fgsm-transfer": lambda model, **how: strength_curve(
         {"net": net(5)}, IMAGES, LABELS, attack="fgsm-transfer", strengths=[0.1], source=model, **how
     ),
+    "layers": lambda model, **how: layers(model, IMAGES, sigma=0.1, repeats=2, **how),
     "transfer": lambda model, **how: transfer_matrix({"net": model, "other": net(5)}, IMAGES, labels=LABELS, **how),
     "robust accuracy": lambda model, **how: robust_accuracy(
         model, IMAGES, LABELS, epsilons=[0.02, 0.1], steps=4, targets=1, **how
@@ -70,6 +73,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr("geomrob.analysis.decision_based.LEAST", 3)
     monkeypatch.setattr("geomrob.analysis.strength_curve.PART", 3)
     monkeypatch.setattr("geomrob.analysis.robust_accuracy.PART", 3)
+    monkeypatch.setattr("geomrob.analysis.layers.LEAST", 2)
     monkeypatch.setattr("geomrob.inference.prepared.CPU_BLOCK", 2)
     monkeypatch.setattr("geomrob.inference.prepared.CPU_FORWARD_BLOCK", 2)
 
@@ -148,3 +152,32 @@ def test_the_memory_and_the_names_of_things_are_no_settings(tmp_path, analysis):
     how = {} if analysis == "transfer" else {"memory": 1 << 29}
     ANALYSES[analysis](model, run=Run(tmp_path, report=told.append), data="others", **how)
     assert "resumed" in told[0]
+
+
+class Undefined(nn.Module):
+    """Returns NaN, for all images or for the first so many."""
+
+    def __init__(self, pixels, most=math.inf):
+        super().__init__()
+        self.net, self.most = net(0, pixels), most
+
+    def forward(self, images):
+        undefined = (images[:, 0, 0, 0] <= self.most)[:, None]
+        return torch.where(undefined, torch.nan, self.net(images))
+
+
+@pytest.mark.filterwarnings("ignore::geomrob.errors.Note")
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_a_model_without_a_finite_logit_is_refused_before_any_part_is_kept(tmp_path, analysis):
+    model = Undefined(256 if analysis == "corruptions" else 64)
+    with pytest.raises(UsageError, match="model must return finite logits"):
+        ANALYSES[analysis](model, run=Run(tmp_path))
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.filterwarnings("ignore::geomrob.errors.Note")
+@pytest.mark.parametrize("analysis", ["curve", "layers"])
+def test_a_model_without_a_finite_logit_for_its_first_images_alone_is_measured(analysis):
+    first = float(IMAGES[:2, 0, 0, 0].max())
+    assert (IMAGES[:, 0, 0, 0] > first).any()
+    ANALYSES[analysis](Undefined(64, first))

@@ -1,16 +1,20 @@
 """Every command that keeps parts: stopped, resumed, sharded, in another order, it ends at the same bits."""
 
+import shutil
 from dataclasses import replace
 from functools import partial, partialmethod
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.minimal.tight import tight
 from geomrob.cli import main
 from geomrob.cli.answer import Answer
+from geomrob.data import load_data
 from geomrob.results import equal, load
 from geomrob.runs import Run
 
@@ -37,6 +41,8 @@ COMMANDS = {
     "corruption": ("spectrum", *IMAGES, "--of", "corruption"),
     "audit": ("audit", "tiny:net", *IMAGES[:3], "8", "--source", "tiny:net", "--queries", "20"),
 }
+
+PICTURE = Answer.picture
 
 every_command = pytest.mark.parametrize(
     "command", [pytest.param(name, marks=pytest.mark.slow if name == "audit" else ()) for name in COMMANDS]
@@ -156,3 +162,33 @@ def backwards(compute, items, begin):
     for key in reversed(items):
         begin(key)
         yield key, compute(items[key])
+
+
+def test_what_the_run_of_corrupt_keeps_lies_hidden_in_the_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(Answer, "picture", PICTURE)
+    for number in range(6):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 20), 40 * number, np.uint8)).save(path)
+    for data, written, read in (
+        ("photos", {"geomrob-corrupt.json", "fog", "corruptions.png"}, "fog/3"),
+        ("fashion-mnist-1k", {"geomrob-corrupt.json", "fog.npy", "labels.npy", "corruptions.png"}, "fog.npy"),
+    ):
+        out = tmp_path / f"{data}-c"
+        words = ["corrupt", data, str(out), "--samples", "4", "--corruptions", "fog", "--table", "cifar"]
+        assert main(words) == 0
+        assert {path.name for path in out.iterdir()} == {".geomrob", *written}
+        assert {path.name for path in (out / ".geomrob").iterdir()} == {"run.json", "log.txt"}
+        before = load_data(out / read)
+        shutil.rmtree(out / ".geomrob")
+        after = load_data(out / read)
+        assert torch.equal(before.images[:], after.images[:])
+        assert (before.labels.tolist(), before.classes) == (after.labels.tolist(), after.classes)
+        assert main(words) == 0
+
+
+def test_a_corrupt_that_is_refused_leaves_nothing_in_a_folder_of_others(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    assert main(["corrupt", "fashion-mnist-1k", "mine", "--samples", "4", "--corruptions", "fog"]) == 2
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]

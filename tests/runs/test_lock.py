@@ -11,6 +11,7 @@ import pytest
 from geomrob.errors import UsageError
 from geomrob.runs import lock
 from geomrob.runs.lock import NAME, locked
+from geomrob.training import checkpoint
 
 HOLDER = """
 import sys, time
@@ -91,3 +92,15 @@ def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
     with locked(tmp_path):
         assert len(calls) == 2
         assert (tmp_path / NAME).exists()
+
+
+def test_a_training_holds_its_folder_and_clears_up_after_a_killed_one(tmp_path, holder):
+    with pytest.raises(UsageError, match="no other run works in"), checkpoint.held(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    (tmp_path / ".log.jsonl.abcd1234.part").write_text("half")
+    (tmp_path / ".mine").write_text("mine")
+    with checkpoint.held(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {NAME, ".mine"}
+    assert [path.name for path in tmp_path.iterdir()] == [".mine"]

@@ -71,7 +71,7 @@ def corrupt(
         shown = load_samples(replace(options, data=data, samples=show + 1)).subset(torch.tensor([show]))
     except TooFewError as error:
         raise UsageError(f"show must be below {error.available}; got {show}: count the images from 0 on") from error
-    folder, picture = places("corrupt", replace(options, out=out), "corruptions.png")
+    folder, picture = places("corrupt", replace(options, out=out), "corruptions.png", hidden=True)
     with console.progress("corruptions") as progress:
         written = write_corrupted(
             data,
