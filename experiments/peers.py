@@ -7,6 +7,7 @@ None of these libraries but foolbox is needed by geomrob. For the others:
 import contextlib
 import importlib
 import importlib.util
+import math
 import sys
 import types
 from collections.abc import Callable, Generator
@@ -86,14 +87,32 @@ SPARSE_PEERS: dict[str, PeerEntry] = {
 }
 """Attacks that look for few changed pixels or a small l1 norm."""
 
+NORM_PEERS: dict[float, dict[str, PeerEntry]] = {
+    norm: {
+        "adv-lib FMN, 100 steps": _adv_lib("fmn", norm=norm, steps=100),
+        "adv-lib FMN, 1000 steps": _adv_lib("fmn", norm=norm, steps=1000),
+        "adv-lib PDPGD, 500 steps": _adv_lib("pdpgd", norm=norm, num_steps=500),
+        "adv-lib FAB, targeted, 9 x 100 steps": _adv_lib("fab", norm=norm, n_iter=100, targeted_restarts=True),
+        **others,
+    }
+    for norm, others in (
+        (math.inf, {}),
+        (1.0, {"adv-lib ALMA, 1000 steps": _adv_lib("alma", distance="l1", num_steps=1000)}),
+    )
+}
+"""Attacks that look for a small l-infinity or l1 norm."""
 
-def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> AttackResult:
+
+def run_peer(
+    name: str, model: nn.Module, inputs: Images, labels: Labels, table: dict[str, PeerEntry] | None = None
+) -> AttackResult:
     """Return the result of a peer, verified as ours is: success where the images returned are adversarial in the box.
 
     Args:
         name: A row of `PEERS` or `SPARSE_PEERS`.
         model: Images in [0, 1] to logits.
         inputs, labels: Images and the classes to leave.
+        table: Where the row is, if elsewhere, such as in one of `NORM_PEERS`.
 
     Returns:
         One entry an input. Evaluations are the mean over the inputs, rounded: peers do not report them one by one.
@@ -101,7 +120,7 @@ def run_peer(name: str, model: nn.Module, inputs: Images, labels: Labels) -> Att
     Raises:
         UsageError: No such row; the library is not installed (the sentence says what to install).
     """
-    table = PEERS | SPARSE_PEERS
+    table = PEERS | SPARSE_PEERS if table is None else table
     if name not in table:
         raise unknown("peer", name, table)
     counted = Counted(model).eval()

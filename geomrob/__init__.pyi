@@ -1,5 +1,6 @@
 # The public names and their homes: read by type checkers, and by lazy_loader when geomrob is imported.
 from .analysis.audit import audit
+from .analysis.by_class import by_class
 from .analysis.comparison.compare import compare
 from .analysis.corruptions.errors import corruption_errors
 from .analysis.corruptions.summary import corruption_scores, score_table
@@ -10,6 +11,7 @@ from .analysis.layers import layers
 from .analysis.margins import margin_curve
 from .analysis.minimum_norms import minimum_norms
 from .analysis.perturbation_maps import locations, overlap
+from .analysis.robust_accuracy import robust_accuracy
 from .analysis.sparsity import sparsity, sparsity_sweep
 from .analysis.spectra.band_energy import band_energy
 from .analysis.spectra.filter_banks import filter_banks
@@ -35,6 +37,7 @@ from .models import load_model
 from .models.antialias import antialias
 from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
+from .plot.accuracy.robust_accuracy import plot_robust_accuracy
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
 from .plot.comparison.forest import plot_comparison
@@ -61,12 +64,14 @@ from .results import (
     BandEnergy,
     BandExamples,
     BoundaryResult,
+    ByClass,
     Check,
     Comparison,
     CorruptedSet,
     CorruptionScores,
     CorruptionTable,
     CrossSection,
+    DatasetCard,
     DecisionDistances,
     FilterBank,
     Geometry,
@@ -78,6 +83,7 @@ from .results import (
     Norms,
     Overlap,
     Provenance,
+    RobustAccuracy,
     Sparsity,
     Spectrum,
     Status,
@@ -90,6 +96,7 @@ from .results import (
     save,
 )
 from .results.decision_based import score
+from .runs.progress import progress_bar
 from .spectral.bases import basis
 from .spectral.subspaces import bands
 
@@ -103,12 +110,14 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",
@@ -121,6 +130,7 @@ __all__ = [
     "Overlap",
     "Provenance",
     "PushPullConv2d",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",
@@ -137,6 +147,7 @@ __all__ = [
     "bands",
     "basis",
     "boundary",
+    "by_class",
     "compare",
     "corrupt",
     "corruption_errors",
@@ -186,13 +197,16 @@ __all__ = [
     "plot_margins",
     "plot_norms",
     "plot_radial",
+    "plot_robust_accuracy",
     "plot_sparsity_sweep",
     "plot_spectra",
     "plot_strength",
     "plot_trade_off",
     "plot_transfer",
+    "progress_bar",
     "push_pull",
     "replace_first_conv",
+    "robust_accuracy",
     "save",
     "score",
     "score_table",

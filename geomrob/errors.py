@@ -33,14 +33,29 @@ def note(text: str) -> None:
     warnings.warn(text, Note, stacklevel=level)
 
 
+MOST_NAMES = 20
+"""Names of a table in one sentence."""
+
+LISTS = {"model": "geomrob models", "recipe": "geomrob models", "data": "geomrob data"}
+"""The commands that list a long table."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that no table holds, with the nearest names that one does.
+    """Return the error for a name that no table holds, with the nearest names that one does; of a long one these alone.
 
     Example:
         >>> str(unknown("basis", "dtc", ["dct", "haar"]))
         "basis must be one of dct, haar; got 'dtc': did you mean dct?"
+        >>> str(unknown("model", "net-77", [f"net-{number}" for number in range(70, 100)]))
+        "model must be one of net-77, net-97, net-87 and 27 others; got ...
     """
     names = list(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else "choose one of those"
-    return UsageError(f"{kind} must be one of {', '.join(names)}; got {name!r}: {hint}")
+    listed = ", ".join(names)
+    if len(names) > MOST_NAMES:
+        nearest = close or names[:3]
+        listed = f"{', '.join(nearest)} and {len(names) - len(nearest)} others"
+        every = f"`{LISTS[kind]}` lists all" if kind in LISTS else f"the others are {', '.join(names)}"
+        hint = f"{hint} {every}" if close else every
+    return UsageError(f"{kind} must be one of {listed}; got {name!r}: {hint}")

@@ -1,17 +1,22 @@
 """Records and how they are shown: flat rows of plain values, columns, tables, names of files. Imports nothing heavy."""
 
+import csv
 import hashlib
 import html
+import io
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | float | bool | None
 Record: TypeAlias = dict[str, Value]
 
 HTML_ROWS = 40
+
+KNOWN_DIGITS = 7
+"""Significant digits of a float32, in which most of what is measured is computed."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Column:
     Attributes:
         heading: What stands above it.
         keys: Which values of a record a cell shows.
-        form: Format of those values together, one `{}` each.
+        form: Format of those values together, one `{}` each; `{:.3g}` is one format for the whole column of a table,
+            with so many digits or, of small numbers next to large ones, a few more or an exponent.
         alone: Format of the first value where another one is unknown (None or NaN); otherwise such a cell is `-`.
         words: Whether it holds words, which are aligned left and may wrap; numbers never do.
 
@@ -47,15 +53,54 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """What a person reads of a result: lines that say what is shown, columns, and the records they show."""
+    """What a person reads of a result: lines that say what is shown, columns, and the records they show.
+
+    `shows` are the keys of the records of the result that stand in a table of another shape, such as a matrix, under
+    another name.
+    """
 
     title: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: Sequence[Record]
+    shows: tuple[str, ...] = ()
 
     def cells(self) -> list[list[str]]:
         """Return the cells, a list a record."""
-        return [[column.cell(row) for column in self.columns] for row in self.rows]
+        columns = [replace(column, form=one_form(column, self.rows)) for column in self.columns]
+        return [[column.cell(row) for column in columns] for row in self.rows]
+
+    @property
+    def shown(self) -> set[str]:
+        """The keys of records whose values a reader of the table sees."""
+        return {key for column in self.columns for key in column.keys}.union(self.shows)
+
+
+def one_form(column: Column, rows: Sequence[Record]) -> str:
+    """Return the format of a column, that of its numbers together where it only says how many digits are known.
+
+    Example:
+        >>> one_form(Column("share", ("share",), "{:.3g}"), [{"share": 0.0131}, {"share": 0.149}])
+        '{:.4f}'
+        >>> one_form(Column("share", ("share",), "{:.3g}"), [{"share": 2.97e-06}, {"share": 0.149}])
+        '{:.2e}'
+    """
+    general = re.fullmatch(r"\{:\.(\d)g\}", column.form)
+    if general is None:
+        return column.form
+    digits = int(general[1])
+    sizes = [abs(value) for row in rows if isinstance(value := row[column.keys[0]], (int, float))]
+    exponents = [math.floor(math.log10(size)) for size in sizes if 0 < size < math.inf]
+    if not exponents:
+        return column.form
+    largest, smallest = max(exponents), min(exponents)
+    if largest < KNOWN_DIGITS and all(math.isinf(size) or size == int(size) for size in sizes if not math.isnan(size)):
+        return "{:.0f}"
+    if largest >= KNOWN_DIGITS or smallest < min(largest, 0) - digits:
+        return f"{{:.{digits - 1}e}}"
+    places = max(digits - 1 - largest, 0)
+    # Of the smallest number two digits are seen, of all others at most one more than are known.
+    places = max(places + (smallest < largest and places > 0), 1 - smallest if smallest < min(largest, 0) else 0)
+    return f"{{:.{places}f}}"
 
 
 def to_html(table: Table) -> str:
@@ -68,6 +113,31 @@ def to_html(table: Table) -> str:
     more = f"<p>and {left} more rows: see <code>.records()</code></p>" if left > 0 else ""
     title = "".join(f"<p>{html.escape(line)}</p>" for line in table.title)
     return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def to_csv(rows: Sequence[Record]) -> str:
+    r"""Return rows under their names: unknown numbers empty, infinite ones inf, fractions to the digits that are known.
+
+    Example:
+        >>> to_csv([{"band": "0-7", "median": 0.08700000000000001, "found": 1.0, "seed": 12345678901}])
+        'band,median,found,seed\n0-7,0.087,1.0,12345678901\n'
+    """
+    page = io.StringIO(newline="")
+    writer = csv.DictWriter(page, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if is_unknown(value) else rounded(value) for key, value in row.items()} for row in rows)
+    return page.getvalue()
+
+
+def rounded(value: Value) -> Value:
+    """Return a fraction without the digits that say nothing; what is whole, such as a count, stays exact.
+
+    Example:
+        >>> rounded(0.38265305757522583), rounded(1 / 3), rounded(123456789.0), rounded(123456789)
+        (0.3826531, 0.3333333, 123456789.0, 123456789)
+    """
+    fraction = isinstance(value, float) and math.isfinite(value) and not value.is_integer()
+    return float(f"{value:.{KNOWN_DIGITS}g}") if fraction else value
 
 
 def to_markdown(table: Table) -> str:
@@ -137,7 +207,7 @@ def one_line(heading: str) -> str:
         >>> one_line("dimen-\nsion of\nthe band")
         'dimension of the band'
     """
-    return " ".join(heading.replace("-\n", "").split())
+    return " ".join(heading.replace("-\n", "").replace("/\n", "/").split())
 
 
 def slug(name: str, *, otherwise: str = "model") -> str:

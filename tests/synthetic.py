@@ -17,6 +17,7 @@ from geomrob.results import (
     MarginCurve,
     Norms,
     Provenance,
+    RobustAccuracy,
     Sparsity,
     Spectrum,
     Status,
@@ -290,6 +291,34 @@ def norms_result():
         indices=torch.arange(4),
         provenance=provenance(),
     )
+
+
+def robust_accuracy_result(**facts):
+    """Return five images: one misclassified, one undecided, three fooled at 0.02, 0.05 and 0.3 in l-infinity."""
+    distances = torch.tensor([0.0, 0.02, 0.05, 0.3, torch.inf], dtype=torch.float64)
+    known = {
+        "model": "net",
+        "data": "dark",
+        "norm": math.inf,
+        "epsilons": torch.tensor([0.01, 8 / 255, 0.1], dtype=torch.float64),
+        "searches": ("deepfool", "pgd"),
+        "distances": distances,
+        "by": torch.tensor([-1, 0, 1, 1, -1]),
+        "searched": torch.tensor([True, True, True, True, False]),
+        "forwards": torch.tensor([1, 10, 20, 30, 400]),
+        "backwards": torch.tensor([0, 8, 18, 28, 398]),
+        "predictions": torch.tensor([1, 0, 0, 0, 0]),
+        "labels": torch.zeros(5, dtype=torch.int64),
+        "indices": torch.arange(5),
+        "reference": "",
+        "reference_fooled": torch.zeros(3, 5, dtype=torch.bool),
+        "reference_cost": torch.zeros(3, 2, dtype=torch.float64),
+        "verdict": "",
+        "causes": (),
+        "perturbed": None,
+        "provenance": provenance(),
+    }
+    return RobustAccuracy(**{**known, **facts})
 
 
 def comparison_result(**facts):

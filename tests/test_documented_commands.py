@@ -33,6 +33,7 @@ QUICK = {
     "audit": {"samples": "2", "queries": "20"},
     "boundary": {"samples": "2", "budget": "50"},
     "curve": {"samples": "4", "repeats": "1"},
+    "robust": {"samples": "4"},
     "compare": {"samples": "2"},
     "corrupt": {"samples": "2"},
     "corruptions": {"samples": "4"},

@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import io
 import os
-import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -20,10 +19,12 @@ EXAMPLES = {
     "spectrum": "--samples 8",
     "kernels": "--model fmnist-pushpull-avg3",
     "curve": "--attack gaussian --model fmnist-lenet --model fmnist-resnet8 --samples 50 --repeats 2",
+    "robust": "--samples 10 --norm linf --epsilon 2/255,8/255",
     "boundary": "--samples 4 --budget 200",
     "transfer": "--model fmnist-lenet --model fmnist-resnet8 --samples 8",
     "audit": "--samples 3 --queries 50",
     "models": "--data mnist",
+    "data": "",
     "corrupt": "fashion-mnist-1k OUT --corruptions fog --corruptions jpeg_compression --samples 4",
     "corruptions": "--model fmnist-standard --samples 10 --corruptions fog --corruptions gaussian_noise",
     "layers": "--samples 20",
@@ -103,8 +104,7 @@ def _default(entry: HelpEntry) -> str:
     """Return the default of an option as it is typed, or that there is none."""
     if entry.required:
         return "required"
-    default = re.sub(r"[()',]+", " ", entry.default or "").strip()
-    return f"`{default}`" if default and default != "False" else ""
+    return f"`{entry.default}`" if entry.default else ""
 
 
 def _cell(text: str) -> str:

@@ -22,9 +22,9 @@ Progress = Callable[[int, int], object]
 SEARCHES: dict[str, Attack] = {
     "sparsefool": named_attack("sparsefool", bounds=BOX),
     "sparsefool-pruned": named_attack("sparsefool", bounds=BOX, prune=True),
-    "deepfool-l1": named_attack("deepfool", bounds=BOX, norm=1),
+    "tight-l1": named_attack("tight", bounds=BOX, norm=1),
     "tight": named_attack("tight", bounds=BOX),
-    "deepfool-linf": named_attack("deepfool", bounds=BOX, norm=torch.inf),
+    "tight-linf": named_attack("tight", bounds=BOX, norm=torch.inf),
 }
 """The searches whose best result counts: few pixels, few elements, l1, l2, l-infinity; all inside [0, 1]."""
 

@@ -21,6 +21,9 @@ else:
 
 BOX = (0.0, 1.0)
 
+NormName = Literal["linf", "l2", "l1"]
+"""How commands call the norms that bound a perturbation."""
+
 
 def named_attack(name: str, **options: object) -> "Callable[..., AttackResult]":
     """Return the attack of that name with those of the options that it takes.

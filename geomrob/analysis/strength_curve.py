@@ -56,7 +56,8 @@ def strength_curve(
         models: Name to model, or to several networks of it (trainings with different seeds), as many for each name.
         inputs: Images in [0, 1].
         labels: Their true classes.
-        attack: gaussian, uniform or salt-pepper noise, fgsm, fgsm-transfer, pgd, pgd-l2: a variant in `ATTACKS`.
+        attack: gaussian, uniform or salt-pepper noise, fgsm, fgsm-transfer,
+            or another variant in `ATTACKS`: pgd, pgd-l2, pgd-l1.
         strengths: In [0, 1] units, of the kind that the row says; 0 is put first if it is missing. Default: the row's.
         repeats: How often draws are repeated, with seeds `seed`, `seed` + 1, ...; 1 for FGSM, which draws nothing.
             Default: 5 for noise, otherwise 1.

@@ -26,7 +26,7 @@ SHARED = ("targets", "subspace", "bounds", "epsilon", "memory")
 """Arguments that mean the same in every attack that takes them: these are not counted among its options."""
 
 TENTHS, SMALL = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2)
-WIDE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+WIDE, WIDER = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0), (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ ATTACKS: dict[str, AttackEntry] = {
     "tight": AttackEntry(
         "geomrob.attacks.minimal.tight:tight",
         "minimal",
-        (2,),
+        (2, 1, math.inf),
         "DDN from DeepFool's start, angle annealed, with restarts",
         search_name="tight_search",
         quick={"budget": 20},
@@ -166,11 +166,12 @@ ATTACKS: dict[str, AttackEntry] = {
     "pgd": AttackEntry(
         "geomrob.attacks.fixed_budget.pgd:pgd",
         "budget",
-        (math.inf, 2),
+        (math.inf, 2, 1),
         "the best of many steps inside a ball",
         variants={
             "pgd": Variant("the best of many steps in an l_inf ball", SMALL, math.inf),
             "pgd-l2": Variant("the best of many steps in an l2 ball", WIDE, 2, {"norm": 2}),
+            "pgd-l1": Variant("the best of many steps in an l1 ball", WIDER, 1, {"norm": 1}),
         },
         quick={"steps": 10},
     ),

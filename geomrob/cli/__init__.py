@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
+from cyclopts.config import Dict
 
 from geomrob import __version__
+from geomrob.cli.config_file import named_file, read_options
 from geomrob.cli.console import notes_on_stderr
-from geomrob.cli.invocation import Invocation, invoked, resolved
+from geomrob.cli.help import Paragraphs, default
+from geomrob.cli.invocation import Invocation, invoked
 from geomrob.errors import FileError, ShardDone, UsageError
 
 COMMANDS = (
@@ -22,11 +25,13 @@ COMMANDS = (
     "spectrum",
     "kernels",
     "curve",
+    "robust",
     "boundary",
     "transfer",
     "compare",
     "audit",
     "models",
+    "data",
     "corrupt",
     "corruptions",
     "layers",
@@ -56,7 +61,8 @@ def application() -> App:
         help_epilogue=EXITS,
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=(), converter=_exact),
+        default_parameter=Parameter(negative=(), converter=_exact, show_default=default),
+        help_formatter=Paragraphs(),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -65,6 +71,7 @@ def application() -> App:
     )
     for name in COMMANDS:
         app.command(getattr(import_module(f"geomrob.cli.commands.{name}"), name), name=name)
+    app.register_install_completion_command(help="Write completion for this shell, and a line that loads it.")
     return app
 
 
@@ -86,12 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 status = _call(call)
             sys.stdout.flush()
         except (CycloptsError, UsageError, OSError, MemoryError) as error:
-            return _failure(error)
+            return _failure(error, call)
         except RuntimeError as error:
             if not any(part in str(error) for part in ("out of memory", "allocate memory", "not enough memory")):
                 raise
-            return _failure(MemoryError())
+            return _failure(MemoryError(), call)
         except KeyboardInterrupt:
+            call.quiet = False
             sys.stderr.write(f"{call.resuming()}\n")
             return INTERRUPTED
     return OK if status == INCOMPLETE and call.allow_missing else status
@@ -99,11 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _call(call: Invocation) -> int:
     """Return the status of the command that the words name; of a shard, whose result is made later, it is 0."""
-    command, bound, _ = application().parse_args(call.words)
+    app = application()
+    if (path := named_file(call.words)) is not None:
+        # Below the command: at the top, names that are commands too would be passed over.
+        app.config = Dict({call.words[0]: read_options(path)}, source=str(path))
+    command, bound, _ = app.parse_args(call.words)
     bound.apply_defaults()
-    call.settings = resolved(bound.arguments)
-    options = bound.arguments.get("options")
-    call.allow_missing = bool(getattr(options, "allow_missing", False))
+    call.take(bound.arguments)
     try:
         status = command(*bound.args, **bound.kwargs)
     except ShardDone as end:
@@ -125,8 +135,9 @@ def _streams() -> bool:
     return not closed
 
 
-def _failure(error: BaseException) -> int:
+def _failure(error: BaseException, call: Invocation) -> int:
     """Report in one line on stderr what went wrong, and return the exit status: misuse, or a failure of the machine."""
+    call.quiet = False
     told = str(error)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
@@ -147,6 +158,6 @@ def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
     whole = int in (kind, *get_args(kind)) and float not in get_args(kind)
     if whole and any("." in token.value or len(token.value) > 20 for token in tokens):
         wrong = " ".join(token.value for token in tokens)
-        name = (tokens[0].keyword or "value").lstrip("-")
+        name = (tokens[0].keyword or "value").strip("-[]")
         raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")
     return convert(kind, tokens)

@@ -1,9 +1,10 @@
 """What a command hands out: tables or one JSON object on stdout, results, CSV and pictures in its folder."""
 
-import csv
 import io
 import json
 import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
@@ -12,16 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli import console
+from geomrob.cli.config_file import RUN
 from geomrob.cli.console import say, show_table
-from geomrob.cli.invocation import current_run
-from geomrob.tables import Record, Table, is_unknown, slug
+from geomrob.cli.invocation import current, current_run
+from geomrob.tables import Record, Table, Value, is_unknown, slug, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
+    from geomrob.results.corruptions import CorruptionTable
+    from geomrob.results.margins import MarginCurve
     from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
+    from geomrob.results.strength_curve import StrengthCurve
 
 SCHEMA = 2
 """Of the JSON object. 1 had a shape for each command."""
@@ -45,13 +50,12 @@ class Answer:
         folder: Path | None,
         results: "Sequence[Result]",
         *,
-        as_json: bool,
         data_notes: Sequence[str] = (),
         trainings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
         self.trainings = trainings or {}
-        self.command, self.folder, self.as_json = command, folder or Path(), as_json
+        self.command, self.folder = command, folder or Path()
         self.results = [_with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
         self.contents: dict[Path, bytes] = {}
@@ -83,7 +87,20 @@ class Answer:
         rows = [row for result in self.results for row in result.records()] if rows is None else rows
         self.write(f"{name or self.command}.csv", to_csv(rows).encode())
 
-    def picture(self, drawing: "Figure | Axes | None", path: Path) -> None:
+    def by_class(
+        self, results: "Sequence[MarginCurve | CorruptionTable | StrengthCurve]", classes: Sequence[str]
+    ) -> None:
+        """Show and write NAME-classes: what results have of the images of each class."""
+        from geomrob.analysis.by_class import by_class
+
+        found = [each for result in results for each in by_class(result, classes)]
+        self.save(found, f"{self.command}-classes")
+        self.csv([row for each in found for row in each.records()], f"{self.command}-classes")
+        if self.shown is not None:
+            self.shown += [table for each in found for table in each.tables()]
+        self.results += found
+
+    def picture(self, drawing: "Figure | SubFigure | Axes | None", path: Path) -> None:
         """Write a figure, or that of axes, in the format of its ending; None for none, also of an earlier run."""
         if drawing is None:
             return
@@ -104,11 +121,30 @@ class Answer:
         """
         self._pool()
         self.publish()
-        if self.as_json:
+        self._log()
+        form = "table" if (call := current()) is None else call.format
+        if form == "json":
             say(self.to_json())
-        else:
+        elif form == "table":
             self._show()
+        else:
+            self._print(form)
         return 0 if complete else 3
+
+    def _log(self) -> None:
+        """Write rows and pictures into the TensorBoard log, if one was asked for."""
+        from geomrob.results.result import model_of
+
+        if (call := current()) is None or call.tensorboard is None:
+            return
+        from geomrob.interop.tensorboard import write_log
+
+        rows: dict[str, list[Record]] = {}
+        for result in self.results:
+            name = "/".join(part for part in (self.command, type(result).__name__, model_of(result)) if part)
+            rows.setdefault(name, []).extend(result.records())
+        pictures = {path.stem: content for path, content in self.contents.items() if path.suffix == ".png"}
+        write_log(call.tensorboard, rows, {f"{self.command}/{name}": png for name, png in pictures.items()})
 
     def publish(self) -> None:
         """Write the files, as `finish` does; with the run of the folder, if there is one: files of its past go then."""
@@ -116,8 +152,8 @@ class Answer:
             return
         from geomrob.files import move_in, stage
 
-        if (run := current_run(self.folder)) is not None:
-            run.publish(self.contents)
+        if (call := current()) is not None and (run := current_run(self.folder)) is not None:
+            run.publish({**self.contents, run.folder / RUN: call.config.encode(errors="replace")})
             return
         stage(self.contents)
         move_in(self.contents)
@@ -171,16 +207,53 @@ class Answer:
         spent = [getattr(result, "provenance", None) for result in self.results]
         return [note for one in spent if one is not None for note in one.notes]
 
+    def tables(self) -> list[Table]:
+        """Return what is shown, tables of one title as one."""
+        every = [table for result in self.results for table in result.tables()]
+        return merged(every if self.shown is None else self.shown)
+
+    def left_out(self) -> list[str]:
+        """Return a sentence for each kind of result on the numbers of its records that no table has."""
+        sentences: dict[str, None] = {}
+        for result in self.results:
+            tables, rows = result.tables(), result.records()
+            named = " ".join(line for table in tables for line in table.title)
+            left = [
+                key for key in dict.fromkeys(key for row in rows for key in row) if not in_tables(key, rows, tables)
+            ]
+            left = [key for key in left if not said([row.get(key) for row in rows], named)]
+            if left:
+                many = f" ({len(rows):,} rows)" if len(rows) > 1 else ""
+                sentences[f"Not in the table: {', '.join(left)}{many}; --format csv has all."] = None
+        return list(sentences)
+
+    def _print(self, form: str) -> None:
+        """Write the tables alone, in a format to paste; what a reader has to know of them goes to stderr."""
+        kinds: dict[tuple[str, ...], list[Record]] = {}
+        for row in (row for result in self.results for row in result.records()):
+            kinds.setdefault(tuple(row), []).append(row)
+        parts = {
+            "csv": lambda: [to_csv(rows) for rows in kinds.values()],
+            "markdown": lambda: [f"{to_markdown(table)}\n" for table in self.tables()],
+            "latex": lambda: [f"{to_latex(table)}\n" for table in self.tables()],
+        }[form]()
+        sys.stdout.write("\n".join(parts))
+        for text in dict.fromkeys([*self._caveats(), *self.remarks]):
+            sys.stderr.write(f"note: {text}\n")
+
+    def _caveats(self) -> list[str]:
+        """Return what a reader of the numbers has to know."""
+        return [note for result in self.results for note in result.caveats()]
+
     def _show(self) -> None:
-        """Write the tables, those with one title as one, then the notes, the costs and the files."""
+        """Write the tables, then the notes, the costs and the files."""
         from geomrob.results.result import model_of
 
-        every = [table for result in self.results for table in result.tables()]
-        for table in merged(every if self.shown is None else self.shown):
+        for table in self.tables():
             say(*table.title)
             if table.rows:
                 show_table(table)
-        say(*dict.fromkeys(note for result in self.results for note in result.caveats()), *self.remarks)
+        say(*dict.fromkeys([*self._caveats(), *self.remarks, *self.left_out()]))
         costs: dict[int, tuple[str, Provenance]] = {}
         for result in self.results:
             if (spent := getattr(result, "provenance", None)) is not None:
@@ -188,6 +261,25 @@ class Answer:
         say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
             say(f"written: {', '.join(map(str, self.files))}")
+
+
+def in_tables(key: str, rows: Sequence[Record], tables: Sequence[Table]) -> bool:
+    """Return whether tables show all values of the records under a name; the mean of them may have the same name."""
+    shown = {row.get(key) for table in tables if key in table.shown for row in table.rows}
+    return (
+        any(key in table.shows for table in tables)
+        or {value for row in rows if not is_unknown(value := row.get(key))} <= shown
+    )
+
+
+def said(values: Sequence[Value], title: str) -> bool:
+    """Return whether the title of a table says what a column holds: words, or one number for all rows."""
+    numbers = {value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    if not numbers:
+        return True
+    number = next(iter(numbers))
+    forms = (f"{number:g}", f"{number:,}", f"{number:.1%}", f"l{number:g}")
+    return len(numbers) == 1 and bool(set(re.split(r"[\s,:;()]+", title)) & set(forms))
 
 
 def _with_notes(result: "Result", notes: Sequence[str]) -> "Result":
@@ -203,8 +295,8 @@ def merged(tables: Sequence[Table]) -> list[Table]:
     """Return the tables, those of one title and the same columns joined."""
     joined: dict[tuple[Any, ...], list[Record]] = {}
     for table in tables:
-        joined.setdefault((table.title, table.columns), []).extend(table.rows)
-    return [Table(title, columns, rows) for (title, columns), rows in joined.items()]
+        joined.setdefault((table.title, table.columns, table.shows), []).extend(table.rows)
+    return [Table(title, columns, rows, shows) for (title, columns, shows), rows in joined.items()]
 
 
 def file_names(results: Sequence[object]) -> list[str]:
@@ -230,15 +322,6 @@ def file_names(results: Sequence[object]) -> list[str]:
         if not names[index]:
             names[index] = next(name for number in count(1) if (name := f"{part}-{number}") not in names)
     return [f"-{name}" for name in names]
-
-
-def to_csv(rows: Sequence[Record]) -> str:
-    """Return rows under their names: unknown numbers empty, infinite ones inf."""
-    page = io.StringIO(newline="")
-    writer = csv.DictWriter(page, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if is_unknown(value) else value for key, value in row.items()} for row in rows)
-    return page.getvalue()
 
 
 def _strict(value: Any) -> Any:

@@ -1,13 +1,16 @@
 """Output of the commands: tables and lines on stdout, progress on stderr for people who watch; the device by name."""
 
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from geomrob.cli.invocation import silent
 from geomrob.errors import Note
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ def show_table(table: "Table") -> None:
     """Write the columns of a table to stdout; words are aligned left, numbers right.
 
     Where the terminal is narrow, words wrap; the first column and numbers stay on one line. Columns that do not fit
-    follow below, behind the first column again, so that nothing is cut; two that do not fit together are wider than the
-    terminal.
+    follow below, behind the first column again, so that nothing is cut. Where not even two columns fit, each row is a
+    list.
     """
     from rich import box
     from rich.console import Console
@@ -42,6 +45,9 @@ def show_table(table: "Table") -> None:
     terminal = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     room, cells = terminal.width, table.cells()
     least, most = _widths(table.columns, cells)
+    if len(least) > 1 and least[0] + max(least[1:]) > room:
+        _show_lists(table.columns, cells)
+        return
     for part in _side_by_side(least, room):
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         taken = sum(least[index] for index in part)
@@ -56,6 +62,16 @@ def show_table(table: "Table") -> None:
             grid.add_row(*(row[index] for index in part))
         terminal.width = max(room, taken)
         terminal.print(grid)
+
+
+def _show_lists(columns: "Sequence[Column]", cells: list[list[str]]) -> None:
+    """Write each row as a list: the first cell, then the others, a line each behind their headings."""
+    from geomrob.tables import one_line
+
+    for first, *others in cells:
+        say("", first)
+        say(*(f"  {one_line(column.heading)}: {cell}" for column, cell in zip(columns[1:], others, strict=True)))
+    say("")
 
 
 def _widths(columns: "Sequence[Column]", cells: list[list[str]]) -> tuple[list[int], list[int]]:
@@ -94,7 +110,12 @@ def _side_by_side(widths: "Sequence[int]", room: int) -> list[list[int]]:
 
 
 def say(*lines: str) -> None:
-    """Write lines to stdout."""
+    """Write lines to stdout; on a terminal wrapped between words, so that no number is."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        wrap = partial(textwrap.wrap, width=Console().width, break_long_words=False, break_on_hyphens=False)
+        lines = tuple(part for line in lines for part in wrap(line) or [""])
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -130,14 +151,13 @@ def printed_notes() -> tuple[str, ...]:
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Generator[Progress, None, None]:
+def progress(title: str) -> Generator[Progress, None, None]:
     """Yield a function of (done, total) that moves a bar on stderr; where that is no terminal, it writes lines.
 
     Args:
         title: What is being done.
-        quiet: Show nothing even on a terminal.
     """
-    if quiet:
+    if silent():
         yield lambda _done, _total: None
         return
     if not sys.stderr.isatty():

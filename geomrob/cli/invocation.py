@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from geomrob.cli.options import NEUTRAL, Output
+from geomrob.cli.config_file import as_toml
+from geomrob.cli.options import NEUTRAL, WRITING, Output, Shown
 from geomrob.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -37,16 +38,44 @@ class Invocation:
     Attributes:
         words: Those after `geomrob`.
         settings: What the options mean, defaults included, those that a run does not depend on left out.
+        config: The same and those of the machine as a file that --config takes; of what runs.
+        format: Of the tables on stdout.
+        quiet: Whether nothing goes to stderr.
         allow_missing: Whether what was not found is no failure.
+        tensorboard: Folder of a log of rows and pictures.
         run: The run in the folder of results, once the command has opened it.
     """
 
     words: list[str]
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    config: str = ""
+    format: str = "table"
+    quiet: bool = False
     allow_missing: bool = False
+    tensorboard: Path | None = None
     run: "Run | None" = None
     _held: ExitStack = field(default_factory=ExitStack)
     _unwritten: list[str] = field(default_factory=list[str])
+
+    def take(self, options: Mapping[str, Any]) -> None:
+        """Take what the bound options say of the call itself.
+
+        Raises:
+            UsageError: --json with another format; a log without TensorBoard.
+        """
+        self.settings = resolved(options)
+        self.config = as_toml(next(iter(self.words), ""), resolved(options, WRITING))
+        shown = next((value for value in options.values() if isinstance(value, Shown)), Shown())
+        if shown.json and shown.format not in ("table", "json"):
+            raise UsageError(f"json must go without another format; got --format {shown.format}: leave --json out")
+        self.format, self.quiet = "json" if shown.json else shown.format, shown.quiet
+        if isinstance(shown, Output):
+            self.allow_missing = shown.allow_missing
+        self.tensorboard = options.get("tensorboard") or getattr(shown, "tensorboard", None)
+        if self.tensorboard is not None:
+            from geomrob.interop.tensorboard import check_tensorboard
+
+            check_tensorboard()
 
     def open_run(self, command: str, out: Path, options: Output) -> None:
         """Open the run in a folder, once, and hold its lock until the command ends.
@@ -111,6 +140,8 @@ class Tee:
     def write(self, text: str) -> int:
         """Write to both; what stdout does not take is a failure, what stderr does not take is lost."""
         self._call.log(text)
+        if self._name == "stderr" and self._call.quiet:
+            return len(text)
         with self._failing():
             self.inner.write(text)
         return len(text)
@@ -136,6 +167,12 @@ _current: ContextVar[Invocation | None] = ContextVar("_current", default=None)
 def current() -> Invocation | None:
     """Return the call that is running, if there is one."""
     return _current.get()
+
+
+def silent() -> bool:
+    """Return whether the call that is running shows no progress."""
+    call = current()
+    return call is not None and (call.quiet or call.format == "json")
 
 
 def current_run(folder: Path | None = None) -> "Run | None":
@@ -181,13 +218,14 @@ def _terminable() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def resolved(arguments: Mapping[str, Any], without: Sequence[str] = NEUTRAL) -> dict[str, Any]:
     """Return the options of a command as plain values, those of dataclasses one by one, without neutral ones."""
     plain: dict[str, Any] = {}
     for name, value in arguments.items():
         if is_dataclass(value):
-            plain |= resolved({part.name: getattr(value, part.name) for part in fields(value)})
-        elif name not in NEUTRAL:
+            # What the command takes itself, without a name, goes before the shared option of that name.
+            plain = resolved({part.name: getattr(value, part.name) for part in fields(value)}, without) | plain
+        elif name not in without:
             plain[name] = _located(value)
     return plain
 

@@ -88,13 +88,31 @@ class Compute:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class Shown:
+    """How a command is set up, and how it shows what it has.
+
+    Attributes:
+        config: File of options, a line `name = value` each (TOML); what stands on the command line goes before it.
+        format: Of the tables on stdout: for people, csv with every column, markdown, latex (booktabs), or one JSON
+            object.
+        json: Short for --format json.
+        quiet: Write nothing to stderr but errors.
+    """
+
+    config: Path | None = None
+    format: Literal["table", "csv", "markdown", "latex", "json"] = "table"
+    json: bool = False
+    quiet: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Output(Shown):
     """What is written where.
 
     Attributes:
         out: Folder to write to; default geomrob-COMMAND.
         figure: Where to draw the picture instead, .png, .pdf or .svg.
-        json: Print one JSON object and nothing else.
         overwrite: Start again where the folder holds a run, which is resumed otherwise, or refused if it is another.
         shard: i/n: compute every n-th part, from the i-th on; `geomrob merge` joins the folders of all n.
         allow_missing: End with status 0 instead of 3 where not all was found.
@@ -102,11 +120,11 @@ class Output:
         address: Of a Ray cluster, or auto; by default Ray is started on this machine.
         workers: How many workers of Ray; by default as many as there is room for.
         gpus_per_worker: GPUs of a worker of Ray, or the share of one.
+        tensorboard: Folder of a TensorBoard log of the rows and pictures (extra tensorboard).
     """
 
     out: Path | None = None
     figure: Path | None = None
-    json: bool = False
     overwrite: bool = False
     shard: str | None = None
     allow_missing: bool = False
@@ -114,6 +132,7 @@ class Output:
     address: str | None = None
     workers: int | None = None
     gpus_per_worker: float = 0
+    tensorboard: Path | None = None
 
 
 @Parameter(name="*")
@@ -141,7 +160,10 @@ class Common(Settings, Models):
     """Everything that a measuring command needs."""
 
 
-NEUTRAL = (*(field.name for field in fields(Output)), "device", "threads", "memory")
+WRITING = tuple(field.name for field in fields(Output))
+"""What says only where results go and how they are made."""
+
+NEUTRAL = (*WRITING, "device", "threads", "memory")
 """What a run may be resumed with another value of; where device or memory move last digits, its parts say so."""
 
 

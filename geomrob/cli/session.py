@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from geomrob.cli import console
-from geomrob.cli.invocation import HIDDEN, current, current_run
+from geomrob.cli.invocation import HIDDEN, current, current_run, silent
 from geomrob.cli.loading import check_seed, load_networks, load_samples
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, source_name, training_names
@@ -47,7 +47,6 @@ class Session:
         command: Its name.
         out: Folder to write to, checked.
         figure: Where its picture goes, checked.
-        json: Whether the answer is one JSON object.
         device: Where models and images are.
         networks: All networks of each model: one for each file of weights.
         trainings: How the networks of each model are called: as the model, or model@file where there are several.
@@ -64,7 +63,6 @@ class Session:
     command: str
     out: Path
     figure: Path
-    json: bool
     device: "torch.device"
     networks: "dict[str, list[nn.Module]]"
     trainings: dict[str, tuple[str, ...]]
@@ -126,7 +124,6 @@ class Session:
             command=command,
             out=out,
             figure=picture,
-            json=options.json,
             device=device,
             networks=networks,
             trainings=training_names(networks, weights),
@@ -195,11 +192,11 @@ class Session:
 
     def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Return a bar on stderr for people who watch, moved by (done, total)."""
-        return console.progress(title, quiet=self.json)
+        return console.progress(title)
 
     def announce(self, title: str, seconds: float) -> None:
         """Say on stderr how long the work will take, where it is a minute or more."""
-        if seconds >= 60 and not self.json:
+        if seconds >= 60 and not silent():
             sys.stderr.write(f"{title}: about {console.duration(seconds)}\n")
 
     def each(self, title: str) -> "Iterator[tuple[str, Prepared, Progress]]":

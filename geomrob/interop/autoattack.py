@@ -81,6 +81,15 @@ def autoattack(
     return AttackResult(inputs, reference, perturbed, success, status, torch.zeros_like(reference), *spent)
 
 
+def check_installed() -> None:
+    """Refuse, before the work, an installation without AutoAttack.
+
+    Raises:
+        UsageError: It is not installed; the sentence names the extra.
+    """
+    _ensemble(None)
+
+
 def _run(
     ensemble: Any,
     model: Counted,

@@ -1,16 +1,28 @@
 """The pictures of audits: of one, its checks and what most of them rest on; of many models, all verdicts at once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
-from geomrob.plot.style import FAINT, INK, axes_or_new, blank, literal, style_of, tidy
+from geomrob.plot.style import (
+    FAINT,
+    INK,
+    AnyFigure,
+    axes_or_new,
+    data_name,
+    figure_headline,
+    figure_or_new,
+    literal,
+    plain_numbers,
+    style_of,
+    tidy,
+)
 from geomrob.results import Audit
 from geomrob.results.audit import check_number
 
@@ -24,26 +36,27 @@ MARKS = {
 # Behind the verdicts of many models, on which the passed ones stand back.
 FILLS = {"passed": "#cfe3f3", "warned": "#f4d58d", "failed": "#b0004e", "skipped": "#eeeeee"}
 
+STRIP = 0.35
+"""How wide the strip of images without a distance is, against the logarithm of the axis."""
+
 SINGLE = 8
 """Most images whose own profiles are drawn."""
 
 
-def plot_audit(audit: Audit, *, figure: Figure | None = None) -> Figure:
+def plot_audit(audit: Audit, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of the checks of an audit, and next to them distances, PGD's success and the way to the boundary.
 
     Args:
         audit: The audit.
         figure: Where to draw; a new figure by default.
     """
-    figure = blank(14.0, 5.4) if figure is None else figure
-    height = figure.get_figheight()
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - 0.75 / height), w_pad=0.08)
-    _headline(figure, audit, height)
-    listed, left, middle, right = figure.subplots(1, 4, width_ratios=(1.25, 1, 1, 1))
-    _checks(listed, audit)
-    _distances(left, audit)
-    _budgets(middle, audit)
-    _profiles(right, audit)
+    figure = figure_or_new(figure, 9.6, 8.8)
+    figure_headline(figure, *_headline(audit))
+    panels = figure.subplot_mosaic([["checks", "distances"], ["budgets", "profiles"]])
+    _checks(panels["checks"], audit)
+    _distances(panels["distances"], audit)
+    _budgets(panels["budgets"], audit)
+    _profiles(panels["profiles"], audit)
     return figure
 
 
@@ -80,8 +93,8 @@ def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], 
     return ax
 
 
-def _headline(figure: Figure, audit: Audit, height: float) -> None:
-    """Write the verdict and what it comes from."""
+def _headline(audit: Audit) -> tuple[str, str]:
+    """Return the verdict, and what it comes from."""
     words = {
         "passed": "can be trusted: no check found the gradients hidden",
         "warned": "can be trusted with the reservations below",
@@ -89,17 +102,17 @@ def _headline(figure: Figure, audit: Audit, height: float) -> None:
         "skipped": "were not checked",
     }[audit.verdict]
     text = literal("; ".join(audit.causes)) if audit.causes else "no cause of hidden gradients found"
-    at: dict[str, Any] = {"x": 0.008, "ha": "left", "va": "top"}
-    title = f"{literal(audit.model)} on {literal(audit.data)}: attacks by gradient {words}"
-    figure.text(y=1 - 0.1 / height, s=title, fontsize=12, fontweight="bold", color=INK, **at)
-    reading = f"{len(audit.predictions)} images, clean accuracy {audit.accuracy:.1%}. Cause: {text}."
-    figure.text(y=1 - 0.38 / height, s=reading, fontsize=9, color=FAINT, **at)
+    title = f"{literal(audit.model)}: attacks by gradient {words}"
+    return title, (
+        f"{len(audit.predictions)} images of {data_name(audit.data)}, clean accuracy {audit.accuracy:.1%}. "
+        f"Cause: {text}."
+    )
 
 
 def _checks(ax: Axes, audit: Audit) -> None:
     """Write one line a check: mark, name, number."""
     ax.axis("off")
-    ax.set_title("checks", fontsize=10, loc="left", color=INK)
+    ax.set_title("Checks", fontsize=9.5, loc="left", color=INK)
     for row, check in enumerate(audit.checks):
         y = 1 - (row + 0.6) / len(audit.checks)
         mark, colour = MARKS[check.verdict]
@@ -111,38 +124,58 @@ def _checks(ax: Axes, audit: Audit) -> None:
 
 
 def _distances(ax: Axes, audit: Audit) -> None:
-    """Draw white-box against black-box distance, one point an image; below the diagonal the black box came closer."""
+    """Draw white-box against black-box distance, one point an image; below the diagonal the black box came closer.
+
+    Images of which an attack found nothing stand in a strip of their own, to the right or above, in their order.
+    """
     # An image on the boundary has distance 0, for which a logarithmic axis has no position but its lower edge.
     known = [d[torch.isfinite(d) & (d > 0)] for d in (audit.white, audit.transferred, audit.decision)]
     every = torch.cat(known)
-    low, high = (float(every.min()) / 1.3, float(every.max()) * 1.6) if len(every) else (0.1, 1.0)
+    low, high = (float(every.min()) / 1.3, float(every.max()) * 1.3) if len(every) else (0.1, 1.0)
+    lost = torch.isinf(audit.white), torch.isinf(audit.transferred) | torch.isinf(audit.decision)
+    ends = [high * (high / low) ** STRIP if bool(missing.any()) else high for missing in lost]
     ax.plot([low, high], [low, high], color=FAINT, linewidth=1)
-    ax.fill_between([low, high], [low, low], [low, high], color="#f2dce6", linewidth=0, zorder=0)
-    edges = low * 1.12, high / 1.12
+    ax.fill_between([low, high, ends[0]], [low] * 3, [low, high, ends[1]], color="#f2dce6", linewidth=0, zorder=0)
     for index, (name, distance) in enumerate((("transferred", audit.transferred), ("decision-based", audit.decision))):
         ran = ~distance.isnan()
         if not bool(ran.any()):
             continue
-        x, y = _held(audit.white, edges)[ran], _held(distance, edges)[ran]
+        x, y = _held(audit.white, low, high, ends[0])[ran], _held(distance, low, high, ends[1])[ran]
         style = style_of(index)
         ax.scatter(x, y, s=16, marker=style.marker, color=style.colour, alpha=0.7, linewidths=0, label=name)
-    ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
-    ax.set_xlabel("white-box $\\ell_2$ distance\n(right edge: none found)", fontsize=9)
-    ax.set_ylabel("black-box $\\ell_2$ distance (top edge: none found)", fontsize=9)
-    ax.set_title("does an attack with less access come closer?\n(shaded: yes, a bad sign)", fontsize=9, loc="left")
+    ax.set(xscale="log", yscale="log", xlim=(low, ends[0]), ylim=(low, ends[1]))
+    _strips(ax, high, ends)
+    ax.set_xlabel("white-box $\\ell_2$ distance", fontsize=9)
+    ax.set_ylabel("black-box $\\ell_2$ distance", fontsize=9)
+    ax.set_title("Does an attack with less access come closer?\n(shaded: yes, a bad sign)", fontsize=9.5, loc="left")
     if ax.get_legend_handles_labels()[0]:
-        # Points lie above the diagonal where all is well, and on the upper edge where an attack failed.
-        ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower right")
+        ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="best")
     tidy(ax)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_formatter("")
-        axis.set_major_formatter("{x:g}")
+        plain_numbers(axis)
+        # Beyond, in the strip, there are no distances.
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value <= high else ""))
 
 
-def _held(distance: Tensor, edges: tuple[float, float]) -> Tensor:
-    """Return distances with infinity drawn at the upper edge and zero at the lower one."""
-    low, high = edges
-    return torch.where(torch.isinf(distance), high, distance.clamp(min=low))
+def _held(distance: Tensor, low: float, high: float, end: float) -> Tensor:
+    """Return distances with zero drawn at the lower edge, and those of infinity side by side in the strip."""
+    missing = torch.isinf(distance)
+    count = max(int(missing.sum()), 1)
+    shares = (missing.cumsum(0) - 0.5) / count
+    inside = high * (end / high) ** (0.1 + 0.8 * shares)
+    return torch.where(missing, inside, distance.clamp(min=low * 1.05))
+
+
+def _strips(ax: Axes, high: float, ends: Sequence[float]) -> None:
+    """Mark where images stand of which an attack found nothing."""
+    words: dict[str, Any] = {"fontsize": 8, "color": FAINT, "ha": "center", "va": "top"}
+    if ends[0] > high:
+        ax.axvline(high, color=FAINT, linewidth=0.8, linestyle=":")
+        ax.text((high * ends[0]) ** 0.5, -0.02, "none\nfound", transform=ax.get_xaxis_transform(), **words)
+    if ends[1] > high:
+        ax.axhline(high, color=FAINT, linewidth=0.8, linestyle=":")
+        words |= {"ha": "right", "va": "center"}
+        ax.text(-0.02, (high * ends[1]) ** 0.5, "none\nfound", transform=ax.get_yaxis_transform(), **words)
 
 
 def _budgets(ax: Axes, audit: Audit) -> None:
@@ -158,8 +191,8 @@ def _budgets(ax: Axes, audit: Audit) -> None:
     ax.set_xlabel("$\\epsilon$: largest change of an element\n([0, 1] pixel units)", fontsize=9)
     ax.set_ylabel("images that keep their class (%)", fontsize=9)
     ax.set_title(
-        "PGD: do more steps and a larger $\\epsilon$ help it?\n(lines must fall, more steps below)",
-        fontsize=9,
+        "Do more steps and a larger $\\epsilon$ help PGD?\n(lines must fall, more steps below)",
+        fontsize=9.5,
         loc="left",
     )
     ax.legend(fontsize=8, framealpha=0.85, edgecolor="none")
@@ -182,6 +215,6 @@ def _profiles(ax: Axes, audit: Audit) -> None:
     ax.set_ylabel("lead of the predicted class (1: at the image)", fontsize=9)
     single = min(SINGLE, scaled.shape[1])
     thin = f"{single} single image{'s' * (single > 1)}"
-    ax.set_title(f"is the way to the boundary smooth?\n(thin: {thin})", fontsize=9, loc="left")
+    ax.set_title(f"Is the way to the boundary smooth?\n(thin: {thin})", fontsize=9.5, loc="left")
     ax.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower left")
     tidy(ax)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, bare, blank, draw_image, figure_headline, headroom, literal
+from geomrob.plot.style import INK, AnyFigure, bare, draw_image, figure_headline, figure_or_new, headroom, literal
 from geomrob.results import AugmentationGrid
 
 SIDE = 1.15
+# A picture without a brighter pixel says why it is black.
+DARK = 8 / 255
 
 
 def plot_augment(
@@ -21,8 +22,8 @@ def plot_augment(
     title: str,
     reading: str,
     below: Float[Tensor, "r k"] | None = None,
-    figure: Figure | None = None,
-) -> Figure:
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
     """Return a figure of images in rows and columns, each row and column named.
 
     Args:
@@ -42,10 +43,8 @@ def plot_augment(
         given = f"{len(rows)} and {len(columns)}"
         raise UsageError(f"rows and columns must be {height} and {width} names; got {given}: name each")
     inches = max(SIDE * width + 0.5, 5.5)
-    if figure is None:
-        figure = blank(
-            inches, (SIDE + (0.22 if below is not None else 0.08)) * height + 0.3 + headroom(inches, reading)
-        )
+    tall = (SIDE + (0.22 if below is not None else 0.08)) * height + 0.3
+    figure = figure_or_new(figure, inches, tall + headroom(inches, reading))
     axes = figure.subplots(height, width, squeeze=False)
     for row in range(height):
         for column in range(width):
@@ -53,6 +52,9 @@ def plot_augment(
             bare(ax)
             note = "" if below is None or not column else f"{float(below[row, column]):.2f}"
             draw_image(ax, pictures[row, column], note)
+            if column and float(pictures[row, column].max()) <= DARK:
+                words = {"ha": "center", "va": "center", "fontsize": 7.5, "color": "white"}
+                ax.text(0.5, 0.5, "all values\nclipped to 0", transform=ax.transAxes, **words)
             if not row:
                 ax.set_title(columns[column], fontsize=9, color=INK)
         axes[row, 0].set_ylabel(rows[row], fontsize=9, color=INK)
@@ -61,7 +63,10 @@ def plot_augment(
 
 
 PRIMITIVES = {
-    "spectral": ("random filters", "K is the side of the filter in pixels, sigma the standard deviation of a tap"),
+    "spectral": (
+        "random filters",
+        "K is the side of the filter in pixels, sigma the deviation of a tap; a negative sum of taps makes black",
+    ),
     "spatial": (
         "random deformations",
         "K is the cut frequency, sigma is given as a share of the largest that keeps a typical map one to one",
@@ -74,7 +79,7 @@ PRIMITIVES = {
 """What each primitive does, and what its numbers are."""
 
 
-def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> Figure:
+def plot_primitive(grid: AugmentationGrid, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of one image under a primitive of PRIME, by smoothness (rows) and strength (columns).
 
     Args:
@@ -87,7 +92,7 @@ def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> F
         rows=[f"K = {size}" for size in grid.smoothness],
         columns=["original", *(f"$\\sigma$ = {value:g}" for value in grid.strength)],
         below=grid.change,
-        title=f"The {grid.primitive} primitive of PRIME".replace("color", "colour"),
+        title=f"What does the {grid.primitive} primitive of PRIME do to an image?".replace("color", "colour"),
         reading=f"One image under {what}. {units}. A row is one draw, stronger from left to right; what leaves the "
         "range is clipped to black and white. Below each picture, how much its values changed (root mean square, 1 = "
         "from black to white).",
@@ -96,8 +101,8 @@ def plot_primitive(grid: AugmentationGrid, *, figure: Figure | None = None) -> F
 
 
 def plot_draws(
-    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: Figure | None = None
-) -> Figure:
+    pictures: Float[Tensor, "r k c h w"], *, method: str, classes: Sequence[str], figure: AnyFigure | None = None
+) -> AnyFigure:
     """Return a figure of several images (rows), each followed by draws of an augmentation.
 
     Args:

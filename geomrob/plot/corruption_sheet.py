@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, headroom, literal
+from geomrob.plot.style import FAINT, INK, AnyFigure, figure_headline, figure_or_new, headroom, literal
 
 # Of one tile and of the room next to and above all, in inches; the gap between tiles as a share of a tile.
 TILE = 0.74
@@ -26,8 +25,8 @@ def plot_corruption_sheet(
     *,
     categories: Mapping[str, str] | None = None,
     caption: str = "",
-    figure: Figure | None = None,
-) -> Figure:
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
     """Return a figure of one image under corruptions: a column each, a row for each severity from the least on.
 
     Args:
@@ -54,9 +53,8 @@ def plot_corruption_sheet(
         else f"Columns: corruptions. {caption}".strip()
     )
     wide = BESIDE + TILE * len(columns)
-    if figure is None:
-        tall = TILE * severities * height / width
-        figure = blank(max(wide, 5.0), tall + ABOVE + headroom(max(wide, 5.0), reading))
+    wide, tall = max(wide, 5.0), TILE * severities * height / width
+    figure = figure_or_new(figure, wide, tall + ABOVE + headroom(wide, reading))
     figure_headline(figure, "What do the corruptions look like?", reading)
     ax = figure.add_subplot()
     for column, images in enumerate(columns):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -16,9 +15,11 @@ from geomrob.plot.style import (
     INK,
     SEQUENTIAL,
     STYLES,
+    AnyFigure,
     axes_or_new,
-    blank,
+    data_name,
     figure_headline,
+    figure_or_new,
     headline,
     headroom,
     literal,
@@ -31,8 +32,10 @@ from geomrob.results.corruptions import ORIGINS
 # Of one cell and of the room next to and above the maps, in inches.
 CELL, TALL = 0.52, 0.34
 BESIDE, ABOVE = 2.0, 1.0
-# Errors above this stand on the bright end of the colour map.
-BRIGHT = 50.0
+# Errors above this share of the scale stand on the bright end of the colour map.
+BRIGHT = 0.6
+# Ends of the scale of errors, in per cent: the first that holds all of them.
+TOPS = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 # Markers of the first models, of those after all styles have been used once, and so on.
 FILLS = ("full", "none", "left")
 # The mean over fewer corruptions is no mCE.
@@ -42,8 +45,8 @@ LEVELS = 4
 
 
 def plot_corruptions(
-    table: CorruptionTable, *, categories: Mapping[str, str] | None = None, figure: Figure | None = None
-) -> Figure:
+    table: CorruptionTable, *, categories: Mapping[str, str] | None = None, figure: AnyFigure | None = None
+) -> AnyFigure:
     """Return a figure with the error of each model under each corruption (column) at each severity (row).
 
     The last column is the mean of all that are shown. Errors are means over the networks of a model.
@@ -62,18 +65,19 @@ def plot_corruptions(
     fitted = "" if table.adapt == "none" else f" Batch-norm statistics fitted to the images ({table.adapt})."
     what = "error" if table.measure == "error" else table.measure
     reading = (
-        f"Numbers: {what} in per cent on {table.images} images of {literal(table.data)}{networks}. Rows: severity. "
-        f"Corruptions {_made(table)}.{fitted}"
+        f"Numbers: {what} in per cent on {table.images} images of {data_name(table.data)}{networks}. Rows: severity. "
+        f"Corruptions {_made(table)}.{fitted} The scale of colours ends above the largest error."
     )
     wide = max(wide, 6.0)
-    if figure is None:
-        figure = blank(wide, count * (TALL * rows + 0.35) + ABOVE + headroom(wide, reading))
+    figure = figure_or_new(figure, wide, count * (TALL * rows + 0.35) + ABOVE + headroom(wide, reading))
     figure_headline(figure, "Which corruptions make the model err?", reading)
     panels = figure.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     image = None
+    largest = 100 * float(table.errors.mean(1).max())
+    top = next((end for end in TOPS if largest <= end), largest)
     for index, (ax, name) in enumerate(zip(panels, map(literal, table.models), strict=True)):
         values = 100 * table.errors[index].mean(0).T.cpu()
-        image = _map(ax, torch.cat((values, values.mean(1, keepdim=True)), 1).numpy())
+        image = _map(ax, torch.cat((values, values.mean(1, keepdim=True)), 1).numpy(), top)
         ax.set_yticks(range(rows), [str(level) for level in table.severities], fontsize=8)
         clean = 100 * float(table.clean[index].mean())
         ax.set_ylabel(f"{name}\nclean {clean:.1f} %", rotation=0, ha="right", va="center", fontsize=8.5, color=INK)
@@ -89,12 +93,12 @@ def _made(table: CorruptionTable) -> str:
     return ORIGINS.get(table.source, f"{ORIGINS['made']}, those with * {ORIGINS['ready-made']}")
 
 
-def _map(ax: Axes, values: NDArray[np.floating]) -> Any:
-    """Return the image of one model's errors in per cent, with the numbers in its cells."""
-    image = ax.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto")
+def _map(ax: Axes, values: NDArray[np.floating], top: float) -> Any:
+    """Return the image of one model's errors in per cent, with the numbers in its cells; the scale ends at `top`."""
+    image = ax.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=top, aspect="auto")
     for row, column in np.ndindex(*values.shape):
         value = float(values[row, column])
-        ink = INK if value > BRIGHT else "white"
+        ink = INK if value > BRIGHT * top else "white"
         ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color=ink)
     ax.axvline(values.shape[1] - 1.5, color="white", linewidth=3)
     ax.tick_params(length=0)
@@ -182,7 +186,7 @@ def plot_trade_off(
     headline(
         ax,
         "Does robustness pay for the clean errors that it costs?",
-        f"{table.images} images of {literal(table.data)}, corruptions {_made(table)}. Lower left is better. Along a "
+        f"{table.images} images of {data_name(table.data)}, corruptions {_made(table)}. Lower left is better. Along a "
         f"grey line the net reduction of errors against {literal(baseline)}, R_net, is equal; below the black lines "
         "it is above 0.",
     )

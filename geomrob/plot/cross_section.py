@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import INK, axes_or_new, class_name, headline, literal, style_of, tidy
+from geomrob.plot.style import INK, axes_or_new, class_name, data_name, headline, literal, style_of, tidy
 from geomrob.results import CrossSection
 
 # How much of white is mixed into the colour of a class for its region: neighbours differ in grey print too.
@@ -76,7 +76,7 @@ def plot_cross_section(section: CrossSection, *, ax: Axes | None = None, title: 
     headline(
         ax,
         title or "Where does the model change its decision on this plane?",
-        f"{literal(section.model)} on {literal(section.data)}: a plane through the input space. Dark lines: the "
+        f"{literal(section.model)} on {data_name(section.data)}: a plane through the input space. Dark lines: the "
         f"decision boundary. The axes are scaled differently.{marked}",
         width=92,
     )

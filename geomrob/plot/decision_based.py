@@ -8,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import axes_or_new, headline, literal, plain_numbers, style_of, tidy
+from geomrob.plot.style import axes_or_new, data_name, headline, literal, name_curves, plain_numbers, style_of, tidy
 from geomrob.results import DecisionDistances
 from geomrob.results.decision_based import middle
 
 
-def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | None = None) -> Axes:
+def plot_decision_distances(
+    results: DecisionDistances | Sequence[DecisionDistances], *, ax: Axes | None = None
+) -> Axes:
     """Return axes with the share of images whose prediction changes within a distance, one curve for each model.
 
     Failures are infinitely far: a curve that ends below 100 % has some. A mark stands at the median of all images and
@@ -26,6 +28,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     Raises:
         UsageError: No finite distance; results of different data, attacks or budgets.
     """
+    results = [results] if isinstance(results, DecisionDistances) else list(results)
     distances = [(literal(result.model), result.distances) for result in results]
     finite = [values[torch.isfinite(values) & (values > 0)] for _, values in distances]
     if not sum(map(len, finite)):
@@ -52,7 +55,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     plain_numbers(ax.xaxis)
     ax.set_xlabel("$\\ell_2$ distance ([0, 1] pixel units)")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="upper left")
+    name_curves(ax, loc="upper left")
     repeats = max(len(result.repeats) for result in results)
     images = max(len(result.labels) for result in results)
     unit = "images" if repeats == 1 else "image x repeat pairs"
@@ -61,7 +64,7 @@ def plot_decision_distances(results: Sequence[DecisionDistances], *, ax: Axes | 
     headline(
         ax,
         "How near is the boundary for a decision-based attack?",
-        f"{images} images of {literal(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median. "
+        f"{images} images of {data_name(results[0].data)}{again}; {literal(results[0].title)}. Mark: the median. "
         "Further right = harder to fool. A curve that ends below 100 %: the others were not fooled.",
         width=92,
     )

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
 from geomrob.plot.spectra import plot_spectra
-from geomrob.plot.style import INK, axes_or_new, headline, literal, style_of, tidy
+from geomrob.plot.style import INK, AnyFigure, axes_or_new, headline, literal, style_of, tidy
 from geomrob.results import FilterBank
 
 BINS = 16
@@ -65,7 +64,7 @@ def plot_inhibition(banks: FilterBank | Sequence[FilterBank], *, ax: Axes | None
     return ax
 
 
-def plot_kernels(banks: FilterBank | Sequence[FilterBank], *, figure: Figure | None = None) -> Figure:
+def plot_kernels(banks: FilterBank | Sequence[FilterBank], *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the mean spectrum of the filters of each layer; of push, pull and push-pull in one row.
 
     Args:

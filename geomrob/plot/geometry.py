@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, style_of, tidy
+from geomrob.plot.style import FAINT, INK, AnyFigure, data_name, figure_headline, figure_or_new, literal, style_of, tidy
 from geomrob.results import Geometry
 
 KINDS = {
@@ -23,7 +22,7 @@ KINDS = {
 """The kinds of tangent directions, in the order they are drawn."""
 
 
-def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure | None = None) -> Figure:
+def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure of the curvatures, of the angle between perturbation and normal, and of the normals' spectrum.
 
     Boxes hold half of the values, whiskers nine tenths; the line in a box is the median. Images without a boundary are
@@ -42,17 +41,17 @@ def plot_geometry(geometries: Geometry | Sequence[Geometry], *, figure: Figure |
             f"geometries must hold models measured alike (data, method, step, images); got {len(models)} that differ "
             "or none: draw them apart"
         )
-    figure = blank(14.0, 5.2) if figure is None else figure
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
-    _curvatures(left, models)
-    _angles(middle, models)
-    _spectra(right, models)
+    figure = figure_or_new(figure, 9.2, 8.0)
+    panels = figure.subplot_mosaic([["curvature", "curvature"], ["angle", "spectrum"]])
+    _curvatures(panels["curvature"], models)
+    _angles(panels["angle"], models)
+    _spectra(panels["spectrum"], models)
     first = models[0]
     how = f"normals compared over ±{first.step:g}" if first.method == "difference" else "second derivatives"
     figure_headline(
         figure,
         "How does the decision boundary bend where the smallest perturbations meet it?",
-        f"{len(first.indices)} images of {literal(first.data)}, [0, 1] pixel units; {how}. Curvature: 0 is flat, "
+        f"{len(first.indices)} images of {data_name(first.data)}, [0, 1] pixel units; {how}. Curvature: 0 is flat, "
         "positive bends around the image's region, negative away from it; box: half of the values, whiskers: 90 %, "
         "line: median.",
     )

@@ -1,28 +1,39 @@
 """A picture of layers: how sparse their activations are, and how much noise in the image disturbs them."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import blank, figure_headline, literal, style_of, tidy
+from geomrob.plot.style import (
+    FAINT,
+    AnyFigure,
+    data_name,
+    figure_headline,
+    figure_or_new,
+    literal,
+    name_curves,
+    style_of,
+    tidy,
+)
 from geomrob.results import Layers
 
 AVERAGES = {
-    "mean": "mean of the images' ratios (Cekic et al. 2022, eq. 6)",
+    "mean": "mean over the images of their ratios",
     "median": "median of the images' ratios",
     "ratio": "mean signal over mean noise",
 }
 """What each way to average the signal-to-noise ratio is called."""
 
 
-def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure: Figure | None = None) -> Figure:
+def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the sparsity and with the signal-to-noise ratio of every layer of each model.
 
-    A layer with one channel has no sparsity: its mark is missing.
+    A layer with one channel has no sparsity: in place of its mark the picture says so.
 
     Args:
         layers: What was measured of one or several models, on one data set and at one strength of noise.
@@ -42,27 +53,28 @@ def plot_layers(layers: Layers | Sequence[Layers], *, how: str = "mean", figure:
             "none: draw them apart"
         )
     first = models[0]
-    figure = blank(11.5, 5.2) if figure is None else figure
+    figure = figure_or_new(figure, 9.6, 5.2)
     left, right = figure.subplots(1, 2)
     for index, result in enumerate(models):
         name = f"{literal(result.model)} ({result.accuracy:.1%} correct)"
         _line(left, result.hoyer, index, name)
         _line(right, result.snr_db(how), index, name)
     left.set_ylim(0, 1.02)
-    left.set_ylabel("Hoyer ratio (0: one channel active)")
-    right.set_ylabel("signal-to-noise ratio (dB)")
+    left.set_ylabel("Hoyer ratio")
+    right.set_ylabel("ratio (dB)")
     for ax, title in (
-        (left, "Sparsity of the activations"),
-        (right, f"Noise of $\\sigma$ = {first.sigma:g} in the image"),
+        (left, "Sparsity of the activations (0: one channel active, 1: all alike)"),
+        (right, f"Signal-to-noise ratio, noise of $\\sigma$ = {first.sigma:g} in the image"),
     ):
         tidy(ax)
         ax.set_title(title, fontsize=10, loc="left")
         _layer_axis(ax, models)
-        ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    _unknown(left, models)
+    name_curves(right)
     figure_headline(
         figure,
         "Which layers are sparse, and which ones does the noise disturb?",
-        f"{len(first.indices)} images of {literal(first.data)}, {first.at} of each layer. Left: lower is sparser. "
+        f"{len(first.indices)} images of {data_name(first.data)}, {first.at} of each layer. Left: lower is sparser. "
         f"Right: higher is less disturbed; {AVERAGES.get(how, how)}, noisy images "
         f"{'cut to [0, 1]' if first.clamped else 'not cut'}.",
     )
@@ -84,6 +96,26 @@ def _line(ax: Axes, values: Tensor, index: int, name: str) -> None:
         markeredgewidth=0.6,
         label=name,
     )
+
+
+def _unknown(ax: Axes, models: Sequence[Layers]) -> None:
+    """Say where a mark is missing why it is: a layer of one channel has no sparsity."""
+    for layer in sorted(
+        {at for result in models for at, value in enumerate(result.hoyer.tolist()) if math.isnan(value)}
+    ):
+        words: dict[str, Any] = {
+            "ha": "left" if not layer else "center",
+            "va": "bottom",
+            "fontsize": 7.5,
+            "color": FAINT,
+        }
+        ax.text(
+            layer + 1 - 0.2 * (not layer),
+            0.03,
+            "one channel:\nno sparsity",
+            transform=ax.get_xaxis_transform(),
+            **words,
+        )
 
 
 def _layer_axis(ax: Axes, models: Sequence[Layers]) -> None:

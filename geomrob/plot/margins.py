@@ -16,8 +16,10 @@ from geomrob.plot.style import (
     Style,
     axes_or_new,
     blank,
+    data_name,
     headline,
     literal,
+    name_curves,
     plain_numbers,
     style_of,
     tidy,
@@ -28,6 +30,8 @@ from geomrob.results import MarginCurve
 SPREAD = 0.55
 # Successive multiples of the golden ratio, modulo one, are as even as a random draw is not.
 GOLDEN = (math.sqrt(5) - 1) / 2
+# Points so many times below every shade stand on the lower edge: one outlier must not set the axis.
+FAR = 3.0
 
 
 def plot_margins(
@@ -58,11 +62,13 @@ def plot_margins(
     low, high = _limits(curves, scale, points=points)
     ax.set_ylim(low, high)
     positions, label = _positions(curves)
+    below = 0
     for index, (curve, name) in enumerate(zip(curves, _names(curves), strict=True)):
         order = positions[index].argsort(stable=True)
         position, distances = positions[index][order], curve.distances[order].cpu()
-        _draw_distribution(ax, curve, position, order, style_of(index), name, high)
+        _draw_distribution(ax, curve, position, order, style_of(index), name, high, shaded=len(curves) == 1)
         _draw_missing(ax, position, distances, style_of(index), high)
+        below += _draw_below(ax, position, distances, style_of(index), low) if points else 0
         if points:
             _draw_points(ax, position, distances, style_of(index), (index, len(curves)))
     tidy(ax)
@@ -70,8 +76,8 @@ def plot_margins(
         plain_numbers(ax.yaxis)
     ax.set_xlabel(label)
     ax.set_ylabel(f"margin: {norm_name(curves[0].norm)} distance to the\ndecision boundary ([0, 1] pixel units)")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    headline(ax, "How far must an image move to change the decision?", _caption(curves, points=points))
+    name_curves(ax)
+    headline(ax, "How far must an image move to change the decision?", _caption(curves, points=points, below=below))
     return ax
 
 
@@ -105,7 +111,7 @@ def plot_margin_map(curve: MarginCurve, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "How far is the decision boundary at each frequency?",
-        f"{literal(curve.model)} on {literal(curve.data)}: median of {curve.distances.shape[1]} images, each moved "
+        f"{literal(curve.model)} on {data_name(curve.data)}: median of {curve.distances.shape[1]} images, each moved "
         f"only along the {literal(curve.basis)} patterns of one block. Dark = a small change there is enough to change "
         "the decision.",
         width=92,
@@ -166,27 +172,45 @@ def _positions(curves: Sequence[MarginCurve]) -> tuple[list[Tensor], str]:
 
 
 def _limits(curves: Sequence[MarginCurve], scale: str, *, points: bool) -> tuple[float, float]:
-    """Return limits of the margin axis that hold everything finite."""
-    values = torch.cat([(c.distances if points else c.quantiles(0.05, 0.5, 0.95)).double().flatten() for c in curves])
-    values = values[torch.isfinite(values)]
+    """Return limits of the margin axis that hold every shade and point, but few that lie far below all shades."""
+    shades = torch.cat([curve.quantiles(0.05, 0.5, 0.95).double().flatten() for curve in curves])
+    single = torch.cat([curve.distances.double().flatten() for curve in curves]) if points else shades
+    values = single[torch.isfinite(single)]
+    if not len(values):
+        values = torch.cat([curve.distances[torch.isfinite(curve.distances)].double() for curve in curves])
     high = float(values.max())
     if scale == "linear":
         return 0.0, high * 1.08
-    positive = values[values > 0]
+    positive, shaded = values[values > 0], shades[torch.isfinite(shades) & (shades > 0)]
     low = float(positive.min()) if len(positive) else high
+    if len(shaded):
+        low = max(low, float(shaded.min()) / FAR)
     return low / 1.15, high * 1.25
 
 
 def _draw_distribution(
-    ax: Axes, curve: MarginCurve, position: Tensor, order: Tensor, style: Style, name: str, high: float
+    ax: Axes,
+    curve: MarginCurve,
+    position: Tensor,
+    order: Tensor,
+    style: Style,
+    name: str,
+    high: float,
+    *,
+    shaded: bool,
 ) -> None:
-    """Draw the median line and the shade from 5 % to 95 %."""
+    """Draw the median line, and from 5 % to 95 % a shade, or its two edges where shades would mix."""
     quantiles = curve.quantiles(0.05, 0.5, 0.95).cpu()[order]
     lower, median, upper = quantiles.unbind(1)
     missing = int((~torch.isfinite(curve.distances)).sum())
     if missing:
         name = f"{name}; {missing} of {curve.distances.numel()} margins not found"
-    ax.fill_between(position, lower.clamp(max=high), upper.clamp(max=high), color=style.colour, alpha=0.16, linewidth=0)
+    if shaded:
+        edges = lower.clamp(max=high), upper.clamp(max=high)
+        ax.fill_between(position, *edges, color=style.colour, alpha=0.16, linewidth=0)
+    else:
+        for edge in (lower, upper):
+            ax.plot(position, edge.clamp(max=high), color=style.colour, linestyle=style.line, linewidth=0.7, alpha=0.8)
     shown = torch.where(torch.isfinite(median), median, torch.nan)
     ax.plot(
         position,
@@ -223,15 +247,25 @@ def _draw_missing(ax: Axes, position: Tensor, distances: Tensor, style: Style, h
         ax.scatter(at, edge, s=28, marker="^", color=style.colour, clip_on=False, zorder=4)
 
 
-def _caption(curves: Sequence[MarginCurve], *, points: bool) -> str:
+def _draw_below(ax: Axes, position: Tensor, distances: Tensor, style: Style, low: float) -> int:
+    """Draw a triangle on the lower edge where images have smaller margins; return how many there are."""
+    under = distances < low
+    at = position[under.any(1)]
+    ax.scatter(at, torch.full_like(at, low), s=20, marker="v", color=style.colour, clip_on=False, zorder=4)
+    return int(under.sum())
+
+
+def _caption(curves: Sequence[MarginCurve], *, points: bool, below: int) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({curve.distances.shape[1] for curve in curves}))
-    data = literal(" and ".join(sorted({curve.data for curve in curves})))
+    data = " and ".join(sorted({data_name(curve.data) for curve in curves}))
     dot = "Dot: one image. " if points else ""
+    spread = "Shade" if len(curves) == 1 else "Thin lines"
+    under = f" Triangles at the foot: {below} margins below the axis." if below else ""
     low = "" if bool(curves[0].frequency.isnan().any()) else " (left: coarse, right: fine)"
     return (
         f"{images} images of {data}, each changed only along the patterns of one band{low}. "
-        f"{dot}Line: median. Shade: 5 % to 95 %. Low = a small change is enough."
+        f"{dot}Line: median. {spread}: 5 % to 95 %. Low: a small change is enough.{under}"
     )
 
 

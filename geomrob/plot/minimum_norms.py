@@ -2,9 +2,8 @@
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from geomrob.plot.style import FAINT, INK, blank, figure_headline, literal, style_of, tidy
+from geomrob.plot.style import FAINT, INK, AnyFigure, data_name, figure_headline, figure_or_new, literal, style_of, tidy
 from geomrob.results import Norms
 
 UNITS = {
@@ -17,7 +16,7 @@ UNITS = {
 """What the axis of each norm is called."""
 
 
-def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
+def plot_norms(norms: Norms, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with the mean minimum norm of each model as a bar and the median as a mark, a panel a norm.
 
     The mean is over the images for which a perturbation was found; how many there were not is written on the bar. A
@@ -31,7 +30,7 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
         Cekic, Bakiskan, Madhow, Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks, 2022, Fig. 5.
     """
     count = len(norms.norms)
-    figure = blank(max(7.0, 2.6 * count), 4.6) if figure is None else figure
+    figure = figure_or_new(figure, max(7.0, 2.6 * count), 4.6)
     panels = figure.subplots(1, count, squeeze=False)[0]
     for column, (ax, norm) in enumerate(zip(panels, norms.norms, strict=True)):
         _bars(ax, norms, column)
@@ -41,7 +40,7 @@ def plot_norms(norms: Norms, *, figure: Figure | None = None) -> Figure:
     figure_headline(
         figure,
         "How much must an image change before the prediction changes?",
-        f"Smallest perturbations found of {images} images of {literal(norms.data)}, inside [0, 1], leaving the "
+        f"Smallest perturbations found of {images} images of {data_name(norms.data)}, inside [0, 1], leaving the "
         f"{norms.left} class{zero}. Bar: mean over the images where one was found; white mark: median over all.",
     )
     return figure

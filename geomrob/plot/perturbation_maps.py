@@ -7,12 +7,23 @@ from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, bare, blank, class_name, figure_headline, headroom, literal
+from geomrob.plot.style import (
+    FAINT,
+    INK,
+    SEQUENTIAL,
+    AnyFigure,
+    bare,
+    class_name,
+    data_name,
+    figure_headline,
+    figure_or_new,
+    headroom,
+    literal,
+)
 from geomrob.results import Locations
 
 COLUMNS = 5
@@ -28,8 +39,8 @@ WORDS = {
 
 
 def plot_locations(
-    locations: Locations, *, images: Float[Tensor, "k *c h w"] | None = None, figure: Figure | None = None
-) -> Figure:
+    locations: Locations, *, images: Float[Tensor, "k *c h w"] | None = None, figure: AnyFigure | None = None
+) -> AnyFigure:
     """Return a figure with one map a class: the share of its fooled images in which each pixel is changed.
 
     All maps share one scale of colours, which ends at the largest share among classes with at least 10 fooled images
@@ -57,7 +68,7 @@ def plot_locations(
     rows = math.ceil(len(drawn) / columns)
     top, beyond = _top(maps, counts)
     width, reading = max(1.75 * columns + 0.9, 5.0), _caption(locations, images, len(drawn), beyond)
-    figure = blank(width, 2.08 * rows + 0.1 + headroom(width, reading)) if figure is None else figure
+    figure = figure_or_new(figure, width, 2.08 * rows + 0.1 + headroom(width, reading))
     figure_headline(figure, "Where are the pixels that change the decision?", reading)
     grid: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
     scale = ScalarMappable(Normalize(0, 100 * top), SEQUENTIAL)
@@ -101,7 +112,7 @@ def _caption(locations: Locations, images: Tensor | None, drawn: int, beyond: bo
     left = len(locations.classes) - drawn
     return (
         f"{literal(locations.attack)} on {literal(locations.model)}, {int(locations.counts.sum())} fooled images of "
-        f"{literal(locations.data)}, grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of "
+        f"{data_name(locations.data)}, grouped by {WORDS.get(locations.by, locations.by)}. Bright: changed in many of "
         "them."
         f"{' White line: outline of the mean image.' if images is not None else ''}"
         f"{f' Classes of fewer than {FEW} images do not set the scale.' if beyond else ''}"

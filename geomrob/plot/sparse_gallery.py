@@ -6,13 +6,23 @@ from jaxtyping import Bool, Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.plot.sparsity import option_note
-from geomrob.plot.style import INK, bare, blank, class_name, draw_image, figure_headline, headroom, literal
+from geomrob.plot.style import (
+    INK,
+    AnyFigure,
+    bare,
+    class_name,
+    data_name,
+    draw_image,
+    figure_headline,
+    figure_or_new,
+    headroom,
+    literal,
+)
 from geomrob.results import Sparsity
 
 # Apart in grey print, too: the brighter pixel has the brighter mark.
@@ -26,7 +36,7 @@ FADED = 0.4
 WIDTH = 5.6
 
 
-def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = None) -> Figure:
+def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: AnyFigure | None = None) -> AnyFigure:
     """Return a figure with one row per image, from few to many changed pixels: original, changed image, the changes.
 
     The images stand at even steps among all fooled ones, ordered by the number of their changed pixels, from the
@@ -49,7 +59,7 @@ def plot_gallery(sparsity: Sparsity, *, rows: int = 6, figure: Figure | None = N
         raise UsageError(f"rows must be at least 1; got {rows}: choose how many images to show")
     shown = _chosen(sparsity, rows)
     reading = _caption(sparsity, len(shown))
-    figure = blank(WIDTH, 2.0 * len(shown) + 0.2 + headroom(WIDTH, reading)) if figure is None else figure
+    figure = figure_or_new(figure, WIDTH, 2.0 * len(shown) + 0.2 + headroom(WIDTH, reading))
     figure_headline(figure, "Which changed pixels flip the decision?", reading)
     grid: NDArray[np.object_] = figure.subplots(len(shown), 3, squeeze=False)
     for ax, heading in zip(grid[0], ("original", "with changed pixels", "the changed pixels"), strict=True):
@@ -135,7 +145,7 @@ def _caption(sparsity: Sparsity, shown: int) -> str:
     failed = f" ({count - fooled} failed and are not shown)" if fooled < count else ""
     attack = f"{literal(sparsity.attack)}{option_note(sparsity.options)}"
     return (
-        f"{attack} fools {literal(sparsity.model)} on {fooled} of {count} images of {literal(sparsity.data)}{failed}. "
-        f"Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. Below each image the "
-        f"class that the model predicts. Right: {marks}{larger}"
+        f"{attack} fools {literal(sparsity.model)} on {fooled} of {count} images of {data_name(sparsity.data)}"
+        f"{failed}. Rows: {shown} of the fooled images, evenly from the fewest to the most changed pixels. "
+        f"Below each image the class that the model predicts. Right: {marks}{larger}"
     )

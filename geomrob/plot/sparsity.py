@@ -6,13 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, Style, blank, figure_headline, literal, plain_numbers, style_of, tidy
+from geomrob.plot.style import (
+    FAINT,
+    AnyFigure,
+    Style,
+    data_name,
+    figure_headline,
+    figure_or_new,
+    literal,
+    plain_numbers,
+    style_of,
+    tidy,
+)
 from geomrob.results import Sparsity
 
 
@@ -124,7 +134,9 @@ MARKER = 4.5
 TICKS = 9
 
 
-def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", figure: Figure | None = None) -> Figure:
+def plot_sparsity_sweep(
+    points: Sequence[Sparsity], *, parameter: str = "lam", figure: AnyFigure | None = None
+) -> AnyFigure:
     """Return a figure with fooling rate, changed pixels, steps and evaluations over one option of the attack.
 
     Points that differ in model, data, attack or another option become curves of their own. The thin line in the panel
@@ -145,7 +157,7 @@ def plot_sparsity_sweep(points: Sequence[Sparsity], *, parameter: str = "lam", f
         Modas, Robustness and invariance properties of image classifiers, EPFL 2022, Figs. 3.3 (lam) and 3.6 (radius).
     """
     series = series_of(points, parameter)
-    figure = blank(9.2, 7.0) if figure is None else figure
+    figure = figure_or_new(figure, 9.2, 7.0)
     figure_headline(figure, "How few pixels change the decision, and at what cost?", _caption(points, parameter))
     fooled, pixels, steps, evaluations = figure.subplots(2, 2, sharex=True).flat
     _draw_rates(fooled, series)
@@ -284,7 +296,7 @@ def _parameter_axis(ax: Axes, parameter: str, positions: Sequence[float]) -> Non
 def _caption(points: Sequence[Sparsity], parameter: str) -> str:
     """Return how the picture is to be read."""
     images = " or ".join(str(count) for count in sorted({len(point.labels) for point in points}))
-    data = literal(" and ".join(sorted({point.data for point in points})))
+    data = " and ".join(sorted({data_name(point.data) for point in points}))
     attacks = literal(" and ".join(sorted({point.attack for point in points})))
     attacks += option_note(shared_options(points, parameter))
     lost = any(math.isinf(point.quantiles(0.5).item()) for point in points)

@@ -1,6 +1,5 @@
 """Pictures of spectra: planes with frequency zero in the middle, radial curves, heat maps; energy by band."""
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -14,13 +13,32 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, SEQUENTIAL, axes_or_new, blank, headline, literal, style_of, tidy
+from geomrob.plot.style import (
+    FAINT,
+    FEW_POWERS,
+    INK,
+    SEQUENTIAL,
+    AnyFigure,
+    axes_or_new,
+    blank,
+    data_name,
+    figure_headline,
+    figure_or_new,
+    headline,
+    headroom,
+    literal,
+    name_curves,
+    plain_bar,
+    plain_numbers,
+    style_of,
+    tidy,
+)
 from geomrob.results import BandEnergy, HeatMap, Spectrum
 
 Scale = Literal["log", "log1p", "linear"]
 
-SIDE = 2.9
-"""Width and height in inches of one plane."""
+SIDE, ALONE = 2.4, 3.6
+"""Width and height in inches of one plane of several, and of a single one."""
 
 NOUN = {"images": "images", "perturbations": "perturbations", "corruption": "differences", "kernels": "filters"}
 
@@ -35,11 +53,11 @@ TITLES = {
 def plot_spectra(
     spectra: Spectrum | Sequence[Spectrum],
     *,
-    figure: Figure | None = None,
+    figure: AnyFigure | None = None,
     scale: Scale = "log",
     decades: float = 6,
     columns: int = 4,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure with the plane of each spectrum, frequency zero in the middle, all on one colour scale.
 
     Rows are vertical frequencies and go down, as the rows of an image do.
@@ -61,12 +79,14 @@ def plot_spectra(
     norm = _log_scale(values, most, decades) if scale == "log" and most > 0 else Normalize(0, most)
     panels = [(_panel_name(one, spectra), one.vertical, one.horizontal) for one in spectra]
     label = _value_name(spectra[0], scale)
-    reading = f"{_count(spectra)}. {_recipe(spectra[0])}. Middle: coarse patterns. Borders: fine ones. Bright = much."
+    reading = f"{_count(spectra)}. {_recipe(spectra[0])}. Middle: coarse patterns. Borders: fine ones. Bright: large."
     title = TITLES[spectra[0].of]
     return _planes(panels, values, figure, columns, norm, label, (title, reading), spectra[0].unit)
 
 
-def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None = None, columns: int = 4) -> Figure:
+def plot_heat_maps(
+    maps: HeatMap | Sequence[HeatMap], *, figure: AnyFigure | None = None, columns: int = 4
+) -> AnyFigure:
     """Return a figure with the heat map of each model, frequency zero in the middle, all on one colour scale.
 
     Args:
@@ -83,17 +103,22 @@ def plot_heat_maps(maps: HeatMap | Sequence[HeatMap], *, figure: Figure | None =
         raise UsageError(f"maps must have one epsilon to share a scale; got {sizes}: draw them apart")
     norm = Normalize(min(float(m.accuracy.min()) for m in maps), max(float(m.accuracy.max()) for m in maps))
     panels = [
-        (f"{literal(one.model)}\n{one.clean:.1%} right without a step", one.vertical, one.horizontal) for one in maps
+        (f"{literal(one.model)}\n{one.clean:.1%} correct without a wave", one.vertical, one.horizontal) for one in maps
     ]
-    data = literal(" and ".join(sorted({one.data for one in maps})))
+    data = " and ".join(sorted({data_name(one.data) for one in maps}))
+    error = 100 * 1.96 * (0.25 / maps[0].images) ** 0.5
     clipped = "clipped to [0, 1]" if maps[0].bounded else "not clipped"
+    steps = f"Of {maps[0].images} images a share comes in steps of {1 / maps[0].images:.2g}"
     reading = (
         f"{maps[0].images} images of {data}, each moved by a wave of that frequency, with a random sign, of l2 "
-        f"length {sizes[0]:g} ([0, 1] pixel units, {clipped}). Middle: coarse waves. Borders: fine. Dark = fragile."
+        f"length {sizes[0]:g} ([0, 1] pixel units, {clipped}). Middle: coarse waves. Borders: fine. Dark: fragile. "
+        f"{steps}, and is uncertain by up to {error:.0f} percentage points (95 %)."
     )
     values = [one.accuracy for one in maps]
     head = ("Along which frequencies is the model fragile?", reading)
-    return _planes(panels, values, figure, columns, norm, "share of images classified right", head, "cycles per image")
+    return _planes(
+        panels, values, figure, columns, norm, "share of images classified correctly", head, "cycles per image"
+    )
 
 
 def plot_radial(
@@ -123,16 +148,20 @@ def plot_radial(
         # A logarithmic axis has no place for what reaches below 0: the shade ends with the axis, that of the means.
         lowest = float(means[-1].min()) / 2 if len(means[-1]) else torch.finfo(middle.dtype).tiny
         below = (middle - spread).clamp(min=lowest if scale == "log" else -torch.inf)
-        ax.fill_between(rings, below, middle + spread, color=style.colour, alpha=0.2, linewidth=0)
+        ax.fill_between(
+            rings, below, middle + spread, color=style.colour, alpha=0.2 if len(spectra) < 3 else 0.1, linewidth=0
+        )
         ax.plot(rings, middle, color=style.colour, linestyle=style.line, marker=style.marker, **_LINE, label=_name(one))
     if scale == "log" and len(torch.cat(means)):
         ax.set_ylim(bottom=float(torch.cat(means).min()) / 2)
+        if ax.get_ylim()[1] / ax.get_ylim()[0] < FEW_POWERS:
+            plain_numbers(ax.yaxis)
     tidy(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"radius: spatial frequency ({spectra[0].unit})")
     kind = spectra[0].kind
     ax.set_ylabel(f"share of the {kind} in the ring" if share else f"mean {kind} in the ring\n({_factor(spectra[0])})")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    name_curves(ax)
     side = min(len(spectra[0].vertical), len(spectra[0].horizontal))
     ax.axvline(side / 2, color=FAINT, linewidth=0.8, linestyle=":")
     headline(
@@ -146,7 +175,7 @@ def plot_radial(
 
 def spectrum_figures(
     planes: Sequence[Spectrum | HeatMap], energies: Sequence[BandEnergy] = (), *, scale: Scale = "log"
-) -> dict[str, Figure]:
+) -> dict[str, AnyFigure]:
     """Return figures by name: planes of spectra and their radial means, or heat maps; the energy by band.
 
     Args:
@@ -158,7 +187,7 @@ def spectrum_figures(
     if maps:
         return {"spectrum": plot_heat_maps(maps)}
     spectra = [plane for plane in planes if isinstance(plane, Spectrum)]
-    figures = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
+    figures: dict[str, AnyFigure] = {"spectrum": plot_spectra(spectra, scale=scale), "radial": blank()}
     plot_radial(spectra, ax=figures["radial"].add_subplot(), scale="linear" if scale == "linear" else "log")
     if energies:
         figures["energy"] = blank()
@@ -209,7 +238,7 @@ def plot_band_energy(
     basis = literal(energies[0].basis)
     ax.set_xlabel("frequency of the band (cycles per image)" if known else f"band of the {basis} basis")
     ax.set_ylabel("share of the perturbation's energy" if of == "share" else "energy ($\\ell_2^2$, [0, 1] pixel units)")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    name_curves(ax)
     bands = literal(f"{energies[0].bands[0]} to {energies[0].bands[-1]}")
     headline(
         ax,
@@ -235,26 +264,21 @@ _LINE: dict[str, Any] = {"linewidth": 2, "markersize": 4.5, "markeredgecolor": "
 def _planes(
     panels: Sequence[tuple[str, Tensor, Tensor]],
     values: Sequence[Tensor],
-    figure: Figure | None,
+    figure: AnyFigure | None,
     columns: int,
     norm: Normalize,
     label: str,
     head: tuple[str, str],
     unit: str,
-) -> Figure:
+) -> AnyFigure:
     """Return a figure of planes in rows, with one colour bar, below a headline."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    width = SIDE * columns + (2.2 if columns == 1 else 1.2) if figure is None else figure.get_figwidth()
-    lines = textwrap.wrap(head[1], int(15 * width))
-    tall = 0.5 + 0.15 * len(lines)
+    side = ALONE if len(panels) == 1 else SIDE
+    width = max(side * columns + (2.2 if columns == 1 else 1.2), 5.6)
     names = max(name.count("\n") for name, _, _ in panels)
-    figure = blank(width, (SIDE + 0.4 + 0.15 * names) * rows + tall) if figure is None else figure
-    height = figure.get_figheight()
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - tall / height))
-    words: dict[str, Any] = {"x": 0.02, "ha": "left", "va": "top"}
-    figure.text(y=1 - 0.1 / height, s=head[0], fontsize=11.5, fontweight="bold", color=INK, **words)
-    figure.text(y=1 - 0.36 / height, s="\n".join(lines), fontsize=8, color=FAINT, linespacing=1.25, **words)
+    figure = figure_or_new(figure, width, (side + 0.5 + 0.15 * names) * rows + headroom(width, head[1]))
+    figure_headline(figure, *head)
     axes = figure.subplots(rows, columns, squeeze=False)
     image: AxesImage | None = None
     for at, ax in enumerate(axes.flat):
@@ -272,6 +296,7 @@ def _planes(
     bar = figure.colorbar(image, ax=axes, shrink=0.9 if rows == 1 else 0.6, extend=_extend(norm, values))
     bar.set_label(label, fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
+    plain_bar(bar)
     return figure
 
 
@@ -321,7 +346,7 @@ def _count(spectra: Sequence[Spectrum]) -> str:
     """Return how many of what the spectra are means of."""
     counts = sorted({len(one.rings) for one in spectra})
     many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    data = literal(" and ".join(sorted({one.data for one in spectra if one.data})))
+    data = " and ".join(sorted({data_name(one.data) for one in spectra if one.data}))
     one = spectra[0]
     mean = "Mean over" if one.order == "mean-of-modulus" else "Spectrum of the mean of"
     return f"{mean} {many} {NOUN.get(one.of, one.of)}" + (f" ({data})" if data else "")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from geomrob.errors import UsageError
-from geomrob.plot.style import FAINT, INK, axes_or_new, headline, literal, style_of, tidy
+from geomrob.plot.style import FAINT, INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import Acceptance, StrengthCurve
 
 STRENGTHS = {
@@ -19,6 +19,7 @@ STRENGTHS = {
     "fgsm-transfer": "largest change of an element ([0, 1] pixel units)",
     "pgd": "largest change of an element ([0, 1] pixel units)",
     "pgd-l2": "largest $\\ell_2$ length of the change ([0, 1] pixel units)",
+    "pgd-l1": "largest $\\ell_1$ length of the change ([0, 1] pixel units)",
 }
 """What the axis of each attack is called."""
 
@@ -30,11 +31,15 @@ TITLES = {
     "fgsm-transfer": "transferred FGSM",
     "pgd": "PGD in an $\\ell_\\infty$ ball",
     "pgd-l2": "PGD in an $\\ell_2$ ball",
+    "pgd-l1": "PGD in an $\\ell_1$ ball",
 }
 """How each attack is called."""
 
 MOST_NAMES = 12
 """With more marks than this, only those of the first attack are named."""
+
+NEAR = 0.06
+"""Share of the axes within which marks lie together."""
 
 INSIDE = "#56B4E9"
 """The colour of the acceptable region, drawn faintly."""
@@ -77,8 +82,10 @@ def plot_strength(curve: StrengthCurve, *, ax: Axes | None = None) -> Axes:
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_xlabel(STRENGTHS.get(curve.attack, "strength ([0, 1] pixel units)"))
     ax.set_ylabel("images classified correctly")
-    ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
-    headline(ax, f"How much {TITLES.get(curve.attack, literal(curve.attack))} does each model stand?", _caption(curve))
+    name_curves(ax)
+    headline(
+        ax, f"How much {TITLES.get(curve.attack, literal(curve.attack))} does each model withstand?", _caption(curve)
+    )
     return ax
 
 
@@ -131,10 +138,15 @@ def plot_acceptance(planes: Acceptance | Sequence[Acceptance], *, ax: Axes | Non
     ax.set_xlabel("clean accuracy over the baseline's, R0 / U0")
     ax.set_ylabel("perturbed accuracy over the baseline's, RD / UD")
     ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+    infinite = ""
+    if any(bool(torch.isinf(plane.distorted).any()) for plane in planes):
+        infinite = (
+            " Open marks on the upper edge: an infinite ratio, the baseline classifies no perturbed image correctly."
+        )
     shown = (
-        f"{literal(first.data)}. One mark: a model (R) against the baseline (U), on clean images (0) and "
-        f"perturbed ones (D). Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images right under the "
-        "perturbation."
+        f"{data_name(first.data)}. One mark: a model (R) against the baseline (U), on clean images (0) and "
+        f"perturbed ones (D). Shaded: {first.minimum:.0%} of the clean accuracy kept, and more images classified "
+        f"correctly under the perturbation.{infinite}"
     )
     headline(ax, "Which models gain robustness at an acceptable price?", shown, width=92)
     return ax
@@ -149,7 +161,7 @@ def _caption(curve: StrengthCurve) -> str:
         shade = f"shade: standard error over {networks} networks of a model"
     elif repeats > 1:
         shade = f"shade: standard error over {repeats} repeats"
-    return f"{images} images of {literal(curve.data)}{crafted}; {shade}."
+    return f"{images} images of {data_name(curve.data)}{crafted}; {shade}."
 
 
 def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
@@ -163,8 +175,28 @@ def _limits(planes: Sequence[Acceptance]) -> tuple[float, float, float]:
 
 
 def _names(ax: Axes, plane: Acceptance) -> None:
-    """Write each model's name next to its mark."""
-    for name, x, y in zip(plane.models, plane.clean.tolist(), plane.distorted.tolist(), strict=True):
-        if not math.isnan(y):
-            at = (x, y) if math.isfinite(y) else (x, ax.get_ylim()[1])
-            ax.annotate(literal(name), at, (7, 5), textcoords="offset points", fontsize=8, color=INK)
+    """Write each model's name next to its mark, those of marks that lie together below one another."""
+    (left, right), (_, high) = ax.get_xlim(), ax.get_ylim()
+    marks: list[tuple[float, float, list[str]]] = []
+    ratios = plane.distorted.clamp(max=high).tolist()
+    for name, x, y in sorted(zip(plane.models, plane.clean.tolist(), ratios, strict=True)):
+        if math.isnan(y):
+            continue
+        near = [mark for mark in marks if abs(mark[0] - x) < NEAR * (right - left) and abs(mark[1] - y) < NEAR * high]
+        if near:
+            near[0][2].append(literal(name))
+        else:
+            marks.append((x, y, [literal(name)]))
+    for x, y, names in marks:
+        # Towards the middle of the axes, so that no name leaves them.
+        aside, under = x > (left + right) / 2, y > high / 2
+        ax.annotate(
+            "\n".join(names),
+            (x, y),
+            (-7 if aside else 7, -5 if under else 5),
+            textcoords="offset points",
+            ha="right" if aside else "left",
+            va="top" if under else "bottom",
+            fontsize=8,
+            color=INK,
+        )

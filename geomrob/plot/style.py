@@ -1,17 +1,25 @@
 """What every picture shares: colours that survive colour blindness and grey print, marks, fonts, an empty figure."""
 
+import io
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
+
+AnyFigure: TypeAlias = Figure | SubFigure
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,16 @@ SUBTITLE: dict[str, Any] = {"fontsize": 8, "color": FAINT, "linespacing": 1.25, 
 READING: dict[str, Any] = {**SUBTITLE, "va": "top"}
 # Letters of a subtitle that fit into an inch.
 LETTERS = 17
+TITLE_LETTERS = 10
+
+WIDE = 8.0
+"""Inches from which on headlines grow with the figure: a page shows it smaller."""
+
+FEW_POWERS, SHORT = 2e3, 5.0
+"""Ratios of the ends of a logarithmic scale below which it has plain numbers, and below which 1, 2, 5 are too few."""
+
+FEW = 4
+"""Curves that a legend inside the axes names; of more, each is named at its end."""
 
 
 def style_of(index: int) -> Style:
@@ -52,16 +70,49 @@ def style_of(index: int) -> Style:
     return STYLES[index % len(STYLES)]
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, though it belongs to no window."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture, and how wide and high a notebook shows it: an inch is 96 points of a screen."""
+        page = io.BytesIO()
+        self.savefig(page, format="png")
+        width, height = (round(96 * inches) for inches in self.get_size_inches())
+        return page.getvalue(), {"width": width, "height": height}
+
+
+class ShownAxes(Axes):
+    """Axes of such a figure, which a notebook shows with it."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+        """Return the picture of the whole figure."""
+        figure = self.get_figure(root=True)
+        return figure._repr_png_() if isinstance(figure, ShownFigure) else None  # pyright: ignore[reportPrivateUsage]
+
+
 def blank(width: float = 7.0, height: float = 4.6) -> Figure:
-    """Return an empty figure of that size in inches, that belongs to no window."""
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    """Return an empty figure of that size in inches, that belongs to no window; a notebook shows it."""
+    figure = ShownFigure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def axes_or_new(ax: Axes | None, width: float = 7.0, height: float = 4.6) -> Axes:
-    """Return the axes given, or those of a new figure."""
-    return blank(width, height).add_subplot() if ax is None else ax
+    """Return the axes given, or those of a new figure: how every plot of one panel takes `ax=`."""
+    return blank(width, height).add_subplot(axes_class=ShownAxes) if ax is None else ax
+
+
+def figure_or_new(figure: AnyFigure | None, width: float, height: float) -> AnyFigure:
+    """Return the figure or sub-figure given, or a new one: how every plot of several panels takes `figure=`."""
+    return blank(width, height) if figure is None else figure
+
+
+def size_of(figure: AnyFigure) -> tuple[float, float]:
+    """Return width and height of a figure or sub-figure in inches."""
+    if isinstance(figure, Figure):
+        width, height = figure.get_size_inches()
+        return float(width), float(height)
+    return figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
 
 
 def tidy(ax: Axes) -> None:
@@ -73,10 +124,22 @@ def tidy(ax: Axes) -> None:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Write 0.2, 0.5, 1 on a logarithmic axis and not powers of ten; on one of many powers 0.1, 1, 10."""
+    low, high = axis.get_view_interval()
+    few = high < FEW_POWERS * low or low <= 0
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if few else LogLocator(numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def plain_bar(bar: Colorbar) -> None:
+    """Write 0.2, 0.5, 1 next to a logarithmic colour bar of few powers of ten, and not powers with factors."""
+    low, high = bar.norm.vmin, bar.norm.vmax
+    if isinstance(bar.norm, LogNorm) and low and high and high / low < FEW_POWERS:
+        bar.locator = LogLocator(subs=(1.0, 2.0, 5.0)) if high / low > SHORT else MaxNLocator(5)
+        bar.formatter = FuncFormatter(lambda value, _: f"{value:g}")
+        bar.update_ticks()
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
@@ -93,23 +156,102 @@ def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
     note.set_in_layout(False)
 
 
-def headroom(width: float, reading: str) -> float:
-    """Return how many inches `figure_headline` needs above a figure of that width."""
-    return 0.48 + 0.145 * len(_lines(width, reading))
+def headroom(width: float, reading: str, title: str = "") -> float:
+    """Return how many inches `figure_headline` needs above a figure of that width, for a title of one line or this."""
+    titles = len(_lines(width, title, TITLE_LETTERS)) if title else 1
+    return _grown(width) * (0.28 + 0.2 * titles + 0.145 * len(_lines(width, reading)))
 
 
-def figure_headline(figure: Figure, title: str, reading: str) -> None:
-    """Write what a whole figure shows, and how to read it, above everything else, which gets the room below."""
-    width, height = figure.get_size_inches()
-    figure.text(0.14 / width, 1 - 0.1 / height, title, va="top", **TITLE_FONT)
-    figure.text(0.14 / width, 1 - 0.36 / height, "\n".join(_lines(width, reading)), **READING)
-    top = 1 - headroom(width, reading) / height
+def figure_headline(figure: AnyFigure, title: str, reading: str) -> None:
+    """Write what a whole figure shows, and how to read it, above everything else, which gets the room below.
+
+    Of a sub-figure the layout is its figure's: how to read it then stands below.
+    """
+    width, height = size_of(figure)
+    titles, lines = _lines(width, title, TITLE_LETTERS), _lines(width, reading)
+    if not isinstance(figure, Figure):
+        figure.suptitle("\n".join(titles), x=0.01, ha="left", **TITLE_FONT)
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color=FAINT)
+        return
+    grown = _grown(width)
+    title_font, font = ({**given, "fontsize": grown * given["fontsize"]} for given in (TITLE_FONT, READING))
+    below = 0.16 + 0.2 * len(titles)
+    figure.text(0.14 / width, 1 - 0.1 * grown / height, "\n".join(titles), va="top", **title_font)
+    figure.text(0.14 / width, 1 - below * grown / height, "\n".join(lines), **font)
+    top = 1 - headroom(width, reading, title) / height
     figure.set_layout_engine("constrained", rect=(0, 0, 1, top), w_pad=0.04, h_pad=0.06)
 
 
-def _lines(width: float, reading: str) -> list[str]:
-    """Return a subtitle in lines that a figure of that width has room for."""
-    return textwrap.wrap(reading, int(LETTERS * (width - 0.3)))
+def _lines(width: float, text: str, letters: int = LETTERS) -> list[str]:
+    """Return a text in lines that a figure of that width has room for, with so many letters an inch."""
+    return textwrap.wrap(text, int(letters * (width - 0.3) / _grown(width)))
+
+
+def _grown(width: float) -> float:
+    """Return by what factor the headline of a figure is larger than that of a narrow one."""
+    return max(1.0, width / WIDE)
+
+
+def name_curves(ax: Axes, *, loc: Literal["best", "upper left"] = "best") -> None:
+    """Name the labelled curves: few in a legend inside the axes, many each next to its right end, outside of them.
+
+    Call it when the limits of the axes are final.
+
+    Args:
+        ax: Axes with labelled lines.
+        loc: Where the legend is, as matplotlib calls it.
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    lines = [handle for handle in handles if isinstance(handle, Line2D)]
+    if len(handles) <= FEW or len(lines) < len(handles):
+        if handles:
+            ax.legend(framealpha=0.85, edgecolor="none", fontsize=8.5, loc=loc)
+        return
+    height = 72 * ax.get_window_extent().height / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    ends = [_end(ax, line) for line in lines]
+    heights = apart([end[1] for end in ends], 12 / height)
+    for line, label, end, at in zip(lines, labels, ends, heights, strict=True):
+        leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": 0.9}
+        ax.annotate(
+            label,
+            end,
+            (1.035, at),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            arrowprops={**leader, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)},
+            annotation_clip=False,
+            va="center",
+            fontsize=8.5,
+            color=line.get_color(),
+        )
+
+
+def _end(ax: Axes, line: Line2D) -> tuple[float, float]:
+    """Return where a curve ends on the right, in shares of the axes."""
+    points = ax.transAxes.inverted().transform(ax.transData.transform(line.get_xydata()))
+    known = points[np.isfinite(points).all(1)]
+    x, y = known[known[:, 0].argmax()] if len(known) else (1.0, 0.5)
+    return float(np.clip(x, 0, 1)), float(np.clip(y, 0, 1))
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Return heights in the same order that keep a gap between each other, moved as little as that needs.
+
+    Example:
+        >>> [round(height, 2) for height in apart([0.5, 0.5, 0.9], 0.1)]
+        [0.45, 0.55, 0.9]
+    """
+    groups: list[list[float]] = []
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for index in order:
+        # A group: how many names, and the middle of all of them.
+        groups.append([1, heights[index]])
+        while len(groups) > 1 and groups[-1][1] - groups[-2][1] < gap * (groups[-1][0] + groups[-2][0]) / 2:
+            (more, upper), (some, lower) = groups.pop(), groups.pop()
+            groups.append([more + some, (more * upper + some * lower) / (more + some)])
+    spread = [middle + gap * (at - (count - 1) / 2) for count, middle in groups for at in range(int(count))]
+    placed = dict(zip(order, spread, strict=True))
+    return [placed[index] for index in range(len(heights))]
 
 
 def bare(ax: Axes) -> None:
@@ -137,6 +279,16 @@ def literal(name: str) -> str:
         'a\\$b\\$c'
     """
     return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
+
+
+def data_name(name: str) -> str:
+    """Return the name of a data set as drawn: of the path of a folder or file its last part alone.
+
+    Example:
+        >>> data_name("/home/me/photos (gray)"), data_name("hf-hub:me/photos")
+        ('photos (gray)', 'hf-hub:me/photos')
+    """
+    return literal(re.sub(r"^(?:[/~.]|[A-Za-z]:\\)[^()]*[/\\](?=[^/\\])", "", name))
 
 
 def class_name(label: int, classes: Sequence[str]) -> str:

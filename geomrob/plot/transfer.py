@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from geomrob.plot.style import INK, SEQUENTIAL, axes_or_new, headline, literal
+from geomrob.plot.style import INK, SEQUENTIAL, axes_or_new, data_name, headline, literal
 from geomrob.results import TransferMatrix
 
 # Rates above this stand on the bright end of the colour map.
@@ -66,7 +66,7 @@ def plot_transfer(matrix: TransferMatrix, *, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         "Do images made for one model fool another?",
-        f"{literal(matrix.attack)} on {images} images of {literal(matrix.data)}. Numbers: per cent of the images on "
+        f"{literal(matrix.attack)} on {images} images of {data_name(matrix.data)}. Numbers: per cent of the images on "
         "which the target classifies differently from the clean image. Outlined: a model on its own images.",
         width=int(12.5 * (3.2 + 1.1 * count)),
     )

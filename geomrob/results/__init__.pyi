@@ -1,7 +1,9 @@
 # The names of this package and their homes: read by type checkers, and by lazy_loader.
+from .accuracy.robust_accuracy import RobustAccuracy
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
+from .by_class import ByClass
 from .comparison.comparison import Comparison
 from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .decision_based import DecisionDistances
@@ -10,7 +12,7 @@ from .geometry import CrossSection, Geometry
 from .layers import Layers
 from .margins import BandExamples, MarginCurve
 from .minimum_norms import Norms
-from .models import ModelCard
+from .models import DatasetCard, ModelCard
 from .provenance import Provenance
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
@@ -28,12 +30,14 @@ __all__ = [
     "BandEnergy",
     "BandExamples",
     "BoundaryResult",
+    "ByClass",
     "Check",
     "Comparison",
     "CorruptedSet",
     "CorruptionScores",
     "CorruptionTable",
     "CrossSection",
+    "DatasetCard",
     "DecisionDistances",
     "FilterBank",
     "Geometry",
@@ -45,6 +49,7 @@ __all__ = [
     "Norms",
     "Overlap",
     "Provenance",
+    "RobustAccuracy",
     "Sparsity",
     "Spectrum",
     "Status",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.errors import UsageError
+from geomrob.results.intervals import wilson
 from geomrob.results.provenance import Provenance
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -159,6 +160,14 @@ class CorruptionTable(Result):
         fitted = "" if self.adapt == "none" else f", batch-norm statistics fitted to the images ({self.adapt})"
         mixed = "made by geomrob, but columns with * (and in part their means) from a distributed set"
         return f"{self.images} images of {self.data}, corruptions {ORIGINS.get(self.source, mixed)}{fitted}"
+
+    def caveats(self) -> list[str]:
+        """Return how far the errors may be off for another draw of as many images."""
+        if self.measure != "error":
+            return []
+        shares = torch.cat([self.clean.flatten(), self.corruption_errors.flatten()]).tolist()
+        wide = max(high - low for low, high in (wilson(share, self.images) for share in shares))
+        return [f"Over {self.images} images, the 95 % interval of an error is up to {100 * wide:.1f} points wide."]
 
     def errs(self, model: str) -> bool:
         """Return whether a model makes errors on clean and on corrupted images, so that others can be compared."""
@@ -315,7 +324,7 @@ class CorruptionScores(Result):
             }
             for name, values in scores.items()
         ]
-        return Table(title, columns, rows)
+        return Table(title, columns, rows, ("mean", "standard_error"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -353,7 +362,8 @@ class CorruptedSet(Result):
         """Return which corruptions are where."""
         plural = "" if len(self.corruptions) == 1 else "s"
         names = ", ".join(self.corruptions)
-        return f"{len(self.corruptions)} corruption{plural} at 5 severities in {self.folder}: {names}"
+        about = f"{len(self.corruptions)} corruption{plural} of {self.images} images"
+        return f"{about} at 5 severities in {self.folder}: {names}"
 
     def tables(self) -> list[Table]:
         """Return the headline: there are no numbers."""

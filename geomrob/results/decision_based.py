@@ -10,6 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError
 from geomrob.results.attack import AttackResult, BoundaryResult, Status, failures
+from geomrob.results.intervals import median_words, share_words
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -95,6 +96,13 @@ class DecisionDistances(Result):
         """Return which images had no start, why others failed, and how many walks never adapted their steps."""
         failed = failures(torch.cat([one.status for one in self.repeats]), without=[Status.NO_START])
         stuck, words = self.summary()["step_sizes_stuck"], list[str]()
+        found = sum(one.success_rate for one in self.repeats) / len(self.repeats)
+        # Repeats on the same images are no further images: the interval is that of the first.
+        spread = median_words(self.repeats[0].distances())
+        words.append(
+            f"95 % intervals over the {len(self.labels)} images: found {share_words(found, len(self.labels))}"
+            f"{f', median l2 {spread}' if spread else ''}"
+        )
         if self.unstarted:
             indices = ", ".join(map(str, self.unstarted))
             words.append(f"no start for {len(self.unstarted)} images, counted as infinite: {indices}")

@@ -10,6 +10,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import UsageError, unknown
 from geomrob.results.attack import Status, failures
+from geomrob.results.intervals import median_words, share_words
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -104,7 +105,8 @@ class Geometry(Result):
         how = f"normals at +-{self.step:g}" if self.method == "difference" else "second derivatives"
         title = (
             (
-                f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {len(self.indices)} images; "
+                f"{self.headline()}: clean accuracy "
+                f"{share_words(self.accuracy, len(self.indices))} of {len(self.indices)} images; "
                 f"boundary found and measured for {int(self.measured.sum())}"
             ),
             f"Curvature of the boundary in 1 / pixel unit ({how}): positive bends around the image's region, 0 is flat",
@@ -130,8 +132,16 @@ class Geometry(Result):
                 f"{row['effective_dimension_random']:.1f}); {row['directions_90']} directions hold 90 % of their "
                 f"energy (random {row['directions_90_random']})"
             ),
+            *self._intervals(),
             *([f"{name}: no boundary, left out: {failed}"] if failed else []),
         ]
+
+    def _intervals(self) -> list[str]:
+        """Return what another draw of images may have given of the medians over images."""
+        values = {"distance": self.distances, "mean curvature x distance": self.bend, "angle": self.angle}
+        ends = {key: median_words(numbers[self.measured].double()) for key, numbers in values.items()}
+        words = ", ".join(f"{key} {end}" for key, end in ends.items() if end)
+        return [f"{self.model}: 95 % intervals of the medians over these images: {words}"] if words else []
 
     @property
     def accuracy(self) -> float:

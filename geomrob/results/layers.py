@@ -8,6 +8,7 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.errors import unknown
+from geomrob.results.intervals import share_words
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -90,7 +91,10 @@ class Layers(Result):
         """Return the table of the layers."""
         cut = "cut to [0, 1]" if self.clamped else "not cut"
         title = (
-            f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {len(self.indices)} images",
+            (
+                f"{self.headline()}: clean accuracy "
+                f"{share_words(self.accuracy, len(self.indices))} of {len(self.indices)} images"
+            ),
             f"{self.at} of each layer. Hoyer ratio over channels: 0 when one channel is active, 1 when all are equally",
             (
                 "active (lower is sparser). SNR: clean activations against their change by noise of "

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Images, Labels
+from geomrob.results.intervals import share_words
 from geomrob.results.provenance import Provenance, quantiles, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -135,7 +136,10 @@ class MarginCurve(Result):
         """Return the table of the bands."""
         norm = "inf" if math.isinf(self.norm) else f"{self.norm:g}"
         title = (
-            f"{self.headline()}: clean accuracy {self.accuracy:.1%} of {self.distances.shape[1]} images",
+            (
+                f"{self.headline()}: clean accuracy "
+                f"{share_words(self.accuracy, self.distances.shape[1])} of {self.distances.shape[1]} images"
+            ),
             f"Margin ({self.attack}): l{norm} distance to the boundary in each {self.basis} band, [0, 1] pixel units",
         )
         return [Table(title, self.COLUMNS, self.records())]

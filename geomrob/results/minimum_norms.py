@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Labels
+from geomrob.results.intervals import median_interval
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -40,6 +41,7 @@ class Norms(Result):
         Column("norm", ("norm",)),
         Column("mean", ("mean",), "{:.4g}"),
         Column("median", ("median",), "{:.4g}"),
+        Column("interval of\nthe median", ("median_low", "median_high"), "{:.4g}-{:.4g}"),
         Column("not found", ("failures",)),
         Column("smallest by", ("by",), words=True),
     )
@@ -51,6 +53,7 @@ class Norms(Result):
 
     def records(self) -> list[Record]:
         """Return one row a model and norm: mean where one was found, median over all, failures, which attacks won."""
+        intervals = [median_interval(values) for values in self.values]
         return [
             {
                 "model": model,
@@ -59,6 +62,7 @@ class Norms(Result):
                 "accuracy": float(self.accuracy[m]),
                 "mean": float(self.mean[m, p]),
                 "median": float(self.median[m, p]),
+                **dict(zip(("median_low", "median_high"), intervals[m][p].tolist(), strict=True)),
                 "failures": int(self.failures[m, p]),
                 "by": ", ".join(
                     f"{self.attacks[attack]} {count}"

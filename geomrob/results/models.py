@@ -1,4 +1,4 @@
-"""Facts about models: what comes with geomrob, and what a training made."""
+"""Facts about the models and data sets that have a name in geomrob."""
 
 import math
 from dataclasses import dataclass
@@ -45,3 +45,37 @@ class ModelCard(Result):
         shipped = "embedded" if self.weights else "to be trained"
         known = ", ".join(f"{data} {share:.2%}" for data, share in self.accuracies.items() if not data.endswith("-1k"))
         return [Table((), self.COLUMNS, [{**self.facts(), "accuracy": known or None, "shipped": shipped}])]
+
+
+@dataclass(frozen=True, repr=False)
+class DatasetCard(Result):
+    """One data set of the table: the shape of its images, its classes and splits, where it comes from.
+
+    `train` and `test` count the images of the splits, 0 where there is none. `folder` is where it lies below the data
+    folder, empty where no files are needed; `present` says whether it can be read here.
+    """
+
+    data: str
+    shape: str
+    classes: int
+    train: int
+    test: int
+    folder: str
+    present: bool
+    licence: str
+    reference: str
+
+    COLUMNS = (
+        Column("data", ("data",)),
+        Column("shape", ("shape",), words=True),
+        Column("classes", ("classes",)),
+        Column("train", ("train",), "{:,}"),
+        Column("test", ("test",), "{:,}"),
+        Column("here", ("present",), words=True),
+        Column("from", ("reference",), words=True),
+        Column("licence", ("licence",), words=True),
+    )
+
+    def tables(self) -> list[Table]:
+        """Return one row: the tables of several data sets are one."""
+        return [Table((), self.COLUMNS, [self.facts()])]

@@ -1,17 +1,47 @@
 """What every result can do: flat rows of plain values, a summary, tables for people, a short repr, an HTML repr."""
 
+import base64
+import html
+import io
 import textwrap
 from dataclasses import fields
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from geomrob.errors import UsageError
 from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html, to_latex, to_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 REPR_LINES = 10
+
+PICTURES = {
+    "Acceptance": "geomrob.plot.strength_curve:plot_acceptance",
+    "Audit": "geomrob.plot.audit:plot_audit",
+    "AugmentationGrid": "geomrob.plot.augmentation_grid:plot_primitive",
+    "BandEnergy": "geomrob.plot.spectra:plot_band_energy",
+    "BandExamples": "geomrob.plot.band_examples:plot_band_examples",
+    "Comparison": "geomrob.plot.comparison.forest:plot_comparison",
+    "CorruptionTable": "geomrob.plot.corruptions:plot_corruptions",
+    "CrossSection": "geomrob.plot.cross_section:plot_cross_section",
+    "DecisionDistances": "geomrob.plot.decision_based:plot_decision_distances",
+    "FilterBank": "geomrob.plot.filter_banks:plot_kernels",
+    "Geometry": "geomrob.plot.geometry:plot_geometry",
+    "HeatMap": "geomrob.plot.spectra:plot_heat_maps",
+    "Layers": "geomrob.plot.layers:plot_layers",
+    "Locations": "geomrob.plot.perturbation_maps:plot_locations",
+    "MarginCurve": "geomrob.plot.margins:plot_margins",
+    "Norms": "geomrob.plot.minimum_norms:plot_norms",
+    "RobustAccuracy": "geomrob.plot.accuracy.robust_accuracy:plot_robust_accuracy",
+    "Sparsity": "geomrob.plot.sparse_gallery:plot_gallery",
+    "Spectrum": "geomrob.plot.spectra:plot_spectra",
+    "StrengthCurve": "geomrob.plot.strength_curve:plot_strength",
+    "TransferMatrix": "geomrob.plot.transfer:plot_transfer",
+}
+"""For each result with a picture the function that draws it, as module:function, imported when it is drawn."""
 
 
 class Result:
@@ -71,6 +101,23 @@ class Result:
             ) from None
         return frames.DataFrame(self.records())
 
+    def plot(self, **how: Any) -> "Axes | Figure":
+        """Return the picture of the result, as the plot of `PICTURES` draws it.
+
+        Args:
+            how: What that plot takes: `ax` or `figure` to draw on, and its options.
+
+        Raises:
+            UsageError: A result without a picture; and what the plot refuses.
+        """
+        home = PICTURES.get(type(self).__name__)
+        if home is None:
+            raise UsageError(
+                f"result must be one with a picture, {', '.join(PICTURES)}; got {type(self).__name__}: see its tables"
+            )
+        module, _, name = home.partition(":")
+        return getattr(import_module(module), name)(self, **how)
+
     def caveats(self) -> list[str]:
         """Return what a reader of the numbers has to know, a sentence each."""
         return []
@@ -83,8 +130,21 @@ class Result:
         return "\n".join([f"{type(self).__name__}: {self.headline()}", *kept])
 
     def _repr_html_(self) -> str:
-        """Return the tables for a notebook, long ones cut to their first rows, which the last line says."""
-        return "".join(to_html(table) for table in self.tables())
+        """Return the tables for a notebook, long ones cut to their first rows, which the last line says; the picture.
+
+        Where there is nothing to draw (no boundary was found, say), the sentence of the plot stands in its place.
+        """
+        tables = "".join(to_html(table) for table in self.tables())
+        if type(self).__name__ not in PICTURES:
+            return tables
+        page = io.BytesIO()
+        try:
+            self.plot().get_figure(root=True).savefig(page, format="png")  # type: ignore[union-attr]
+        except UsageError as error:
+            return f"{tables}<p>no picture: {html.escape(str(error))}</p>"
+        encoded = base64.b64encode(page.getvalue()).decode()
+        about = html.escape(f"{type(self).__name__}: {self.headline()}", quote=True)
+        return f'{tables}<img alt="{about}" style="max-width: 100%; width: 46em" src="data:image/png;base64,{encoded}">'
 
 
 def _short(value: Value) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.errors import unknown
 from geomrob.results.attack import AttackResult, Status, failures
+from geomrob.results.intervals import median_words, share_words
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -124,11 +125,15 @@ class Sparsity(Result):
     def caveats(self) -> list[str]:
         """Return how many images were left out, how many rounding saves, and why attacks failed."""
         lost = int((self.result.success & ~self.survived).sum())
-        kinds = [f"not fooled, counted as infinite: {note}" for note in self.result.caveats()]
+        fooled, count = share_words(self.fooling_rate, len(self.labels)), len(self.labels)
+        spread = median_words(self.values("pixels"), "{:g}")
+        over = f"95 % intervals over the {count} images: fooled {fooled}"
+        kinds = [f"{over}{f', median of the pixels {spread}' if spread else ''}"]
+        kinds += [f"not fooled, counted as infinite: {note}" for note in self.result.caveats()]
         if lost:
-            kinds.insert(0, f"{lost} of the fooled images are not adversarial any more as 8 bits; they have no PNG")
+            kinds.insert(1, f"{lost} of the fooled images are not adversarial any more as 8 bits; they have no PNG")
         if self.left_out:
-            kinds.insert(0, f"left out {self.left_out} images that the model classifies as {self.target} already")
+            kinds.insert(1, f"left out {self.left_out} images that the model classifies as {self.target} already")
         return [f"{self.model}: {words}" for words in kinds]
 
     def names(self, labels: Labels) -> list[str]:

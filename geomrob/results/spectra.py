@@ -7,6 +7,7 @@ from torch import Tensor
 
 from geomrob.arrays import Distances
 from geomrob.errors import unknown
+from geomrob.results.intervals import median_interval, share_words
 from geomrob.results.provenance import Provenance, quantiles
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record
@@ -112,6 +113,7 @@ class BandEnergy(Result):
         Column("5 %", ("share_05",), "{:.3g}"),
         Column("median", ("median",), "{:.3g}"),
         Column("95 %", ("share_95",), "{:.3g}"),
+        Column("interval of\nthe median", ("median_low", "median_high"), "{:.3f}-{:.3f}"),
     )
 
     def facts(self) -> Record:
@@ -127,6 +129,7 @@ class BandEnergy(Result):
             "frequency": self.frequency.tolist(),
             "dimension": self.dimensions.tolist(),
             **dict(zip(("share_05", "median", "share_95"), shares, strict=True)),
+            **dict(zip(("median_low", "median_high"), median_interval(self.shares).T.tolist(), strict=True)),
         }
         return [{**about, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
 
@@ -178,8 +181,9 @@ class HeatMap(Result):
     def headline(self) -> str:
         """Return what was measured."""
         return (
-            f"{self.model} on {self.data}: {self.clean:.1%} of {self.images} images right without a step; mean "
-            f"accuracy in each ring of Fourier directions after a step of l2 length {self.epsilon:g}"
+            f"{self.model} on {self.data}: {share_words(self.clean, self.images)} of {self.images} images right "
+            "without a step; mean accuracy in each ring of Fourier directions after a step of l2 length "
+            f"{self.epsilon:g}"
         )
 
 

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.files import move_in, pack, stage, staged_name, unpack
+from geomrob.results.accuracy.robust_accuracy import RobustAccuracy
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
+from geomrob.results.by_class import ByClass
 from geomrob.results.comparison import Comparison
 from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.decision_based import DecisionDistances
@@ -26,7 +28,7 @@ from geomrob.results.geometry import CrossSection, Geometry
 from geomrob.results.layers import Layers
 from geomrob.results.margins import BandExamples, MarginCurve
 from geomrob.results.minimum_norms import Norms
-from geomrob.results.models import ModelCard
+from geomrob.results.models import DatasetCard, ModelCard
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
@@ -60,11 +62,14 @@ RESULTS: dict[str, type] = {
     "Check": Check,
     "AugmentationGrid": AugmentationGrid,
     "ModelCard": ModelCard,
+    "DatasetCard": DatasetCard,
+    "ByClass": ByClass,
     "TrainingReport": TrainingReport,
     "Audit": Audit,
     "Layers": Layers,
     "Geometry": Geometry,
     "Norms": Norms,
+    "RobustAccuracy": RobustAccuracy,
     "CorruptionTable": CorruptionTable,
     "CorruptedSet": CorruptedSet,
     "CorruptionScores": CorruptionScores,

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from geomrob.arrays import Labels
+from geomrob.results.intervals import wilson
 from geomrob.results.provenance import Provenance
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -57,6 +58,7 @@ class StrengthCurve(Result):
                 "strength": strength,
                 "accuracy": means[model][at],
                 "standard_error": errors[model][at],
+                **dict(zip(("low", "high"), wilson(means[model][at], len(self.labels)), strict=True)),
                 "images": len(self.labels),
                 "networks": self.correct.shape[1],
                 "repeats": self.correct.shape[2],
@@ -71,7 +73,9 @@ class StrengthCurve(Result):
         crafted = f" made on {self.source}" if self.source else ""
         over = self.error_over
         error = f"mean +- standard error of {over}" if over else "one run, no standard error"
+        wide = max(high - low for means in self.mean.tolist() for low, high in (wilson(mean, images) for mean in means))
         title = f"accuracy on {images} images of {self.data} against the strength of {self.attack}{crafted}; {error}"
+        sampling = f"Other images may give others: 95 % intervals over these are up to {wide:.1%} wide (low, high)."
         rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
         columns = [Column("strength", ("strength",), "{:g}")]
         for name, means, errors in zip(self.models, self.mean.tolist(), self.error.tolist(), strict=True):
@@ -79,7 +83,7 @@ class StrengthCurve(Result):
             columns.append(Column(name, keys, "{:.1%} +- {:.1%}", "{:.1%}"))
             for row, *both in zip(rows, means, errors, strict=True):
                 row.update(zip(keys, both, strict=True))
-        return [Table((title,), tuple(columns), rows)]
+        return [Table((title, sampling), tuple(columns), rows, ("accuracy", "standard_error"))]
 
     @property
     def accuracy(self) -> Float[Tensor, "m g r e"]:

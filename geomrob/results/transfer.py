@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from geomrob.results.intervals import share_words, wilson
 from geomrob.results.provenance import Provenance
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -52,6 +53,7 @@ class TransferMatrix(Result):
                 "fooled_source": int(self.found[s].sum()),
                 "fooled_target": int(self.fooled[s, t].sum()),
                 "rate": rates[s][t],
+                **dict(zip(("rate_low", "rate_high"), wilson(rates[s][t], self.found.shape[1]), strict=True)),
                 "target_accuracy": accuracy[t],
             }
             for s, source in enumerate(self.models)
@@ -71,13 +73,18 @@ class TransferMatrix(Result):
             for source, found, rates in zip(self.models, self.found, self.rates.tolist(), strict=True)
         ]
         own = (Column("source", ("source",)), Column("fooled", ("fooled", "images"), "{} of {}"))
-        return [Table(title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows)]
+        return [
+            Table(
+                title, (*own, *(Column(key.replace(" ", "\n", 1), (key,), "{:.1%}") for key in keys)), rows, ("rate",)
+            )
+        ]
 
     def caveats(self) -> list[str]:
         """Return the clean accuracy of each model."""
         accuracy = zip(self.models, self.accuracy.tolist(), strict=True)
-        words = (f"{name} {'-' if math.isnan(share) else f'{share:.1%}'}" for name, share in accuracy)
-        return [f"clean accuracy: {', '.join(words)}"]
+        images = self.found.shape[1]
+        words = (f"{name} {'-' if math.isnan(share) else share_words(share, images)}" for name, share in accuracy)
+        return [f"clean accuracy, with 95 % intervals over the {images} images: {', '.join(words)}"]
 
     @property
     def rates(self) -> Float[Tensor, "s s"]:

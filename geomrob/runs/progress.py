@@ -1,6 +1,10 @@
 """How far a computation is: finished parts, and inside of a part the evaluations of the model so far."""
 
+import importlib
+import sys
+import time
 from collections.abc import Callable
+from typing import Any
 
 Progress = Callable[[int, int], object]
 
@@ -42,3 +46,65 @@ class Meter:
         self.done, self.units = self.done + units, 0
         if self.progress is not None:
             self.progress(self.done, self.total)
+
+
+PAUSE = 0.2
+"""Seconds between two updates of a bar at least."""
+
+WIDTH = 30
+"""Characters of a bar."""
+
+
+def progress_bar(title: str = "") -> Progress:
+    """Return what analyses take as `progress`: a bar, in a notebook below its cell, in a terminal on stderr.
+
+    It needs no further package. Make one for each analysis.
+
+    Args:
+        title: What is being done.
+
+    Example:
+        >>> import torch
+        >>> from geomrob import sparsity
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+        >>> found = sparsity(model, torch.rand(5, 1, 8, 8), progress=progress_bar("SparseFool"))
+    """
+    show, begun, last = _shown(), time.monotonic(), -PAUSE
+
+    def move(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < PAUSE and done < total:
+            return
+        last = now
+        share = done / max(total, 1)
+        full = round(WIDTH * share)
+        left = f", about {(now - begun) * (1 / share - 1):,.0f} s left" if 0 < done < total else ""
+        show(f"{title} |{'#' * full}{'.' * (WIDTH - full)}| {done:,} of {total:,}{left}".lstrip(), done >= total)
+
+    return move
+
+
+def _shown() -> Callable[[str, bool], object]:
+    """Return what shows a line in place of the one before: in a cell of a notebook, on a terminal, else nothing."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is not None:
+        display: Any = importlib.import_module("IPython.display")
+        handle: list[Any] = []
+
+        def update(line: str, _: bool) -> None:
+            content = {"text/plain": line}
+            if handle:
+                handle[0].update(content, raw=True)
+            else:
+                handle.append(display.display(content, raw=True, display_id=True))
+
+        return update
+    if not sys.stderr.isatty():
+        return lambda _line, _end: None
+
+    def write(line: str, end: bool) -> None:
+        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if end else ""))
+        sys.stderr.flush()
+
+    return write

@@ -87,6 +87,7 @@ MEASURES = {
             "fgsm-transfer": {"source": net()},
             "pgd": {"steps": 3},
             "pgd-l2": {"steps": 3},
+            "pgd-l1": {"steps": 3},
         }.items()
     },
     "layers": lambda images, memory: layers(net(), images, LABELS, memory=memory),

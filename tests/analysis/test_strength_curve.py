@@ -44,7 +44,7 @@ def test_every_accuracy_is_what_a_plain_loop_counts(attack):
             for r in range(repeats):
                 for e, epsilon in enumerate(STRENGTHS):
                     if attack.startswith("pgd"):
-                        norm = 2 if attack == "pgd-l2" else math.inf
+                        norm = {"pgd-l2": 2, "pgd-l1": 1}.get(attack, math.inf)
                         expected = right(model, pgd(model, INPUTS, LABELS, epsilon=epsilon, norm=norm, steps=5,
                                                     seed=7 + r).perturbed)  # fmt: skip
                     elif attack.startswith("fgsm"):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
 from geomrob.attacks.fixed_budget.noise import KINDS, noise, noisy
-from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.fixed_budget.pgd import into_ball, pgd
 from geomrob.errors import UsageError
 from geomrob.randomness import checked_indices
 from geomrob.results import Status
@@ -215,7 +215,7 @@ def test_one_step_of_pgd_is_its_formula(norm):
     torch.testing.assert_close(result.perturbed[moved], expected[moved], atol=1e-7, rtol=1e-6)
 
 
-@pytest.mark.parametrize("norm", [2, math.inf])
+@pytest.mark.parametrize("norm", [1, 2, math.inf])
 def test_pgd_of_a_linear_model_finds_what_there_is(norm):
     """Of two classes every step points the same way, so PGD succeeds where the margin is in the ball, only there."""
     model, inputs = LinearModel(classes=2), images(40, dtype=torch.float64)
@@ -227,6 +227,43 @@ def test_pgd_of_a_linear_model_finds_what_there_is(norm):
     assert not bool(result.success[margins >= epsilon].any())
     assert bool((result.distances(norm)[result.success] <= epsilon * (1 + 1e-9)).all())
     assert bool((result.distances(norm)[result.success] >= margins[result.success]).all())
+
+
+@pytest.mark.parametrize("norm", [1, 2, math.inf])
+def test_each_image_may_have_a_ball_of_its_own(norm):
+    model, inputs = net(), 0.4 + 0.2 * images(12)
+    radii = torch.linspace(0.05, 0.6, 12)
+    every = pgd(model, inputs, epsilon=radii, norm=norm, steps=5, seed=3)
+    alone = [
+        pgd(model, inputs[i : i + 1], epsilon=float(radii[i]), norm=norm, steps=5, seed=3, indices=torch.tensor([i]))
+        for i in range(12)
+    ]
+    assert torch.equal(every.success, torch.cat([result.success for result in alone]))
+    torch.testing.assert_close(every.perturbed, torch.cat([result.perturbed for result in alone]))
+    assert bool((every.distances(norm)[every.success] <= radii[every.success] * (1 + 1e-6)).all())
+
+
+def test_a_start_on_the_way_is_moved_into_the_ball():
+    model, inputs = net(), images(12)
+    far = pgd(model, inputs, epsilon=0.6, norm=2, loss="margin")
+    near = pgd(model, inputs, epsilon=0.3, norm=2, steps=1, step_size=1e-9, starts=far.perturbed)
+    moved = near.perturbation.flatten(1).norm(dim=1)
+    assert bool(far.success.any())
+    assert bool((moved <= 0.3 * (1 + 1e-6)).all())
+    assert bool((moved[far.distances(2) > 0.3] > 0.29)[far.success[far.distances(2) > 0.3]].any())
+
+
+def test_the_projection_onto_an_l1_ball_is_the_nearest_point_of_it():
+    generator = torch.Generator().manual_seed(0)
+    moved = torch.randn(5, 1, 3, 4, generator=generator, dtype=torch.float64)
+    radius = torch.tensor([0.1, 1.0, 3.0, 6.0, 50.0], dtype=torch.float64).reshape(-1, 1, 1, 1)
+    nearest = into_ball(moved, 1, radius)
+    assert bool((nearest.flatten(1).abs().sum(1) <= radius.flatten() * (1 + 1e-12)).all())
+    assert torch.equal(nearest[-1], moved[-1])
+    # Optimality: no point of the ball has a larger inner product with what is left over than the nearest one.
+    left = moved - nearest
+    best = radius.flatten() * left.flatten(1).abs().amax(1)
+    torch.testing.assert_close((left * nearest).flatten(1).sum(1), best, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("norm", [2, math.inf])
@@ -290,7 +327,12 @@ def test_an_image_that_is_wrong_already_is_not_moved_by_pgd():
             lambda: fgsm(net(), images(), THREES, source=net(classes=2), epsilon=0.1),
             "source must have a class for each",
         ),
-        (lambda: pgd(net(), images(), epsilon=0.1, norm=1), "norm must be 2 or inf; got 1"),
+        (lambda: pgd(net(), images(), epsilon=0.1, norm=3), "norm must be 1, 2 or inf; got 3"),
+        (
+            lambda: pgd(net(), images(), epsilon=torch.ones(2)),
+            "epsilon must be one number or one an image; got 2",
+        ),
+        (lambda: pgd(net(), images(), epsilon=0.1, starts=images(3)), "starts must be of the shape of the inputs"),
         (lambda: pgd(net(), images(), epsilon=0.1, loss="dlr2"), "loss must be one of cross-entropy, margin"),
         (lambda: pgd(net(), images(), epsilon=0.1, steps=0), "steps must be at least 1; got 0"),
         (lambda: pgd(net(), images(), epsilon=0.1, restarts=0), "restarts must be at least 1; got 0"),

@@ -111,6 +111,44 @@ def test_deepfool_is_exact_in_three_norms(norm):
     torch.testing.assert_close(result.distances(norm), model.margins(inputs, p=norm), rtol=2 * OVERSTEP, atol=0)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("norm", [1, 2, math.inf])
+def test_tight_is_exact_in_three_norms(norm, classes):
+    model = LinearModel(shape=SHAPE, classes=classes)
+    inputs = images(model)
+    result = ATTACKS["tight"].attack(model, inputs, norm=norm, budget=30)
+    assert result.success_rate == 1
+    torch.testing.assert_close(result.distances(norm), model.margins(inputs, p=norm), rtol=3 * OVERSTEP, atol=0)
+
+
+@pytest.mark.parametrize("norm", [1, math.inf])
+def test_tight_is_as_close_as_the_box_allows(norm):
+    """With one plane the least perturbation of a box moves the steepest elements, or all, as far as they can go."""
+    model = LinearModel(shape=SHAPE, classes=2)
+    inputs = images(model)
+    weight = (model.weight[1] - model.weight[0]).flatten()
+    gap = (model(inputs)[:, 0] - model(inputs)[:, 1])[:, None]
+    toward = torch.where(gap > 0, weight, -weight).reshape(len(inputs), -1)
+    room = torch.where(toward > 0, 1 - inputs.flatten(1), inputs.flatten(1))
+    if norm == 1:
+        order = toward.abs().argsort(1, descending=True)
+        gain, cost = (toward.abs() * room).gather(1, order).cumsum(1), room.gather(1, order).cumsum(1)
+        first = (gain < gap.abs()).sum(1, keepdim=True)
+        over = (gain.gather(1, first) - gap.abs()) / toward.abs().gather(1, order).gather(1, first)
+        truth = (cost.gather(1, first) - over).squeeze(1)
+    else:
+        low, high = torch.zeros_like(gap), torch.ones_like(gap)
+        for _ in range(60):
+            middle = (low + high) / 2
+            reached = (toward.abs() * torch.minimum(room, middle)).sum(1, keepdim=True) >= gap.abs()
+            low, high = torch.where(reached, low, middle), torch.where(reached, middle, high)
+        truth = high.squeeze(1)
+    result = ATTACKS["tight"].attack(model, inputs, norm=norm, bounds=(0.0, 1.0), budget=60)
+    assert result.success_rate == 1
+    assert bool((result.distances(norm) >= truth * (1 - 1e-9)).all())
+    torch.testing.assert_close(result.distances(norm), truth, rtol=2e-2, atol=0)
+
+
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
 def test_margins_in_three_norms_where_pixels_are_the_basis(norm):
     model, bands = LinearModel(shape=SHAPE), blocks(basis("pixel", SHAPE[1:]), 4, 2)
@@ -118,6 +156,7 @@ def test_margins_in_three_norms_where_pixels_are_the_basis(norm):
     truth = torch.stack([model.margins(inputs, band.project, p=norm) for band in bands])
     curve = margin_curve(model, inputs, subspaces=bands, attack="deepfool", norm=norm, nearest=9)
     assert close(curve.distances, truth, 1e-5)
+    assert close(margin_curve(model, inputs, subspaces=bands, attack="tight", norm=norm).distances, truth, 1e-3)
 
 
 @every("minimal", takes=("subspace", "targets"))

@@ -5,7 +5,7 @@ import pytest
 
 from geomrob.cli import main
 
-NO_FOLDER = ("corrupt", "models")
+NO_FOLDER = ("corrupt", "models", "data")
 """Commands without --out."""
 
 

@@ -18,7 +18,7 @@ def test_arrays_labels_note_and_sheet(run, tmp_path):
         "corrupt", "fashion-mnist-1k", "out", "--samples", "4", "--corruptions", "fog", "--corruptions", "snow"
     )
     assert (status, err) == (0, "")
-    assert out == f"2 corruptions at 5 severities in out: snow, fog\nwritten: {FILES}\n"
+    assert out == f"2 corruptions of 4 images at 5 severities in out: snow, fog\nwritten: {FILES}\n"
     names = results_in(tmp_path / "out")
     assert names == {"fog.npy", "snow.npy", "labels.npy", "geomrob-corrupt.json", "corruptions.png"}
     assert np.load(tmp_path / "out" / "labels.npy").shape == (20,)

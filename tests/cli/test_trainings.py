@@ -22,6 +22,7 @@ QUICK = {
     "sparsefool": ["--samples", "3"],
     "boundary": ["--samples", "3", "--budget", "60"],
     "curve": ["--samples", "6", "--strengths", "0.1", "--repeats", "1"],
+    "robust": ["--samples", "6", "--epsilon", "8/255"],
     "corruptions": ["--samples", "6", "--corruptions", "fog", "--severities", "1"],
     "spectrum": ["--samples", "3"],
     "geometry": ["--samples", "2", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "0"],
@@ -56,7 +57,7 @@ def words(files):
 
 
 def test_every_measuring_command_is_tried_here():
-    assert set(QUICK) == set(COMMANDS) - {"augment", "corrupt", "models", "train", "merge", "compare"}
+    assert set(QUICK) == set(COMMANDS) - {"augment", "corrupt", "models", "data", "train", "merge", "compare"}
     assert all(import_module(f"geomrob.cli.commands.{name}") for name in QUICK)
 
 

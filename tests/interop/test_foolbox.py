@@ -23,6 +23,7 @@ CHEAP = {
     "boundary": {"budget": 100, "seed": 3},
     "pgd": {"steps": 5, "seed": 3},
     "pgd-l2": {"steps": 5},
+    "pgd-l1": {"steps": 5},
 }
 OURS = exported()
 MINIMUM = [name for name, entry in OURS.items() if not entry.strength]

@@ -92,3 +92,22 @@ def test_the_size_is_the_measured_one():
     images = torch.full((1, 1, 4, 4), 0.5)
     one = replace(examples(images, images[None] + 0.1, torch.tensor([[1]])), distances=torch.tensor([[0.123]]))
     assert plot_band_examples(one).axes[1].get_xlabel() == "$\\ell_2$ size 0.12"
+
+
+def test_of_a_large_image_a_window_with_the_change_is_shown_and_outlined():
+    images = torch.full((1, 3, 224, 224), 0.5)
+    change = torch.zeros(1, 1, 3, 224, 224)
+    checker = (torch.arange(224)[:, None] + torch.arange(224)) % 2 * 2.0 - 1
+    change[0, 0, :, 100:160, 20:80] = 0.01 * checker[100:160, 20:80]
+    change[0, 0, :, 120, 50] = 0.4
+    label = torch.tensor([0])
+    facts = ("net", "photos", ("fine",), "tight", 2.0)
+    examples = BandExamples(*facts, images, images + change, label, label[None] + 1, torch.tensor([[0.3]]))
+    figure = plot_band_examples(examples)
+    drawn = figure.axes[1].images[0].get_array()
+    assert drawn.shape == (64, 64, 3)
+    assert float(abs(drawn[20:40, 20:40] - 0.5).mean()) > 0.3, "the peak does not hide the pattern"
+    inner = figure.axes[0].patches[-1]
+    left, top = inner.get_xy()
+    assert 80 - 64 <= left + 0.5 <= 20
+    assert 160 - 64 <= top + 0.5 <= 100

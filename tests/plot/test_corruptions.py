@@ -1,5 +1,7 @@
 """What the pictures of corruption errors contain: every error in its cell; models among lines of equal R_net."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +158,11 @@ def test_models_that_are_all_alike_are_drawn():
     ax.figure.canvas.draw()
     assert points(ax)["base"] == pytest.approx((10, 37.5))
     assert plot_trade_off(one, "base", ax=ax) is ax
+
+
+@pytest.mark.parametrize(("largest", "top"), [(0.07, 10), (0.33, 40), (0.95, 100)])
+def test_the_scale_of_errors_ends_above_the_largest(largest, top):
+    table = corruption_table()
+    table = dataclasses.replace(table, errors=table.errors / table.errors.max() * largest)
+    figure = plot_corruptions(table)
+    assert figure.axes[0].images[0].get_clim() == (0, top)

@@ -20,9 +20,10 @@ def test_lines_are_sparsity_and_signal_to_noise_ratio():
         for line, model in zip(ax.lines, (one, other), strict=True):
             np.testing.assert_allclose(line.get_xdata(), [1, 2, 3])
             np.testing.assert_allclose(line.get_ydata(), numbers(model))
-        names = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert names == ["net (75.0% correct)", "hah (75.0% correct)"]
         assert [label.get_text() for label in ax.get_xticklabels()] == ["conv1", "conv2", "fc"]
+    names = [text.get_text() for text in right.get_legend().get_texts()]
+    assert names == ["net (75.0% correct)", "hah (75.0% correct)"]
+    assert left.get_legend() is None, "one is enough"
     assert len({line.get_linestyle() for line in left.lines}) == 2
     assert "4 images of dark, input of each layer" in told(figure)
     assert "not cut" in told(figure)

@@ -104,7 +104,9 @@ def test_several_curves_are_told_apart_without_colour():
         "fmnist-resnet8, tight (90.0% correct)",
         "fmnist-lenet, deepfool (90.0% correct)",
     ]
-    assert len({(str(line.get_linestyle()), line.get_marker()) for line in ax.lines}) == 3
+    medians = [line for line in ax.lines if line.get_marker() != "None"]
+    assert len({(str(line.get_linestyle()), line.get_marker()) for line in medians}) == 3
+    assert len({str(line.get_linestyle()) for line in ax.lines if line not in medians}) == 3
     assert len({(str(style.line), style.marker) for style in STYLES}) == len(STYLES)
 
 
@@ -175,3 +177,12 @@ def test_map_of_a_basis_without_frequencies_counts_blocks():
 def test_norms_have_names():
     assert norm_name(2.0) == "$\\ell_2$"
     assert norm_name(math.inf) == "$\\ell_\\infty$"
+
+
+def test_one_outlier_does_not_set_the_lower_end_and_is_counted():
+    curve = margin_curve(bands=4, images=200)
+    distances = curve.distances.clone()
+    distances[0, 0] = 1e-6
+    ax = plot_margins(dataclasses.replace(curve, distances=distances))
+    assert ax.get_ylim()[0] > 1e-3
+    assert "1 margins below the axis" in " ".join(" ".join(text.get_text() for text in ax.texts).split())

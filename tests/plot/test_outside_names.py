@@ -8,9 +8,11 @@ import torch
 from matplotlib.text import Text
 
 from geomrob.analysis.strength_curve import acceptance
+from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
 from geomrob.plot.audit import plot_audit, plot_verdicts
 from geomrob.plot.augmentation_grid import plot_draws
 from geomrob.plot.band_examples import plot_band_examples
+from geomrob.plot.comparison.forest import plot_comparison
 from geomrob.plot.corruption_sheet import plot_corruption_sheet
 from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
 from geomrob.plot.cross_section import plot_cross_section
@@ -112,9 +114,9 @@ def examples():
     )
 
 
-def sheet():
+def sheet(**on):
     images = {name: torch.rand(2, 1, 4, 4) for name in NAMES}
-    return plot_corruption_sheet(images[WORST][0], images, categories=dict.fromkeys(NAMES, WORST), caption=WORST)
+    return plot_corruption_sheet(images[WORST][0], images, categories=dict.fromkeys(NAMES, WORST), caption=WORST, **on)
 
 
 CURVE = renamed(synthetic.margin_curve(bands=4, images=5), bands=NAMES[:4])
@@ -128,32 +130,34 @@ ENERGY = renamed(synthetic.band_energy(), bands=NAMES[:3])
 PICTURES = torch.full((2, 2, 1, 4, 4), 0.5)
 
 PLOTS = {
-    "audit": lambda: plot_audit(audit()),
-    "verdicts": lambda: plot_verdicts({name: {WORST: ("failed", 0.5, "of images")} for name in NAMES}),
-    "draws": lambda: plot_draws(PICTURES, method=WORST, classes=NAMES[:2]),
-    "band examples": lambda: plot_band_examples(examples(), classes=NAMES),
+    "audit": lambda **on: plot_audit(audit(), **on),
+    "verdicts": lambda **on: plot_verdicts({name: {WORST: ("failed", 0.5, "of images")} for name in NAMES}, **on),
+    "draws": lambda **on: plot_draws(PICTURES, method=WORST, classes=NAMES[:2], **on),
+    "band examples": lambda **on: plot_band_examples(examples(), classes=NAMES, **on),
     "corruption sheet": sheet,
-    "corruptions": lambda: plot_corruptions(TABLE, categories=dict.fromkeys(NAMES, WORST)),
-    "trade-off": lambda: plot_trade_off(TABLE, WORST),
-    "cross-section": lambda: plot_cross_section(renamed(synthetic.cross_section_result(classes=NAMES[:2]))),
-    "decision distances": lambda: plot_decision_distances(decisions()),
-    "inhibition": lambda: plot_inhibition([BANK, renamed(BANK, layer=NAMES[1]), PLAIN]),
-    "kernels": lambda: plot_kernels([BANK, PLAIN]),
-    "geometry": lambda: plot_geometry([renamed(synthetic.geometry_result(missing=n)) for n in (1, 10)]),
-    "layers": lambda: plot_layers(renamed(synthetic.layers_result(), names=NAMES[:3])),
-    "margins": lambda: plot_margins([CURVE, renamed(CURVE, model=NAMES[1])]),
-    "margin map": lambda: plot_margin_map(GRID),
-    "norms": lambda: plot_norms(renamed(synthetic.norms_result(), models=NAMES[:2])),
-    "locations": lambda: plot_locations(locations()),
-    "gallery": lambda: plot_gallery(SPARSITY),
-    "sparsity": lambda: plot_sparsity_sweep([SPARSITY, renamed(SPARSITY, model=NAMES[1])]),
-    "spectra": lambda: plot_spectra(SPECTRA),
-    "radial": lambda: plot_radial(SPECTRA),
-    "heat maps": lambda: plot_heat_maps(renamed(synthetic.heat_map())),
-    "band energy": lambda: plot_band_energy([ENERGY]),
-    "strength": lambda: plot_strength(strength()),
-    "acceptance": lambda: plot_acceptance(acceptance(strength(), WORST)),
-    "transfer": lambda: plot_transfer(transfer()),
+    "corruptions": lambda **on: plot_corruptions(TABLE, categories=dict.fromkeys(NAMES, WORST), **on),
+    "trade-off": lambda **on: plot_trade_off(TABLE, WORST, **on),
+    "cross-section": lambda **on: plot_cross_section(renamed(synthetic.cross_section_result(classes=NAMES[:2])), **on),
+    "decision distances": lambda **on: plot_decision_distances(decisions(), **on),
+    "inhibition": lambda **on: plot_inhibition([BANK, renamed(BANK, layer=NAMES[1]), PLAIN], **on),
+    "kernels": lambda **on: plot_kernels([BANK, PLAIN], **on),
+    "geometry": lambda **on: plot_geometry([renamed(synthetic.geometry_result(missing=n)) for n in (1, 10)], **on),
+    "layers": lambda **on: plot_layers(renamed(synthetic.layers_result(), names=NAMES[:3]), **on),
+    "margins": lambda **on: plot_margins([CURVE, renamed(CURVE, model=NAMES[1])], **on),
+    "margin map": lambda **on: plot_margin_map(GRID, **on),
+    "norms": lambda **on: plot_norms(renamed(synthetic.norms_result(), models=NAMES[:2]), **on),
+    "locations": lambda **on: plot_locations(locations(), **on),
+    "gallery": lambda **on: plot_gallery(SPARSITY, **on),
+    "sparsity": lambda **on: plot_sparsity_sweep([SPARSITY, renamed(SPARSITY, model=NAMES[1])], **on),
+    "spectra": lambda **on: plot_spectra(SPECTRA, **on),
+    "radial": lambda **on: plot_radial(SPECTRA, **on),
+    "heat maps": lambda **on: plot_heat_maps(renamed(synthetic.heat_map()), **on),
+    "band energy": lambda **on: plot_band_energy([ENERGY], **on),
+    "robust accuracy": lambda **on: plot_robust_accuracy(renamed(synthetic.robust_accuracy_result()), **on),
+    "comparison": lambda **on: plot_comparison(renamed(synthetic.comparison_result(), models=NAMES[:3]), **on),
+    "strength": lambda **on: plot_strength(strength(), **on),
+    "acceptance": lambda **on: plot_acceptance(acceptance(strength(), WORST), **on),
+    "transfer": lambda **on: plot_transfer(transfer(), **on),
 }
 
 

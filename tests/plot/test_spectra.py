@@ -99,8 +99,8 @@ def test_heat_maps_share_one_scale():
     left, right, bar = figure.axes
     assert left.images[0].norm is right.images[0].norm
     assert (left.images[0].norm.vmin, left.images[0].norm.vmax) == (0.05, 0.9)
-    assert left.get_title() == "fmnist-lenet\n92.5% right without a step"
-    assert bar.get_ylabel() == "share of images classified right"
+    assert left.get_title() == "fmnist-lenet\n92.5% correct without a wave"
+    assert bar.get_ylabel() == "share of images classified correctly"
     assert "l2 length 2" in " ".join(words(figure).split())
 
 

@@ -11,7 +11,7 @@ from geomrob.analysis.strength_curve import acceptance
 from geomrob.errors import UsageError
 from geomrob.plot.strength_curve import STRENGTHS, TITLES, plot_acceptance, plot_strength
 from geomrob.plot.style import blank
-from geomrob.results import StrengthCurve
+from geomrob.results import Acceptance, StrengthCurve
 from tests.synthetic import provenance
 
 
@@ -111,3 +111,13 @@ def test_planes_of_several_baselines_are_refused():
         plot_acceptance([plane, dataclasses.replace(plane, minimum=0.5)])
     with pytest.raises(UsageError, match="got 0"):
         plot_acceptance([])
+
+
+def test_marks_that_lie_together_are_named_below_one_another_and_infinite_ratios_are_explained():
+    infinite = torch.tensor([torch.inf, torch.inf, 1.1], dtype=torch.float64)
+    clean = torch.tensor([1.0, 1.001, 0.7], dtype=torch.float64)
+    plane = Acceptance(("one", "other", "third"), "base", "dark", "fgsm", 0.1, 0.9, clean, infinite)
+    ax = plot_acceptance(plane)
+    texts = [text.get_text() for text in ax.texts]
+    assert {"one\nother", "third"} <= set(texts)
+    assert "an infinite ratio" in " ".join(" ".join(texts).split())

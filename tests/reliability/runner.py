@@ -106,7 +106,7 @@ def _files(call: Call, status: int | str, before: dict[str, object], after: dict
     if scratch := [name for name in mine if name.endswith((".part", ".writable"))]:
         return f"scratch files left: {scratch[:3]}"
     # A run begins before the analysis looks at its options: what it notes of itself is whole.
-    noted = {f"{name.split('/')[0]}/{end}" for name in mine for end in ("run.json", "log.txt")}
+    noted = {f"{name.split('/')[0]}/{end}" for name in mine for end in ("run.json", "run.toml", "log.txt")}
     files = [name for name in mine - noted if (sandbox / name).is_file()]
     return f"files written although it failed: {files[:3]}" if files and status == 2 else ""
 

@@ -14,11 +14,13 @@ SOUND = {
     "spectrum": f"{EIGHT} --size 8",
     "kernels": "--model fmnist-lenet",
     "curve": f"{EIGHT} --strengths 0.1 --repeats 1",
+    "robust": f"{EIGHT} --epsilon 0.1",
     "boundary": f"{EIGHT} --budget 20",
     "compare": "net:small net:other --data files/eight.npz --samples 2 --of sparsefool",
     "transfer": f"{EIGHT} --model net:other --attack deepfool",
     "audit": f"{EIGHT} --source net:other --queries 0",
     "models": "",
+    "data": "",
     "corrupt": "files/clothes.npz out --corruptions gaussian_noise --samples 2",
     "corruptions": "--data files/clothes.npz --samples 2 --corruptions gaussian_noise --severities 1",
     "layers": EIGHT,
@@ -56,6 +58,7 @@ class Kind:
 
 
 MEASURING = (
+    "robust",
     "margin",
     "sparsefool",
     "spectrum",
@@ -986,6 +989,8 @@ KINDS = (
     Kind("strengths", "--lam", ("0", "-1", "0.5", "nan", "inf", "1e300", "x"), ("sparsefool",)),
     Kind("strengths", "--radius", ("0", "-1", "nan", "x"), ("sparsefool",)),
     Kind("strengths", "--beta", ("-1", "nan", "inf", "x"), ("corruptions",)),
+    Kind("sizes", "--epsilon", ("0", "-1", "nan", "inf", "1/0", "8/", "x", "1e30", ""), ("robust",)),
+    Kind("norms", "--norm", ("2", "max", ""), ("robust",)),
     Kind("strengths", "--minimum", ("-1", "nan", "inf", "2", "x"), ("curve",), also="--baseline net:small"),
     Kind("names of nothing", "--baseline", ("nosuch", "", LONG), ("curve", "corruptions")),
     Kind("names of nothing", "--source", ("nosuch", "", "net:leaves", LONG), ("audit",)),

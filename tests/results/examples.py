@@ -12,9 +12,11 @@ from geomrob.results import (
     AugmentationGrid,
     BandExamples,
     BoundaryResult,
+    ByClass,
     Check,
     CorruptedSet,
     CorruptionScores,
+    DatasetCard,
     DecisionDistances,
     Locations,
     ModelCard,
@@ -39,6 +41,7 @@ from tests.synthetic import (
     margin_curve,
     norms_result,
     provenance,
+    robust_accuracy_result,
     spectrum,
 )
 
@@ -183,6 +186,16 @@ def card() -> ModelCard:
     )
 
 
+def of_classes() -> ByClass:
+    values = torch.tensor([[[0.5, 0.2, 0.9], [math.inf, math.nan, math.nan]]] * 2, dtype=torch.float64)
+    classes, images = ("cat", "dog"), torch.tensor([3, 7])
+    return ByClass("net", "some", "median distance", "band", ("low", "high"), classes, images, values)
+
+
+def data_card() -> DatasetCard:
+    return DatasetCard("pets", "3x32x32", 2, 0, 1000, "pets/raw", False, "free", "us")
+
+
 def trained() -> TrainingReport:
     return TrainingReport("smoke", "net", 3, 2, 0.5, math.nan, 1.5, "run/model.safetensors", "ab", ("a remark",))
 
@@ -203,5 +216,12 @@ def grid() -> AugmentationGrid:
 EVERY = [comparison_result(), attack_result(), margin_curve(), provenance(), sparsity(), places(), shared(), transfer()]
 EVERY += [spectrum(), filter_bank(), band_energy(), heat_map(), check(), audited()]
 EVERY += [walked(), strengths(), plane(), examples(), decisions()]
-EVERY += [scores(), corrupted(), card(), trained(), trainings(), grid()]
-EVERY += [layers_result(), geometry_result(), norms_result(), corruption_table(), cross_section_result()]
+EVERY += [scores(), corrupted(), card(), data_card(), of_classes(), trained(), trainings(), grid()]
+EVERY += [
+    layers_result(),
+    geometry_result(),
+    norms_result(),
+    robust_accuracy_result(),
+    corruption_table(),
+    cross_section_result(),
+]

@@ -88,7 +88,7 @@ def test_an_estimate_has_as_many_decimals_as_its_interval_is_known_to(estimate, 
 
 def test_the_table_has_the_interval_and_what_is_seen():
     first, other = comparison_result().tables()
-    assert first.cells()[1] == ["high frequencies", "1.000", "1.304", "1.30 [1.21, 1.41]", "1e-06", "higher"]
+    assert first.cells()[1] == ["high frequencies", "1.000", "1.304", "1.30 [1.21, 1.41]", "1.0e-06", "higher"]
     assert first.cells()[0][-1] == "none"
     assert other.cells()[1][2:4] == ["inf", "-"]
 

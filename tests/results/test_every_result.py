@@ -7,10 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from geomrob.cli.answer import Answer, to_csv
+from geomrob.cli.answer import Answer
 from geomrob.errors import UsageError
 from geomrob.results import RESULTS, Status, equal, load, save
-from geomrob.tables import HTML_ROWS, one_line
+from geomrob.tables import HTML_ROWS, one_line, to_csv
 from tests.results.examples import EVERY
 
 PLAIN = (str, int, float, type(None))
@@ -74,7 +74,7 @@ def test_its_json_is_strict_and_has_its_rows(result, tmp_path):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
-    answer = json.loads(Answer("any", tmp_path, [result], as_json=True).to_json(), parse_constant=refuse)
+    answer = json.loads(Answer("any", tmp_path, [result]).to_json(), parse_constant=refuse)
     (told,) = answer["results"]
     assert told["kind"] == type(result).__name__
     assert [list(row) for row in told["rows"]] == [list(row) for row in result.records()]

@@ -19,7 +19,7 @@ def test_norms_have_a_row_a_model_and_norm_and_count_failures_as_infinite_in_the
     assert [row["failures"] for row in rows] == [0, 0, 3, 3]
     assert [row["by"] for row in rows] == ["sparsefool 4", "tight 4", "sparsefool 1", "tight 1"]
     (table,) = norms_result().tables()
-    assert table.cells()[2] == ["hah", "pixels", "8", "inf", "3", "sparsefool 1"]
+    assert table.cells()[2] == ["hah", "pixels", "8.0000", "inf", "-", "3", "sparsefool 1"]
 
 
 def test_norms_that_no_attack_found_are_unknown_in_the_mean():
@@ -27,7 +27,7 @@ def test_norms_that_no_attack_found_are_unknown_in_the_mean():
     result = dataclasses.replace(norms_result(), values=nothing, by=torch.full((2, 2, 4), -1))
     (table,) = result.tables()
     assert all(math.isnan(row["mean"]) and row["by"] == "" for row in result.records())
-    assert table.cells()[0][2:5] == ["-", "inf", "4"]
+    assert table.cells()[0][2:6] == ["-", "inf", "-", "4"]
 
 
 def test_a_plane_has_a_row_a_class():

@@ -13,6 +13,7 @@ from geomrob.analysis.decision_based import decision_distances
 from geomrob.analysis.layers import layers
 from geomrob.analysis.margins import margin_curve
 from geomrob.analysis.minimum_norms import SEARCHES, minimum_norms
+from geomrob.analysis.robust_accuracy import robust_accuracy
 from geomrob.analysis.sparsity import sparsity
 from geomrob.analysis.strength_curve import strength_curve
 from geomrob.analysis.transfer import transfer_matrix
@@ -56,8 +57,11 @@ ANALYSES = {
     ),
     "layers": lambda model, **how: layers(model, IMAGES, sigma=0.1, repeats=2, **how),
     "transfer": lambda model, **how: transfer_matrix({"net": model, "other": net(5)}, IMAGES, labels=LABELS, **how),
+    "robust accuracy": lambda model, **how: robust_accuracy(
+        model, IMAGES, LABELS, epsilons=[0.02, 0.1], steps=4, targets=1, **how
+    ),
     "norms": lambda model, **how: minimum_norms(
-        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "deepfool-linf")}, **how
+        {"net": model}, IMAGES, searches={name: SEARCHES[name] for name in ("sparsefool", "tight-linf")}, **how
     ),
 }
 
@@ -69,6 +73,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr("geomrob.analysis.decision_based.LEAST", 3)
     monkeypatch.setattr("geomrob.analysis.strength_curve.PART", 3)
     monkeypatch.setattr("geomrob.analysis.layers.LEAST", 2)
+    monkeypatch.setattr("geomrob.analysis.robust_accuracy.PART", 3)
     monkeypatch.setattr("geomrob.inference.prepared.CPU_BLOCK", 2)
     monkeypatch.setattr("geomrob.inference.prepared.CPU_FORWARD_BLOCK", 2)
 

@@ -18,10 +18,12 @@ from geomrob.results import (
     MarginCurve,
     Norms,
     Provenance,
+    RobustAccuracy,
     Sparsity,
     StrengthCurve,
     load,
 )
+from geomrob.results.accuracy.robust_accuracy import shown_epsilon
 from geomrob.results.result import Result
 
 SEVERAL = 4
@@ -243,6 +245,30 @@ def _strengths(result: StrengthCurve) -> list[Measured]:
     ]
 
 
+def _robust(result: RobustAccuracy) -> list[Measured]:
+    """Return which images are robust at each epsilon, those at 0 being classified as labelled."""
+    values = torch.cat(((result.predictions == result.labels)[None], result.robust)).double()
+    sizes = ["clean images", *(shown_epsilon(result.norm, epsilon) for epsilon in result.epsilons.tolist())]
+    return [
+        Measured(
+            model=result.model,
+            data=result.data,
+            rows=tuple(sizes),
+            values=values,
+            frequency=_none(len(values)),
+            labels=result.labels,
+            indices=result.indices,
+            alike={
+                "norm": result.norm,
+                "epsilons": tuple(result.epsilons.tolist()),
+                "attack": " ".join(result.searches),
+            },
+            provenance=result.provenance,
+            trials=(1,) * len(values),
+        )
+    ]
+
+
 def _none(count: int) -> Float[Tensor, " r"]:
     return torch.full((count,), math.nan, dtype=torch.float64)
 
@@ -257,6 +283,7 @@ KINDS: dict[str, Kind] = {
         _norms, "distance", "norm", "smallest perturbation", f"pixels, elements; norms in {PIXELS}", ("attacks",)
     ),
     "CorruptionTable": Kind(_corruptions, "accuracy", "corruption", "accuracy", "share of the images", ("severities",)),
+    "RobustAccuracy": Kind(_robust, "accuracy", "epsilon", "accuracy", "share of the images", ("norm", "attack")),
     "StrengthCurve": Kind(_strengths, "accuracy", "strength", "accuracy", "share of the images", ("attack",)),
 }
 """The results that have a value of every image, by the name of their class."""

@@ -352,6 +352,7 @@ def to_boundary(
     targets: Labels | None = None,
     bounds: Bounds | None = None,
     tolerance: float = 1e-6,
+    reaches: tuple[float, float] = (0.0, OVERSTEP),
     memory: int | None = None,
 ) -> AttackResult:
     """Return the result with every perturbation shortened, along its own ray, to where the prediction just changes.
@@ -364,6 +365,7 @@ def to_boundary(
         targets: The classes that it was to reach, if any.
         bounds: The box it was given.
         tolerance: Relative width of the bracket around the boundary.
+        reaches: Relative steps beyond the boundary: the one to hand out, and the one where it falls back.
         memory: Budget in bytes, as in `deepfool`.
 
     Returns:
@@ -382,7 +384,7 @@ def to_boundary(
         moved = SearchResult(result.perturbation, result.status, result.steps)
         closest = refine(search, moved, tolerance=tolerance, rounds=40)
         # Exactly on the boundary first: a little further only where the model then rounds otherwise.
-        coefficients, success, _ = verified(search, closest, (0.0, OVERSTEP))
+        coefficients, success, _ = verified(search, closest, reaches)
         perturbed = search.points(coefficients, search.pairs)
     spent = search.spent.whole()[0].to(result.forwards)
     return replace(

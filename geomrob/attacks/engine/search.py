@@ -157,7 +157,7 @@ class Search:
         """
         if self.bounds is None:
             return coefficients
-        low, high = (side - self.images[self.image[pairs]] for side in self._box(pairs))
+        low, high = self.room(pairs)
         if self.whole:
             return (coefficients * scale).clamp(low, high) / scale
         c = coefficients * scale
@@ -176,6 +176,11 @@ class Search:
         stuck = ((gradient > 0) & (where >= high - slack)) | ((gradient < 0) & (where <= low + slack))
         return gradient.masked_fill(stuck, 0)
 
+    def room(self, pairs: Labels) -> tuple[Tensor, Tensor]:
+        """Return how far each element of these images can be moved down (at most 0) and up inside the bounds."""
+        low, high = (side - self.images[self.image[pairs]] for side in self._box(pairs))
+        return low, high
+
     def _box(self, pairs: Labels) -> tuple[Tensor, Tensor]:
         assert self.bounds is not None
         sides = [torch.as_tensor(side, dtype=self.images.dtype, device=self.images.device) for side in self.bounds]
@@ -189,9 +194,19 @@ def rounding(length: Tensor) -> Tensor:
 
 
 def keep_closest(
-    best: Coefficients, distance: Distances, new: Coefficients, adversarial: Bool[Tensor, " n"]
+    best: Coefficients,
+    distance: Distances,
+    new: Coefficients,
+    adversarial: Bool[Tensor, " n"],
+    length: Distances | None = None,
 ) -> tuple[Coefficients, Distances]:
-    """Return, pair by pair, the closer of the best so far and a new point, where it is adversarial."""
-    length = norms(new)
+    """Return, pair by pair, the closer of the best so far and a new point, where it is adversarial.
+
+    Args:
+        best, distance: Best points so far, and how far each is.
+        new, adversarial: Other points, and which of them count.
+        length: How far the new points are; their l2 norm by default.
+    """
+    length = norms(new) if length is None else length
     closer = adversarial & (length < distance)
     return torch.where(per_sample(closer, new), new, best), torch.where(closer, length, distance)

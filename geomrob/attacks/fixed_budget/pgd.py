@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_images, norms, per_sample
 from geomrob.attacks.engine.linearize import towards_boundary
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -18,20 +18,24 @@ from geomrob.results import AttackResult, Status
 
 LOSSES = ("cross-entropy", "margin")
 
+DENSITY = 0.02
+"""Share of the elements that a step in an l1 ball moves: those with the largest gradients."""
+
 
 def pgd(
     model: Model,
     inputs: ImagesLike,
     labels: LabelsLike | None = None,
     *,
-    epsilon: float,
+    epsilon: float | Tensor,
     norm: float = math.inf,
     targets: LabelsLike | None = None,
     bounds: Bounds = (0.0, 1.0),
     steps: int = 40,
-    step_size: float | None = None,
+    step_size: float | Tensor | None = None,
     restarts: int = 1,
     random_start: bool = True,
+    starts: Images | None = None,
     loss: str = "cross-entropy",
     seed: int = 0,
     indices: Labels | None = None,
@@ -39,19 +43,21 @@ def pgd(
 ) -> AttackResult:
     r"""Return adversarial images inside a ball around the inputs, where steps along the gradient find one.
 
-    r <- clamp(project(r + s d)), with d = sign(g) for l_inf and g / ||g|| for l_2, g the gradient of the loss at x + r,
-    and s = 2.5 epsilon / steps: enough to traverse the ball from any start. An image leaves the batch at its first
-    success; of one that never succeeds the point nearest to success (the smallest margin of the logits) is kept.
+    r <- clamp(project(r + s d)), with d = sign(g) for l_inf, g / ||g|| for l_2, and for l_1 the signs of the elements
+    with the largest |g| over their number; g is the gradient of the loss at x + r, and s = 2.5 epsilon / steps: enough
+    to traverse the ball from any start. An image leaves the batch at its first success; of one that never succeeds the
+    point nearest to success (the smallest margin of the logits) is kept.
 
     Args:
         model, inputs, labels, targets, memory: As in `deepfool`.
-        epsilon: Radius of the ball in [0, 1] units.
-        norm: inf or 2.
+        epsilon: Radius of the ball in [0, 1] units, one for all images or one each.
+        norm: inf, 2 or 1.
         bounds: The box that the perturbed images lie in.
         steps: Steps of each restart.
-        step_size: Length of a step in the norm of the ball; 2.5 epsilon / steps by default.
+        step_size: Length of a step in the norm of the ball, one for all or one each; 2.5 epsilon / steps by default.
         restarts: How many starts.
         random_start: Whether the first start is drawn from the ball too; later ones always are.
+        starts: Images to begin the first of the restarts from, moved into the ball; those of a closer search, say.
         loss: `cross-entropy`, or `margin`, the difference of the logits, whose gradient does not vanish where saturated
             logits round the cross-entropy to zero.
         seed, indices: Of the starts, as in `noisy`.
@@ -65,7 +71,9 @@ def pgd(
         UsageError: As `deepfool`; a negative radius, another norm or loss, less than one step or restart.
 
     References:
-        Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+        Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018; Tramer, Boneh,
+        "Adversarial training and robustness for multiple perturbations", NeurIPS 2019, for the steps in an l1 ball;
+        Duchi et al., "Efficient projections onto the l1-ball for learning in high dimensions", ICML 2008.
 
     Differences:
         The first success ends an image's search, and every point on the way is tested, not the last one alone.
@@ -75,18 +83,27 @@ def pgd(
         >>> pgd(model, torch.full((4, 1, 4, 4), 0.5), epsilon=0.5).success_rate
         1.0
     """
-    check_strength(epsilon)
+    radii = _radii(epsilon, inputs)
     _check(norm, steps, restarts, loss, step_size)
+    lengths = None if step_size is None else _radii(step_size, inputs)
     keys = checked_indices(indices, len(inputs))
-    size = 2.5 * epsilon / steps if step_size is None else step_size
+    if starts is not None and starts.shape != (shape := as_images(inputs).shape):
+        raise UsageError(
+            f"starts must be of the shape of the inputs, {tuple(shape)}; got {tuple(starts.shape)}: one an image"
+        )
 
     def run(search: Search, piece: slice) -> SearchResult:
         objective = cross_entropy(search) if loss == LOSSES[0] else towards_boundary(search)
-        state = PGDState(search, norm, epsilon, size, objective)
+        exact = per_sample(radii[piece].to(search.images.device), search.images)
+        size = 2.5 * exact / steps if lengths is None else per_sample(lengths[piece].to(exact), exact)
+        radius = exact.to(search.images)
+        state = PGDState(search, norm, radius, size.to(radius), objective)
         for restart in range(restarts):
             begin = search.zeros()
-            if restart or random_start:
-                begin = _start(search.images, norm, epsilon, seed, keys[piece], restart)
+            if starts is not None and not restart:
+                begin = into_ball(starts[piece] - search.images, norm, radius)
+            elif restart or random_start:
+                begin = _start(search.images, norm, exact, seed, keys[piece], restart)
             state.climb(begin, steps)
         return state.result()
 
@@ -96,8 +113,8 @@ def pgd(
 class PGDState:
     """The best point of each pair so far, and the steps that continue from one start."""
 
-    def __init__(self, search: Search, norm: float, epsilon: float, size: float, loss: Objective) -> None:
-        """Begin at the images themselves: one that is adversarial already is done."""
+    def __init__(self, search: Search, norm: float, epsilon: Tensor, size: Tensor, loss: Objective) -> None:
+        """Begin at the images themselves: one that is adversarial already is done; radius and step are one an image."""
         self.search, self.norm, self.epsilon, self.size, self.loss = search, norm, epsilon, size, loss
         self.best = search.zeros()
         self.least = search.logit_gap(search.clean, search.pairs).nan_to_num(math.inf)
@@ -140,35 +157,76 @@ class PGDState:
     def _step(self, points: Images, gradient: Images, pairs: Labels) -> Images:
         """Return the points a step further, back in the ball and the box."""
         if math.isinf(self.norm):
-            moved = (points + self.size * gradient.sign()).clamp(-self.epsilon, self.epsilon)
+            direction = gradient.sign()
+        elif self.norm == 1:
+            # An element at a bound cannot follow: another one moves in its place.
+            flat = self.search.pinned(points, gradient, pairs).flatten(1)
+            most = flat.abs().topk(max(1, round(DENSITY * flat.shape[1])), 1).indices
+            direction = torch.zeros_like(flat).scatter(1, most, flat.gather(1, most).sign() / most.shape[1])
+            direction = direction.reshape(gradient.shape)
         else:
-            tiny = torch.finfo(gradient.dtype).tiny
-            moved = points + self.size * gradient / per_sample(norms(gradient).clamp_min(tiny), gradient)
-            moved = moved * per_sample((self.epsilon / norms(moved).clamp_min(tiny)).clamp(max=1), moved)
+            direction = gradient / per_sample(norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+        moved = into_ball(points + self.size[pairs] * direction, self.norm, self.epsilon[pairs])
         return self.search.fit(moved, pairs)
 
 
-def _start(images: Images, norm: float, epsilon: float, seed: int, keys: Labels, restart: int) -> Images:
+def into_ball(moved: Images, norm: float, radius: Tensor) -> Images:
+    """Return the nearest points (in l2) of the ball of each image.
+
+    Example:
+        >>> into_ball(torch.tensor([[[[3.0, 1.0]]]]), 1, torch.tensor([[[[2.5]]]])).tolist()
+        [[[[2.25, 0.25]]]]
+    """
+    if math.isinf(norm):
+        return torch.minimum(torch.maximum(moved, -radius), radius)
+    length = per_sample(norms(moved, norm).clamp_min(torch.finfo(moved.dtype).tiny), moved)
+    if norm == 2:
+        return moved * (radius / length).clamp(max=1)
+    size, level = moved.abs().flatten(1), radius.flatten(1)
+    ordered = size.sort(1, descending=True).values
+    excess = ordered.cumsum(1) - level
+    rank = torch.arange(1, size.shape[1] + 1, device=size.device)
+    # As many of the largest elements stay as exceed what all of them lose.
+    count = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
+    loss = (excess.gather(1, count - 1) / count).clamp_min(0)
+    shrunk = (moved.flatten(1).sign() * (size - loss).clamp_min(0)).reshape(moved.shape)
+    return torch.where(length <= radius, moved, shrunk)
+
+
+def _start(images: Images, norm: float, epsilon: Tensor, seed: int, keys: Labels, restart: int) -> Images:
     """Return points drawn uniformly from the ball, by (seed, index, restart)."""
 
     def draw(keys: Keys, count: int) -> Tensor:
         if math.isinf(norm):
-            return epsilon * (2 * uniform(keys, count).double() - 1)
-        radius = epsilon * uniform(fork(keys, 0), 1).double() ** (1 / count)
+            return 2 * uniform(keys, count).double() - 1
+        radius = uniform(fork(keys, 0), 1).double() ** (1 / count)
+        ball = normal(fork(keys, 1), count).double()
+        if norm == 1:
+            ball = ball.sign() * -uniform(fork(keys, 2), count).double().clamp_min(1e-12).log()
         # Each length by itself: how a sum is split over threads would depend on the batch.
-        return radius * torch.stack([row / row.norm() for row in normal(fork(keys, 1), count).double()])
+        return radius * torch.stack([row / torch.linalg.vector_norm(row, norm) for row in ball])
 
-    return sample(draw, f"pgd {restart}", seed, keys, images)
+    return (epsilon * sample(draw, f"pgd {restart}", seed, keys, images.double())).to(images)
 
 
-def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | None) -> None:
-    if norm not in (2, math.inf):
-        raise UsageError(f"norm must be 2 or inf; got {norm}: choose one of these")
+def _radii(epsilon: float | Tensor, inputs: ImagesLike) -> Tensor:
+    """Return the radius of the ball of each image, (N,)."""
+    radii = torch.as_tensor(epsilon, dtype=torch.float64).flatten()
+    if len(radii) not in (1, len(inputs)):
+        raise UsageError(f"epsilon must be one number or one an image; got {len(radii)} for {len(inputs)}: give one")
+    for radius in radii.unique().tolist():
+        check_strength(radius)
+    return radii.expand(len(inputs))
+
+
+def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | Tensor | None) -> None:
+    if norm not in (1, 2, math.inf):
+        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     if steps < 1:
         raise UsageError(f"steps must be at least 1; got {steps}: 40 is usual")
     if restarts < 1:
         raise UsageError(f"restarts must be at least 1; got {restarts}: 1 is usual")
-    if step_size is not None and not 0 < step_size < math.inf:
+    if step_size is not None and not 0 < float(torch.as_tensor(step_size).min()) < math.inf:
         raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

@@ -16,9 +16,9 @@ from geomrob.arrays import (
     Logits,
     Model,
     check_norm,
-    norms,
     per_sample,
 )
+from geomrob.attacks.engine.balls import steepest
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
@@ -262,7 +262,7 @@ def _step(
     """Return the step of least norm to the nearest of the boundaries linearized at `tried`, at least `minimum` long."""
     best, step = torch.full_like(values[:, 0], math.inf), torch.zeros_like(tried)
     for rival in range(values.shape[1]):
-        direction, gain = _steepest(search, search.pinned(tried, gradients[:, rival], live), live, norm)
+        direction, gain = steepest(search, search.pinned(tried, gradients[:, rival], live), live, norm)
         distance = torch.where(
             gain > 0, values[:, rival].abs() / gain.clamp_min(torch.finfo(gain.dtype).tiny), math.inf
         )
@@ -270,23 +270,3 @@ def _step(
         best = torch.where(closer, distance, best)
         step = torch.where(per_sample(closer, step), direction * per_sample(distance.clamp_min(minimum), step), step)
     return torch.where(per_sample(torch.isfinite(best), step), step, 0)
-
-
-def _steepest(search: Search, gradient: Coefficients, live: Labels, norm: float) -> tuple[Coefficients, Tensor]:
-    """Return the direction of unit l_p norm along which the linearized value grows fastest, and how fast.
-
-    In a subspace, for p other than 2, the whole-space direction is projected: feasible and of unit norm, not optimal.
-    """
-    if norm == 2:
-        length = norms(gradient)
-        return gradient / per_sample(length.clamp_min(torch.finfo(length.dtype).tiny), gradient), length
-    pixels = search.frame.synthesise(gradient, search.band[live]).flatten(1)
-    if norm == math.inf:
-        shape = pixels.sign()
-    else:
-        shape = torch.zeros_like(pixels).scatter(1, pixels.abs().argmax(1, keepdim=True), 1.0) * pixels.sign()
-    image = shape.reshape(-1, *search.images.shape[1:])
-    direction = search.frame.analyse(image, search.band[live])
-    cost = norms(search.frame.synthesise(direction, search.band[live]), norm)
-    direction = direction / per_sample(cost.clamp_min(torch.finfo(cost.dtype).tiny), direction)
-    return direction, (gradient * direction).flatten(1).sum(1)

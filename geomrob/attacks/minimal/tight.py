@@ -1,12 +1,26 @@
-"""Tight margins: a decoupled direction-and-norm search that starts from DeepFool and anneals its angle."""
+"""Tight margins in l1, l2 and l-infinity: a search on a sphere that starts from DeepFool and anneals its steps."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Distances, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Distances,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Logits,
+    Model,
+    check_norm,
+    norms,
+    per_sample,
+)
+from geomrob.attacks.engine.balls import lengths, onto_ball, spread, steepest
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
 from geomrob.attacks.engine.run import run_linearized
@@ -17,11 +31,36 @@ from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
 
-ANGLES = (3.0, 0.05)
-"""First and last step along the unit gradient, as a multiple of the radius."""
 
-SHRINKS = (0.8, 0.005)
-"""First and last relative change of the radius a step in a subspace; the whole space, less bent, starts gentler."""
+@dataclass(frozen=True)
+class Annealing:
+    """How a run changes from its first step to its last one, along a cosine in the logarithm.
+
+    Attributes:
+        steps: First and last step uphill, as a multiple of the radius.
+        shrinks: First and last relative change of the radius.
+        power: Of the gradient in the direction uphill, as in `spread`; for l2 it is the gradient itself.
+        wide: Length of the first point before it is projected onto the ball, as a multiple of its radius.
+    """
+
+    steps: tuple[float, float]
+    shrinks: tuple[float, float]
+    power: float = 1
+    wide: float = 1
+
+
+IN_BANDS = Annealing((3.0, 0.05), (0.8, 0.005))
+"""Of l2 in a subspace; the whole space, less bent, starts gentler."""
+
+IN_TURN: Mapping[float, Sequence[Annealing]] = {
+    1: (Annealing((10, 0.3), (0.6, 0.02), power=2, wide=30), Annealing((10, 0.3), (0.6, 0.02), wide=30)),
+    2: (Annealing((3.0, 0.05), (0.3, 0.005)),),
+    math.inf: (
+        Annealing((1, 0.02), (0.3, 0.005), power=0),
+        Annealing((3, 0.05), (0.3, 0.005), power=0),
+    ),
+}
+"""Of the runs of each norm, in turn: where they differ, they end at different points, of which the closest counts."""
 
 SLACK = 1e-4
 """Relative distance beyond the boundary at which the last step, along the normal, is tried."""
@@ -38,11 +77,12 @@ def tight(
     targets: LabelsLike | None = None,
     subspace: Subspace | None = None,
     bounds: Bounds | None = None,
+    norm: float = 2,
     budget: int = 60,
     candidates: int = 10,
     memory: int | None = None,
 ) -> AttackResult:
-    r"""Return the smallest l2 perturbations that geomrob can find at a given price.
+    r"""Return the smallest perturbations that geomrob can find at a given price, in l1, l2 or l-infinity.
 
     A run keeps a point of radius rho around the image. Each step turns it by the unit gradient g of the logit gap,
 
@@ -53,14 +93,19 @@ def tight(
     s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
     classes, the last ones the nearest rival.
 
+    For l1 and l-infinity the step goes along sign(g) |g|^k (k = 0 for l-infinity; 2, then 1 for l1) and the point is
+    projected onto ball and box at once.
+
     The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only
     looks closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches
     the pairs whose first two disagree. A last step tries the normal of the boundary at the best point.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
+        norm: 1, 2 or infinity.
         budget: Backward evaluations per input, at least 20. In a subspace it buys one run, two from 90 and three from
-            300; in the whole space, where the start costs `candidates - 1` of them, four runs from about 60.
+            300; in the whole space, where the start costs `candidates - 1` of them, four runs from about 60 for l2,
+            two from about 95 for l1 and l-infinity.
 
     Returns:
         One entry an input; where no boundary was found `success` is False and `status` says why.
@@ -70,12 +115,14 @@ def tight(
 
     References:
         Rony et al., "Decoupling direction and norm ...", CVPR 2019, whose decoupling this is; the warm start is the
-        first step of DeepFool (CVPR 2016).
+        first step of DeepFool (CVPR 2016). For l1 the projection onto ball and box follows Croce, Hein, "Mind the box:
+        l1-APGD for sparse adversarial attacks on image classifiers", ICML 2021.
 
     Differences:
         To DDN: radius and steps are relative to the linearized distance (no scale to choose), the step anneals as an
         angle from far wider, the radius never exceeds the best one, the loss is the logit gap (free of the scale of
-        the logits), there are restarts.
+        the logits), there are restarts. In a subspace, points of l1 and l-infinity are projected onto the ball and then
+        back into the subspace: feasible, but no longer the nearest point of both.
 
     Example:
         >>> import torch
@@ -87,7 +134,7 @@ def tight(
         model,
         inputs,
         labels,
-        partial(tight_search, budget=budget),
+        partial(tight_search, budget=budget, norm=check_norm(norm)),
         candidates,
         targets=targets,
         subspace=subspace,
@@ -96,7 +143,9 @@ def tight(
     )
 
 
-def tight_search(search: Search, linear: Linearization, *, budget: int = 60, agreement: float = 0.005) -> SearchResult:
+def tight_search(
+    search: Search, linear: Linearization, *, budget: int = 60, agreement: float = 0.005, norm: float = 2
+) -> SearchResult:
     """Return the closest adversarial point of each pair over all runs.
 
     Args:
@@ -104,6 +153,7 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, agr
         linear: The model linearized at their images.
         budget: Backward evaluations a pair, as in `tight`.
         agreement: Relative difference under which the first two runs count as agreed.
+        norm: 1, 2 or infinity.
     """
     if budget < 20:
         raise UsageError(f"budget must be at least 20 backward evaluations; got {budget}: use deepfool for less")
@@ -113,32 +163,54 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, agr
     distance = torch.full_like(norms(best), math.inf)
     distance[status == Status.FOUND] = 0
     if len(live):
-        start = _start(search, linear, live)
-        best[live], distance[live] = keep_closest(best[live], distance[live], start.coefficients, start.success)
-    plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0)
+        start = _start(search, linear, live, norm)
+        length = lengths(search, start.coefficients, live, norm)
+        best[live], distance[live] = keep_closest(best[live], distance[live], start.coefficients, start.success, length)
+    plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0, norm)
+    kinds = IN_TURN[norm] if search.whole or norm != 2 else (IN_BANDS,)
     # Two more runs, from further out, are only for pairs for which the planned ones found nothing.
     for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
         if rank >= len(plan):
             live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
         if not len(live):
             continue
-        direction, reach = linear.nearest(rank)
+        kind = kinds[rank % len(kinds)]
+        direction, reach = _towards(search, linear, rank, live, norm, kind)
         # The first run may only look closer than DeepFool did; later ones are free to cross hills on their way.
         cap = distance[live] if rank == 0 else torch.full_like(distance[live], math.inf)
-        points, radii, ended = _run(search, live, direction[live], widening * reach[live], cap, steps)
+        points, radii, ended = _run(search, live, direction, widening * reach, cap, steps, norm, kind)
         taken[live] += steps
         status[live] = torch.where(torch.isfinite(distance[live]) | (ended == Status.STEP_LIMIT), status[live], ended)
         moved = (radii / distance[live] - 1).abs() > agreement
-        best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live])
+        best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live], radii)
         live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
     status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
-    return _along_normal(search, SearchResult(best, status, taken))
+    result = SearchResult(best, status, taken)
+    return _along_normal(search, result) if norm == 2 else refine(search, result, tolerance=SLACK)
 
 
-def _start(search: Search, linear: Linearization, live: Labels) -> SearchResult:
+def _start(search: Search, linear: Linearization, live: Labels, norm: float) -> SearchResult:
     """Return where a short DeepFool along the nearest rival meets the boundary: some 3 gradients."""
-    result = deepfool_search(search, linear, steps=6, nearest=1, live=live)
+    result = deepfool_search(search, linear, steps=6, nearest=1, live=live, norm=norm)
     return refine(search, result.rows(live), live, tolerance=1e-3)
+
+
+def _towards(
+    search: Search, linear: Linearization, rank: int, live: Labels, norm: float, kind: Annealing
+) -> tuple[Coefficients, Distances]:
+    """Return the direction of a run towards the rival that is `rank`-nearest (0: nearest), and its linear distance."""
+    if norm == 2:
+        direction, reach = linear.nearest(rank)
+        return direction[live], reach[live]
+    values, gradients, none = linear.values[live], linear.gradients[live], search.zeros()[live]
+    ways = [search.pinned(none, gradients[:, rival], live) for rival in range(values.shape[1])]
+    gains = torch.stack([steepest(search, way, live, norm)[1] for way in ways], 1)
+    distance = torch.where(gains > 0, -values / gains.clamp_min(torch.finfo(gains.dtype).tiny), math.inf)
+    order, finite = distance.argsort(dim=1, stable=True), torch.isfinite(distance).sum(1).clamp_min(1)
+    which = order.gather(1, (rank % finite)[:, None]).squeeze(1)
+    rows = torch.arange(len(which), device=which.device)
+    direction = spread(search, torch.stack(ways, 1)[rows, which], live, norm, kind.power)
+    return direction, distance[rows, which].clamp_min(0)
 
 
 def _along_normal(search: Search, result: SearchResult) -> SearchResult:
@@ -155,25 +227,34 @@ def _along_normal(search: Search, result: SearchResult) -> SearchResult:
     return SearchResult(best, result.status, result.steps)
 
 
-def _plan(budget: int, start: int) -> list[int]:
+def _plan(budget: int, start: int, norm: float) -> list[int]:
     """Return the steps of each run that a budget buys; `start` is what the linearized start cost in the whole space.
 
     A band has few basins, so that one long run beats two short ones up to some 90 steps. The whole space has more and
-    needs fewer steps in each.
+    needs fewer steps in each; the corners of the other balls need more of them.
     """
     spent = budget - 5 - start
-    runs = (4 if spent >= 48 else 1) if start else 1 + (spent >= 85) + (spent >= 295)
+    if norm != 2:
+        runs = min(4, max(1, spent // 40))
+    else:
+        runs = (4 if spent >= 48 else 1) if start else 1 + (spent >= 85) + (spent >= 295)
     return [max(1, spent // runs)] * runs
 
 
 def _run(
-    search: Search, live: Labels, direction: Coefficients, radius: Distances, cap: Distances, steps: int
+    search: Search,
+    live: Labels,
+    direction: Coefficients,
+    radius: Distances,
+    cap: Distances,
+    steps: int,
+    norm: float,
+    kind: Annealing,
 ) -> tuple[Coefficients, Distances, Labels]:
     """Return the closest point of one annealed run, its norm (`cap` if none), and a status where it broke off."""
-    shrinks = (0.3, SHRINKS[1]) if search.whole else SHRINKS
     warmth = SOFTNESS * search.logit_gap(search.clean, search.pairs).clamp_min(0)
     radius = torch.minimum(radius, cap * (1 - SLACK))
-    c = search.fit(direction * per_sample(radius, direction), live)
+    c = onto_ball(search, direction * per_sample(kind.wide * radius, direction), radius, live, norm)
     best, distance = torch.zeros_like(c), cap
     ended = torch.full_like(live, Status.STEP_LIMIT)
     tiny = torch.finfo(radius.dtype).tiny
@@ -186,22 +267,29 @@ def _run(
         turn = step / max(1, steps - 1)
         cooled = 1 - turn
         angle, shrink = (
-            last * (first / last) ** ((1 + math.cos(math.pi * turn)) / 2) for first, last in (ANGLES, shrinks)
+            last * (first / last) ** ((1 + math.cos(math.pi * turn)) / 2) for first, last in (kind.steps, kind.shrinks)
         )
         logits, _, gradients, total = search.gradients(c, live, soft_gap)
-        length, adversarial = norms(gradients[:, 0]), search.logit_gap(logits, live) < 0
-        best, distance = keep_closest(best, distance, c, adversarial)
+        length, reach, adversarial = (
+            norms(gradients[:, 0]),
+            lengths(search, c, live, norm),
+            search.logit_gap(logits, live) < 0,
+        )
+        best, distance = keep_closest(best, distance, c, adversarial, reach)
         finite = torch.isfinite(logits).all(1) & torch.isfinite(length)
         flat = length <= rounding(total[:, 0])
         ended[~finite] = Status.NON_FINITE
         ended[finite & flat & ~adversarial] = Status.INVARIANT
         gradient = torch.where(per_sample(finite & ~flat, c), gradients[:, 0], 0)
-        unit = gradient / per_sample(length.clamp_min(tiny), gradient)
-        radius = torch.where(adversarial, torch.minimum(norms(c), distance) * (1 - shrink), radius * (1 + shrink))
+        if norm == 2:
+            unit = gradient / per_sample(length.clamp_min(tiny), gradient)
+        else:
+            unit = spread(search, search.pinned(c, gradient, live), live, norm, kind.power)
+        radius = torch.where(adversarial, torch.minimum(reach, distance) * (1 - shrink), radius * (1 + shrink))
         radius = torch.minimum(radius, torch.where(adversarial, math.inf, distance * (1 - 0.2 * shrink)))
-        moved = c + angle * per_sample(radius, c) * unit
-        c = search.fit(moved * per_sample(radius / norms(moved).clamp_min(tiny), moved), live)
-    best, distance = keep_closest(best, distance, c, search.is_adversarial(c, live))
+        c = onto_ball(search, c + angle * per_sample(radius, c) * unit, radius, live, norm)
+    adversarial = search.is_adversarial(c, live)
+    best, distance = keep_closest(best, distance, c, adversarial, lengths(search, c, live, norm))
     return best, distance, ended
 
 

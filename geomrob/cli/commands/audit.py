@@ -54,9 +54,7 @@ def audit(
             run=session.run,
         ),
     )
-    answer = Answer(
-        "audit", session.out, audits, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
-    )
+    answer = Answer("audit", session.out, audits, data_notes=samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
     for result, end in zip(audits, file_names(audits), strict=True):

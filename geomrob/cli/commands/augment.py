@@ -13,8 +13,7 @@ from geomrob.cli.session import libraries, places
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from geomrob.plot.style import AnyFigure
     from geomrob.results import AugmentationGrid
 
 Shown: TypeAlias = Literal[
@@ -95,7 +94,7 @@ def augment(
     samples = load_samples(options, split=split)
     first, classes = samples.images[:ROWS], [samples.classes[label] for label in samples.labels[:ROWS].tolist()]
     # All are drawn before the first is written: a refusal leaves nothing behind.
-    figures: dict[str, Figure] = {}
+    figures: dict[str, AnyFigure] = {}
     grids: list[AugmentationGrid] = []
     for name in show:
         if name in PRIMITIVES:
@@ -106,7 +105,7 @@ def augment(
             method = f"prime ({preset}, strength {alpha:g})" if name == "prime" else name
             pictures = draws_of(first, recipes[name], draws, seed=options.seed)
             figures[name] = plot_draws(pictures, method=method, classes=classes)
-    answer = Answer("augment", out, grids, as_json=options.json)
+    answer = Answer("augment", out, grids)
     for name, figure in figures.items():
         answer.picture(figure, out / f"{name}.png")
     if copies:

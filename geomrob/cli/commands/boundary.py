@@ -54,7 +54,6 @@ def boundary(
         "boundary",
         session.out,
         results,
-        as_json=session.json,
         data_notes=session.samples.notes,
         trainings=session.trainings,
     )

@@ -72,7 +72,7 @@ def compare(
         out, figure, classes, notes = session.out, session.figure, session.samples.classes, session.samples.notes
         results = measured = measure(session, of or "margin", options.seed)
     found = compared(*results, by_class=per_class, classes=classes, seed=options.seed)
-    answer = Answer("compare", out, [found], as_json=options.json, data_notes=notes)
+    answer = Answer("compare", out, [found], data_notes=notes)
     answer.save()
     answer.save(measured, "compare-measured")
     answer.csv()

@@ -31,7 +31,6 @@ class Options(Output, Data):
 def corrupt(
     data: str,
     out: Path,
-    /,
     *,
     options: Options = Options(),
     corruptions: tuple[str, ...] = ("all",),
@@ -73,7 +72,7 @@ def corrupt(
     except TooFewError as error:
         raise UsageError(f"show must be below {error.available}; got {show}: count the images from 0 on") from error
     folder, picture = places("corrupt", replace(options, out=out), "corruptions.png", hidden=True)
-    with console.progress("corruptions", quiet=options.json) as progress:
+    with console.progress("corruptions") as progress:
         written = write_corrupted(
             data,
             out,
@@ -91,7 +90,7 @@ def corrupt(
         categories={name: CORRUPTIONS[name].category for name in names},
         caption=f"Image {int(shown.indices[0])} of {shown.name}, made by geomrob with seed {seed}.",
     )
-    answer = Answer("corrupt", folder, [written], as_json=options.json)
+    answer = Answer("corrupt", folder, [written])
     answer.files += [folder / str(row["path"]) for row in written.records()]
     answer.files += [folder / "labels.npy"] if written.layout == "npy" else []
     answer.files.append(folder / MANIFEST)

@@ -35,6 +35,7 @@ def corruptions(
     adapt: Literal["none", "single", "partial", "full"] = "none",
     table: Literal["auto", "cifar", "imagenet"] = "auto",
     accuracy: bool = False,
+    per_class: bool = False,
 ) -> int:
     """Measure the errors of models under common corruptions; show, draw and write them with every score.
 
@@ -52,6 +53,7 @@ def corruptions(
         adapt: Fit batch-norm statistics to each image alone (single), to 8 (partial) or 400 (full) at a time.
         table: Constants of corruptions made here, for 32 x 32 (cifar) or 224 x 224 images (imagenet); auto is by size.
         accuracy: Show accuracies instead of errors, as the tables of PRIME do.
+        per_class: Show them of the images of each class, too, and write corruptions-classes.csv.
     """
     libraries()
     from geomrob.analysis.corruptions.errors import chosen_corruptions, corrupted_source, corruption_errors
@@ -83,9 +85,7 @@ def corruptions(
             run=session.run,
         )
     scores = score_table(errors, baseline=against, beta=beta)
-    answer = Answer(
-        "corruptions", session.out, [errors, scores], as_json=session.json, data_notes=session.samples.notes
-    )
+    answer = Answer("corruptions", session.out, [errors, scores], data_notes=session.samples.notes)
     answer.shown = [*errors.tables(accuracy=accuracy), *scores.tables(accuracy=accuracy)]
     if against == "alexnet" and len(samples.classes) != 1000:
         answer.remarks.append(f"AlexNet's errors are of 1000 classes, those of {samples.name} {len(samples.classes)}")
@@ -94,6 +94,8 @@ def corruptions(
     answer.csv(errors.papers(), "corruption-table")
     answer.save([scores], "corruption-scores")
     answer.csv(scores.records(), "corruption-scores")
+    if per_class:
+        answer.by_class([errors], samples.classes)
     _draw(answer, session, errors, against, beta)
     return answer.finish()
 

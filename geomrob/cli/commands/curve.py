@@ -33,6 +33,7 @@ def curve(
     repeats: int | None = None,
     baseline: str | None = None,
     minimum: float | None = None,
+    per_class: bool = False,
 ) -> int:
     """Measure how the accuracy falls with the strength of noise, of FGSM or of PGD; show and write the curves.
 
@@ -50,6 +51,7 @@ def curve(
         repeats: How often what is drawn is drawn anew, for the standard error; default 5 of noise, else 1.
         baseline: Which of the models the others are compared with on the plane.
         minimum: With --baseline, the share of its clean accuracy that an acceptable model keeps; default 0.9.
+        per_class: Show them of the images of each class, too, and write curve-classes.csv.
     """
     if steps is not None and not attack.startswith("pgd"):
         raise UsageError(f"steps must go with PGD; got {steps} with {attack}: leave --steps out")
@@ -86,10 +88,12 @@ def curve(
             progress=progress,
             run=session.run,
         )
-    answer = Answer("curve", session.out, [measured], as_json=session.json, data_notes=samples.notes)
+    answer = Answer("curve", session.out, [measured], data_notes=samples.notes)
     plane = None if baseline is None else acceptance(measured, baseline, minimum=kept)
     answer.save()
     answer.csv()
+    if per_class:
+        answer.by_class([measured], samples.classes)
     answer.picture(plot_strength(measured), session.figure)
     if plane is not None:
         answer.results.append(plane)

@@ -61,7 +61,6 @@ def geometry(
         "geometry",
         session.out,
         results,
-        as_json=session.json,
         data_notes=session.samples.notes,
         trainings=session.trainings,
     )

@@ -51,7 +51,7 @@ def kernels(
         for name, network in by_training(networks, trainings).items()
         for bank in filter_banks(network, name=name, size=size, kind=kind, channels=chosen)
     ]
-    answer = Answer("kernels", out, banks, as_json=options.json, trainings=trainings)
+    answer = Answer("kernels", out, banks, trainings=trainings)
     answer.save()
     answer.csv()
     answer.picture(plot_kernels(banks), figure)

@@ -68,7 +68,6 @@ def layers(
         "layers",
         session.out,
         results,
-        as_json=session.json,
         data_notes=session.samples.notes,
         trainings=session.trainings,
     )

@@ -27,6 +27,7 @@ def margin(
     attack: BandAttack = "tight",
     budget: int | None = None,
     norm: float = 2,
+    per_class: bool = False,
 ) -> int:
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
@@ -43,6 +44,7 @@ def margin(
         attack: Search for the boundary; deepfool is the cheapest, tight the closest.
         budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
         norm: Norm of the distance, 1, 2 or inf.
+        per_class: Show them of the images of each class, too, and write margin-classes.csv.
     """
     if budget is not None and attack != "tight":
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
@@ -84,11 +86,11 @@ def margin(
         )
 
     curves = session.measure("margins", measure)
-    answer = Answer(
-        "margin", session.out, curves, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
-    )
+    answer = Answer("margin", session.out, curves, data_notes=samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
+    if per_class:
+        answer.by_class(curves, samples.classes)
     found = any(bool(curve.reached.any()) for curve in curves)
     answer.picture(margin_figure(curves) if found else None, session.figure)
     answer.picture(None, session.out / "examples.png")

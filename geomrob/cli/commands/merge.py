@@ -4,8 +4,10 @@ import shlex
 import sys
 from pathlib import Path
 
+from geomrob.cli.options import Shown
 
-def merge(*folders: Path, out: Path, overwrite: bool = False) -> int:
+
+def merge(*folders: Path, out: Path, overwrite: bool = False, options: Shown = Shown()) -> int:
     """Join the parts of the shards of a run in one folder; then run their command there, which finds all parts.
 
     A shard is made by a command with --shard i/n. The result is that of the command without --shard, bit by bit. The
@@ -26,4 +28,6 @@ def merge(*folders: Path, out: Path, overwrite: bool = False) -> int:
         sys.stdout.write(f"merged {len(folders)} shards of no command: call the analysis with Run({str(out)!r})\n")
         return 0
     sys.stderr.write(f"merged {len(folders)} shards; running: {shlex.join(['geomrob', *words])}\n")
-    return main([*words, "--out", str(out)])
+    form = "json" if options.json else options.format
+    words += [] if form == "table" else ["--format", form]
+    return main([*words, *(["--quiet"] if options.quiet else []), "--out", str(out)])

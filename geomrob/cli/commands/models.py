@@ -1,19 +1,19 @@
 """`geomrob models`: what can be named as a model, how accurate it is, and where it comes from."""
 
 from geomrob.cli.answer import Answer
+from geomrob.cli.options import Shown
 
 
-def models(*, data: str | None = None, json: bool = False) -> int:
+def models(*, options: Shown = Shown(), data: str | None = None) -> int:
     """List the models of the table with their accuracy and source.
 
     Args:
         data: Only those for images of that data set, fashion-mnist, say.
-        json: Print one JSON object and nothing else: with the command that trains each, its reference and its digest.
     """
     from geomrob.models import model_cards
 
     cards = model_cards(data)
-    answer = Answer("models", None, cards, as_json=json)
+    answer = Answer("models", None, cards)
     shipped = sum(bool(card.weights) for card in cards)
     answer.remarks += [
         f"{len(cards)} models, {shipped} with weights. Accuracy on all test images of the data set named.",

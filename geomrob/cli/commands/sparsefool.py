@@ -68,9 +68,7 @@ def sparsefool(
         ),
     )
     results = [result.exported() for result in exact] if uint8 else exact
-    answer = Answer(
-        "sparsefool", session.out, results, as_json=session.json, data_notes=samples.notes, trainings=session.trainings
-    )
+    answer = Answer("sparsefool", session.out, results, data_notes=samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
     for result, end in zip(results, file_names(results), strict=True):

@@ -126,9 +126,9 @@ def spectrum(
         def load(data: str, **draw: Any) -> "Samples":
             return load_samples(replace(options, data=data, **draw), options.transform)
 
-        with progress_bar(f"spectrum of {chosen or 'images'}", quiet=options.json) as progress:
+        with progress_bar(f"spectrum of {chosen or 'images'}") as progress:
             planes.append(data_spectrum(options.data, load, **settings, progress=progress, run=current_run()))
-    answer = Answer("spectrum", out, [*planes, *energies], as_json=options.json, trainings=trainings)
+    answer = Answer("spectrum", out, [*planes, *energies], trainings=trainings)
     for results, name in ((planes, "spectrum"), (energies, "energy")):
         if results:
             answer.save(results, name)

@@ -2,12 +2,14 @@
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
 from geomrob.cli.loading import check_seed
+from geomrob.cli.options import Shown
 from geomrob.cli.session import libraries
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ def train(
     seed: int = 0,
     device: str = "auto",
     fresh: bool = False,
-    json: bool = False,
+    tensorboard: Path | None = None,
+    options: Shown = Shown(),
 ) -> int:
     """Train a model by a recipe, resuming a killed run; print its accuracy and its weights file.
 
@@ -33,7 +36,7 @@ def train(
         seed: Seed of the initial weights and of everything random.
         device: auto, cpu or cuda.
         fresh: Start again even if the folder holds a training.
-        json: Print one JSON object and nothing else.
+        tensorboard: Folder of a TensorBoard log of each epoch (extra tensorboard).
     """
     check_seed(seed)
     libraries()
@@ -42,7 +45,7 @@ def train(
     from geomrob.training.checkpoint import written
 
     folder = user_path(out or Path("trained") / (Path(recipe).stem or "recipe"), "out")
-    with console.progress(f"training {recipe}", quiet=json) as progress:
+    with console.progress(f"training {recipe}") as progress:
         report = train_recipe(
             recipe,
             out=folder,
@@ -51,14 +54,18 @@ def train(
             device=console.resolve_device(device),
             resume=not fresh,
             progress=progress,
-            on_epoch=report_epoch,
+            on_epoch=partial(report_epoch, log=tensorboard),
         )
-    answer = Answer("train", folder, [report], as_json=json)
+    answer = Answer("train", folder, [report])
     answer.files += written(folder)
     return answer.finish()
 
 
-def report_epoch(epoch: "Epoch") -> None:
-    """Write the loss and the held-out accuracy of an epoch on stderr."""
+def report_epoch(epoch: "Epoch", log: Path | None = None) -> None:
+    """Write the loss and the held-out accuracy of an epoch on stderr, and into a TensorBoard log."""
     held_out = "" if math.isnan(epoch.held_out) else f", held-out accuracy {epoch.held_out:.2%}"
     sys.stderr.write(f"epoch {epoch.epoch}, loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.0f} s\n")
+    if log is not None:
+        from geomrob.interop.tensorboard import write_log
+
+        write_log(log, {"train": [{"epoch": epoch.epoch, "loss": epoch.loss, "held_out": epoch.held_out}]}, {})

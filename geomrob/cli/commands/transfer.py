@@ -62,7 +62,7 @@ def transfer(
             progress=progress,
             run=session.run,
         )
-    answer = Answer("transfer", session.out, [matrix], as_json=session.json, data_notes=samples.notes)
+    answer = Answer("transfer", session.out, [matrix], data_notes=samples.notes)
     answer.save()
     answer.csv()
     answer.picture(plot_transfer(matrix), session.figure)

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from geomrob.errors import unknown
-from geomrob.plot.style import FAINT, axes_or_new, headline, literal, plain_numbers, style_of, tidy
+from geomrob.plot.style import FAINT, axes_or_new, data_name, headline, literal, plain_numbers, style_of, tidy
 from geomrob.results import Comparison
 
 FEW = 8.0
@@ -68,9 +68,9 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
     headline(
         ax,
         f"Where is the {comparison.quantity} of another model {'farther' if distance else 'higher'}?",
-        f"{int(comparison.images[k])} images{whose} of {literal(comparison.data)}, paired; {literal(comparison.how)}. "
-        f"Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen ({comparison.test}, Holm "
-        f"over {comparison.p.numel()} tests).",
+        f"{int(comparison.images[k])} images{whose} of {data_name(comparison.data)}, paired; "
+        f"{literal(comparison.how)}. Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen "
+        f"({comparison.test}, Holm over {comparison.p.numel()} tests).",
         width=84,
     )
     return ax

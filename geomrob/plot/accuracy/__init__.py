@@ -1,0 +1,1 @@
+"""Pictures of accuracy under attack."""

@@ -1,0 +1,1 @@
+"""Results about accuracy under attack."""
