@@ -51,13 +51,14 @@ def test_the_file_in_a_run_folder_repeats_the_command(run, tmp_path, command, wo
     status, _, err = run(command, *words, "--json")
     assert status == 0, err
     # The very run: nothing of it is computed again, since its settings are the same.
-    first = json.loads((tmp_path / "out" / "run.json").read_text())
-    (tmp_path / "again.toml").write_bytes((tmp_path / "out" / "run.toml").read_bytes())
+    kept = ".geomrob" if command == "corrupt" else ""
+    first = json.loads((tmp_path / "out" / kept / "run.json").read_text())
+    (tmp_path / "again.toml").write_bytes((tmp_path / "out" / kept / "run.toml").read_bytes())
     assert run(command, "--config", "again.toml", "--out", "other", "--json")[0] == 0
-    second = json.loads((tmp_path / "other" / "run.json").read_text())
+    second = json.loads((tmp_path / "other" / kept / "run.json").read_text())
     assert second["settings"] == first["settings"]
     assert second["computations"] == first["computations"]
-    assert (tmp_path / "other" / "run.toml").read_text() == (tmp_path / "again.toml").read_text()
+    assert (tmp_path / "other" / kept / "run.toml").read_text() == (tmp_path / "again.toml").read_text()
 
 
 @pytest.mark.parametrize(
