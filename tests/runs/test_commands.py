@@ -178,7 +178,7 @@ def test_what_the_run_of_corrupt_keeps_lies_hidden_in_the_data_set(tmp_path, mon
         words = ["corrupt", data, str(out), "--samples", "4", "--corruptions", "fog", "--table", "cifar"]
         assert main(words) == 0
         assert {path.name for path in out.iterdir()} == {".geomrob", *written}
-        assert {path.name for path in (out / ".geomrob").iterdir()} == {"run.json", "log.txt"}
+        assert {path.name for path in (out / ".geomrob").iterdir()} == {"run.json", "run.toml", "log.txt"}
         before = load_data(out / read)
         shutil.rmtree(out / ".geomrob")
         after = load_data(out / read)
