@@ -234,7 +234,7 @@ def _check_attack(attack: str, norm: float, options: Mapping[str, float]) -> Non
     """Refuse an attack that there is not, a norm that it does not minimise, an option that its search has not."""
     row = entry(attack, names(search=True))
     if check_norm(norm) not in row.norms:
-        raise UsageError(f"norm must be 2 for {attack}; got {norm:g}: use the attack deepfool for other norms")
+        raise UsageError(f"norm must be 2 for {attack}; got {norm:g}: use the attack tight or deepfool for other norms")
     known = [name for name in inspect.signature(row.search).parameters if name not in _OWN]
     for name in options:
         if name not in known:

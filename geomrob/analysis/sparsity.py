@@ -62,7 +62,7 @@ def sparsity(
     Args:
         model: Images (N, C, H, W) to logits (N, K); a module is held in eval mode meanwhile.
         inputs: Images in [0, 1], on the model's device.
-        attack: One of `sparse_attacks`: sparsefool, l1-deepfool, l1-deepfool-clipped or l1-deepfool-box.
+        attack: One of `sparse_attacks`: sparsefool, or l1-deepfool or l1-tight, with -clipped or -box.
         labels: True classes, for the accuracy and the locations only; the predicted ones by default.
         target: Class to reach, by name or number; images that are classified as it already are left out and counted.
         targets: Classes to reach, one an image; None if any other class will do.
@@ -280,7 +280,7 @@ def sparse_attacks() -> dict[str, SparseAttack]:
     l1-NAME is free to leave [0, 1], l1-NAME-clipped is clipped at the end, l1-NAME-box keeps each step inside.
 
     Example:
-        >>> list(sparse_attacks())
+        >>> [name for name in sparse_attacks() if not name.startswith("l1-tight")]
         ['l1-deepfool', 'l1-deepfool-clipped', 'l1-deepfool-box', 'sparsefool']
     """
     known: dict[str, SparseAttack] = {}

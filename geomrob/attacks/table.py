@@ -201,7 +201,7 @@ def variants(*kinds: Kind) -> dict[str, tuple[AttackEntry, Variant]]:
 
     Example:
         >>> [name for name in variants("budget") if name.startswith("pgd")]
-        ['pgd', 'pgd-l2']
+        ['pgd', 'pgd-l2', 'pgd-l1']
     """
     every: dict[str, tuple[AttackEntry, Variant]] = {}
     for name in names(*kinds):

@@ -14,7 +14,7 @@ from geomrob.errors import UsageError
 from geomrob.files import user_path, write_atomic
 from geomrob.models import MODELS, load_model
 from geomrob.models.preprocessing import common_preprocessing
-from geomrob.reports.analyses import ANALYSES, Budget
+from geomrob.reports.analyses import ANALYSES
 from geomrob.reports.measure import Plan, measure, most_images
 from geomrob.reports.page import Page, check_installed, failures_of, page_of, to_html
 from geomrob.results import ModelCard, load
@@ -81,7 +81,7 @@ def report(
     models: str | Sequence[str] | Mapping[str, nn.Module],
     data: Any = "fashion-mnist-1k",
     *,
-    budget: Budget = "standard",
+    budget: str = "standard",
     only: Sequence[str] = (),
     samples: int | None = None,
     folder: Path | str | None = None,

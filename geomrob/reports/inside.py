@@ -115,7 +115,13 @@ def audits(results: Sequence[Result], failures: Failures) -> Section:
     table = by_model(rows, [audit.model for audit in found], "Checks of the audits, with the number that decided each")
     marked = Grid(table.caption, table.head, table.rows, table.left, marks=("passed", "warned", "failed", "skipped"))
     pictures = [
-        picture(plot_audit(audit), f"audit-{at}", otherwise="Audit", folded=f"Pictures of the audit of {audit.model}")
+        picture(
+            plot_audit(audit),
+            f"audit-{at}",
+            otherwise="Audit",
+            turning=False,
+            folded=f"Pictures of the audit of {audit.model}",
+        )
         for at, audit in enumerate(found)
     ]
     return Section(

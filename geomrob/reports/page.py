@@ -9,7 +9,7 @@ from geomrob.errors import UsageError
 from geomrob.reports import accuracy, boundary, inside, summary
 from geomrob.reports.boundary import Failures
 from geomrob.reports.content import Grid, Section, by_model
-from geomrob.results import Provenance
+from geomrob.results import Provenance, RobustAccuracy
 from geomrob.results.result import Result, model_of
 
 TEMPLATE = "report.html"
@@ -86,7 +86,13 @@ def page_of(
     """
     failures = failures or {}
     models = boundary.models_of(results)
-    results = sorted(results, key=lambda result: models.index(model_of(result)) if model_of(result) else -1)
+
+    def position(result: Result) -> tuple[int, float]:
+        """Return by what results are sorted: models as they come, l-infinity before the other norms."""
+        number = models.index(model_of(result)) if model_of(result) else -1
+        return number, -result.norm if isinstance(result, RobustAccuracy) else 0.0
+
+    results = sorted(results, key=position)
     if not models:
         raise UsageError("results must hold one of a model at least; got none: name other folders")
     compared, why = boundary.compared(results)

@@ -56,7 +56,7 @@ def test_models_are_compared(run, tmp_path, nets):
     assert torch.equal(bank.inhibition, drawn)
     assert bank.spectra[0].unit == "cycles per 16 pixels"
     told = rows(folder / "kernels.csv")
-    assert [row["inhibition"] for row in told] == [*map(str, drawn.tolist()), *[""] * 16]
+    assert [row["inhibition"] for row in told] == [*(f"{value:.7g}" for value in drawn.tolist()), *[""] * 16]
     assert float(told[2]["norm"]) == pytest.approx(float(bank.weights[2].norm()))
     line = next(line for line in out.splitlines() if "push_nets:pushed" in line)
     for number in ("push-pull, trained", "3x3", "0%", *(f"{bank.summary()[name]:.3f}" for name in ("mean", "most"))):

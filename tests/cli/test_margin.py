@@ -177,7 +177,7 @@ BAD = [
     (lambda _: ["--samples", "0"], "samples"),
     (lambda _: ["--samples", "1001"], "1000"),
     (lambda _: ["--norm", "3"], "norm must be 1, 2 or inf"),
-    (lambda _: ["--norm", "1", "--attack", "tight"], "deepfool"),
+    (lambda _: ["--norm", "1", "--attack", "ddn"], "deepfool"),
     (lambda _: ["--threads", "0"], "threads must be at least 1"),
     (lambda _: ["--memory", "nan"], "memory must be above 0"),
     (lambda _: ["--model", "cifar10-resnet20"], "data must hold images of 3x32x32"),

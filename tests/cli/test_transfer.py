@@ -128,7 +128,7 @@ def tiny(folder):
         (["--epsilon", "-1", "--attack", "fgsm"], "epsilon must be a finite number above 0"),
         (["--epsilon", "nan", "--attack", "pgd"], "epsilon must be a finite number above 0"),
         (["--epsilon", "0.1"], "epsilon must go with fgsm or pgd"),
-        (["--norm", "2", "--attack", "ddn"], "norm must go with deepfool or pgd"),
+        (["--norm", "2", "--attack", "ddn"], "norm must go with deepfool or tight or pgd"),
         (["--norm", "1", "--attack", "pgd"], "norm must be 2 or inf with pgd"),
         (["--norm", "3", "--attack", "deepfool"], "norm must be 1, 2 or inf"),
         (["--samples", "0"], "samples must lie in 1 ... 1000"),

@@ -285,7 +285,7 @@ REFUSED = [
     ("nosuchmodule:net", "No module named 'nosuchmodule'"),
     ("timm:", "must read timm:NAME"),
     ("hf-hub: ", "must read hf-hub:ORG/NAME"),
-    ("resnet18", "model must be one of fmnist-lenet"),
+    ("resnet18", "did you mean mnist-resnet18 or cifar10-resnet18"),
     ("", "model must be one of"),
     (":", "name both sides of the colon"),
 ]

@@ -18,9 +18,10 @@ HEAD = """# Reliability
 What geomrob does with input that is wrong. Each of the calls below is made by the tests in one process, with a limit
 of time and of memory, and must end with the right exit status and one sentence on stderr (`error: ...`: the argument,
 what was expected, what came, what to do), without a traceback, without a file outside its folder, and without a
-half-written file in it. The slow test makes all of them and fails for any that is not handled so; a sample runs in CI.
-The last run of the whole table was before `robust`, `report` and their calls came in: 3,026 of 3,027 calls were handled, and
-the other is mended.
+half-written file in it. The slow test makes all of them and fails for any that is not handled so; a sample runs in
+CI.
+The last run of the whole table was before `robust`, `report` and their calls came in: 3,026 of 3,027 calls were
+handled, and the other is mended.
 The calls are `tests/reliability/table.py`, the damaged files `tests/reliability/spoiled.py`.
 
     python -m tests.reliability            # makes all of these calls and prints those that are not handled

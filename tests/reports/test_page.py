@@ -120,8 +120,8 @@ def test_every_picture_has_a_name_every_table_a_caption_every_heading_a_scope(pa
     names = shown.run("[...document.querySelectorAll('svg')].map(e => [e.getAttribute('role'), e.ariaLabel])")
     assert all(role == "img" and len(name) > 20 for role, name in names)
     assert shown.run("document.images.length") == 0
-    assert shown.run("[...document.querySelectorAll('table')].every(e => e.caption && e.caption.innerText)")
-    assert shown.run("[...document.querySelectorAll('th')].every(e => e.scope && e.innerText)")
+    assert shown.run("[...document.querySelectorAll('table')].every(e => e.caption && e.caption.textContent)")
+    assert shown.run("[...document.querySelectorAll('th')].every(e => e.scope && e.textContent)")
     assert shown.run("[...document.querySelectorAll('.scroll')].every(e => e.tabIndex == 0 && e.ariaLabel)")
 
 
