@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from geomrob.errors import UsageError
 from geomrob.files import user_path, write_atomic
 from geomrob.models import MODELS, load_model
 from geomrob.models.preprocessing import common_preprocessing
-from geomrob.reports.analyses import ANALYSES
+from geomrob.reports.analyses import ANALYSES, Budget
 from geomrob.reports.measure import Plan, measure, most_images
 from geomrob.reports.page import Page, check_installed, failures_of, page_of, to_html
 from geomrob.results import ModelCard, load
@@ -132,7 +132,7 @@ def report(
         models=networks,
         samples=drawn,
         device=device,
-        budget=budget,
+        budget=cast("Budget", budget),  # `most_images` has refused any other
         only=tuple(only) or tuple(ANALYSES),
         most=samples,
         seed=seed,
