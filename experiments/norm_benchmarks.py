@@ -83,7 +83,7 @@ def rows(model: nn.Module, data: Samples, norm: str, budgets: tuple[int, ...]) -
 
 
 def models(page: Page) -> list[str]:
-    return [name for name, part in page.items() if isinstance(part, dict)]
+    return [name for name, part in page.items() if isinstance(part, dict) and {*part} == {*NORMS}]
 
 
 def draw(page: Page) -> Figure:
