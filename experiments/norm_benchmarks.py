@@ -30,6 +30,8 @@ from geomrob.plot.style import blank, figure_headline, tidy
 SCALES = {"smoke": {"images": 4, "budgets": (20,)}, "cpu": {"images": 64, "budgets": (60, 100, 200)}}
 # Goal of the project: the median with at most so many gradients is no more than that of the closest peer.
 PUBLISHED = {"gradients": 100}
+MARKED = ["deepfool", *(name.removeprefix("adv-lib ") for name in NORM_PEERS[1.0])]
+MARKS = "svDP^X"
 NORMS = {"linf": math.inf, "l1": 1.0}
 FLAGS = {
     "--model": {"nargs": "+", "default": ["fmnist-lenet", "fmnist-resnet8", "fmnist-linf-adversarial"]},
@@ -101,13 +103,12 @@ def draw(page: Page) -> Figure:
             }
             ours = [point for label, point in points.items() if label.startswith("tight")]
             axis.plot(*zip(*ours, strict=True), "o-", label="tight")
-            for label, point in points.items():
-                if not label.startswith("tight"):
-                    axis.plot(*point, "s", color="0.4")
-                    axis.annotate(label, point, fontsize=6, xytext=(3, 3), textcoords="offset points")
+            others = {label: point for label, point in points.items() if not label.startswith("tight")}
+            for label, point in others.items():
+                axis.plot(*point, MARKS[MARKED.index(label)], color="0.4", linestyle="", label=label)
             axis.set(xscale="log", xlabel="evaluations an image", ylabel=f"median {norm}", title=name)
-            axis.legend()
             tidy(axis)
+    figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
