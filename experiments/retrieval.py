@@ -32,7 +32,7 @@ from geomrob.data.corruptions.precomputed import find_corrupted, load_corrupted
 from geomrob.models import build
 from geomrob.plot.style import blank, figure_headline, style_of, tidy
 from geomrob.results import CorruptionTable
-from geomrob.results.corruptions import mean_and_error
+from geomrob.results.accuracy.corruptions import mean_and_error
 from geomrob.training import fit, read_recipe
 from geomrob.training.losses.csq import HashingObjective, hash_head
 

@@ -37,12 +37,14 @@ from .models import load_model
 from .models.antialias import antialias
 from .models.layers.push_pull import PushPullConv2d, push_pull
 from .models.push_pull_stem import replace_first_conv
+from .plot.accuracy.corruptions import plot_corruptions, plot_trade_off
 from .plot.accuracy.robust_accuracy import plot_robust_accuracy
+from .plot.accuracy.strength_curve import plot_acceptance, plot_strength
+from .plot.accuracy.transfer import plot_transfer
 from .plot.audit import plot_audit
 from .plot.band_examples import plot_band_examples
 from .plot.comparison.forest import plot_comparison
 from .plot.corruption_sheet import plot_corruption_sheet
-from .plot.corruptions import plot_corruptions, plot_trade_off
 from .plot.cross_section import plot_cross_section
 from .plot.decision_based import plot_decision_distances
 from .plot.filter_banks import plot_inhibition, plot_kernels
@@ -54,8 +56,6 @@ from .plot.perturbation_maps import plot_locations
 from .plot.sparse_gallery import plot_gallery
 from .plot.sparsity import plot_sparsity_sweep
 from .plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
-from .plot.strength_curve import plot_acceptance, plot_strength
-from .plot.transfer import plot_transfer
 from .reports.build import Report, report, report_from
 from .results import (
     Acceptance,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geomrob.data import DATASETS
-from geomrob.data.named_arrays import CLASSES, IMAGES, LABELS
+from geomrob.data.arrays.named_arrays import CLASSES, IMAGES, LABELS
 from geomrob.models import MODELS
 from geomrob.models.schemes.table import SCHEMES
 from geomrob.training import read_recipe

@@ -28,7 +28,7 @@ def test_every_command_module_is_light():
     import geomrob.cli
 
     names = [module.name for module in pkgutil.walk_packages(geomrob.cli.__path__, "geomrob.cli.")]
-    assert "geomrob.cli.commands.margin" in names
+    assert "geomrob.cli.commands.measure.margin" in names
     assert loaded_by(f"import {', '.join(names)}") == set()
 
 

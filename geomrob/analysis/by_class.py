@@ -7,12 +7,12 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.errors import UsageError
-from geomrob.results.by_class import ByClass
-from geomrob.results.corruptions import CorruptionTable
-from geomrob.results.intervals import median_interval, wilson
+from geomrob.results.accuracy.by_class import ByClass
+from geomrob.results.accuracy.corruptions import CorruptionTable
+from geomrob.results.accuracy.strength_curve import StrengthCurve
+from geomrob.results.intervals import median_interval, wilson_each
 from geomrob.results.margins import MarginCurve
 from geomrob.results.provenance import quantiles
-from geomrob.results.strength_curve import StrengthCurve
 
 
 def by_class(result: MarginCurve | CorruptionTable | StrengthCurve, classes: Sequence[str] = ()) -> list[ByClass]:
@@ -67,8 +67,8 @@ def _medians(distances: Tensor) -> Tensor:
 
 def _shares(values: Tensor) -> Tensor:
     """Return the mean share of each row with its interval over images (R, 3)."""
-    means = values.mean(1).tolist()
-    return torch.tensor([[mean, *wilson(mean, values.shape[1])] for mean in means], dtype=torch.float64)
+    means = values.double().mean(1)
+    return torch.cat((means[:, None], wilson_each(means, values.shape[1])), 1)
 
 
 def _result(

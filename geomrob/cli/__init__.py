@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -19,29 +19,29 @@ from geomrob.cli.help import Paragraphs, default
 from geomrob.cli.invocation import Invocation, invoked
 from geomrob.errors import FileError, ShardDone, UsageError
 
-COMMANDS = (
-    "margin",
-    "sparsefool",
-    "spectrum",
-    "kernels",
-    "curve",
-    "robust",
-    "boundary",
-    "transfer",
-    "compare",
-    "report",
-    "audit",
-    "models",
-    "data",
-    "corrupt",
-    "corruptions",
-    "layers",
-    "geometry",
-    "augment",
-    "train",
-    "merge",
-)
-"""The commands: NAME is the function of that name in `geomrob/cli/commands/NAME.py`."""
+COMMANDS = {
+    "margin": "measure.margin",
+    "sparsefool": "measure.sparsefool",
+    "spectrum": "measure.spectrum",
+    "kernels": "measure.kernels",
+    "curve": "measure.curve",
+    "robust": "measure.robust",
+    "boundary": "measure.boundary",
+    "transfer": "measure.transfer",
+    "compare": "compare",
+    "report": "report",
+    "audit": "measure.audit",
+    "models": "models",
+    "data": "data",
+    "corrupt": "corrupt",
+    "corruptions": "measure.corruptions",
+    "layers": "measure.layers",
+    "geometry": "measure.geometry",
+    "augment": "augment",
+    "train": "train",
+    "merge": "merge",
+}
+"""The commands, each with its module in `geomrob/cli/commands`, which has a function of its name."""
 
 OK, FAILED, MISUSE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -52,6 +52,11 @@ EXITS = (
     "Exit status: 0 all done, 1 failed (disk, memory, closed output), 2 bad use (one line says what to change), "
     "3 done, but not all was found (0 with --allow-missing), 130 interrupted (one line says how to resume)."
 )
+
+
+def function_of(command: str) -> Callable[..., int]:
+    """Return the function of a command."""
+    return getattr(import_module(f"geomrob.cli.commands.{COMMANDS[command]}"), command)
 
 
 def application() -> App:
@@ -71,7 +76,7 @@ def application() -> App:
         suppress_keyboard_interrupt=False,
     )
     for name in COMMANDS:
-        app.command(getattr(import_module(f"geomrob.cli.commands.{name}"), name), name=name)
+        app.command(function_of(name), name=name)
     app.register_install_completion_command(help="Write completion for this shell, and a line that loads it.")
     return app
 

@@ -5,10 +5,7 @@ import json
 import math
 import re
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,17 +13,17 @@ from geomrob.cli import console
 from geomrob.cli.config_file import RUN
 from geomrob.cli.console import say, show_table
 from geomrob.cli.invocation import current, current_run
-from geomrob.tables import Record, Table, Value, is_unknown, slug, to_csv, to_latex, to_markdown
+from geomrob.tables import Record, Table, Value, is_unknown, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from geomrob.results.corruptions import CorruptionTable
+    from geomrob.results.accuracy.corruptions import CorruptionTable
+    from geomrob.results.accuracy.strength_curve import StrengthCurve
     from geomrob.results.margins import MarginCurve
     from geomrob.results.provenance import Provenance
     from geomrob.results.result import Result
-    from geomrob.results.strength_curve import StrengthCurve
 
 SCHEMA = 2
 """Of the JSON object. 1 had a shape for each command."""
@@ -56,7 +53,9 @@ class Answer:
         """Take the results; `data_notes`, those of the images, are added to the provenance of each."""
         self.trainings = trainings or {}
         self.command, self.folder = command, folder or Path()
-        self.results = [_with_notes(result, data_notes) for result in results]
+        from geomrob.results.result import with_notes
+
+        self.results = [with_notes(result, data_notes) for result in results]
         self.files: list[Path] = []
         self.contents: dict[Path, bytes] = {}
         self.remarks: list[str] = []
@@ -69,6 +68,7 @@ class Answer:
             results: All by default.
             name: That of the command by default.
         """
+        from geomrob.results.result import file_names
         from geomrob.results.store import as_files
 
         chosen, name = self.results if results is None else results, name or self.command
@@ -282,46 +282,12 @@ def said(values: Sequence[Value], title: str) -> bool:
     return len(numbers) == 1 and bool(set(re.split(r"[\s,:;()]+", title)) & set(forms))
 
 
-def _with_notes(result: "Result", notes: Sequence[str]) -> "Result":
-    """Return the result with notes added to its provenance, if it has one."""
-    spent: Provenance | None = getattr(result, "provenance", None)
-    if spent is None or not notes or not is_dataclass(result):
-        return result
-    known = replace(spent, notes=tuple(dict.fromkeys((*spent.notes, *notes))))
-    return replace(result, provenance=known)
-
-
 def merged(tables: Sequence[Table]) -> list[Table]:
     """Return the tables, those of one title and the same columns joined."""
     joined: dict[tuple[Any, ...], list[Record]] = {}
     for table in tables:
         joined.setdefault((table.title, table.columns, table.shows), []).extend(table.rows)
     return [Table(title, columns, rows, shows) for (title, columns, shows), rows in joined.items()]
-
-
-def file_names(results: Sequence[object]) -> list[str]:
-    """Return what is appended to a file name for each result: nothing for one, else -MODEL, numbered where they agree.
-
-    No two are equal, however the models are named.
-
-    Example:
-        >>> from types import SimpleNamespace as Named
-        >>> file_names([Named(model="a"), Named(model="b"), Named(model="b")])
-        ['-a', '-b-1', '-b-2']
-    """
-    if len(results) == 1:
-        return [""]
-    labels = [
-        (getattr(result, "model", "") or getattr(result, "name", ""), getattr(result, "layer", ""))
-        for result in results
-    ]
-    several = Counter(label for label, _ in labels)
-    parts = [slug(label if several[label] == 1 or not layer else f"{label}-{layer}") for label, layer in labels]
-    names = [part if parts.count(part) == 1 else "" for part in parts]
-    for index, part in enumerate(parts):
-        if not names[index]:
-            names[index] = next(name for number in count(1) if (name := f"{part}-{number}") not in names)
-    return [f"-{name}" for name in names]
 
 
 def _strict(value: Any) -> Any:

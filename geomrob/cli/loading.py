@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli.options import Data, Inputs
-from geomrob.cli.trainings import source_name
 from geomrob.errors import UsageError, note
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
 
     shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
-    trained = [name for name, entry in fits.items() if source_name(samples) in (claim.data for claim in entry.claims)]
+    trained = [name for name, entry in fits.items() if samples.source in (claim.data for claim in entry.claims)]
     names = tuple(trained or fits)
     if len(names) < least:
         told = f"{names[0]} alone" if names else "none"

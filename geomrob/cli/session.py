@@ -15,7 +15,7 @@ from geomrob.cli import console
 from geomrob.cli.invocation import HIDDEN, current, current_run, silent
 from geomrob.cli.loading import check_seed, load_networks, load_samples
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
-from geomrob.cli.trainings import by_training, edit, source_name, training_names
+from geomrob.cli.trainings import by_training, edit, training_names
 from geomrob.errors import ShardDone, UsageError
 
 if TYPE_CHECKING:
@@ -178,10 +178,9 @@ class Session:
     @property
     def boxed(self) -> bool:
         """Whether the images lie in [0, 1]; synthetic and edited ones need not."""
-        from geomrob.data import DATASETS
+        from geomrob.data import in_box
 
-        name = source_name(self.samples)
-        return not (self.edited and self.transform) and (name not in DATASETS or DATASETS[name].boxed)
+        return not (self.edited and self.transform) and in_box(self.samples)
 
     def set_threads(self, model: "nn.Module | None" = None) -> None:
         """Set the number of CPU threads for a model, the first one by default."""

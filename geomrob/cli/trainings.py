@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from geomrob.data.entry import Samples
-
 
 def edit(networks: "Sequence[nn.Module]", transform: str) -> None:
     """Let networks edit their images before anything else; their layers keep their names.
@@ -21,11 +19,6 @@ def edit(networks: "Sequence[nn.Module]", transform: str) -> None:
     layer = Preprocess(transform)
     for network in networks:
         network.register_forward_pre_hook(lambda _, inputs: (layer(inputs[0]), *inputs[1:]))
-
-
-def source_name(samples: "Samples") -> str:
-    """Return the name of the data set before the edit that is named behind it."""
-    return samples.name.partition(" (")[0]
 
 
 def training_names(

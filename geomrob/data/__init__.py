@@ -8,19 +8,8 @@ from typing import Any
 
 import torch
 
-from geomrob.data import (
-    array_files,
-    cifar,
-    class_names,
-    datasets,
-    embedded,
-    folder,
-    idx,
-    named_arrays,
-    npy_pairs,
-    synthetic,
-    webdataset,
-)
+from geomrob.data import cifar, class_names, datasets, embedded, folder, idx, synthetic, webdataset
+from geomrob.data.arrays import array_files, named_arrays, npy_pairs
 from geomrob.data.entry import (
     DatasetEntry,
     Samples,
@@ -34,7 +23,7 @@ from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, note, unknown
 from geomrob.files import user_path
 
-__all__ = ["DATASETS", "DatasetEntry", "Samples", "load_data"]
+__all__ = ["DATASETS", "DatasetEntry", "Samples", "in_box", "load_data"]
 
 CLOTHES, DIGITS = (tuple(names[0] for names in table) for table in (class_names.CLOTHES, class_names.DIGITS))
 THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"
@@ -108,6 +97,11 @@ DATASETS: dict[str, DatasetEntry] = {
         boxed=False,
     ),
 }
+
+
+def in_box(samples: Samples) -> bool:
+    """Return whether the images of the data set, before any edit, lie in [0, 1], as all but synthetic ones do."""
+    return samples.source not in DATASETS or DATASETS[samples.source].boxed
 
 
 def load_data(

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from geomrob.data.arrays.label_arrays import class_numbers
 from geomrob.data.entry import Arrays
-from geomrob.data.label_arrays import class_numbers
 from geomrob.errors import UsageError
 from geomrob.files import user_path
 

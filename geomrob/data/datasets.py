@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, WeightedRandomSampler
 
-from geomrob.data.array_files import flat
+from geomrob.data.arrays.array_files import flat
+from geomrob.data.arrays.image_arrays import channels_first, pixels, rows_of, samples_from
+from geomrob.data.arrays.label_arrays import class_numbers
+from geomrob.data.arrays.named_arrays import IMAGES, LABELS, SPLITS, candidates, samples_of
 from geomrob.data.entry import Samples, sample_positions
-from geomrob.data.image_arrays import channels_first, pixels, rows_of, samples_from
-from geomrob.data.label_arrays import class_numbers
-from geomrob.data.named_arrays import IMAGES, LABELS, SPLITS, candidates, samples_of
 from geomrob.data.pictures import is_image, stacked
 from geomrob.data.resize import Fit
 from geomrob.errors import UsageError

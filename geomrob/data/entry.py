@@ -42,6 +42,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def source(self) -> str:
+        """The name of the data set, without the edit that is named behind it."""
+        return self.name.partition(" (")[0]
+
     def subset(self, positions: Tensor) -> "Samples":
         """Return the samples at `positions` (M,) of this object, in that order."""
         images = self.images

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from geomrob.data.image_arrays import channels_first, pixels, rows_of
+from geomrob.data.arrays.image_arrays import channels_first, pixels, rows_of
 from geomrob.data.image_files import WITH_ALPHA
 from geomrob.data.resize import Fit, fit_array
 from geomrob.errors import UsageError

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geomrob.data.arrays.label_arrays import class_numbers
+from geomrob.data.arrays.named_arrays import LABELS
 from geomrob.data.entry import Samples, sample_positions, to_images
 from geomrob.data.image_files import BROKEN, SUFFIXES, FileBytes, is_grey, read_image
-from geomrob.data.label_arrays import class_numbers
-from geomrob.data.named_arrays import LABELS
 from geomrob.data.pictures import one_size
 from geomrob.data.resize import Fit
 from geomrob.errors import UsageError

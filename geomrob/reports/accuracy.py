@@ -7,14 +7,15 @@ from dataclasses import replace
 from torch import Tensor
 
 from geomrob.data.corruptions import CORRUPTIONS
+from geomrob.plot.accuracy.corruptions import plot_corruptions
 from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
-from geomrob.plot.corruptions import plot_corruptions
-from geomrob.plot.strength_curve import plot_strength
+from geomrob.plot.accuracy.strength_curve import plot_strength
 from geomrob.reports.boundary import Failures
 from geomrob.reports.content import Grid, Section, axes, drawn, grid, of
 from geomrob.reports.pictures import Picture, picture
 from geomrob.results import Audit, CorruptionTable, Layers, MarginCurve, RobustAccuracy, StrengthCurve
-from geomrob.results.accuracy.robust_accuracy import NORM_NAMES, shown_epsilon, wilson
+from geomrob.results.accuracy.robust_accuracy import NORM_NAMES, shown_epsilon
+from geomrob.results.intervals import wilson
 from geomrob.results.result import Result
 
 
@@ -29,9 +30,8 @@ def clean_accuracy(results: Sequence[Result]) -> dict[str, tuple[float, float, f
             known[name] = correct
     found: dict[str, tuple[float, float, float, int]] = {}
     for name, correct in known.items():
-        share = correct.double().mean()
-        low, high = wilson(share[None], len(correct))[0].tolist()
-        found[name] = float(share), low, high, len(correct)
+        value = float(correct.double().mean())
+        found[name] = value, *wilson(value, len(correct)), len(correct)
     return found
 
 

@@ -17,7 +17,7 @@ from geomrob.analysis.sparsity import sparsity
 from geomrob.analysis.spectra.perturbed import attack_spectrum
 from geomrob.analysis.strength_curve import strength_curve
 from geomrob.arrays import Model
-from geomrob.data import DATASETS
+from geomrob.data import in_box
 from geomrob.data.entry import Samples
 from geomrob.results.result import Result
 from geomrob.runs import Run
@@ -100,7 +100,7 @@ class Analysis:
 
 def _margins(task: Task) -> list[Result]:
     name, model = task.alone()
-    boxed = is_boxed(task.samples)
+    boxed = in_box(task.samples)
     return [
         margin_curve(
             model,
@@ -163,7 +163,7 @@ def _bands(samples: Samples, options: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def fixed(forwards: float, backwards: float) -> Callable[[Samples, Mapping[str, Any]], tuple[float, float]]:
-    """Return a cost that is the same for all images: evaluations measured on `fmnist-standard`."""
+    """Return a cost that is the same for all images: a mean over models that are as hard as those of the table."""
     return lambda _samples, _options: (forwards, backwards)
 
 
@@ -266,8 +266,3 @@ ANALYSES: dict[str, Analysis] = {
     ),
 }
 """What a report measures, each in the sub-folder of its name. The standard budget is what commands do by default."""
-
-
-def is_boxed(samples: Samples) -> bool:
-    """Return whether images lie in [0, 1], as all but synthetic ones do."""
-    return samples.name not in DATASETS or DATASETS[samples.name].boxed

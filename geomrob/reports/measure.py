@@ -1,9 +1,9 @@
 """The analyses of a report, made into one folder: what they will take, what they return, why one could not be made."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +19,10 @@ from geomrob.inference import Prepared
 from geomrob.models import model_cards
 from geomrob.reports.analyses import ANALYSES, BUDGETS, Analysis, Budget, Progress, Task
 from geomrob.results import BandEnergy, ModelCard
-from geomrob.results.result import Result, model_of
+from geomrob.results.result import Result, file_names, with_notes
 from geomrob.results.store import as_files
 from geomrob.runs import Run
 from geomrob.runs.folder import Engine, in_process
-from geomrob.tables import slug
 
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
 
@@ -187,7 +186,7 @@ def _made(plan: Plan, key: str, lost: Set[str]) -> tuple[list[Result], dict[str,
         made, why = _tried(plan, analysis, group, samples, images, run, title, lost)
         results += made
         failed |= {", ".join(group): why} if why else {}
-    results = [_noted(result, samples.notes) for result in results]
+    results = [with_notes(result, samples.notes) for result in results]
     if run is not None and results:
         _publish(run, analysis.file or key, results)
     return results, failed
@@ -236,21 +235,11 @@ def _tried(
         return [], f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def _noted(result: Result, notes: Iterable[str]) -> Result:
-    """Return a result with the notes of the images in its provenance, as its command saves it."""
-    spent: Any = getattr(result, "provenance", None)
-    if spent is None or not notes:
-        return result
-    known = replace(spent, notes=tuple(dict.fromkeys((*spent.notes, *notes))))
-    changed: Any = result
-    return replace(changed, provenance=known)
-
-
 def _publish(run: Run, name: str, results: Sequence[Result]) -> None:
     """Write results into the folder of a run, under the names that the command gives them."""
     files: dict[Path, bytes] = {}
     for kind, group in _by_file(name, results).items():
-        for end, result in zip(file_ends([model_of(one) for one in group]), group, strict=True):
+        for end, result in zip(file_names(group), group, strict=True):
             files |= as_files(result, run.folder / f"{kind}{end}.json")
     run.publish(files)
 
@@ -261,19 +250,3 @@ def _by_file(name: str, results: Sequence[Result]) -> dict[str, list[Result]]:
     for result in results:
         files.setdefault("energy" if isinstance(result, BandEnergy) else name, []).append(result)
     return files
-
-
-def file_ends(models: Sequence[str]) -> list[str]:
-    """Return what is appended to a file name for the result of each model: nothing for one, else -MODEL.
-
-    Example:
-        >>> file_ends(["net"]), file_ends(["a", "b/c"]), file_ends(["a b", "a?b"])
-        ([''], ['-a', '-b-c'], ['-a-b-1', '-a-b-2'])
-    """
-    parts = [slug(model) for model in models]
-    if len(models) == 1:
-        return [""]
-    return [
-        f"-{part}" if parts.count(part) == 1 else f"-{part}-{parts[: at + 1].count(part)}"
-        for at, part in enumerate(parts)
-    ]

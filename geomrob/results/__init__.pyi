@@ -1,11 +1,13 @@
 # The names of this package and their homes: read by type checkers, and by lazy_loader.
+from .accuracy.by_class import ByClass
+from .accuracy.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .accuracy.robust_accuracy import RobustAccuracy
+from .accuracy.strength_curve import Acceptance, StrengthCurve
+from .accuracy.transfer import TransferMatrix
 from .attack import AttackResult, BoundaryResult, Status
 from .audit import Audit, Check
 from .augmentation_grid import AugmentationGrid
-from .by_class import ByClass
 from .comparison.comparison import Comparison
-from .corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from .decision_based import DecisionDistances
 from .filter_banks import FilterBank
 from .geometry import CrossSection, Geometry
@@ -17,9 +19,7 @@ from .provenance import Provenance
 from .sparsity import Locations, Overlap, Sparsity
 from .spectra import BandEnergy, HeatMap, Spectrum
 from .store import RESULTS, equal, load, save
-from .strength_curve import Acceptance, StrengthCurve
 from .training import TrainingReport, Trainings
-from .transfer import TransferMatrix
 
 __all__ = [
     "RESULTS",

@@ -28,6 +28,11 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def wilson_each(shares: Float[Tensor, " k"], count: int) -> Float[Tensor, "k 2"]:
+    """Return Wilson's interval of each of several shares of `count` images."""
+    return torch.tensor([wilson(share, count) for share in shares.tolist()], dtype=torch.float64).reshape(-1, 2)
+
+
 def share_words(share: float, count: int) -> str:
     """Return a share of images with its interval, as it is printed.
 

@@ -4,28 +4,33 @@ import base64
 import html
 import io
 import textwrap
-from dataclasses import fields
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from geomrob.errors import UsageError
-from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, to_html, to_latex, to_markdown
+from geomrob.tables import Column, Record, Table, Value, is_unknown, plain, slug, to_html, to_latex, to_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+R = TypeVar("R")
+
 REPR_LINES = 10
 
 PICTURES = {
-    "Acceptance": "geomrob.plot.strength_curve:plot_acceptance",
+    "Acceptance": "geomrob.plot.accuracy.strength_curve:plot_acceptance",
     "Audit": "geomrob.plot.audit:plot_audit",
     "AugmentationGrid": "geomrob.plot.augmentation_grid:plot_primitive",
     "BandEnergy": "geomrob.plot.spectra:plot_band_energy",
     "BandExamples": "geomrob.plot.band_examples:plot_band_examples",
     "Comparison": "geomrob.plot.comparison.forest:plot_comparison",
-    "CorruptionTable": "geomrob.plot.corruptions:plot_corruptions",
+    "CorruptionTable": "geomrob.plot.accuracy.corruptions:plot_corruptions",
     "CrossSection": "geomrob.plot.cross_section:plot_cross_section",
     "DecisionDistances": "geomrob.plot.decision_based:plot_decision_distances",
     "FilterBank": "geomrob.plot.filter_banks:plot_kernels",
@@ -38,8 +43,8 @@ PICTURES = {
     "RobustAccuracy": "geomrob.plot.accuracy.robust_accuracy:plot_robust_accuracy",
     "Sparsity": "geomrob.plot.sparse_gallery:plot_gallery",
     "Spectrum": "geomrob.plot.spectra:plot_spectra",
-    "StrengthCurve": "geomrob.plot.strength_curve:plot_strength",
-    "TransferMatrix": "geomrob.plot.transfer:plot_transfer",
+    "StrengthCurve": "geomrob.plot.accuracy.strength_curve:plot_strength",
+    "TransferMatrix": "geomrob.plot.accuracy.transfer:plot_transfer",
 }
 """For each result with a picture the function that draws it, as module:function, imported when it is drawn."""
 
@@ -156,3 +161,34 @@ def _short(value: Value) -> str:
 def model_of(result: object) -> str:
     """Return the model of a result; spectra call it their name."""
     return str(getattr(result, "model", "") or getattr(result, "name", ""))
+
+
+def file_names(results: Sequence[object]) -> list[str]:
+    """Return what is appended to a file name for each result: nothing for one, else -MODEL, numbered where they agree.
+
+    No two are equal, however the models are named.
+
+    Example:
+        >>> from types import SimpleNamespace as Named
+        >>> file_names([Named(model="a"), Named(model="b"), Named(model="b")])
+        ['-a', '-b-1', '-b-2']
+    """
+    if len(results) == 1:
+        return [""]
+    labels = [(model_of(result), getattr(result, "layer", "")) for result in results]
+    several = Counter(label for label, _ in labels)
+    parts = [slug(label if several[label] == 1 or not layer else f"{label}-{layer}") for label, layer in labels]
+    names = [part if parts.count(part) == 1 else "" for part in parts]
+    for index, part in enumerate(parts):
+        if not names[index]:
+            names[index] = next(name for number in count(1) if (name := f"{part}-{number}") not in names)
+    return [f"-{name}" for name in names]
+
+
+def with_notes(result: R, notes: Iterable[str]) -> R:
+    """Return the result with notes added to its provenance, if it has one."""
+    spent: Any = getattr(result, "provenance", None)
+    if spent is None or not notes:
+        return result
+    changed: Any = result
+    return replace(changed, provenance=replace(spent, notes=tuple(dict.fromkeys((*spent.notes, *notes)))))

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from geomrob.errors import UsageError
 from geomrob.files import move_in, pack, stage, staged_name, unpack
+from geomrob.results.accuracy.by_class import ByClass
+from geomrob.results.accuracy.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.accuracy.robust_accuracy import RobustAccuracy
+from geomrob.results.accuracy.strength_curve import Acceptance, StrengthCurve
+from geomrob.results.accuracy.transfer import TransferMatrix
 from geomrob.results.attack import AttackResult, BoundaryResult
 from geomrob.results.audit import Audit, Check
 from geomrob.results.augmentation_grid import AugmentationGrid
-from geomrob.results.by_class import ByClass
 from geomrob.results.comparison import Comparison
-from geomrob.results.corruptions import CorruptedSet, CorruptionScores, CorruptionTable
 from geomrob.results.decision_based import DecisionDistances
 from geomrob.results.filter_banks import FilterBank
 from geomrob.results.geometry import CrossSection, Geometry
@@ -32,9 +34,7 @@ from geomrob.results.models import DatasetCard, ModelCard
 from geomrob.results.provenance import Provenance
 from geomrob.results.sparsity import Locations, Overlap, Sparsity
 from geomrob.results.spectra import BandEnergy, HeatMap, Spectrum
-from geomrob.results.strength_curve import Acceptance, StrengthCurve
 from geomrob.results.training import TrainingReport, Trainings
-from geomrob.results.transfer import TransferMatrix
 
 SCHEMA, UNSEALED = 3, 2
 """Of the JSON; files of the earlier one have no digest of their own, and are read as before."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geomrob.results.corruptions import mean_and_error
+from geomrob.results.accuracy.corruptions import mean_and_error
 from geomrob.results.result import Result, model_of
 from geomrob.tables import Column, Record, Table, plain
 

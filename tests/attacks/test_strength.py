@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from geomrob.attacks.engine.balls import into_ball
 from geomrob.attacks.fixed_budget.fgsm import fgsm, sign_direction
 from geomrob.attacks.fixed_budget.noise import KINDS, noise, noisy
-from geomrob.attacks.fixed_budget.pgd import into_ball, pgd
+from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.errors import UsageError
 from geomrob.randomness import checked_indices
 from geomrob.results import Status
@@ -256,13 +257,13 @@ def test_a_start_on_the_way_is_moved_into_the_ball():
 def test_the_projection_onto_an_l1_ball_is_the_nearest_point_of_it():
     generator = torch.Generator().manual_seed(0)
     moved = torch.randn(5, 1, 3, 4, generator=generator, dtype=torch.float64)
-    radius = torch.tensor([0.1, 1.0, 3.0, 6.0, 50.0], dtype=torch.float64).reshape(-1, 1, 1, 1)
+    radius = torch.tensor([0.1, 1.0, 3.0, 6.0, 50.0], dtype=torch.float64)
     nearest = into_ball(moved, 1, radius)
-    assert bool((nearest.flatten(1).abs().sum(1) <= radius.flatten() * (1 + 1e-12)).all())
+    assert bool((nearest.flatten(1).abs().sum(1) <= radius * (1 + 1e-12)).all())
     assert torch.equal(nearest[-1], moved[-1])
     # Optimality: no point of the ball has a larger inner product with what is left over than the nearest one.
     left = moved - nearest
-    best = radius.flatten() * left.flatten(1).abs().amax(1)
+    best = radius * left.flatten(1).abs().amax(1)
     torch.testing.assert_close((left * nearest).flatten(1).sum(1), best, rtol=1e-9, atol=1e-12)
 
 

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from geomrob.cli.answer import Answer, file_names, merged
+from geomrob.cli.answer import Answer, merged
 from geomrob.plot.margins import margin_figure
 from geomrob.results import MarginCurve, equal, load
+from geomrob.results.result import file_names
 from geomrob.tables import Column, Table, to_csv
 from tests.synthetic import filter_bank, margin_curve, sparsity_result, spectrum
 

@@ -16,7 +16,7 @@ from geomrob.cli.answer import Answer
 from geomrob.data import DATASETS, load_data
 from geomrob.data.corruptions import CORRUPTIONS
 from geomrob.results import CorruptionTable, load
-from geomrob.results.corruptions import SHORT
+from geomrob.results.accuracy.corruptions import SHORT
 from tests.cli import results_in
 from tests.synthetic import corruption_table
 

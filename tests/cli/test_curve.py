@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geomrob.attacks.table import variants
-from geomrob.cli.commands.curve import curve as command
+from geomrob.cli.commands.measure.curve import curve as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import Acceptance, StrengthCurve, load

@@ -8,7 +8,7 @@ import pytest
 
 from geomrob.analysis.geometry.geometry import METHODS
 from geomrob.attacks.table import names
-from geomrob.cli.commands.geometry import geometry as command
+from geomrob.cli.commands.measure.geometry import geometry as command
 from geomrob.results import Geometry, load
 from tests.cli import results_in
 

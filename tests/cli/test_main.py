@@ -16,7 +16,7 @@ def command(monkeypatch):
             """Do what the test wants."""
             return outcome(number)
 
-        monkeypatch.setattr("geomrob.cli.commands.margin.margin", margin)
+        monkeypatch.setattr("geomrob.cli.commands.measure.margin.margin", margin)
 
     return install
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from geomrob.cli import COMMANDS, main
+from geomrob.cli import COMMANDS, function_of, main
 from geomrob.cli.options import Common, Compute, Data, Edit, Inputs, Models, Output, Settings, Shown
 
 PARTS = (Models, Data, Inputs, Edit, Compute, Shown, Output)
@@ -88,7 +88,7 @@ def test_shared_options_have_the_same_words_in_every_help(options, command):
 
 @pytest.mark.parametrize("command", MEASURING)
 def test_a_command_describes_a_shared_option_only_where_it_means_more(command):
-    module = import_module(f"geomrob.cli.commands.{command}")
+    module = import_module(function_of(command).__module__)
     own = {
         name
         for value in vars(module).values()

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, replace
-from importlib import import_module
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 
 from geomrob.analysis import preparation
 from geomrob.analysis.preparation import _threads_at_start, check_fit, match_labels, set_threads
-from geomrob.cli import COMMANDS
+from geomrob.cli import COMMANDS, function_of
 from geomrob.cli.console import notes_on_stderr, printed_notes
 from geomrob.cli.loading import load_networks, load_samples, trained_for
 from geomrob.cli.options import Common, Data, Output
@@ -36,7 +35,7 @@ def drawn(*shape, **said):
 
 
 def signature(command):
-    function = getattr(import_module(f"geomrob.cli.commands.{command}"), command)
+    function = function_of(command)
     return inspect.signature(function).parameters
 
 

@@ -2,14 +2,13 @@
 
 import csv
 import json
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from geomrob.cli import COMMANDS
+from geomrob.cli import COMMANDS, function_of
 from geomrob.cli.trainings import training_names
 from geomrob.data import load_data
 from geomrob.inference import accuracy
@@ -59,7 +58,7 @@ def words(files):
 def test_every_measuring_command_is_tried_here():
     without = {"augment", "corrupt", "models", "data", "train", "merge", "compare", "report"}
     assert set(QUICK) == set(COMMANDS) - without
-    assert all(import_module(f"geomrob.cli.commands.{name}") for name in QUICK)
+    assert all(function_of(name) for name in QUICK)
 
 
 @pytest.mark.parametrize("command", [pytest.param(name, marks=SLOW.get(name, ())) for name in QUICK])

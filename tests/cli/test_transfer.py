@@ -11,7 +11,7 @@ import torch
 
 from geomrob.attacks.decision_based import boundary as walk
 from geomrob.attacks.minimal.deepfool import deepfool
-from geomrob.cli.commands.transfer import transfer as command
+from geomrob.cli.commands.measure.transfer import transfer as command
 from geomrob.data import load_data
 from geomrob.models import load_model
 from geomrob.results import TransferMatrix, load

@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from geomrob.data import array_files, image_arrays, load_data
-from geomrob.data.array_files import open_arrays
+from geomrob.data import load_data
+from geomrob.data.arrays import array_files, image_arrays
+from geomrob.data.arrays.array_files import open_arrays
+from geomrob.data.arrays.named_arrays import CLASSES as CLASS_NAMES
+from geomrob.data.arrays.named_arrays import IMAGES as IMAGE_NAMES
+from geomrob.data.arrays.named_arrays import LABELS as LABEL_NAMES
 from geomrob.data.lazy import LazyImages
-from geomrob.data.named_arrays import CLASSES as CLASS_NAMES
-from geomrob.data.named_arrays import IMAGES as IMAGE_NAMES
-from geomrob.data.named_arrays import LABELS as LABEL_NAMES
 from geomrob.errors import UsageError
 
 N = 6

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from geomrob.analysis.corruptions.scores import BENCHMARK, net_reduction
 from geomrob.data.corruptions import CORRUPTIONS
 from geomrob.errors import UsageError
-from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
+from geomrob.plot.accuracy.corruptions import plot_corruptions, plot_trade_off
 from geomrob.plot.style import blank
 from tests.synthetic import corruption_table
 

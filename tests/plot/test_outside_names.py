@@ -8,13 +8,15 @@ import torch
 from matplotlib.text import Text
 
 from geomrob.analysis.strength_curve import acceptance
+from geomrob.plot.accuracy.corruptions import plot_corruptions, plot_trade_off
 from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy
+from geomrob.plot.accuracy.strength_curve import plot_acceptance, plot_strength
+from geomrob.plot.accuracy.transfer import plot_transfer
 from geomrob.plot.audit import plot_audit, plot_verdicts
 from geomrob.plot.augmentation_grid import plot_draws
 from geomrob.plot.band_examples import plot_band_examples
 from geomrob.plot.comparison.forest import plot_comparison
 from geomrob.plot.corruption_sheet import plot_corruption_sheet
-from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
 from geomrob.plot.cross_section import plot_cross_section
 from geomrob.plot.decision_based import plot_decision_distances
 from geomrob.plot.filter_banks import plot_inhibition, plot_kernels
@@ -26,9 +28,7 @@ from geomrob.plot.perturbation_maps import plot_locations
 from geomrob.plot.sparse_gallery import plot_gallery
 from geomrob.plot.sparsity import plot_sparsity_sweep
 from geomrob.plot.spectra import plot_band_energy, plot_heat_maps, plot_radial, plot_spectra
-from geomrob.plot.strength_curve import plot_acceptance, plot_strength
 from geomrob.plot.style import blank, literal
-from geomrob.plot.transfer import plot_transfer
 from geomrob.results import (
     Audit,
     BandExamples,

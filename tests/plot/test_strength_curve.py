@@ -9,7 +9,7 @@ import torch
 
 from geomrob.analysis.strength_curve import acceptance
 from geomrob.errors import UsageError
-from geomrob.plot.strength_curve import STRENGTHS, TITLES, plot_acceptance, plot_strength
+from geomrob.plot.accuracy.strength_curve import STRENGTHS, TITLES, plot_acceptance, plot_strength
 from geomrob.plot.style import blank
 from geomrob.results import Acceptance, StrengthCurve
 from tests.synthetic import provenance

@@ -8,8 +8,8 @@ import torch
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
+from geomrob.plot.accuracy.transfer import plot_transfer
 from geomrob.plot.style import SEQUENTIAL, blank
-from geomrob.plot.transfer import plot_transfer
 from geomrob.results import TransferMatrix
 from tests.synthetic import provenance
 

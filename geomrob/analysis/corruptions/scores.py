@@ -10,7 +10,7 @@ from torch import Tensor
 from geomrob.data import DATASETS
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES
 from geomrob.errors import UsageError, unknown
-from geomrob.results.corruptions import BENCHMARK
+from geomrob.results.accuracy.corruptions import BENCHMARK
 
 # The CE of AlexNet on ImageNet-C, as published with the benchmark (Hendrycks and Dietterich, 2019).
 ALEXNET = {

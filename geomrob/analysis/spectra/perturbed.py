@@ -19,10 +19,10 @@ from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.noise import noisy
 from geomrob.attacks.table import names
 from geomrob.data import DATASETS, load_data
-from geomrob.data.array_files import SUFFIXES
+from geomrob.data.arrays.array_files import SUFFIXES
+from geomrob.data.arrays.npy_pairs import severities, severity_of
 from geomrob.data.corruptions.precomputed import read_manifest
 from geomrob.data.entry import Samples
-from geomrob.data.npy_pairs import severities, severity_of
 from geomrob.errors import UsageError
 from geomrob.files import user_path
 from geomrob.inference import Prepared

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Distances, Labels, norms, per_sample
+from geomrob.arrays import Distances, Images, Labels, norms, per_sample
 from geomrob.attacks.engine.search import Search
 from geomrob.spectral.frames import Coefficients
 
@@ -66,29 +66,49 @@ def onto_ball(
     tiny = torch.finfo(radius.dtype).tiny
     if norm == 2:
         return search.fit(coefficients * per_sample(radius / norms(coefficients).clamp_min(tiny), coefficients), pairs)
-    moved = search.frame.synthesise(coefficients, search.band[pairs])
-    room = torch.full_like(moved, math.inf)
+    moved, room = search.frame.synthesise(coefficients, search.band[pairs]), None
     if search.whole and search.bounds is not None:
         low, high = search.room(pairs)
-        room = torch.where(moved > 0, high, -low).clamp_min(0).expand_as(moved)
-    length = moved.abs()
-    if norm == math.inf:
-        length = torch.minimum(torch.minimum(length, room), per_sample(radius, moved))
-    else:
-        length = _onto_l1(length.flatten(1), room.flatten(1), radius).reshape(moved.shape)
-    c = search.frame.analyse(moved.sign() * length, search.band[pairs])
+        room = torch.where(moved > 0, high, -low).clamp_min(0)
+    c = search.frame.analyse(into_ball(moved, norm, radius, room), search.band[pairs])
     if search.whole:
         return c
     return search.fit(c * per_sample(radius / lengths(search, c, pairs, norm).clamp_min(tiny), c), pairs)
 
 
-def _onto_l1(length: Tensor, room: Tensor, radius: Distances) -> Tensor:
-    """Return the lengths (n, d) less a threshold, between 0 and the room for each, so that they sum to the radius."""
-    low, high = torch.zeros_like(radius), length.amax(1)
-    outside = torch.minimum(length, room).sum(1) > radius
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        over = torch.minimum((length - middle[:, None]).clamp_min(0), room).sum(1) > radius
-        low, high = torch.where(over, middle, low), torch.where(over, high, middle)
-    threshold = torch.where(outside, high, 0)
-    return torch.minimum((length - threshold[:, None]).clamp_min(0), room)
+def into_ball(moved: Images, norm: float, radius: Distances, room: Images | None = None) -> Images:
+    """Return the nearest points (in l2) of the ball of each image, and of a box around the image if there is one.
+
+    Args:
+        moved: Perturbations (N, C, H, W).
+        norm: 1, 2 or infinity; 2 without a box.
+        radius: Of each ball, (N,).
+        room: How far each element can go in its direction, at least 0.
+
+    Example:
+        >>> into_ball(torch.tensor([[[[3.0, 1.0]]]]), 1, torch.tensor([2.5])).round(decimals=6).tolist()
+        [[[[2.25, 0.25]]]]
+    """
+    if norm == 2:
+        length = norms(moved).clamp_min(torch.finfo(moved.dtype).tiny)
+        return moved * per_sample((radius / length).clamp(max=1), moved)
+    size = moved.abs()
+    most = size if room is None else torch.minimum(size, room)
+    if norm == math.inf:
+        return moved.sign() * torch.minimum(most, per_sample(radius, moved))
+    outside = (most.flatten(1).sum(1) > radius).nonzero().squeeze(1)
+    if len(outside):
+        # What is outside loses one length in every element, in which it is at most as long as there is room.
+        size, limit = size[outside], math.inf if room is None else room[outside]
+        low, high = torch.zeros_like(radius[outside]), norms(size, math.inf)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            left = (size - per_sample(middle, size)).clamp_min(0).clamp(max=limit)
+            over = left.flatten(1).sum(1) > radius[outside]
+            low, high = torch.where(over, middle, low), torch.where(over, high, middle)
+        left = (size - per_sample(high, size)).clamp_min(0).clamp(max=limit)
+        # Exact where the same elements lose that length: what is missing in the sum is shared by them.
+        free = ((left > 0) & (left < limit)).flatten(1).sum(1).clamp_min(1)
+        high = high - (radius[outside] - left.flatten(1).sum(1)).clamp_min(0) / free
+        most = most.index_copy(0, outside, (size - per_sample(high, size)).clamp_min(0).clamp(max=limit))
+    return moved.sign() * most

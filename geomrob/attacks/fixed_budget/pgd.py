@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_images, norms, per_sample
+from geomrob.attacks.engine.balls import into_ball
 from geomrob.attacks.engine.linearize import towards_boundary
 from geomrob.attacks.engine.run import check_strength, run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -85,7 +86,7 @@ def pgd(
     """
     radii = _radii(epsilon, inputs)
     _check(norm, steps, restarts, loss, step_size)
-    lengths = None if step_size is None else _radii(step_size, inputs)
+    lengths = None if step_size is None else _radii(step_size, inputs, "step_size")
     keys = checked_indices(indices, len(inputs))
     if starts is not None and starts.shape != (shape := as_images(inputs).shape):
         raise UsageError(
@@ -96,8 +97,8 @@ def pgd(
         objective = cross_entropy(search) if loss == LOSSES[0] else towards_boundary(search)
         exact = per_sample(radii[piece].to(search.images.device), search.images)
         size = 2.5 * exact / steps if lengths is None else per_sample(lengths[piece].to(exact), exact)
-        radius = exact.to(search.images)
-        state = PGDState(search, norm, radius, size.to(radius), objective)
+        radius = exact.flatten().to(search.images)
+        state = PGDState(search, norm, radius, size.to(search.images), objective)
         for restart in range(restarts):
             begin = search.zeros()
             if starts is not None and not restart:
@@ -170,29 +171,6 @@ class PGDState:
         return self.search.fit(moved, pairs)
 
 
-def into_ball(moved: Images, norm: float, radius: Tensor) -> Images:
-    """Return the nearest points (in l2) of the ball of each image.
-
-    Example:
-        >>> into_ball(torch.tensor([[[[3.0, 1.0]]]]), 1, torch.tensor([[[[2.5]]]])).tolist()
-        [[[[2.25, 0.25]]]]
-    """
-    if math.isinf(norm):
-        return torch.minimum(torch.maximum(moved, -radius), radius)
-    length = per_sample(norms(moved, norm).clamp_min(torch.finfo(moved.dtype).tiny), moved)
-    if norm == 2:
-        return moved * (radius / length).clamp(max=1)
-    size, level = moved.abs().flatten(1), radius.flatten(1)
-    ordered = size.sort(1, descending=True).values
-    excess = ordered.cumsum(1) - level
-    rank = torch.arange(1, size.shape[1] + 1, device=size.device)
-    # As many of the largest elements stay as exceed what all of them lose.
-    count = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
-    loss = (excess.gather(1, count - 1) / count).clamp_min(0)
-    shrunk = (moved.flatten(1).sign() * (size - loss).clamp_min(0)).reshape(moved.shape)
-    return torch.where(length <= radius, moved, shrunk)
-
-
 def _start(images: Images, norm: float, epsilon: Tensor, seed: int, keys: Labels, restart: int) -> Images:
     """Return points drawn uniformly from the ball, by (seed, index, restart)."""
 
@@ -209,13 +187,13 @@ def _start(images: Images, norm: float, epsilon: Tensor, seed: int, keys: Labels
     return (epsilon * sample(draw, f"pgd {restart}", seed, keys, images.double())).to(images)
 
 
-def _radii(epsilon: float | Tensor, inputs: ImagesLike) -> Tensor:
-    """Return the radius of the ball of each image, (N,)."""
+def _radii(epsilon: float | Tensor, inputs: ImagesLike, name: str = "epsilon") -> Tensor:
+    """Return the radius of the ball of each image, or the length of its steps, (N,)."""
     radii = torch.as_tensor(epsilon, dtype=torch.float64).flatten()
     if len(radii) not in (1, len(inputs)):
-        raise UsageError(f"epsilon must be one number or one an image; got {len(radii)} for {len(inputs)}: give one")
+        raise UsageError(f"{name} must be one number or one an image; got {len(radii)} for {len(inputs)}: give one")
     for radius in radii.unique().tolist():
-        check_strength(radius)
+        check_strength(radius, name)
     return radii.expand(len(inputs))
 
 

@@ -103,9 +103,9 @@ def tight(
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
         norm: 1, 2 or infinity.
-        budget: Backward evaluations per input, at least 20. In a subspace it buys one run, two from 90 and three from
-            300; in the whole space, where the start costs `candidates - 1` of them, four runs from about 60 for l2,
-            two from about 95 for l1 and l-infinity.
+        budget: Backward evaluations per input, at least 20. For l2 it buys, in a subspace, one run, two from 90 and
+            three from 300, and four from about 60 in the whole space, where the start costs `candidates - 1` of them;
+            for l1 and l-infinity a run for each 40 that are left after the start, at least one, at most four.
 
     Returns:
         One entry an input; where no boundary was found `success` is False and `status` says why.

@@ -56,10 +56,10 @@ def corrupt(
     import torch
 
     from geomrob.analysis.corruptions.errors import chosen_corruptions
+    from geomrob.data.arrays.npy_pairs import MANIFEST
     from geomrob.data.corruptions import CORRUPTIONS
     from geomrob.data.corruptions.generate import each_severity, write_corrupted
     from geomrob.data.entry import TooFewError
-    from geomrob.data.npy_pairs import MANIFEST
     from geomrob.files import user_path
     from geomrob.plot.corruption_sheet import plot_corruption_sheet
 

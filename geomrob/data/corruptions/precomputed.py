@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from geomrob.data import DATASETS, load_data
-from geomrob.data.array_files import open_arrays
+from geomrob.data.arrays.array_files import open_arrays
+from geomrob.data.arrays.label_arrays import MOST_CLASSES
+from geomrob.data.arrays.npy_pairs import MANIFEST
 from geomrob.data.class_names import class_order
 from geomrob.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from geomrob.data.entry import Samples, check_labels, sample_positions, to_images, transformed
 from geomrob.data.folder import read_folder
 from geomrob.data.folder_layout import list_folder
-from geomrob.data.label_arrays import MOST_CLASSES
-from geomrob.data.npy_pairs import MANIFEST
 from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, unknown
 from geomrob.files import user_path

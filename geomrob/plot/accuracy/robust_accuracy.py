@@ -12,7 +12,8 @@ from matplotlib.transforms import offset_copy
 from geomrob.errors import UsageError
 from geomrob.plot.style import INK, axes_or_new, data_name, headline, literal, name_curves, style_of, tidy
 from geomrob.results import RobustAccuracy
-from geomrob.results.accuracy.robust_accuracy import shown_epsilon, wilson
+from geomrob.results.accuracy.robust_accuracy import shown_epsilon
+from geomrob.results.intervals import wilson_each
 
 SIZES = {
     1.0: "size of the perturbation: $\\ell_1$ norm ([0, 1] pixel units)",
@@ -60,7 +61,7 @@ def _curve(ax: Axes, result: RobustAccuracy, index: int, count: int) -> None:
     style = style_of(index)
     sizes = torch.cat((torch.zeros(1), result.epsilons)).double()
     values = torch.cat((torch.tensor([result.clean], dtype=torch.float64), result.accuracy))
-    low, high = wilson(values, len(result.labels)).T
+    low, high = wilson_each(values, len(result.labels)).T
     aside = offset_copy(ax.transData, ax.get_figure(root=True), 3.0 * (index - (count - 1) / 2), 0, units="points")
     look: dict[str, Any] = {
         "color": style.colour,

@@ -10,12 +10,10 @@ from torch import Tensor
 
 from geomrob.arrays import Images, Labels
 from geomrob.results.audit import Audit
+from geomrob.results.intervals import wilson_each
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
-
-NORMAL = 1.959964
-"""Standard errors on either side that a 95 % interval has."""
 
 NORM_NAMES = {1.0: "l1", 2.0: "l2", math.inf: "linf"}
 """How commands and tables call the norms."""
@@ -80,7 +78,7 @@ class RobustAccuracy(Result):
         """Return one row an epsilon, 0 (the clean images) first: accuracies with their interval."""
         sizes = [0.0, *self.epsilons.tolist()]
         share = torch.cat((torch.tensor([self.clean], dtype=torch.float64), self.accuracy))
-        low, high = wilson(share, len(self.labels)).T.tolist()
+        low, high = wilson_each(share, len(self.labels)).T.tolist()
         rows: list[Record] = []
         undecided = [0, *self.undecided.sum(1).tolist()]
         for at, (epsilon, value) in enumerate(zip(sizes, share.tolist(), strict=True)):
@@ -181,25 +179,12 @@ class RobustAccuracy(Result):
     @property
     def interval(self) -> Float[Tensor, "e 2"]:
         """Wilson's 95 % interval over images of the accuracy at each epsilon."""
-        return wilson(self.accuracy, len(self.labels))
+        return wilson_each(self.accuracy, len(self.labels))
 
     @property
     def reference_accuracy(self) -> Float[Tensor, " e"]:
         """Share of the images that the reference does not fool at each epsilon."""
         return (~self.reference_fooled).double().mean(1)
-
-
-def wilson(share: Float[Tensor, " k"], count: int) -> Float[Tensor, "k 2"]:
-    """Return Wilson's 95 % interval of shares of a number of images.
-
-    Example:
-        >>> [[round(end, 3) for end in ends] for ends in wilson(torch.tensor([0.5, 1.0]).double(), 10).tolist()]
-        [[0.237, 0.763], [0.722, 1.0]]
-    """
-    square = NORMAL**2 / count
-    middle = (share + square / 2) / (1 + square)
-    half = (share * (1 - share) * square + square**2 / 4).sqrt() / (1 + square)
-    return torch.stack((middle - half, middle + half), 1).clamp(0, 1)
 
 
 def shown_epsilon(norm: float, epsilon: float) -> str:

@@ -9,7 +9,7 @@ import torch
 from geomrob.analysis.corruptions.scores import BENCHMARK, SPLITS, alexnet_errors, grouped, net_reduction
 from geomrob.analysis.corruptions.summary import corruption_scores, over_networks
 from geomrob.errors import UsageError
-from geomrob.results.corruptions import mean_and_error
+from geomrob.results.accuracy.corruptions import mean_and_error
 from tests.synthetic import corruption_table as table
 
 NAMES = ("fog", "snow")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from geomrob.cli.answer import Answer, file_names
+from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
 from geomrob.errors import UsageError
@@ -44,6 +44,7 @@ def sparsefool(
     from geomrob.analysis.sparse_export import png_files, to_npz
     from geomrob.analysis.sparsity import sparsity
     from geomrob.plot.sparse_gallery import plot_gallery
+    from geomrob.results.result import file_names
 
     samples = session.samples
     effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune}

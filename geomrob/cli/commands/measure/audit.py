@@ -1,11 +1,16 @@
 """`geomrob audit`: can the robustness that attacks report of a model be trusted?"""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from geomrob.cli.answer import Answer, file_names
+from geomrob.cli.answer import Answer
 from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
 from geomrob.cli.session import Session
+
+if TYPE_CHECKING:
+    from geomrob.results import Audit
 
 
 def audit(
@@ -30,33 +35,40 @@ def audit(
         queries: Queries of the decision-based attack per image; 0 leaves it out.
     """
     session = Session.open("audit", options, models=model, weights=weights)
-    from geomrob.analysis.audit import SOURCES, check_queries, default_sources
-    from geomrob.analysis.audit import audit as examine
+    from geomrob.analysis.audit import check_queries
     from geomrob.plot.audit import plot_audit
+    from geomrob.results.result import file_names
 
     check_queries(queries)
-    samples = session.samples
-    others = session.load(source or trained_for(samples)[: SOURCES + 1])
-    audits = session.measure(
-        "audit",
-        lambda name, network, progress: examine(
-            network,
-            session.images,
-            labels=samples.labels,
-            indices=samples.indices,
-            sources=others if source else default_sources(others, name),
-            queries=queries,
-            name=name,
-            data=samples.name,
-            seed=options.seed,
-            memory=session.memory,
-            progress=progress,
-            run=session.run,
-        ),
-    )
-    answer = Answer("audit", session.out, audits, data_notes=samples.notes, trainings=session.trainings)
+    audits = audited(session, options.seed, source, queries=queries)
+    answer = Answer("audit", session.out, audits, data_notes=session.samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
     for result, end in zip(audits, file_names(audits), strict=True):
         answer.picture(plot_audit(result), session.figure.with_stem(session.figure.stem + end))
     return answer.finish(complete=all(result.verdict != "failed" for result in audits))
+
+
+def audited(session: Session, seed: int, source: Sequence[str] = (), queries: int = 1000) -> "list[Audit]":
+    """Return the audit of each model of a session, by default with two others of the table as sources."""
+    from geomrob.analysis.audit import SOURCES, audit, default_sources
+
+    samples = session.samples
+    others = session.load(source or trained_for(samples)[: SOURCES + 1])
+    return session.measure(
+        "audit",
+        lambda name, model, progress: audit(
+            model,
+            session.images,
+            labels=samples.labels,
+            indices=samples.indices,
+            sources=others if source else default_sources(others, name),
+            name=name,
+            data=samples.name,
+            seed=seed,
+            memory=session.memory,
+            progress=progress,
+            run=session.run,
+            queries=queries,
+        ),
+    )

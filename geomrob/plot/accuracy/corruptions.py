@@ -27,7 +27,7 @@ from geomrob.plot.style import (
     tidy,
 )
 from geomrob.results import CorruptionTable
-from geomrob.results.corruptions import ORIGINS
+from geomrob.results.accuracy.corruptions import ORIGINS
 
 # Of one cell and of the room next to and above the maps, in inches.
 CELL, TALL = 0.52, 0.34

@@ -64,7 +64,7 @@ def curve(
     kept = 0.9 if minimum is None else minimum
     session = Session.open("curve", options, others=("plane.png",))
     from geomrob.analysis.strength_curve import acceptance, check_baseline, strength_curve
-    from geomrob.plot.strength_curve import plot_acceptance, plot_strength
+    from geomrob.plot.accuracy.strength_curve import plot_acceptance, plot_strength
 
     if baseline is not None:
         check_baseline(baseline, options.model, kept)

@@ -103,7 +103,7 @@ def corruptions(
 def _draw(answer: Answer, session: Session, errors: "CorruptionTable", baseline: str, beta: float | None) -> None:
     """Write the map of the errors and, with a baseline that errs, the trade-off with clean errors."""
     from geomrob.data.corruptions import CORRUPTIONS
-    from geomrob.plot.corruptions import plot_corruptions, plot_trade_off
+    from geomrob.plot.accuracy.corruptions import plot_corruptions, plot_trade_off
 
     kinds = {name: CORRUPTIONS[name].category for name in errors.corruptions}
     answer.picture(plot_corruptions(errors, categories=kinds), session.figure)

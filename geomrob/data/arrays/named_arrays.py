@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from geomrob.data.array_files import open_arrays
+from geomrob.data.arrays.array_files import open_arrays
+from geomrob.data.arrays.image_arrays import Rows, samples_from
 from geomrob.data.entry import Samples
-from geomrob.data.image_arrays import Rows, samples_from
 from geomrob.errors import UsageError
 
 IMAGES = (

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from geomrob.analysis.named_attacks import BandAttack
-from geomrob.cli.answer import Answer, file_names
+from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Progress, Session
 from geomrob.errors import UsageError
@@ -56,6 +56,7 @@ def margin(
     from geomrob.analysis.margins import margin_curve
     from geomrob.plot.band_examples import plot_band_examples
     from geomrob.plot.margins import margin_figure
+    from geomrob.results.result import file_names
 
     samples, boxed = session.samples, session.boxed
     effort: dict[str, Any] = {} if budget is None else {"budget": budget}

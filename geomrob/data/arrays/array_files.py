@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from geomrob.data.image_arrays import Rows, rows_of
+from geomrob.data.arrays.image_arrays import Rows, rows_of
 from geomrob.errors import UsageError
 
 Shape: TypeAlias = tuple[int, ...]

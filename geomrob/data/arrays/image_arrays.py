@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geomrob.data.arrays.label_arrays import class_numbers
 from geomrob.data.entry import Samples, sample_positions, to_images
-from geomrob.data.label_arrays import class_numbers
 from geomrob.data.lazy import AT_ONCE, LazyImages
 from geomrob.errors import UsageError
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geomrob.data.array_files import open_arrays
+from geomrob.data.arrays.array_files import open_arrays
+from geomrob.data.arrays.image_arrays import Rows, samples_from
+from geomrob.data.arrays.named_arrays import CLASSES, LABELS, candidates, key_of
 from geomrob.data.entry import Samples
-from geomrob.data.image_arrays import Rows, samples_from
-from geomrob.data.named_arrays import CLASSES, LABELS, candidates, key_of
 from geomrob.errors import UsageError
 
 SEVERITIES = 5

@@ -40,7 +40,7 @@ def transfer(
         "transfer", options, models=model, weights=weights, default_models=lambda samples: trained_for(samples)[:2]
     )
     from geomrob.analysis.transfer import boxed_attack, transfer_matrix
-    from geomrob.plot.transfer import plot_transfer
+    from geomrob.plot.accuracy.transfer import plot_transfer
 
     samples = session.samples
     draws = {"seed": options.seed, "indices": samples.indices, "memory": session.memory}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from geomrob.analysis.named_attacks import NormName
 from geomrob.cli.answer import Answer
-from geomrob.cli.loading import trained_for
+from geomrob.cli.commands.measure.audit import audited
 from geomrob.cli.options import Common
 from geomrob.cli.session import Progress, Session
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.inference import Prepared
-    from geomrob.results import Audit, RobustAccuracy
+    from geomrob.results import RobustAccuracy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def robust(
         )
 
     results = session.measure("robust accuracy", measure)
-    audits = _audits(session, options) if audit else []
+    audits = audited(session, options.seed) if audit else []
     if audits:
         results = [result.with_audit(found) for result, found in zip(results, audits, strict=True)]
     answer = Answer(
@@ -95,30 +95,6 @@ def robust(
     answer.save(audits, "audit")
     complete = not any(bool(result.undecided.any()) for result in results)
     return answer.finish(complete=complete and all(found.verdict != "failed" for found in audits))
-
-
-def _audits(session: Session, options: Options) -> "list[Audit]":
-    """Return the audit of each model, with the sources that `geomrob audit` takes."""
-    from geomrob.analysis.audit import SOURCES, default_sources
-    from geomrob.analysis.audit import audit as examine
-
-    others = session.load(trained_for(session.samples)[: SOURCES + 1])
-    return session.measure(
-        "audit",
-        lambda name, model, progress: examine(
-            model,
-            session.images,
-            labels=session.samples.labels,
-            indices=session.samples.indices,
-            sources=default_sources(others, name),
-            name=name,
-            data=session.samples.name,
-            seed=options.seed,
-            memory=session.memory,
-            progress=progress,
-            run=session.run,
-        ),
-    )
 
 
 def _sizes(words: Sequence[str]) -> list[float] | None:

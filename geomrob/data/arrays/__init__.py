@@ -1,0 +1,1 @@
+"""Images and labels in arrays: in memory, and in files of arrays."""
