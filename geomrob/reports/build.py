@@ -137,6 +137,7 @@ def report(
         most=samples,
         seed=seed,
         memory=memory,
+        named=None if isinstance(names, Mapping) else tuple(names),
         listed=frozenset() if isinstance(names, Mapping) else frozenset(names) & set(MODELS),
         folder=None if folder is None else user_path(folder, "folder"),
     )
@@ -146,8 +147,7 @@ def report(
 def made(plan: Plan) -> Report:
     """Return the report of a plan."""
     results, failures = measure(plan)
-    commands = [plan.command(key) for key in plan.only]
-    page = page_of(results, failures=failures, commands=commands, budget=f"{plan.budget} budget")
+    page = page_of(results, failures=failures, commands=plan.commands(), budget=f"{plan.budget} budget")
     return _report(page, results, failures_of(failures))
 
 

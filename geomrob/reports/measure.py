@@ -42,6 +42,8 @@ class Plan:
         seed, memory, threads: As in the analyses.
         sources: Of the transfer in an audit; by default the other models.
         listed: Which models are those of the table, with its weights.
+        named: How commands name the models, None for modules that no command can.
+        inputs: Words of commands that say how models and images are read, such as weights.
         folder: Keeps parts and results, None for no folder.
         overwrite: Whether to start again where the folder holds a run.
         engine, report: As in `Run`.
@@ -59,6 +61,8 @@ class Plan:
     threads: int | None = None
     sources: Mapping[str, nn.Module] | None = None
     listed: frozenset[str] = frozenset()
+    named: Sequence[str] | None = None
+    inputs: Sequence[str] = ()
     folder: Path | None = None
     overwrite: bool = False
     engine: Engine = in_process
@@ -69,19 +73,22 @@ class Plan:
         """Return on how many images an analysis is made."""
         return min(analysis.images[self.budget], len(self.samples), self.most or len(self.samples))
 
-    def command(self, key: str) -> str:
-        """Return the command that makes an analysis anew in its folder, or finds it finished there."""
+    def commands(self) -> list[str]:
+        """Return the commands that make the analyses anew in their folders, or find them finished there."""
+        return [] if self.named is None else [self._command(key, self.named) for key in self.only]
+
+    def _command(self, key: str, models: Sequence[str]) -> str:
         analysis = ANALYSES[key]
-        names = list(self.models) if key == "audit" else [word for name in self.models for word in ("--model", name)]
+        names = list(models) if key == "audit" else [word for name in models for word in ("--model", name)]
         options = {
-            "data": self.samples.name,
+            "data": self.samples.source,
             "samples": self.images(analysis),
             "seed": self.seed,
             **{name: value for name, value in self._options(analysis).items() if name not in ("attack", "norm")},
             "out": self.folder and self.folder / key,
         }
         given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
-        return shlex.join(["geomrob", *analysis.command.split(), *names, *given])
+        return shlex.join(["geomrob", *analysis.command.split(), *names, *given, *self.inputs])
 
     def _options(self, analysis: Analysis) -> Mapping[str, Any]:
         return analysis.options.get(self.budget, {})

@@ -1,6 +1,10 @@
 """`geomrob report` from words to a page: measured, from folders, resumed, and misuse in one sentence."""
 
+import html
 import json
+import re
+import shlex
+from importlib.resources import files
 
 import pytest
 
@@ -22,6 +26,22 @@ def test_the_page_is_written_and_the_commands_open_its_folders(run, tmp_path):
     assert status == 0
     assert "resumed: 1 of 1 parts of margins of fmnist-lenet were there" in err
     assert load(saved, MarginCurve).distances.equal(before.distances)
+
+
+def test_the_commands_of_a_page_read_the_same_models_and_images(run, tmp_path):
+    weights = str(files("geomrob") / "assets" / "fmnist-lenet.safetensors")
+    words = ("--only", "layers", "--samples", "2", "--weights", weights, "--transform", "gray")
+    status, _, err = run("report", "fmnist-lenet", *words, "--out", "page.html")
+    assert status == 0, err
+    page = html.unescape((tmp_path / "page.html").read_text())
+    command = re.search(r"geomrob (layers [^<]*)", page)[1]
+    assert (
+        f"--data fashion-mnist-1k --samples 2 --seed 0 --out page/layers --transform gray --weights {weights}"
+        in command
+    )
+    status, _, err = run(*shlex.split(command))
+    assert status == 0, err
+    assert "were there" in err
 
 
 def test_a_page_is_made_of_folders_of_commands_without_measuring(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,18 +12,32 @@ from geomrob import UsageError, report, report_from
 from geomrob.reports import page as pages
 from geomrob.reports.analyses import ANALYSES, BUDGETS
 from geomrob.reports.content import Grid
-from geomrob.reports.measure import Plan, expected_seconds, file_ends, most_images
+from geomrob.reports.measure import Plan, expected_seconds, most_images
 from geomrob.reports.page import page_of, to_html
 from geomrob.results import MarginCurve
+from geomrob.results.result import file_names
 from tests.reports.conftest import MARKUP, NoGradient, small
 
 
-def test_every_analysis_is_in_the_page_with_the_command_that_makes_it(shared):
+def test_every_analysis_is_made_in_a_folder_of_its_name(shared):
     made, folder = shared
     assert made.missing == ()
     assert {each.name for each in (folder / "run").iterdir() if each.is_dir()} == {*ANALYSES, "models"}
+
+
+def test_every_analysis_of_named_models_is_in_the_page_with_the_command_that_makes_it(shared, tmp_path):
+    plan = Plan(
+        models={"a": small(), "b": small()},
+        samples=geomrob.load_data("fashion-mnist-1k", samples=3),
+        device=torch.device("cpu"),
+        folder=tmp_path / "run",
+        named=("a", "b"),
+        inputs=("--transform", "gray"),
+    )
+    page = to_html(page_of(shared[0].results, commands=plan.commands()))
     for name, analysis in ANALYSES.items():
-        assert re.search(rf"geomrob {analysis.command.split()[0]}\b.*--out \S*/run/{name}", made.html), name
+        ending = rf"--out \S*/run/{name} --transform gray"
+        assert re.search(rf"geomrob {analysis.command.split()[0]}\b.*a.* b.*{ending}", page), name
 
 
 def test_the_folders_give_the_same_page_and_the_same_bytes_each_time(shared):
@@ -31,6 +46,10 @@ def test_the_folders_give_the_same_page_and_the_same_bytes_each_time(shared):
     assert again.html == other.html
     assert again.models == made.models
     assert (again.rows, again.sentences) == (made.rows, made.sentences)
+
+
+def test_no_command_is_named_for_modules_that_none_can_name(shared):
+    assert "--model plain" not in shared[0].html
 
 
 def test_the_summary_is_what_the_results_say(shared):
@@ -113,9 +132,9 @@ def test_the_expected_time_grows_with_models_and_budget():
 
 
 def test_files_of_several_models_are_told_apart():
-    assert file_ends(["net"]) == [""]
-    ends = file_ends(["a/b", "a b", MARKUP])
-    assert len(set(ends)) == 3
+    assert file_names([SimpleNamespace(model="net")]) == [""]
+    ends = file_names([SimpleNamespace(model=name) for name in ("a/b", "a b", "a-b-1", MARKUP)])
+    assert len(set(ends)) == 4
     assert not any("/" in end for end in ends)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 
+INPUTS = ("data_dir", "classes", "transform", "mean", "std", "image_size", "outputs")
+"""The options that say how models and images are read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Settings):
@@ -75,9 +78,9 @@ def report(
         from geomrob.reports import report_from
 
         places("report", options)
-        return _finish(report_from(saved), page, folder, options)
+        return _finish(report_from(saved), page, folder)
     session = Session.open("report", options, models=model, weights=weights)
-    return _finish(_measured(session, options, budget, only, listed=not weights), page, folder, options)
+    return _finish(_measured(session, options, budget, only, model, weights), page, folder)
 
 
 def _places(out: Path | None) -> tuple[Path, Path]:
@@ -90,7 +93,14 @@ def _places(out: Path | None) -> tuple[Path, Path]:
     return path / PAGE, path
 
 
-def _measured(session: Session, options: Options, budget: "Budget", only: tuple[str, ...], *, listed: bool) -> "Report":
+def _measured(
+    session: Session,
+    options: Options,
+    budget: "Budget",
+    only: tuple[str, ...],
+    model: tuple[str, ...],
+    weights: tuple[Path, ...],
+) -> "Report":
     """Return the report of the models and images of a session."""
     from geomrob.analysis.audit import SOURCES
     from geomrob.models import MODELS
@@ -111,7 +121,9 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
         memory=session.memory,
         threads=session.threads,
         sources=session.load(trained_for(session.samples)[: SOURCES + 1]),
-        listed=frozenset(set(session.models) & set(MODELS)) if listed else frozenset(),
+        listed=frozenset() if weights else frozenset(session.models) & frozenset(MODELS),
+        named=model,
+        inputs=_inputs(options, weights),
         folder=session.out,
         overwrite=options.overwrite,
         engine=in_process if run is None else run.engine,
@@ -122,7 +134,14 @@ def _measured(session: Session, options: Options, budget: "Budget", only: tuple[
     return made(plan)
 
 
-def _finish(found: "Report", page: Path, folder: Path, options: Options) -> int:
+def _inputs(options: Options, weights: tuple[Path, ...]) -> list[str]:
+    """Return the words with which commands read the same models and images."""
+    given = {name: str(value) for name in INPUTS if (value := getattr(options, name)) != getattr(Options(), name)}
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    return [*words, *(word for file in weights for word in ("--weights", str(file)))]
+
+
+def _finish(found: "Report", page: Path, folder: Path) -> int:
     """Write the page and show its summary."""
     answer = Answer("report", folder, [found])
     answer.contents[page] = found.html.encode()
