@@ -153,9 +153,14 @@ def to_markdown(table: Table) -> str:
         | a\|b | 0.25 |
     """
     lines = [[one_line(column.heading) for column in table.columns], *table.cells()]
-    head, *body = [f"| {' | '.join(one_line(text).replace('|', chr(92) + '|') for text in line)} |" for line in lines]
+    head, *body = [f"| {' | '.join(_markdown(text) for text in line)} |" for line in lines]
     rule = f"| {' | '.join(':---' if left else '---:' for left in _left(table))} |"
     return "\n\n".join([*table.title, "\n".join([head, rule, *body])])
+
+
+def _markdown(text: str) -> str:
+    """Return a text in one line, with what would end a cell or begin markup escaped."""
+    return re.sub(r"([\\\\|<`])", r"\\\1", one_line(text))
 
 
 def to_latex(table: Table) -> str:
@@ -173,10 +178,12 @@ def to_latex(table: Table) -> str:
         \end{tabular}
     """
     lines = [[one_line(column.heading) for column in table.columns], *table.cells()]
-    head, *body = [f"{' & '.join(map(_latex, line))} {chr(92) * 2}" for line in lines]
+    rows = [" & ".join(map(_latex, line)) for line in lines]
+    # A bracket at the start of a line would be read as an argument of the line break before it.
+    head, *body = [f"{'{}' if row.startswith(('[', '*')) else ''}{row} {chr(92) * 2}" for row in rows]
     form = "".join("l" if left else "r" for left in _left(table))
     parts = [rf"\begin{{tabular}}{{{form}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*(f"% {line}" for line in table.title), *parts])
+    return "\n".join([*(f"% {line}" for title in table.title for line in title.splitlines()), *parts])
 
 
 def _left(table: Table) -> list[bool]:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from geomrob.tables import HTML_ROWS, Column, Table, is_unknown, one_line, plain, slug, to_html
+from geomrob.tables import HTML_ROWS, Column, Table, is_unknown, one_line, plain, slug, to_html, to_latex, to_markdown
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,14 @@ def test_slug_is_a_part_of_a_file_name(name, part):
 
 def test_slug_takes_another_word_where_nothing_is_left():
     assert slug("красный", otherwise="7") == "7"
+
+
+def test_what_would_end_a_cell_or_begin_markup_is_escaped_in_every_format():
+    table = Table(("of a", "b\nc"), (Column("name", ("name",), words=True),), [{"name": "[x]"}, {"name": r"a\|<b>"}])
+    assert r"| a\\\|\<b> |" in to_markdown(table)
+    latex = to_latex(table)
+    assert "\n{}[x] " in latex
+    assert all(line.startswith("%") for line in latex.partition("\\begin")[0].splitlines())
 
 
 def test_one_line_joins_hyphenated_words_alone():

@@ -64,7 +64,8 @@ def match_labels(samples: Samples, outputs: Mapping[str, int]) -> Samples:
             told = f"{outputs[first]} of {first} and {outputs[name]} of {name}"
             raise UsageError(f"models must number the classes of {samples.name} alike; got {told}: measure them apart")
     for text in matched[first].notes[len(samples.notes) :]:
-        note(text)
+        # Of several models a reader has to know which one is meant.
+        note(text.replace("the model has", f"{first} has") if others else text)
     return matched[first]
 
 

@@ -350,9 +350,13 @@ def _checked(
     if not len(sizes):
         raise UsageError("epsilons must hold one number at least; got none: leave them out for the usual ones")
     for epsilon in sizes:
+        if epsilon <= 0:
+            raise UsageError(f"epsilons must be above 0; got {epsilon:g}: the clean accuracy is part of the result")
         check_strength(epsilon, "epsilons", "8/255 is usual in linf")
-        if epsilon == 0:
-            raise UsageError("epsilons must be above 0; got 0: the clean accuracy is part of the result")
+        if math.isinf(norm) and epsilon > 1:
+            raise UsageError(
+                f"epsilons must be at most 1 in linf, all that a pixel can change; got {epsilon:g}: 8/255?"
+            )
     if steps < 0 or targets < 0:
         raise UsageError(f"steps and targets must be at least 0; got {steps} and {targets}: 30 and 4 are usual")
     table = SEARCHES[norm] if searches is None else searches

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 from cyclopts.config import Dict
+from cyclopts.exceptions import UnusedCliTokensError
 
 from geomrob import __version__
 from geomrob.cli.config_file import named_file, read_options
@@ -148,6 +149,9 @@ def _failure(error: BaseException, call: Invocation) -> int:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         told = f"files must be readable and writable; got {error.strerror or error}{where}: mend that and run it again"
+    elif isinstance(error, UnusedCliTokensError):
+        words = " ".join(error.unused_tokens or ())
+        told = f"words must follow an option; got {words!r}: write --model {words} if it is a model, see --help"
     elif isinstance(error, MemoryError):
         told = "memory must hold one image and its search; got too little: lower --memory or --samples"
     told = re.sub(rf"\S{{{LONGEST},}}", lambda word: f"{word[0][:60]}...{word[0][-60:]}", " ".join(told.split()))

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def named_file(words: Sequence[str]) -> Path | None:
         >>> named_file(["margin", "--config", "run.toml", "--samples", "3"])
         PosixPath('run.toml')
     """
-    named = [value for word, value in zip(words, [*words[1:], ""], strict=True) if word == "--config"]
+    named = [value for word, value in pairwise([*words, ""]) if word == "--config"]
     named += [word.partition("=")[2] for word in words if word.startswith("--config=")]
     if not named or not named[-1]:
         return None

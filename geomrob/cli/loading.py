@@ -43,7 +43,10 @@ def load_networks(
     from geomrob.models import load_model
 
     if weights and len(names) > 1:
-        raise UsageError(f"weights must go with one model; got {len(names)} models: measure them one by one")
+        raise UsageError(
+            f"weights must go with one model; got {len(names)} models: measure them one by one, or give "
+            "each its weights in a function, file.py:function"
+        )
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         note(f"model {name} is named {names.count(name)} times: it is measured once")
     given: dict[str, Any] = {}
@@ -127,12 +130,13 @@ def load_samples(
     return drawn
 
 
-def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
+def trained_for(samples: "Samples", least: int = 0, *, alike: bool = True) -> tuple[str, ...]:
     """Return the models of the table with weights, trained for the data set or else for images of its shape.
 
     Args:
         samples: The images.
         least: How many there must be: then the first so many are returned.
+        alike: Whether images of the same shape are enough; the classes are then others.
 
     Raises:
         UsageError: The table has fewer.
@@ -142,7 +146,7 @@ def trained_for(samples: "Samples", least: int = 0) -> tuple[str, ...]:
     shape = tuple(samples.images.shape[1:])
     fits = {name: entry for name, entry in MODELS.items() if entry.shape == shape and entry.weights}
     trained = [name for name, entry in fits.items() if samples.source in (claim.data for claim in entry.claims)]
-    names = tuple(trained or fits)
+    names = tuple(trained or (fits if alike else ()))
     if len(names) < least:
         told = f"{names[0]} alone" if names else "none"
         raise UsageError(f"model must name {least} models for {samples.name}; the table has {told} for it: name yours")

@@ -236,7 +236,8 @@ def _load_file(path: Path, settings: Settings, samples: int | None, classes: Seq
         raise UsageError(
             f"data must be an image folder or a file {', '.join(endings)}; got {str(path)!r}, {kind}: {advice}"
         )
-    raise unknown("data", str(path), DATASETS)
+    error = unknown("data", str(path), DATASETS)
+    raise UsageError(f"{error}; there is no folder or file of that name either")
 
 
 def _data_dir(name: str, below: str, given: str | Path | None) -> Path:

@@ -19,7 +19,7 @@ Arrays: TypeAlias = tuple[NDArray[np.generic], NDArray[np.int64], NDArray[np.int
 Reader: TypeAlias = Callable[[Path, str], Arrays]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples:
     """Images of one data set, in the order in which they were drawn.
 
@@ -41,6 +41,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        """Return the name, how many images of which size, and the classes, in a line."""
+        shape = "x".join(map(str, self.images.shape[1:]))
+        return f"Samples({self.name!r}, {len(self)} images of {shape}, {len(self.classes)} classes)"
 
     @property
     def source(self) -> str:

@@ -96,13 +96,13 @@ def plot_verdicts(verdicts: Mapping[str, Mapping[str, tuple[str, float, str]]], 
 def _headline(audit: Audit) -> tuple[str, str]:
     """Return the verdict, and what it comes from."""
     words = {
-        "passed": "can be trusted: no check found the gradients hidden",
+        "passed": "can be trusted: no check found masked gradients",
         "warned": "can be trusted with the reservations below",
         "failed": "cannot be trusted as they stand",
         "skipped": "were not checked",
     }[audit.verdict]
-    text = literal("; ".join(audit.causes)) if audit.causes else "no cause of hidden gradients found"
-    title = f"{literal(audit.model)}: attacks by gradient {words}"
+    text = literal("; ".join(audit.causes)) if audit.causes else "no cause of masked gradients found"
+    title = f"{literal(audit.model)}: gradient-based attacks {words}"
     return title, (
         f"{len(audit.predictions)} images of {data_name(audit.data)}, clean accuracy {audit.accuracy:.1%}. "
         f"Cause: {text}."

@@ -18,7 +18,7 @@ from geomrob.reports.analyses import ANALYSES, Budget
 from geomrob.reports.measure import Plan, measure, most_images
 from geomrob.reports.page import Page, check_installed, failures_of, page_of, to_html
 from geomrob.results import ModelCard, load
-from geomrob.results.result import Result
+from geomrob.results.result import Result, model_of
 from geomrob.tables import Column, Record, Table
 
 
@@ -158,7 +158,8 @@ def report_from(folders: Sequence[Path | str]) -> Report:
         folders: Folders of commands or of reports: whatever is saved in them, and in their sub-folders.
 
     Raises:
-        UsageError: A folder that holds no result, a damaged file, the extra `report` is not installed.
+        UsageError: A folder that holds no result, a damaged file, two results that measure the same of one model,
+            results on several data sets; the extra `report` is not installed.
     """
     check_installed()
     results: list[Result] = []
@@ -167,7 +168,28 @@ def report_from(folders: Sequence[Path | str]) -> Report:
         if not found:
             raise UsageError(f"from must name folders with saved results; got {folder} without: name another")
         results += found
+    _check_apart(results)
     return _report(page_of(results), results, [])
+
+
+def _check_apart(results: Sequence[Result]) -> None:
+    """Refuse results whose numbers would stand in one cell, or side by side without being of the same images."""
+    measured = [result for result in results if not isinstance(result, ModelCard)]
+    sets = sorted({data for result in measured if (data := str(getattr(result, "data", "")))})
+    if len(sets) > 1:
+        raise UsageError(f"from must name results on one data set; got {' and '.join(sets)}: make a report of each")
+    known: set[tuple[object, ...]] = set()
+    for result in measured:
+        models = getattr(result, "models", None) or (model_of(result),)
+        what = [getattr(result, name, "") for name in ("layer", "attack", "norm", "basis", "band_kind", "of", "kind")]
+        for model in models:
+            key = type(result).__name__, model, *map(str, what)
+            if key in known:
+                words = " ".join(word for word in map(str, what) if word)
+                raise UsageError(
+                    f"from must name one result of each kind; got two {key[0]} ({words}) of {model}: leave one out"
+                )
+            known.add(key)
 
 
 def _report(page: Page, results: Sequence[Result], missing: Sequence[str]) -> Report:

@@ -72,10 +72,16 @@ def _robust(results: Sequence[Result]) -> Iterator[str]:
     found = with_verdicts(results)
     for norm in dict.fromkeys(one.norm for one in found):
         group = [one for one in found if one.norm == norm]
-        at = len(group[0].epsilons) // 2
-        epsilon = group[0].epsilons.tolist()[at]
+        sizes = _epsilons(group)
+        epsilon = sizes[len(sizes) // 2]
         size, values = shown_epsilon(norm, epsilon), {one.model: share(accuracy_at(one, epsilon)) for one in group}
         yield f"Accuracy left under the strongest {NORM_NAMES[norm]} perturbations of size {size}: {_each(values)}."
+
+
+def _epsilons(group: Sequence[RobustAccuracy]) -> list[float]:
+    """Return the epsilons that all of some results have, or all of them where they share none."""
+    each = [set(one.epsilons.tolist()) for one in group]
+    return sorted(set.intersection(*each) or set.union(*each))
 
 
 def _sparse(results: Sequence[Result]) -> Iterator[str]:
@@ -124,12 +130,12 @@ def _margin_rows(results: Sequence[Result]) -> Iterator[Row]:
         known = [curve for curve in curves if not bool(curve.frequency.isnan().any())]
         at = {curve.model: pick(range(len(curve.bands)), key=curve.frequency.tolist().__getitem__) for curve in known}
         yield (
-            f"median margin, {word} band (l2)",
+            f"median margin, {word} band (l2), 95 % interval",
             {curve.model: _median(curve, at[curve.model]) for curve in known},
         )
     least = {curve.model: int(curve.quantiles(0.5)[:, 0].argmin()) for curve in curves}
     yield (
-        "nearest band",
+        "band of the smallest median margin",
         {
             curve.model: f"{_least(curve, least[curve.model])} at {band_name(curve, least[curve.model])}"
             for curve in curves
@@ -168,17 +174,17 @@ def _robust_rows(results: Sequence[Result]) -> Iterator[Row]:
     found: Sequence[RobustAccuracy] = of(results, RobustAccuracy)
     for norm in dict.fromkeys(one.norm for one in found):
         group = [one for one in found if one.norm == norm]
-        first = group[0].epsilons.tolist()
-        for at in sorted({len(first) // 4, len(first) // 2, len(first) - 1}):
-            values = {one.model: share(accuracy_at(one, first[at])) for one in group}
-            yield f"robust accuracy, {NORM_NAMES[norm]} {shown_epsilon(norm, first[at])}", values
+        sizes = _epsilons(group)
+        for at in sorted({len(sizes) // 4, len(sizes) // 2, len(sizes) - 1}):
+            values = {one.model: share(accuracy_at(one, sizes[at])) for one in group}
+            yield f"robust accuracy, {NORM_NAMES[norm]} {shown_epsilon(norm, sizes[at])}", values
 
 
 def _corruption_row(results: Sequence[Result]) -> Iterator[Row]:
     for table in of(results, CorruptionTable):
         means = table.mce(table.over).mean(1).tolist()
         values = {name: share(mean) for name, mean in zip(table.models, means, strict=True)}
-        yield f"{table.mean_name}: mean error under {len(table.over)} corruptions", values
+        yield f"mean error under {len(table.over)} corruptions", values
 
 
 def _audit_row(results: Sequence[Result]) -> Iterator[Row]:

@@ -25,7 +25,8 @@ def wilson(share: float, count: int) -> tuple[float, float]:
         return math.nan, math.nan
     middle = (share + Z * Z / (2 * count)) / (1 + Z * Z / count)
     half = Z * math.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2) / (1 + Z * Z / count)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # At the ends rounding would leave a little.
+    return 0.0 if share == 0 else max(middle - half, 0.0), 1.0 if share == 1 else min(middle + half, 1.0)
 
 
 def wilson_each(shares: Float[Tensor, " k"], count: int) -> Float[Tensor, "k 2"]:

@@ -337,7 +337,7 @@ def _other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> U
         told.append(f"{key}: {sides[0]} there, {sides[1]} here" if max(map(len, sides)) < 60 else f"other {key}")
     return UsageError(
         f"out must hold a run of the same settings; {folder} differs ({'; '.join(told)}{'; ...' * (len(names) > 4)}): "
-        "name another --out, or add --overwrite to give that run up"
+        "name another --out, or add --overwrite to replace that run"
     )
 
 

@@ -12,7 +12,7 @@ from geomrob.attacks.table import ATTACKS
 from geomrob.errors import UsageError
 from geomrob.results import Status
 from geomrob.spectral.bases import basis
-from geomrob.spectral.subspaces import blocks
+from geomrob.spectral.subspaces import blocks, grid
 from tests.attacks.rows import attack, every, rows, taken
 from tests.attacks.zoo import Flat, Greedy, LowPass, NaNFar, NaNFor, images, net
 
@@ -169,11 +169,24 @@ def test_wrong_arguments_of_one_attack_are_refused():
         attack("tight", net(), images(), budget=3)
 
 
+@pytest.mark.parametrize("norm", [1, 2, math.inf])
+@pytest.mark.parametrize("name", ["fourier", "random"])
+def test_tight_misses_nothing_that_deepfool_finds(name, norm):
+    """In half of a basis and in the box the way along the nearest rival alone is often closed."""
+    shape = (3, 8, 8)
+    model, inputs = net(shape, classes=6, seed=3), images(40, shape)
+    how = {"norm": norm, "subspace": grid(basis(name, shape[1:]), 4)[1], "bounds": (0.0, 1.0)}
+    there, here = attack("deepfool", model, inputs, **how), attack("tight", model, inputs, budget=20, **how)
+    assert bool(there.success.any())
+    assert not bool((there.success & ~here.success).any())
+
+
 def test_what_is_no_float_batch_is_refused_outside_of_tests_too():
     """In a process of its own, without the run-time type checks of the test run."""
     script = """
 import torch
 from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.minimal.tight import tight
 model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
 good = torch.rand(2, 1, 2, 2)
 for inputs, labels in ((good[0], None), ((good * 255).long(), None), (good, torch.zeros(3).long()),
@@ -182,6 +195,10 @@ for inputs, labels in ((good[0], None), ((good * 255).long(), None), (good, torc
         deepfool(model, inputs, labels)
     except ValueError as error:
         print(error)
+try:
+    tight(model, good, budget=20.5)
+except ValueError as error:
+    print(error)
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == [
@@ -189,6 +206,7 @@ for inputs, labels in ((good[0], None), ((good * 255).long(), None), (good, torc
         "inputs must be floats in [0, 1]; got torch.int64: divide 8-bit images by 255",
         "labels must be shaped (2,) of torch.int64; got (3,) of torch.int64: give one class an image",
         "labels must be whole numbers; got torch.float32: give one class an image",
+        "budget must be a whole number of backward evaluations, 20 say; got a fraction",
     ]
 
 

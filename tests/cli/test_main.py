@@ -21,6 +21,16 @@ def command(monkeypatch):
     return install
 
 
+def test_no_word_at_all_shows_the_help(capsys):
+    assert main([]) == 0
+    assert "Usage: geomrob COMMAND" in capsys.readouterr().out
+
+
+def test_a_word_without_an_option_is_told_apart_from_a_model(capsys):
+    assert main(["margin", "net.py:small"]) == 2
+    assert "got 'net.py:small': write --model net.py:small" in capsys.readouterr().err
+
+
 def test_help_lists_every_command(capsys):
     assert main(["--help"]) == 0
     told = capsys.readouterr().out

@@ -6,6 +6,7 @@ import re
 import shlex
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 from geomrob.results import MarginCurve, load
@@ -55,6 +56,25 @@ def test_a_page_is_made_of_folders_of_commands_without_measuring(run, tmp_path):
     assert 'id="margins"' in page
     assert 'id="layers"' in page
     assert 'id="robust"' not in page
+
+
+def test_results_that_would_share_a_cell_or_are_of_other_images_are_refused(run, tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).random((4, 28, 28), np.float32), y=np.arange(4))
+    for out, words in (("a", ()), ("b", ("--seed", "1")), ("c", ("--data", "mine.npz", "--model", "fmnist-resnet8"))):
+        run("layers", "--samples", "2", *words, "--out", out)
+    run("layers", "--samples", "2", "--model", "fmnist-resnet8", "--out", "d")
+    status, _, err = run("report", "--from", "a", "--from", "b", "--out", "page.html")
+    assert (status, "from must name one result of each kind; got two Layers" in err) == (2, True)
+    status, _, err = run("report", "--from", "a", "--from", "c", "--out", "page.html")
+    assert (status, "from must name results on one data set; got fashion-mnist-1k and mine.npz" in err) == (2, True)
+    status, _, err = run("report", "--from", "a", "--from", "d", "--out", "page.html")
+    assert status == 0, err
+
+
+def test_a_page_that_is_a_folder_is_refused_before_the_work(run, tmp_path):
+    (tmp_path / "page.html").mkdir()
+    status, _, err = run("report", "--samples", "2", "--out", "page.html")
+    assert (status, "out must be a page, FILE.html; got the folder" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

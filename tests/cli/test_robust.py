@@ -2,9 +2,12 @@
 
 import csv
 import json
+from functools import partial
 
 import pytest
 
+from geomrob.cli.commands.measure import robust
+from geomrob.cli.commands.measure.audit import audited
 from geomrob.results import Audit, RobustAccuracy, load
 
 QUICK = ["robust", "--samples", "6", "--epsilon", "2/255,8/255", "--epsilon", "0.1"]
@@ -22,7 +25,8 @@ def test_table_files_and_csv_say_the_same(run, tmp_path):
     assert (tmp_path / "out" / "robust.png").stat().st_size > 10_000
 
 
-def test_the_audit_gives_its_verdict(run, tmp_path):
+def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(robust, "audited", partial(audited, queries=40))
     status, out, _ = run(*QUICK, "--audit", "--json")
     found = load(tmp_path / "out" / "robust.json", RobustAccuracy)
     verdict = load(tmp_path / "out" / "audit.json", Audit).verdict
@@ -49,6 +53,8 @@ def test_undecided_images_end_with_status_3(run):
         (["--epsilon", "x"], "epsilon must be a number or a fraction; got 'x'"),
         (["--epsilon", "8/0"], "epsilon must be a number or a fraction; got '8/0'"),
         (["--epsilon", "0"], "epsilons must be above 0"),
+        (["--epsilon", "8"], "epsilons must be at most 1 in linf, all that a pixel can change; got 8: 8/255?"),
+        (["--epsilon", "-1"], "epsilons must be above 0; got -1"),
         (["--epsilon", "nan"], "epsilons must be a finite number"),
         (["--norm", "l3"], "norm"),
     ],

@@ -65,7 +65,8 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     )
     status, out, err = run(command, *words, "--weights", "w.safetensors")
     assert (status, out) == (2, "")
-    assert err == "error: weights must go with one model; got 2 models: measure them one by one\n"
+    advice = "measure them one by one, or give each its weights in a function, file.py:function"
+    assert err == f"error: weights must go with one model; got 2 models: {advice}\n"
     assert not list(tmp_path.glob("out/*"))
 
 

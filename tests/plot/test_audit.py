@@ -70,11 +70,11 @@ def test_every_check_has_its_mark_its_number_and_its_verdict():
 
 def test_the_headline_says_the_verdict_the_cause_and_how_good_the_model_is():
     told = words(plot_audit(audit()))
-    assert "net: attacks by gradient cannot be trusted as they stand" in told
+    assert "net: gradient-based attacks cannot be trusted as they stand" in told
     assert "Cause: detached gradient: none arrives." in told
     assert "10 images of clothes, clean accuracy 80.0%" in told
     passed = audit(checks=(check("gradients", "passed"),), causes=())
-    assert "can be trusted: no check found the gradients hidden" in words(plot_audit(passed))
+    assert "can be trusted: no check found masked gradients" in words(plot_audit(passed))
     warned = audit(checks=(check("gradients", "warned"),), causes=())
     assert "can be trusted with the reservations below" in words(plot_audit(warned))
 

@@ -57,7 +57,7 @@ def test_the_summary_is_what_the_results_say(shared):
     curve = geomrob.load(folder / "run" / "margin" / "margin-plain.json", MarginCurve)
     lowest = float(curve.quantiles(0.5)[int(curve.frequency.argmin()), 0])
     rows = dict(made.rows)
-    assert rows["median margin, lowest band (l2)"]["plain"].startswith(f"{lowest:.3g} (")
+    assert rows["median margin, lowest band (l2), 95 % interval"]["plain"].startswith(f"{lowest:.3g} (")
     assert rows["audit"].keys() == {"plain", MARKUP}
     assert [row["number"] for row in made.records()] == list(rows)
 

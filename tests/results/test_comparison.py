@@ -33,7 +33,7 @@ def test_a_difference_is_said_with_its_interval_and_where_none_is_seen_in_how_ma
     assert said == (
         "hah's boundary is 1.3 x [1.2, 1.4] as far as net's in high frequencies (5-9 cycles/image); "
         "in low frequencies (2-4 cycles/image) no difference is seen in 200 images (1.02 x [0.95, 1.08]). "
-        "Of 2 bands it is farther in 1 and nearer in 0; in 1 no difference is seen."
+        "Of 2 bands hah is farther in 1 and nearer in 0; in 1 no difference is seen."
     )
     assert lost.startswith(
         "far's boundary is farther than net's for most images in high frequencies (5-9 cycles/image) (p = 1e-09; "
@@ -66,7 +66,7 @@ def test_accuracies_are_said_in_points():
     assert said == (
         "hah's accuracy is 3.1 [1.0, 5.2] points below net's on clean images; "
         "hah's accuracy is 12.1 [10.0, 14.0] points above net's under all corruptions. "
-        "Of 2 corruptions it is better in 1 and worse in 0; in 1 no difference is seen."
+        "Of 2 corruptions hah is better in 1 and worse in 0; in 1 no difference is seen."
     )
     (said,) = statements(accuracies(rows, [1.0, 1e-4, 1.0, 1e-5], [-1, 1, 1, 1]))
     assert "; on clean images no difference is seen in 200 images (-3.1 [-5.2, -1.0] points)." in said

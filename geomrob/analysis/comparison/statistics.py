@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.stats import binomtest, rankdata, t, wilcoxon
 from torch import Tensor
 
+from geomrob.results.comparison.comparison import LEAST
 from geomrob.results.provenance import quantiles
 
 LEVEL = 0.95
@@ -16,9 +17,6 @@ LEVEL = 0.95
 
 NORMAL = 1.959964
 """Standard errors on either side of an estimate for that coverage."""
-
-LEAST = 10
-"""Fewer images have no interval: what it would cover is not known."""
 
 ELEMENTS = 1 << 21
 """Values of resamples that are held at once."""

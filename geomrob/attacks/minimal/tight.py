@@ -157,6 +157,8 @@ def tight_search(
     """
     if budget < 20:
         raise UsageError(f"budget must be at least 20 backward evaluations; got {budget}: use deepfool for less")
+    if budget != (budget := int(budget)):
+        raise UsageError(f"budget must be a whole number of backward evaluations, {budget} say; got a fraction")
     status = linear.status.clone()
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
     best, taken = search.zeros(), torch.zeros_like(status)
@@ -184,6 +186,12 @@ def tight_search(
         moved = (radii / distance[live] - 1).abs() > agreement
         best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live], radii)
         live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
+    live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
+    if len(live):
+        # DeepFool by itself has more steps and rivals than the start: what it finds, this search does not miss.
+        found = deepfool_search(search, linear, live=live, norm=norm).rows(live)
+        length = lengths(search, found.coefficients, live, norm)
+        best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success, length)
     status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
     result = SearchResult(best, status, taken)
     return _along_normal(search, result) if norm == 2 else refine(search, result, tolerance=SLACK)

@@ -69,10 +69,14 @@ def report(
         raise UsageError(f"shard must be left out of a report; got {options.shard}: run the single commands in shards")
     from geomrob.reports.measure import most_images
     from geomrob.reports.page import check_installed
+    from geomrob.runs import writable
 
     check_installed()
     most_images(budget, only)
     page, folder = _places(options.out)
+    if page.is_dir():
+        raise UsageError(f"out must be a page, FILE.html; got the folder {page}: name a file in it")
+    writable(page.parent)
     options = replace(options, out=folder)
     if saved:
         from geomrob.reports import report_from
@@ -120,7 +124,7 @@ def _measured(
         seed=options.seed,
         memory=session.memory,
         threads=session.threads,
-        sources=session.load(trained_for(session.samples)[: SOURCES + 1]),
+        sources=session.load(trained_for(session.samples, alike=False)[: SOURCES + 1]),
         listed=frozenset() if weights else frozenset(session.models) & frozenset(MODELS),
         named=model,
         inputs=_inputs(options, weights),

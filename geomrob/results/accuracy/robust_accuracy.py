@@ -13,7 +13,7 @@ from geomrob.results.audit import Audit
 from geomrob.results.intervals import wilson_each
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
-from geomrob.tables import Column, Record, Table
+from geomrob.tables import KNOWN_DIGITS, Column, Record, Table
 
 NORM_NAMES = {1.0: "l1", 2.0: "l2", math.inf: "linf"}
 """How commands and tables call the norms."""
@@ -67,7 +67,7 @@ class RobustAccuracy(Result):
         pairs = zip(self.epsilons.tolist(), self.accuracy.tolist(), strict=True)
         return {
             **self.facts(),
-            **{f"accuracy_at_{epsilon:.4g}": value for epsilon, value in pairs},
+            **{f"accuracy_at_{epsilon:.{KNOWN_DIGITS}g}": value for epsilon, value in pairs},
             "undecided": int(self.undecided.any(0).sum()),
             "forwards": float(self.forwards.double().mean()),
             "backwards": float(self.backwards.double().mean()),
@@ -129,16 +129,19 @@ class RobustAccuracy(Result):
         mean = self.forwards.double().mean(), self.backwards.double().mean()
         of = Counter(self.searches[number] for number in self.by.tolist() if number >= 0)
         won = ", ".join(f"{name} {count}" for name, count in of.most_common())
+        count = int(self.undecided.any(0).sum())
+        what = "with the undecided images counted as not robust" if count else "an upper bound of the robust accuracy"
         bound = (
-            f"{self.model}: an upper bound of the robust accuracy, by the closest of {', '.join(self.searches)} "
+            f"{self.model}: {what}, by the closest of {', '.join(self.searches)} "
             f"({won or 'none found anything'}), all epsilons at once; {mean[0]:,.0f} forward + {mean[1]:,.0f} backward "
             "evaluations an image"
         )
         notes = [bound]
-        if count := int(self.undecided.any(0).sum()):
+        if count:
             notes.append(
                 f"{self.model}: {count} of {len(self.labels)} images are undecided: no search changed their class at "
-                "any size, so they are counted as not robust; audit the model"
+                f"any size, so they are counted as not robust, in the interval too; were all of them robust, the "
+                f"accuracies would be up to {count / len(self.labels):.1%} higher; audit the model"
             )
         if self.verdict in ("failed", "warned"):
             reasons = f": {'; '.join(self.causes)}" if self.causes else ""
@@ -195,4 +198,5 @@ def shown_epsilon(norm: float, epsilon: float) -> str:
         ('8/255', '0.5')
     """
     levels = epsilon * 255
-    return f"{levels:.0f}/255" if math.isinf(norm) and abs(levels - round(levels)) < 1e-6 else f"{epsilon:.4g}"
+    whole = math.isinf(norm) and 0.5 < levels < 255.5 and abs(levels - round(levels)) < 1e-6
+    return f"{levels:.0f}/255" if whole else f"{epsilon:.{KNOWN_DIGITS}g}"

@@ -75,7 +75,7 @@ class StrengthCurve(Result):
         error = f"mean +- standard error of {over}" if over else "one run, no standard error"
         wide = max(high - low for means in self.mean.tolist() for low, high in (wilson(mean, images) for mean in means))
         title = f"accuracy on {images} images of {self.data} against the strength of {self.attack}{crafted}; {error}"
-        sampling = f"Other images may give others: 95 % intervals over these are up to {wide:.1%} wide (low, high)."
+        sampling = f"95 % intervals of the accuracies over images (low, high) are up to {wide:.1%} wide."
         rows: list[Record] = [{"strength": strength} for strength in self.strengths.tolist()]
         columns = [Column("strength", ("strength",), "{:g}")]
         for name, means, errors in zip(self.models, self.mean.tolist(), self.error.tolist(), strict=True):

@@ -10,6 +10,9 @@ from geomrob.results.provenance import Provenance
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
 
+LEAST = 10
+"""Fewer images have no interval: what it would cover is not known."""
+
 SEEN = 0.05
 """A difference is seen where the corrected p-value is below it."""
 
@@ -162,6 +165,10 @@ class Comparison(Result):
             f"below {SEEN:.0%}."
         )
         words = [meaning]
+        if int(self.images[0]) < LEAST:
+            words.insert(
+                0, f"{int(self.images[0])} images are too few for intervals, and for most differences: take more"
+            )
         if self.measure == "accuracy" or not bool(self.not_found.any()):
             return words
         for c, model in enumerate(self.models[1:]):

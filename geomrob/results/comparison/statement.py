@@ -114,7 +114,8 @@ def _counted(comparison: "Comparison", index: int) -> str:
     down, count = int(seen.sum()) - up, len(comparison.rows) - comparison.pooled
     word = {True: "farther", False: "nearer"} if comparison.measure == "distance" else {True: "better", False: "worse"}
     return (
-        f"Of {count} {comparison.row}s it is {word[True]} in {up} and {word[False]} in {down}; "
+        f"Of {count} {comparison.row}s {comparison.models[index + 1]} is {word[True]} in {up} and {word[False]} in "
+        f"{down}; "
         f"in {count - up - down} no difference is seen."
     )
 

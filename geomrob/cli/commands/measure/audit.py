@@ -31,7 +31,7 @@ def audit(
         weights: File of weights of that model, or index or folder of its shards; repeat it for several trainings
             (seeds): standard errors are over them.
         source: A model whose perturbations are tried on it; repeat it for several. The default is two others of the
-            table for that data set, its first.
+            table that are trained for that data set, none for a data set of your own: name yours.
         queries: Queries of the decision-based attack per image; 0 leaves it out.
     """
     session = Session.open("audit", options, models=model, weights=weights)
@@ -54,7 +54,7 @@ def audited(session: Session, seed: int, source: Sequence[str] = (), queries: in
     from geomrob.analysis.audit import SOURCES, audit, default_sources
 
     samples = session.samples
-    others = session.load(source or trained_for(samples)[: SOURCES + 1])
+    others = session.load(source or trained_for(samples, alike=False)[: SOURCES + 1])
     return session.measure(
         "audit",
         lambda name, model, progress: audit(
