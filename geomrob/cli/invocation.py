@@ -44,6 +44,7 @@ class Invocation:
         allow_missing: Whether what was not found is no failure.
         tensorboard: Folder of a log of rows and pictures.
         run: The run in the folder of results, once the command has opened it.
+        fresh: The folder of results, if this call has made it.
     """
 
     words: list[str]
@@ -54,6 +55,7 @@ class Invocation:
     allow_missing: bool = False
     tensorboard: Path | None = None
     run: "Run | None" = None
+    fresh: Path | None = None
     _held: ExitStack = field(default_factory=ExitStack)
     _unwritten: list[str] = field(default_factory=list[str])
 
@@ -102,10 +104,12 @@ class Invocation:
         """Give the folder back."""
         self.log("")
         self._held.close()
-        if self.run is not None and self.run.folder.name == HIDDEN:
+        hidden = self.run.folder if self.run is not None and self.run.folder.name == HIDDEN else None
+        for folder in (hidden, self.fresh):
+            # It stays where something is in it.
             with suppress(OSError):
-                # It stays where something is in it.
-                self.run.folder.rmdir()
+                if folder is not None:
+                    folder.rmdir()
 
     def resuming(self) -> str:
         """Return what is there after an interruption, and the command that goes on with it."""

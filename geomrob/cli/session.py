@@ -255,6 +255,8 @@ def places(
     if isinstance(options, Data):
         check_seed(options.seed)
     out = user_path(options.out or f"geomrob-{command}", "out")
+    if (call := current()) is not None and not out.exists():
+        call.fresh = out
     writable(out)
     picture = user_path(options.figure or out / (figure or f"{command}.png"), "figure")
     if picture.suffix.lower() not in PICTURES:
@@ -265,7 +267,7 @@ def places(
     if inside and any(fnmatch(picture.name, other) for other in others):
         raise UsageError(f"figure must not be another file of {command}; got {picture}: rename it")
     writable(picture.parent, "figure must be in")
-    if (call := current()) is not None:
+    if call is not None:
         call.open_run(command, out / HIDDEN if hidden else out, options)
     return out, picture
 

@@ -116,7 +116,11 @@ def expected_seconds(plan: Plan) -> float:
     images = plan.samples.images[:8].to(plan.device)
     total = 0.0
     for model in plan.models.values():
-        one, both = seconds_of_calls(prepare(model, images, threads=plan.threads, memory=plan.memory))
+        try:
+            one, both = seconds_of_calls(prepare(model, images, threads=plan.threads, memory=plan.memory))
+        except UsageError:
+            # Without a gradient, say: the page says of each analysis why it cannot be made.
+            continue
         for key in plan.only:
             analysis = ANALYSES[key]
             forwards, backwards = analysis.cost(plan.samples, analysis.options.get(plan.budget, {}))

@@ -71,6 +71,19 @@ def test_results_that_would_share_a_cell_or_are_of_other_images_are_refused(run,
     assert status == 0, err
 
 
+def test_a_model_without_a_gradient_has_a_page_that_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "flat_nets.py").write_text(
+        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, images):\n"
+        "        return images.detach().flatten(1)[:, :10] * 1.0\n"
+    )
+    words = ("flat_nets:Net", "--only", "margin-deepfool", "--samples", "2", "--out", "page.html")
+    status, out, err = run("report", *words)
+    assert status == 3, err
+    assert "missing: margin-deepfool: flat_nets:Net: model must" in " ".join(out.split())
+    assert "model must" in (tmp_path / "page.html").read_text()
+
+
 def test_a_page_that_is_a_folder_is_refused_before_the_work(run, tmp_path):
     (tmp_path / "page.html").mkdir()
     status, _, err = run("report", "--samples", "2", "--out", "page.html")

@@ -67,7 +67,7 @@ def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, c
     assert (status, out) == (2, "")
     advice = "measure them one by one, or give each its weights in a function, file.py:function"
     assert err == f"error: weights must go with one model; got 2 models: {advice}\n"
-    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_images_that_were_left_out_and_notes_of_the_data_are_reported_once(monkeypatch, capsys):

@@ -76,7 +76,8 @@ def report(
     page, folder = _places(options.out)
     if page.is_dir():
         raise UsageError(f"out must be a page, FILE.html; got the folder {page}: name a file in it")
-    writable(page.parent)
+    if page.parent != folder:
+        writable(page.parent)
     options = replace(options, out=folder)
     if saved:
         from geomrob.reports import report_from
