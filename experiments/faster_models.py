@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import geomrob
 from experiments.harness import Experiment, Page, Row, run
-from geomrob.plot.style import blank, figure_headline
+from geomrob.plot.style import INK, blank, figure_headline, plain_numbers, style_of, tidy
 
 SCALES = {"smoke": (1, 1), "cpu": (2, 3)}
 """Images and rounds."""
@@ -96,9 +96,17 @@ def draw(page: Page) -> Figure:
     )
     each = ratios(page)
     axes = figure.add_subplot()
-    axes.bar(list(each), [time for time, _, _ in each.values()])
-    axes.set(ylabel="CPU time, ratio", yscale="log")
-    axes.axhline(1, color="0.3")
+    times = [time for time, _, _ in each.values()]
+    bars = axes.bar(list(each), times, width=0.5, color=style_of(0).colour)
+    axes.bar_label(bars, [f"{time:.2g}" for time in times], padding=2)
+    axes.set(
+        ylabel="CPU time / that of the model as it is",
+        yscale="log",
+        ylim=(min(0.5, *times) / 1.5, max(2, *times) * 1.5),
+    )
+    axes.axhline(1, color=INK, linewidth=1.2)
+    plain_numbers(axes.yaxis)
+    tidy(axes)
     return figure
 
 

@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from experiments.harness import DATA_DIR, Experiment, Page, Row, run
+from experiments.harness import DATA_DIR, Experiment, Page, Row, run, stroke
 from experiments.measures import first_correct
 from experiments.peers import NORM_PEERS, run_peer
 from geomrob.attacks import ATTACKS
 from geomrob.data import Samples
 from geomrob.errors import UsageError
-from geomrob.plot.style import blank, figure_headline, tidy
+from geomrob.plot.style import FAINT, blank, figure_headline, plain_numbers, tidy
 
 SCALES = {"smoke": {"images": 4, "budgets": (20,)}, "cpu": {"images": 64, "budgets": (60, 100, 200)}}
 # Goal of the project: the median with at most so many gradients is no more than that of the closest peer.
@@ -102,13 +102,17 @@ def draw(page: Page) -> Figure:
                 if math.isfinite(part["median"])
             }
             ours = [point for label, point in points.items() if label.startswith("tight")]
-            axis.plot(*zip(*ours, strict=True), "o-", label="tight")
+            axis.plot(*zip(*ours, strict=True), label="tight", **stroke(0))
             others = {label: point for label, point in points.items() if not label.startswith("tight")}
             for label, point in others.items():
-                axis.plot(*point, MARKS[MARKED.index(label)], color="0.4", linestyle="", label=label)
+                axis.plot(*point, MARKS[MARKED.index(label)], color=FAINT, linestyle="", label=label)
             axis.set(xscale="log", xlabel="evaluations an image", ylabel=f"median {norm}", title=name)
+            axis.margins(y=0.12)
+            plain_numbers(axis.xaxis)
             tidy(axis)
-    figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(
+        *axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8.5
+    )
     return figure
 
 

@@ -35,6 +35,8 @@ ATTACKS: dict[str, tuple[Callable[..., geomrob.AttackResult], dict[str, Any]]] =
     "DDN (l2, dense)": (geomrob.ddn, {"bounds": (0.0, 1.0)}),
 }
 FACTORS = (1.0, 1.5, 3.0)
+# Points of the rate within which the number of a curve would lie on the mark of the next.
+NEAR = 2.5
 SCALES = {"smoke": 20, "cpu": 300, "paper": 1000}
 SEED = 0
 PUBLISHED = {"SparseFool": "8 to 28 %"}
@@ -99,7 +101,12 @@ def draw(page: Page) -> Figure:
             x, y = [row["factor"] for row in own], [100 * row["rates"][source][target] for row in own]
             ax.plot(x, y, label=name, **stroke(index))
             for at, value in zip(x, y, strict=True):
-                ax.annotate(f"{value:.0f}", (at, value), (0, 5), textcoords="offset points", fontsize=8, ha="center")
+                # Below the mark where the next curve is so near above that its mark would cover the number.
+                near = any(
+                    0 < 100 * row["rates"][source][target] - value < NEAR for row in page["rows"] if row["factor"] == at
+                )
+                to = (0, -12 if near else 5)
+                ax.annotate(f"{value:.0f}", (at, value), to, textcoords="offset points", fontsize=8, ha="center")
         tidy(ax)
         ax.set_title(f"made on {MODELS[source]}, shown to {MODELS[target]}", fontsize=10)
         ax.set_xlabel("factor of the change, then cut to [0, 1] (1: as found)", fontsize=8.5)

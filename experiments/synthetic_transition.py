@@ -88,7 +88,7 @@ def section(model: nn.Module, world: SyntheticData, epsilon: float) -> CrossSect
         axes=("$u_1$", "$u_2$"),
         classes=few.classes,
         name="MLP of 10 x 500",
-        data=f"T2, $\\varepsilon$ = {epsilon:g}",
+        data=f"T2, ε = {epsilon:g}",
     )
 
 

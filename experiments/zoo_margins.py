@@ -79,7 +79,8 @@ def draw(page: Page) -> Figure:
         below.set(xscale="log", xlabel="changed pixels (SparseFool, pruned; of 784)")
         below.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        above.legend(fontsize=8, loc="upper left")
+        above.set_ylim(top=45)  # room for the names of seven curves
+        above.legend(fontsize=8, loc="upper left", ncols=2, frameon=False)
         for ax in (above, below):
             tidy(ax)
     panels[0, 0].set_yticks([0.3, 0.5, 1, 2, 3, 5, 10])

@@ -182,7 +182,8 @@ def plot_trade_off(
     equal = Line2D([], [], color=INK, linewidth=1.4, linestyle=":")
     handles, labels = ax.get_legend_handles_labels()
     labels += [f"$R_{{net}}$ = 0, $\\beta$ = {weight:.2f}", "$R_{net}$ = 0, $\\beta$ = 1"]
-    ax.legend([*handles, chosen, equal], labels, fontsize=8, framealpha=1.0)
+    # Outside: no corner of this plane is free, and what is covered would be a line of equal value.
+    ax.legend([*handles, chosen, equal], labels, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     headline(
         ax,
         "Does robustness pay for the clean errors that it costs?",
