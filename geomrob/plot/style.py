@@ -61,6 +61,9 @@ WIDE = 8.0
 FEW_POWERS, SHORT = 2e3, 5.0
 """Ratios of the ends of a logarithmic scale below which it has plain numbers, and below which 1, 2, 5 are too few."""
 
+NAME = 28
+"""Letters of a line next to the end of a curve, at most."""
+
 FEW = 4
 """Curves that a legend inside the axes names; of more, each is named at its end."""
 
@@ -209,8 +212,11 @@ def name_curves(ax: Axes, *, loc: Literal["best", "upper left"] = "best") -> Non
         return
     height = 72 * ax.get_window_extent().height / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
     ends = [_end(ax, line) for line in lines]
-    heights = apart([end[1] for end in ends], 12 / height)
-    for line, label, end, at in zip(lines, labels, ends, heights, strict=True):
+    # What is said of a model stands below its name: a long line would take its room from the axes.
+    names = ["\n".join(map(_folded, label.replace(" (", "\n(").split("\n"))) for label in labels]
+    most = max(name.count("\n") for name in names)
+    heights = apart([end[1] for end in ends], (12 + 9 * most) / height)
+    for line, label, end, at in zip(lines, names, ends, heights, strict=True):
         leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": 0.9}
         ax.annotate(
             label,
@@ -221,9 +227,14 @@ def name_curves(ax: Axes, *, loc: Literal["best", "upper left"] = "best") -> Non
             arrowprops={**leader, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)},
             annotation_clip=False,
             va="center",
-            fontsize=8.5,
+            fontsize=8.5 if most == 0 else 7.5,
+            linespacing=1.0,
             color=line.get_color(),
         )
+
+
+def _folded(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, NAME, break_on_hyphens=False))
 
 
 def _end(ax: Axes, line: Line2D) -> tuple[float, float]:
@@ -237,9 +248,13 @@ def _end(ax: Axes, line: Line2D) -> tuple[float, float]:
 def apart(heights: Sequence[float], gap: float) -> list[float]:
     """Return heights in the same order that keep a gap between each other, moved as little as that needs.
 
+    They stay in [0, 1] where there is room for all of them.
+
     Example:
         >>> [round(height, 2) for height in apart([0.5, 0.5, 0.9], 0.1)]
         [0.45, 0.55, 0.9]
+        >>> [round(height, 2) for height in apart([0.0, 0.0, 1.0], 0.1)]
+        [0.0, 0.1, 1.0]
     """
     groups: list[list[float]] = []
     order = sorted(range(len(heights)), key=heights.__getitem__)
@@ -250,6 +265,8 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
             (more, upper), (some, lower) = groups.pop(), groups.pop()
             groups.append([more + some, (more * upper + some * lower) / (more + some)])
     spread = [middle + gap * (at - (count - 1) / 2) for count, middle in groups for at in range(int(count))]
+    above = [max(height, gap * rank) for rank, height in enumerate(spread)]
+    spread = [min(height, 1 - gap * (len(above) - 1 - rank)) for rank, height in enumerate(above)]
     placed = dict(zip(order, spread, strict=True))
     return [placed[index] for index in range(len(heights))]
 

@@ -111,7 +111,7 @@ def most_images(budget: str, only: Sequence[str] = ()) -> int:
 def expected_seconds(plan: Plan) -> float:
     """Return the expected seconds of a plan: evaluations of all analyses times the measured seconds of one.
 
-    What is made of images alone (corruptions, pictures) is not counted.
+    The pictures are not counted.
     """
     images = plan.samples.images[:8].to(plan.device)
     total = 0.0
@@ -124,7 +124,8 @@ def expected_seconds(plan: Plan) -> float:
         for key in plan.only:
             analysis = ANALYSES[key]
             forwards, backwards = analysis.cost(plan.samples, analysis.options.get(plan.budget, {}))
-            total += plan.images(analysis) * (max(0.0, forwards - backwards) * one + backwards * both)
+            calls = max(0.0, forwards - backwards) * one + backwards * both
+            total += plan.images(analysis) * (calls + (forwards + backwards) * analysis.beside)
     return total
 
 
@@ -139,8 +140,9 @@ def measure(plan: Plan) -> tuple[list[Result], dict[str, list[str]]]:
         _publish(Run(plan.folder / "models", overwrite=True), "models", results)
     failures: dict[str, list[str]] = {}
     lost: set[str] = set()
+    steps = Steps(sum(len(plan.models) if ANALYSES[key].each else 1 for key in plan.only))
     for key in plan.only:
-        made, failed = _made(plan, key, lost)
+        made, failed = _made(plan, key, lost, steps)
         results += made
         lost |= failed.keys()
         if failed:
@@ -175,13 +177,27 @@ def _card(name: str, model: Model, samples: Samples) -> ModelCard:
     )
 
 
-def _made(plan: Plan, key: str, lost: Set[str]) -> tuple[list[Result], dict[str, str]]:
+@dataclass
+class Steps:
+    """How many of the parts of a report are begun, for progress."""
+
+    count: int
+    begun: int = 0
+
+    def title(self, text: str) -> str:
+        """Return the title of the next part."""
+        self.begun += 1
+        return f"{self.begun} of {self.count}: {text}"
+
+
+def _made(plan: Plan, key: str, lost: Set[str], steps: Steps) -> tuple[list[Result], dict[str, str]]:
     """Return the results of one analysis, and for each model that it could not be made of why.
 
     Args:
         plan: Of the report.
         key: Of the analysis.
         lost: Models of which an earlier one could not be made: they are no sources of an audit.
+        steps: Of the report.
     """
     analysis = ANALYSES[key]
     samples = plan.samples.subset(torch.arange(plan.images(analysis)))
@@ -194,7 +210,7 @@ def _made(plan: Plan, key: str, lost: Set[str]) -> tuple[list[Result], dict[str,
     groups = [{name: model} for name, model in plan.models.items()] if analysis.each else [dict(plan.models)]
     for group in groups:
         title = f"{analysis.about} of {', '.join(group)}" if analysis.each else analysis.about
-        made, why = _tried(plan, analysis, group, samples, images, run, title, lost)
+        made, why = _tried(plan, analysis, group, samples, images, run, steps.title(title), lost)
         results += made
         failed |= {", ".join(group): why} if why else {}
     results = [with_notes(result, samples.notes) for result in results]

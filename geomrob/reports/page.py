@@ -165,7 +165,7 @@ def _provenance(results: Sequence[Result], commands: Sequence[str]) -> Section:
                 f"{made.backwards:,}",
                 f"{made.seconds:,.1f}",
                 made.device,
-                made.created,
+                made.created[:16].replace("T", " "),
             )
         )
     head = ("analysis", "model", "images", "seed", "forward", "backward", "seconds", "device", "begun (UTC)")

@@ -44,8 +44,8 @@ SIGNS = {
 LARGEST = 1.75
 """Pixels of a point of a picture, at most."""
 
-WIDE = 600
-"""Points from which on a picture keeps its width on a phone, and scrolls in its own box."""
+WIDE = 400
+"""Points from which on a picture keeps its width on a phone, where its letters would be too small, and scrolls."""
 
 
 @dataclass(frozen=True)

@@ -56,15 +56,17 @@ def _accurate(results: Sequence[Result], models: Sequence[str]) -> Iterator[str]
 def _farther(found: Comparison) -> Iterator[str]:
     """Yield for the lower and the higher bands which boundaries are farther than that of the first model."""
     for row in range(found.pooled):
-        groups: dict[str, list[str]] = {"farther for": [], "nearer for": [], "no difference is seen for": []}
+        groups: dict[str, list[str]] = {}
         for other, name in enumerate(found.models[1:]):
             ratio = found.ratio[other, 0, row].tolist()
             told = name if math.isnan(ratio[0]) else f"{name} ({amount(ratio)} times)"
+            way = "farther" if int(found.direction[other, 0, row]) > 0 else "nearer"
             if not bool(found.seen[other, 0, row]):
-                groups["no difference is seen for"].append(name)
-            else:
-                groups["farther for" if int(found.direction[other, 0, row]) > 0 else "nearer for"].append(told)
-        parts = [f"{way} {listed(names)}" for way, names in groups.items() if names]
+                way, told = "no difference is seen", name
+            elif ratio[1] <= 1 <= ratio[2]:
+                way = f"{way} for most images, but not in the median for sure,"
+            groups.setdefault(f"{way} for", []).append(told)
+        parts = [f"{way} {listed(names)}" for way, names in sorted(groups.items())]
         yield f"Boundary in {found.rows[row]}, compared with {found.models[0]}: {'; '.join(parts)}."
 
 
