@@ -20,6 +20,8 @@ from geomrob.cli.help import Paragraphs, default
 from geomrob.cli.invocation import Invocation, invoked
 from geomrob.errors import FileError, ShardDone, UsageError
 
+NORM_NAMES = {"1": "l1", "2": "l2", "inf": "linf"}
+
 COMMANDS = {
     "margin": "measure.margin",
     "sparsefool": "measure.sparsefool",
@@ -170,4 +172,12 @@ def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
         wrong = " ".join(token.value for token in tokens)
         name = (tokens[0].keyword or "value").strip("-[]")
         raise UsageError(f"{name} must be a whole number of at most 20 digits; got {wrong!r}: write digits alone")
-    return convert(kind, tokens)
+    return convert(kind, [_as_named(kind, token) for token in tokens])
+
+
+def _as_named(kind: Any, token: Token) -> Token:
+    """Return a norm as the command names it: `--norm` takes 1, 2, inf and l1, l2, linf everywhere."""
+    if token.keyword != "--norm":
+        return token
+    names = NORM_NAMES if float not in (kind, *get_args(kind)) else {name: norm for norm, name in NORM_NAMES.items()}
+    return token.evolve(value=names.get(token.value, token.value))

@@ -111,3 +111,16 @@ def test_one_choice_has_one_name_in_all_commands(options):
     alike = {pair for pair in combinations(sorted(named), 2) if len(named[pair[0]] & named[pair[1]]) > 1}
     # Constants of corruptions and of PRIME are both named after the size of the images.
     assert alike == {("preset", "table")}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(["margin", "--norm", "linf", "--bands", "rings", "--count", "1"], "inf"), (["robust", "--norm", "1"], "l1")],
+)
+def test_a_norm_is_named_by_its_order_or_its_letter_in_every_command(words, named, tmp_path, capsys):
+    tables = []
+    for norm in (words[2], named):
+        call = [words[0], "--norm", norm, *words[3:], "--samples", "1", "--format", "csv", "--quiet"]
+        assert main([*call, "--out", str(tmp_path / norm)]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]

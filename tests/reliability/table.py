@@ -991,7 +991,7 @@ KINDS = (
     Kind("strengths", "--radius", ("0", "-1", "nan", "x"), ("sparsefool",)),
     Kind("strengths", "--beta", ("-1", "nan", "inf", "x"), ("corruptions",)),
     Kind("sizes", "--epsilon", ("0", "-1", "nan", "inf", "1/0", "8/", "x", "1e30", ""), ("robust",)),
-    Kind("norms", "--norm", ("2", "max", ""), ("robust",)),
+    Kind("norms", "--norm", ("3", "max", ""), ("robust",)),
     Kind("strengths", "--minimum", ("-1", "nan", "inf", "2", "x"), ("curve",), also="--baseline net:small"),
     Kind("names of nothing", "--baseline", ("nosuch", "", LONG), ("curve", "corruptions")),
     Kind("names of nothing", "--source", ("nosuch", "", "net:leaves", LONG), ("audit",)),

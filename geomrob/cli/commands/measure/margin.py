@@ -43,7 +43,7 @@ def margin(
         count: Number of rings.
         attack: Search for the boundary; deepfool is the cheapest, tight the closest.
         budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
-        norm: Norm of the distance, 1, 2 or inf.
+        norm: Norm of the distance, 1, 2 or inf (l1, l2, linf are the same).
         per_class: Show them of the images of each class, too, and write margin-classes.csv.
     """
     if budget is not None and attack != "tight":
