@@ -61,10 +61,10 @@ def test_saved_results_and_their_folders_are_compared(run, curves, tmp_path, wor
 
 
 def test_what_was_measured_is_compared_again_from_its_folder(run, tmp_path):
-    run(*QUICK)
+    run(*QUICK, "--of", "corruptions")
     first = load(tmp_path / "out" / "compare.json", Comparison)
     run("compare", str(tmp_path / "out"), "--out", "again")
-    assert torch.equal(load(tmp_path / "again" / "compare.json", Comparison).ratio, first.ratio)
+    assert torch.equal(load(tmp_path / "again" / "compare.json", Comparison).difference, first.difference)
 
 
 def test_json_is_one_object(run, curves):

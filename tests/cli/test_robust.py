@@ -10,7 +10,7 @@ from geomrob.cli.commands.measure import robust
 from geomrob.cli.commands.measure.audit import audited
 from geomrob.results import Audit, RobustAccuracy, load
 
-QUICK = ["robust", "--samples", "6", "--epsilon", "2/255,8/255", "--epsilon", "0.1"]
+QUICK = ["robust", "--samples", "3", "--epsilon", "2/255,8/255", "--epsilon", "0.1"]
 
 
 def test_table_files_and_csv_say_the_same(run, tmp_path):
@@ -26,7 +26,7 @@ def test_table_files_and_csv_say_the_same(run, tmp_path):
 
 
 def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(robust, "audited", partial(audited, queries=40))
+    monkeypatch.setattr(robust, "audited", partial(audited, queries=20))
     status, out, _ = run(*QUICK, "--audit", "--json")
     found = load(tmp_path / "out" / "robust.json", RobustAccuracy)
     verdict = load(tmp_path / "out" / "audit.json", Audit).verdict
@@ -37,7 +37,7 @@ def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
 
 def test_models_share_one_table_and_one_picture(run, tmp_path):
     _, out, _ = run(*QUICK, "--model", "fmnist-lenet", "--model", "fmnist-linf-adversarial", "--norm", "l2")
-    assert out.count("robust accuracy in l2 on 6 images") == 1
+    assert out.count("robust accuracy in l2 on 3 images") == 1
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"robust.png"}
     assert (tmp_path / "out" / "robust-fmnist-linf-adversarial.json").exists()
 
