@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geomrob.arrays import Labels
 from geomrob.errors import unknown
-from geomrob.results.intervals import share_words
+from geomrob.results.intervals import Z, median_interval, share_words
 from geomrob.results.provenance import Provenance, share_correct
 from geomrob.results.result import Result
 from geomrob.tables import Column, Record, Table
@@ -53,9 +53,11 @@ class Layers(Result):
         Column("chan-\nnels", ("channels",)),
         Column("posi-\ntions", ("positions",)),
         Column("Hoyer\nratio", ("sparsity",), "{:.3f}"),
+        Column("95 %\ninterval", ("sparsity_low", "sparsity_high"), "{:.3f}-{:.3f}"),
         Column("active", ("active",), "{:.1%}"),
         Column("SNR\n(dB)", ("snr_db",), "{:.2f}"),
         Column("median\n(dB)", ("snr_db_median",), "{:.2f}"),
+        Column("its 95 %\ninterval", ("snr_db_median_low", "snr_db_median_high"), "{:.1f} to {:.1f}"),
         Column("silent\nposi-\ntions", ("silent_positions",)),
     )
 
@@ -65,13 +67,18 @@ class Layers(Result):
 
     def records(self) -> list[Record]:
         """Return one row a layer."""
+        sparse, heard = self.hoyer_interval, self.snr_db_interval
         columns = {
             "channels": self.channels,
             "positions": self.locations,
             "sparsity": self.hoyer,
+            "sparsity_low": sparse[:, 0],
+            "sparsity_high": sparse[:, 1],
             "active": self.active_share,
             "snr_db": self.snr_db(),
             "snr_db_median": self.snr_db("median"),
+            "snr_db_median_low": heard[:, 0],
+            "snr_db_median_high": heard[:, 1],
             "snr_db_ratio": self.snr_db("ratio"),
             "silent_positions": self.silent.sum(1),
             "untouched": self.untouched,
@@ -125,6 +132,28 @@ class Layers(Result):
         return torch.where(self.channels > 1, mean, torch.nan)
 
     @property
+    def hoyer_interval(self) -> Float[Tensor, "l 2"]:
+        """The 95 % interval over images of the mean sparsity of each layer; NaN for fewer than two images.
+
+        An image weighs as much as it has places that are not silent: the mean is a ratio of two sums over images, of
+        which the interval is the normal approximation.
+        """
+        weights, mean = (self.locations[:, None] - self.silent).double(), self.hoyer.double()
+        off = torch.where(weights > 0, self.sparsity.double() - mean[:, None], 0) * weights
+        count = weights.shape[1]
+        error = (off.square().sum(1) * count / max(count - 1, 1)).sqrt() / weights.sum(1)
+        half = Z * error if count > 1 else torch.full_like(error, torch.nan)
+        return torch.stack((mean - half, mean + half), 1).clamp(0, 1)
+
+    @property
+    def snr_db_interval(self) -> Float[Tensor, "l 2"]:
+        """The 95 % interval over images of the median ratio of each layer in dB; NaN for fewer than six images.
+
+        Of the draws of an image it takes the median: they are not independent.
+        """
+        return 10 * median_interval(self._ratios().quantile(0.5, dim=1)).log10()
+
+    @property
     def active_share(self) -> Float[Tensor, " l"]:
         """Share of each layer's numbers that are not zero, over all images."""
         return self.active.mean(1)
@@ -143,11 +172,14 @@ class Layers(Result):
                 mean noise.
             guard: Added to the norm of the difference, as in the released code, so that no ratio is infinite.
         """
-        size = (self.noise.sqrt() + guard).square()
-        ratios = (self.signal[:, None] / size).flatten(1)
+        size, ratios = (self.noise.sqrt() + guard).square(), self._ratios(guard).flatten(1)
         known = {"mean": ratios.mean(1), "median": ratios.quantile(0.5, dim=1), "ratio": self.signal.mean(1)}
         if how not in known:
             raise unknown("how", how, known)
         if how == "ratio":
             return 10 * (known[how] / size.mean((1, 2))).log10()
         return 10 * known[how].log10()
+
+    def _ratios(self, guard: float = 1e-9) -> Float[Tensor, "l r n"]:
+        """Return signal over noise of each layer, draw and image."""
+        return self.signal[:, None] / (self.noise.sqrt() + guard).square()

@@ -1,12 +1,14 @@
 """Intervals hold the truth as often as they say."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 from scipy.stats import binom, binomtest
 
-from geomrob.results.intervals import median_interval, median_words, share_words, wilson
+from geomrob.results.intervals import Z, median_interval, median_words, share_words, wilson
+from tests.synthetic import layers_result
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 5), (3, 7), (45, 50), (50, 50)])
@@ -36,3 +38,19 @@ def test_it_covers_the_median_of_a_skewed_law():
     low, high = median_interval(draws).T
     covered = float(((low <= math.log(2)) & (math.log(2) <= high)).double().mean())
     assert 0.94 < covered < 0.975
+
+
+def test_intervals_of_layers_are_those_of_a_mean_and_of_a_median():
+    draws = torch.rand(3, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = dataclasses.replace(
+        layers_result(),
+        sparsity=draws,
+        silent=torch.zeros(3, 40, dtype=torch.int64),
+        signal=10 * draws,
+        noise=draws.flip(1)[:, None],
+        channels=torch.tensor([2, 6, 84]),
+    )
+    half = Z * draws.std(1) / math.sqrt(40)
+    torch.testing.assert_close(found.hoyer_interval, torch.stack((draws.mean(1) - half, draws.mean(1) + half), 1))
+    ratios = found.signal / (found.noise[:, 0].sqrt() + 1e-9).square()
+    torch.testing.assert_close(found.snr_db_interval, 10 * median_interval(ratios).log10())
