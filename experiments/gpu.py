@@ -17,7 +17,7 @@ ResNet-8 at 32 x 32, ten minutes on one core, and says nothing of a GPU.
 import argparse
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ class Bfloat16(nn.Module):
 
 
 @contextmanager
-def setting(name: str, model: nn.Module) -> Iterator[nn.Module]:
+def setting(name: str, model: nn.Module) -> Generator[nn.Module]:
     """Yield the model with a setting."""
     before = torch.get_float32_matmul_precision()
     how: dict[str, Callable[[nn.Module], nn.Module]] = {
@@ -164,7 +164,8 @@ def throughput(model: nn.Module, images: Tensor, block: int, device: str) -> tup
     def both() -> object:
         return gradients(model, batch, rows, lambda logits, _: logits.amax(1, keepdim=True))
 
-    forward(), both()
+    forward()
+    both()
     return block / seconds(device, forward)[0], block / seconds(device, both)[0]
 
 

@@ -48,6 +48,8 @@ def test_intervals_of_layers_are_those_of_a_mean_and_of_a_median():
         silent=torch.zeros(3, 40, dtype=torch.int64),
         signal=10 * draws,
         noise=draws.flip(1)[:, None],
+        active=draws,
+        **dict.fromkeys(("predictions", "labels", "indices"), torch.arange(40)),
         channels=torch.tensor([2, 6, 84]),
     )
     half = Z * draws.std(1) / math.sqrt(40)
