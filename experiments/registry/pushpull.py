@@ -252,7 +252,7 @@ SUPPLEMENT = (
         where="Fig 9",
         claim="An image under all 15 corruptions in 5 severities.",
         published={},
-        why_not="no experiment yet; `geomrob corrupt --show` draws it (figures/corruption_sheet_fmnist.png)",
+        why_not="no experiment yet; `geomrob corrupt` draws it with --show (figures/corruption_sheet_fmnist.png)",
     ),
     equation(
         "supplement-eq-16-17",

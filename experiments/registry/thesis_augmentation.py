@@ -178,7 +178,7 @@ AUGMENTATION = (
         where="Fig 5.5",
         claim="A few copies augmented beforehand do nearly as well as fresh ones.",
         published={"k = 4, online": (88.8, 89.3)},
-        why_not="needs ten trainings; `geomrob augment --copies` makes the sets",
+        why_not="needs ten trainings; `geomrob augment` makes the sets with --copies",
     ),
     equation(
         "thesis-eq-5.9",
