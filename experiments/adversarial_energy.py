@@ -84,7 +84,7 @@ def energy(model: torch.nn.Module, few: Samples) -> list[float]:
     """The 95th percentile over samples of the share of energy in each block of the DCT's diagonal."""
     delta = moved(model, few) - few.images
     bands = geomrob.bands("blocks", geomrob.basis("dct", few.images.shape[-2:]))
-    return band_shares(delta, bands).quantile(0.95, dim=1).tolist()
+    return band_shares(delta, bands)[0].nan_to_num().quantile(0.95, dim=1).tolist()
 
 
 def ends(page: Page, kind: str) -> tuple[float, float]:
