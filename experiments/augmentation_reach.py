@@ -139,7 +139,7 @@ def draw(page: Page) -> Figure:
         figure,
         "How near does augmentation come to corruptions, and what does it gain?",
         f"Left: least cosine distance of {versions} augmented versions to each of 75 corruptions, {few} images, "
-        f"features of {EMBEDDING}. Right: accuracy over 15 corruptions by severity, {images} images; bars: standard errors.",
+        f"features of {EMBEDDING}. Right: accuracy over 15 corruptions by severity, {images} images; standard errors.",
     )
     left, right = figure.subplots(1, 2)
     names = list(page["distances"])

@@ -33,7 +33,7 @@ ALPHAS, BOXES = (-1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 6.0), (0, 3, 5)
 SNR_ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SCALES = {"smoke": 2, "cpu": 20, "paper": 20}
 """Draws of the noise behind the edge."""
-SIZE = 32
+SIZE = 16
 PUBLISHED = {
     "pull": "opposite contrast",
     "snr": "rises with push-pull",

@@ -13,7 +13,7 @@ images move along one Fourier direction (heat maps).
     python -m experiments.train_zoo --data-dir DATA --out trained/zoo
     python -m experiments.robust_networks [--trained trained/zoo] [--scale smoke|cpu|paper]
 
-Without --trained the embedded networks alone, one seed. One core: smoke a minute, cpu with three seeds 10 minutes,
+Without --trained the embedded networks alone, one seed. One core: smoke a minute, cpu with three seeds 4 minutes,
 paper (1,000 images, 10,000 queries) days.
 """
 
@@ -67,7 +67,7 @@ class Scale:
     seeds: int = 3
 
 
-SCALES = {"smoke": Scale(3, 60, 10, 1), "cpu": Scale(24, 1000, 5), "paper": Scale(1000, 10000, 1)}
+SCALES = {"smoke": Scale(3, 60, 10, 1), "cpu": Scale(12, 500, 10), "paper": Scale(1000, 10000, 1)}
 
 
 def measure(scale: Scale, flags: argparse.Namespace) -> Page:

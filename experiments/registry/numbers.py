@@ -1,7 +1,6 @@
 """Where the numbers of the rows stand in the pages of the experiments."""
 
-import math
-from typing import Any
+from collections.abc import Callable
 
 from experiments.registry.criteria import Numbers, every, holds
 from experiments.registry.entry import Criterion, Entry, Page
@@ -34,11 +33,6 @@ def corrupted(model: str, column: str = "mean", how: str = "none") -> Numbers:
     return numbers
 
 
-def margin(model: str, band: int, page: Page) -> float:
-    """Return the median margin of a model in a band of zoo_margins."""
-    return next(row["median"][band] for row in page["rows"] if row["model"] == model)
-
-
 def synthetic(model: str, subspace: str) -> Numbers:
     """Return the median margin in a subspace of synthetic_margins."""
     return lambda page: [page["models"][model]["margins"][subspace]["quantiles"][1]]
@@ -59,27 +53,57 @@ def sparse(model: str, method: str, field: str, factor: float = 1.0) -> Numbers:
     return lambda page: [factor * page["table"][model][method][field]]
 
 
-def peer(name: str, field: str) -> Numbers:
-    """Return a number of the peers of sparsefool_benchmarks."""
-    return lambda page: [page["peers"]["methods"][name][field]]
-
-
-def rise(page: Page, **of: Any) -> float:
-    """Return how many times the median of the last band is that of the first, of one curve of a page."""
-    curve = next(curve for curve in page["curves"] if all(curve[key] == value for key, value in of.items()))
-    median = curve["quantiles"]["50"]
-    return median[-1] / median[0]
-
-
-def rises(words: str, least: float, most: float = math.inf, **of: Any) -> Criterion:
-    """Return the criterion that a margin curve rises from the first to the last band by a factor in a range."""
+def shape(name: str) -> Criterion:
+    """Return the criterion that a shape of margin_shapes holds by DeepFool, as published, and by the tight search."""
 
     def check(page: Page) -> tuple[bool, str]:
-        factor = rise(page, **of)
-        return least <= factor <= most, f"{words}: last over first band {factor:.2f}"
+        from experiments import margin_shapes  # noqa: PLC0415 - torch, for what a list does not need
 
-    bounds = f"at least {least:g}" if math.isinf(most) else f"{least:g} to {most:g}"
-    return holds(f"{words}: last over first band {bounds}", check)
+        values = [margin_shapes.ratio(page, name, method) for method in margin_shapes.METHODS]
+        if None in values:
+            return False, f"{name}: not measured"
+        good = all(margin_shapes.holds(page, name, method) for method in margin_shapes.METHODS)
+        return good, f"{name}: DeepFool {values[0]:.2f}, tight {values[1]:.2f}"
+
+    return holds(f"{name}, by DeepFool and by the tight search, within the bounds in SHAPES of margin_shapes", check)
+
+
+def tested(data: str, trained: str, on: str) -> Numbers:
+    """Return an accuracy in per cent of other_versions."""
+    return lambda page: [
+        row["accuracy"][on] for row in page["rows"] if (row["data"], row["trained"]) == (data, trained)
+    ]
+
+
+def energy(kind: str) -> Callable[[Page], tuple[bool, str]]:
+    """Return whether energy is more in the lowest block than in the highest, or the reverse for flipped images."""
+
+    def check(page: Page) -> tuple[bool, str]:
+        epochs = page["rows"][kind]["epochs"]
+        good = all((epoch[0] > epoch[-1]) == (kind == "original") for epoch in epochs)
+        low, high = (sum(epoch[at] for epoch in epochs) / len(epochs) for at in (0, -1))
+        return good, f"lowest block {low:.2f}, highest {high:.3f}"
+
+    return check
+
+
+def cost(name: str) -> Numbers:
+    """Return the cost of a training step of augmentation_reach."""
+    return lambda page: [page["costs"][name]]
+
+
+def strength(key: str) -> Callable[[Page], tuple[bool, str]]:
+    """Return whether a larger strength, or cut, changes images more in each family of image_pictures."""
+
+    def check(page: Page) -> tuple[bool, str]:
+        pairs = {
+            family: next(values for name, values in row.items() if (name == "strength") == (key == "strength"))
+            for family, row in page["families"].items()
+        }
+        good = all(first < second for first, second in pairs.values())
+        return good, ", ".join(f"{family} {first:.2f} -> {second:.2f}" for family, (first, second) in pairs.items())
+
+    return check
 
 
 def blocks(measure: str, *, up: bool) -> Criterion:
