@@ -6,7 +6,7 @@ al., PushPull-Net, 2024, supplement Fig. 9 (75 corruptions of one image). Publis
 
     python -m experiments.corruption_pictures [--scale smoke|cpu|paper]
 
-Fashion-MNIST, corruptions made by geomrob. One core: a minute at every scale.
+Fashion-MNIST, corruptions made by geomrob. Also draws figures/noise_pictures.png. One core: a minute at every scale.
 """
 
 import argparse

@@ -243,7 +243,7 @@ def draw(page: Page) -> Figure:
     for ax in panels[:, 0]:
         ax.set_ylabel("median margin ($\\ell_2$, [0, 1] pixel units)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 
