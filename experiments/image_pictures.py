@@ -7,7 +7,8 @@ Published as pictures. Each is redrawn here, with a number that decides whether 
 
     python -m experiments.image_pictures [--scale smoke|cpu|paper]
 
-Fashion-MNIST, embedded networks. Also draws figures/augmentation_pictures.png. One core: smoke 10 seconds, cpu and paper 2 minutes.
+Fashion-MNIST, embedded networks. Also draws figures/augmentation_pictures.png. One core: smoke 10 seconds, cpu and
+paper 2 minutes.
 """
 
 import argparse
