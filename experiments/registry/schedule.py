@@ -126,7 +126,7 @@ def outcome(entry: Entry, folder: Path, scale: str, reason: str = "") -> tuple[s
     page = page_of(RUNS[entry.run], folder)
     if page is None:
         return NOT_RUN, f"no result of {RUNS[entry.run].module} yet"
-    return entry.judged(page, scale)
+    return entry.judged(page, page.get("scale", scale))
 
 
 def page_of(run: Run, folder: Path) -> Page | None:
