@@ -15,6 +15,7 @@ NaN: they are written as `{"$float": "inf"}`, as `geomrob.save` does. No experim
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -105,6 +106,7 @@ def run(experiment: Experiment, words: Sequence[str] | None = None) -> list[Row]
         _save_pictures(measured.pop("pictures", {}), flags.figures, tag)
         facts = {"created": clock.created, "seconds": round(time.perf_counter() - clock.start, 1)}
         facts |= {"device": device_name(getattr(flags, "device", "cpu")), "versions": versions()}
+        facts |= {"source": source(experiment.name)}
         command = _command(experiment, flags)
         write({"command": command, "scale": flags.scale, **measured, "provenance": facts}, flags.path, tag)
     elif not flags.path.is_file():
@@ -117,6 +119,12 @@ def run(experiment: Experiment, words: Sequence[str] | None = None) -> list[Row]
         print("smoke: too little of everything, so what follows compares nothing")
     print(table(rows))
     return rows
+
+
+def source(name: str) -> str:
+    """Return the digest of the file of an experiment: a page made by another one is measured again."""
+    file = Path(__file__).with_name(f"{name}.py")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -31,11 +31,12 @@ def members(families: dict[str, tuple[str, ...]] = FAMILIES) -> list[str]:
 
 
 def trainings(name: str, trained: Path | None, seeds: Sequence[int] = SEEDS) -> dict[int, nn.Module]:
-    """The trainings of a model that are there, by their seed; the embedded one without a folder."""
-    if trained is None:
-        return {0: geomrob.load_model(name)}
-    files = {seed: trained / f"{name}-{seed}" / "model.safetensors" for seed in seeds}
-    return {seed: geomrob.load_model(name, weights=file) for seed, file in files.items() if file.is_file()}
+    """The trainings of a model that are there, by their seed; seed 0 is embedded, for a folder without it or none."""
+    files = {seed: trained / f"{name}-{seed}" / "model.safetensors" for seed in seeds} if trained else {}
+    there: dict[int, Path | None] = {seed: file for seed, file in files.items() if file.is_file()}
+    if 0 in seeds and 0 not in there:
+        there = {0: None, **there}
+    return {seed: geomrob.load_model(name, weights=file) for seed, file in there.items()}
 
 
 def short(name: str) -> str:

@@ -36,7 +36,12 @@ def note(text: str) -> None:
 MOST_NAMES = 20
 """Names of a table in one sentence."""
 
-LISTS = {"model": "geomrob models", "recipe": "geomrob models", "data": "geomrob data"}
+LISTS = {
+    "model": "geomrob models",
+    "recipe": "geomrob models",
+    "data": "geomrob data",
+    "id": "geomrob reproduce list",
+}
 """The commands that list a long table."""
 
 

@@ -25,6 +25,7 @@ BLOCK = re.compile(r"^(?: {4,}|[^`\n]*?&& )(?:\.venv/bin/)?geomrob ([a-z][^\n]*)
 SPAN = re.compile(r"`geomrob ([a-z]+ [^`]+)`")
 NOT_RUN = {
     r"^train (?!smoke)": "a training takes minutes or hours; smoke is the short one",
+    r"^reproduce (?!list)": "experiments take minutes; list shows the rows",
     r"timm:": "the weights are fetched over the network",
 }
 """Commands that are parsed only, and why."""

@@ -33,6 +33,7 @@ EXAMPLES = {
     "compare": "fmnist-lenet fmnist-resnet8 --samples 20 --of sparsefool",
     "report": "--from margins --from sparse --out report.html",
     "train": "smoke",
+    "reproduce": "pushpull-fig-5 pushpull-fig-3 --scale smoke",
     "merge": "shard-1 shard-2 --out merged",
 }
 """Arguments of a run of each command that takes about a second."""

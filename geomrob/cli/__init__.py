@@ -42,6 +42,7 @@ COMMANDS = {
     "geometry": "measure.geometry",
     "augment": "augment",
     "train": "train",
+    "reproduce": "reproduce",
     "merge": "merge",
 }
 """The commands, each with its module in `geomrob/cli/commands`, which has a function of its name."""

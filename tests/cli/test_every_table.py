@@ -24,6 +24,7 @@ WORDS = {
     "models": [],
     "data": [],
     "train": ["smoke"],
+    "reproduce": ["list"],
     "robust": ["--samples", "3", "--epsilon", "0.02"],
     "report": ["fmnist-lenet", "--only", "layers", "--samples", "4", "--budget", "quick"],
 }

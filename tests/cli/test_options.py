@@ -14,7 +14,7 @@ from geomrob.cli.options import Common, Compute, Data, Edit, Inputs, Models, Out
 PARTS = (Models, Data, Inputs, Edit, Compute, Shown, Output)
 OWN = {part: [field.name for field in fields(part) if field.name in part.__annotations__] for part in PARTS}
 SHARED = {name.replace("_", "-"): part for part, names in OWN.items() for name in names}
-OTHERS = ("models", "data", "corrupt", "augment", "train", "kernels", "merge")
+OTHERS = ("models", "data", "corrupt", "augment", "train", "kernels", "merge", "reproduce")
 MEASURING = tuple(name for name in COMMANDS if name not in OTHERS)
 OWN_WORDS = {
     ("audit", "model"): "it takes names without --model",

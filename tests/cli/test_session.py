@@ -55,7 +55,7 @@ def test_weights_go_with_one_model(tmp_path):
     "command", [name for name in COMMANDS if "weights" in signature(name) or "options" in signature(name)]
 )
 def test_weights_of_several_models_are_refused_by_every_command(run, tmp_path, command):
-    if command in ("augment", "corrupt", "transfer", "models", "data", "train", "merge"):
+    if command in ("augment", "corrupt", "transfer", "models", "data", "train", "merge", "reproduce"):
         pytest.skip("takes no weights, or has its own sentence")
     models = ["fmnist-lenet", "mnist-lenet"]
     words = (
@@ -172,7 +172,7 @@ def test_memory_is_gib():
     assert check_resources(1, 0.5) == 2**29
 
 
-WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "data", "merge")]
+WITH_SEED = [name for name in COMMANDS if name not in ("kernels", "models", "data", "merge", "reproduce")]
 
 
 @pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
@@ -241,6 +241,7 @@ def test_no_command_names_a_shared_choice_again_but_those_that_have_no_other():
         "models": {"data"},
         "data": {"data_dir"},
         "merge": {"out", "overwrite"},
+        "reproduce": {"data_dir", "out", "overwrite"},
     }
     bare = {"corrupt", "train"}
     for command in COMMANDS:

@@ -28,6 +28,7 @@ SOUND = {
     "geometry": f"{EIGHT} --attack deepfool --directions 2 --others 1 --power 0",
     "augment": "--data files/clothes.npz --samples 2 --show spectral --smoothness 1 --strength 0.1",
     "train": "files/sound.toml",
+    "reproduce": "thesis-fig-4.18",
     "merge": "files/pictures-sound files/pictures-empty",
 }
 """A sound call of each command that ends soon, in the sandbox."""
@@ -1010,6 +1011,9 @@ KINDS = (
     ),
     Kind("names of nothing", "--data", ("nosuch", "", LONG), ("models",)),
     Kind("names of nothing", "--of", ("nosuch", ""), ("spectrum",)),
+    Kind("names of nothing", "", ("nosuch", "all nosuch", "hah-tab", LONG, "a\0b"), ("reproduce",)),
+    Kind("names of nothing", "--scale", ("nosuch", "", "CPU"), ("reproduce",)),
+    Kind("numbers of processes", "--jobs", ("0", "-1", "1000000", *WHOLE), ("reproduce",)),
     Kind("options that do not exist", "--nosuch", ("1",), COMMANDS),
 )
 
