@@ -31,7 +31,7 @@ NOT_RUN = {
 """Commands that are parsed only, and why."""
 QUICK = {
     "margin": {"samples": "2", "budget": "20"},
-    "audit": {"samples": "2", "queries": "20"},
+    "audit": {"samples": "2", "budget": "20"},
     "boundary": {"samples": "2", "budget": "50"},
     "curve": {"samples": "4", "repeats": "1"},
     "robust": {"samples": "4"},

@@ -22,7 +22,7 @@ EXAMPLES = {
     "robust": "--samples 10 --norm linf --epsilon 2/255,8/255",
     "boundary": "--samples 4 --budget 200",
     "transfer": "--model fmnist-lenet --model fmnist-resnet8 --samples 8",
-    "audit": "--samples 3 --queries 50",
+    "audit": "--samples 3 --budget 50",
     "models": "--data mnist",
     "data": "",
     "corrupt": "fashion-mnist-1k OUT --corruptions fog --corruptions jpeg_compression --samples 4",

@@ -23,6 +23,7 @@ def decision_distances(
     attack: Callable[..., AttackResult] | None = None,
     attack_name: str = "boundary",
     budget: int = 5000,
+    smoothness: float = 1.0,
     repeats: int = 1,
     labels: LabelsLike | None = None,
     indices: Labels | None = None,
@@ -39,9 +40,10 @@ def decision_distances(
         model: Images (N, C, H, W) to logits (N, K), of which the attack uses the largest alone.
         inputs: Images in [0, 1], on the model's device.
         attack: Called as `attack(model, inputs, seed=...)`; our walk along the boundary (`boundary`) by default, which
-            is also given `budget`, `indices` and `memory`.
+            is also given `budget`, `smoothness`, `indices` and `memory`.
         attack_name: How the result calls it.
         budget: Most queries (forward evaluations) an image.
+        smoothness: Of the proposals of our walk: 1, or 0 for white ones; see `boundary`.
         repeats: How often it is done, with the seeds `seed`, `seed` + 1, ...
         labels: True classes, for the records only; the predicted ones by default.
         indices: Position of each image in its source; the walk's draws of an image depend on it alone.
@@ -82,7 +84,7 @@ def decision_distances(
     parts = work(
         run,
         f"{attack_name} of {name}",
-        partial(_part, ready, keys, attack=attack, budget=budget, seed=seed),
+        partial(_part, ready, keys, attack=attack, budget=budget, smoothness=smoothness, seed=seed),
         items,
         units=lambda item: item[1].stop - item[1].start,
         each=budget,
@@ -119,6 +121,7 @@ def _part(
     *,
     attack: Callable[..., AttackResult] | None,
     budget: int,
+    smoothness: float,
     seed: int,
 ) -> dict[str, Tensor]:
     """Return what one repeat of the attack finds of some of the images, by field."""
@@ -126,5 +129,5 @@ def _part(
     rows = ready.rows(piece)
     if attack is not None:
         return attack(rows, rows.images, seed=seed + repeat).tensors()
-    walk = boundary(rows, rows.images, seed=seed + repeat, budget=budget, indices=keys[piece], memory=ready.memory)
-    return walk.tensors()
+    own = {"budget": budget, "smoothness": smoothness, "indices": keys[piece], "memory": ready.memory}
+    return boundary(rows, rows.images, seed=seed + repeat, **own).tensors()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from geomrob.attacks.table import entry, names, variants
+from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
     from geomrob.results import AttackResult
@@ -41,3 +42,27 @@ def named_attack(name: str, **options: object) -> "Callable[..., AttackResult]":
     """
     row = entry(name)
     return partial(row.attack, **{option: value for option, value in options.items() if row.takes(option)})
+
+
+def walk_options(attack: str, *, budget: int | None = None, smoothness: float | None = None) -> dict[str, object]:
+    """Return budget and smoothness of the boundary attack, those that are given.
+
+    Args:
+        attack: The attack that was chosen.
+        budget: Most queries an image.
+        smoothness: Of its proposals.
+
+    Raises:
+        UsageError: One is given with another attack, which has no such option.
+
+    Example:
+        >>> walk_options("boundary", budget=1000), walk_options("deepfool")
+        ({'budget': 1000}, {})
+    """
+    given = {name: value for name, value in (("budget", budget), ("smoothness", smoothness)) if value is not None}
+    if given and attack not in (walks := names("decision")):
+        name, value = next(iter(given.items()))
+        raise UsageError(
+            f"{name} must go with --attack {' or '.join(walks)}; got --{name} {value:g} with {attack}: leave it out"
+        )
+    return dict(given)

@@ -15,6 +15,7 @@ from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, che
 from geomrob.attacks.engine.boundary_search import OVERSTEP
 from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.pgd import pgd
+from geomrob.attacks.minimal.tight import tight
 from geomrob.errors import UsageError
 from geomrob.inference import Prepared, checked_classes
 from geomrob.randomness import checked_indices
@@ -37,6 +38,9 @@ SEARCHES: dict[float, dict[str, Attack]] = {
 }
 """The searches for the smallest perturbation in each norm, all inside [0, 1]; the closest counts."""
 
+AIMED = "tight at classes"
+"""What the searches aimed at classes are called."""
+
 BALL = "pgd"
 """What the search inside balls is called."""
 
@@ -52,6 +56,12 @@ INSIDE = 1.5 * OVERSTEP
 
 LONG = 0.5
 """Length of a long step, relative to the radius of the ball."""
+
+REACH = 1.25
+"""How much larger than an epsilon a smallest perturbation is, at most, for searches aimed at classes to go below it."""
+
+AIMING = 60
+"""Backward evaluations of each search aimed at a class."""
 
 PART = 128
 """Images of a part at least: the balls of all of them are searched in the same calls."""
@@ -80,11 +90,12 @@ def robust_accuracy(
 ) -> RobustAccuracy:
     """Return the accuracy of a model under the strongest perturbations found of every size in one norm.
 
-    Each image is searched once for its smallest perturbation inside [0, 1]. The largest epsilon below its norm is then
-    searched by PGD: on the difference of the logits from the perturbation moved into the ball, on the cross-entropy
-    with long steps from two random points, and targeted at each of the nearest classes. What that finds is the new
-    smallest one and the next epsilon is searched, until a ball holds none. So one run serves all epsilons, and the
-    accuracy never rises with epsilon.
+    Each image is searched once for its smallest perturbation inside [0, 1]; where that is little above an epsilon,
+    `tight` is aimed at each of the nearest classes. The largest epsilon below the smallest norm is then searched by
+    PGD: on the difference of the logits from the perturbation moved into the ball, and on the cross-entropy with long
+    steps from two random points. What that finds is the new smallest one and the next epsilon is searched, until a ball
+    holds none. So one run serves all epsilons, and the accuracy never rises with epsilon. Where no search found a
+    perturbation of any size, PGD is also targeted at the nearest classes.
 
     Args:
         model: Images (N, C, H, W) in [0, 1] to logits (N, K).
@@ -94,7 +105,7 @@ def robust_accuracy(
         epsilons: Sizes in [0, 1] pixel units, in any order; `EPSILONS` by default.
         searches: Attacks by name in place of those of `SEARCHES`, each called as `attack(model, inputs, labels)`.
         steps: Steps of PGD from each start; 0 leaves the balls out.
-        targets: How many classes PGD aims at, those with the largest logits of the clean image.
+        targets: How many classes searches are aimed at, those with the largest logits of the clean image.
         reference: An attack of given strength to run at each epsilon for comparison, called as
             `reference(model, inputs, labels, epsilon=..., norm=...)`; `geomrob.interop.autoattack.autoattack`, say.
         reference_name: How the result calls it.
@@ -165,7 +176,7 @@ def robust_accuracy(
         data=data,
         norm=float(norm),
         epsilons=torch.tensor(sizes, dtype=torch.float64),
-        searches=(*table, *((BALL,) if steps else ())),
+        searches=(*table, *((AIMED,) if targets else ()), *((BALL,) if steps else ())),
         distances=joined["distances"],
         by=joined["by"],
         searched=joined["searched"],
@@ -209,6 +220,11 @@ class _Closest:
         self.spend(found, rows)
         return closer
 
+    def nearest(self, rows: Labels) -> Int64[Tensor, "r others"]:
+        """Return the other classes of some images by falling logit of the clean image."""
+        others = self.ready.clean[rows].scatter(1, self.truth[rows, None], -math.inf)
+        return others.sort(dim=1, descending=True, stable=True).indices[:, :-1]
+
     def spend(self, found: AttackResult, rows: Labels) -> None:
         """Count the evaluations of a search."""
         self.spent[:, rows] += torch.stack((found.forwards, found.backwards))
@@ -238,12 +254,30 @@ def _part(
                 some = ready.rows(live)
                 closest.take(search(some, some.images, closest.truth[live]), live, number)
         searched = torch.isfinite(closest.distances)
+        _aim(closest, epsilons, len(searches), targets)
         if steps:
             inside = partial(_ball, steps=steps, targets=targets, seed=seed)
-            _search_balls(closest, epsilons, len(searches), inside, keys[item])
+            _search_balls(closest, epsilons, len(searches) + 1, inside, keys[item])
     fields = {"distances": closest.distances, "by": closest.by, "searched": searched, "forwards": closest.spent[0]}
     fields |= {"backwards": closest.spent[1]} | ({"perturbed": closest.perturbed} if keep else {})
     return {field: value.cpu() for field, value in fields.items()}
+
+
+def _aim(closest: _Closest, epsilons: Sequence[float], number: int, targets: int) -> None:
+    """Aim `tight` at the nearest classes of each image whose smallest perturbation is little above an epsilon."""
+    sizes = torch.tensor(epsilons, dtype=torch.float64, device=closest.distances.device)
+    for rank in range(targets):
+        level = torch.searchsorted(sizes, closest.distances) - 1
+        near = (level >= 0) & (closest.distances <= REACH * sizes[level])
+        rows = near.nonzero().squeeze(1)
+        goals = closest.nearest(rows)
+        if not len(rows) or rank >= goals.shape[1]:
+            return
+        some = closest.ready.rows(rows)
+        found = tight(
+            some, some.images, closest.truth[rows], targets=goals[:, rank], bounds=BOX, norm=closest.norm, budget=AIMING
+        )
+        closest.take(found, rows, number)
 
 
 def _search_balls(
@@ -273,22 +307,17 @@ def _ball(
 ) -> AttackResult:
     """Return what PGD finds inside the ball of each of some images: from the closest point, then towards classes."""
     ready = closest.ready
-    ranked = (
-        ready.clean[rows]
-        .scatter(1, closest.truth[rows, None], -math.inf)
-        .sort(dim=1, descending=True, stable=True)
-        .indices
-    )
-    goals = ranked[:, : min(targets, ranked.shape[1] - 1)].unbind(1)
     # Long steps on the cross-entropy leave the regions in which the difference of the logits has its local minima.
     turns: list[dict[str, Any]] = [
         {"loss": "margin", "start": True},
         {"loss": "cross-entropy", "long": True, "restarts": 2},
     ]
-    turns += [{"loss": "margin", "goal": goal} for goal in goals]
+    turns += [{"loss": "margin", "goal": goal} for goal in closest.nearest(rows)[:, :targets].unbind(1)]
     left = torch.arange(len(rows), device=rows.device)
     best: AttackResult | None = None
     for number, turn in enumerate(turns):
+        if "goal" in turn:
+            left = left[~torch.isfinite(closest.distances[rows[left]])]
         if not len(left):
             break
         own = rows[left]

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from geomrob.cli import console
 from geomrob.cli.invocation import HIDDEN, current, current_run, silent
@@ -33,6 +33,9 @@ THREADS = 1024
 
 LEAST_MEMORY, MOST_MEMORY = 1e-6, 2**20
 """GiB: about a kilobyte, a pebibyte."""
+
+Gradients = Literal["own", "surrogate", "smoothed"]
+"""Which gradients searches follow; the logits are the model's in any case."""
 
 Progress = Callable[[int, int], object]
 
@@ -159,6 +162,19 @@ class Session:
         loaded = {name: known[name] for name in names}
         match_labels(self.samples, check_fit(loaded, self.samples.images, self.samples.name))
         return loaded
+
+    def with_gradients(self, kind: Gradients) -> "Session":
+        """Return the same with models of the same logits whose gradients are surrogates or smoothed.
+
+        Raises:
+            UsageError: A model has no layer with a surrogate.
+        """
+        if kind == "own":
+            return self
+        from geomrob.models import smoothed_gradients, surrogate_gradients
+
+        change = surrogate_gradients if kind == "surrogate" else smoothed_gradients
+        return replace(self, networks={name: [change(one) for one in group] for name, group in self.networks.items()})
 
     @property
     def run(self) -> "Run | None":

@@ -3,5 +3,18 @@ from .cards import model_cards
 from .loading import ASSETS, build, load_model, move
 from .registry import MODELS
 from .registry.entry import Claim, ModelEntry
+from .surrogate_gradients import SURROGATES, smoothed_gradients, surrogate_gradients
 
-__all__ = ["ASSETS", "MODELS", "Claim", "ModelEntry", "build", "load_model", "model_cards", "move"]
+__all__ = [
+    "ASSETS",
+    "MODELS",
+    "SURROGATES",
+    "Claim",
+    "ModelEntry",
+    "build",
+    "load_model",
+    "model_cards",
+    "move",
+    "smoothed_gradients",
+    "surrogate_gradients",
+]

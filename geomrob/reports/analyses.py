@@ -172,7 +172,7 @@ def fixed(forwards: float, backwards: float) -> Callable[[Samples, Mapping[str, 
 
 def _queries(_samples: Samples, options: Mapping[str, Any]) -> tuple[float, float]:
     """Return the expected evaluations an image of an audit."""
-    return AUDITED[0] + options.get("queries", 1000), AUDITED[1]
+    return AUDITED[0] + options.get("budget", 1000), AUDITED[1]
 
 
 AUDITED = (310.0, 180.0)
@@ -267,7 +267,7 @@ ANALYSES: dict[str, Analysis] = {
         make=_audit,
         images={"quick": 10, "standard": 50, "thorough": 100},
         cost=_queries,
-        options={"quick": {"queries": 100}},
+        options={"quick": {"budget": 100}},
     ),
 }
 """What a report measures, each in the sub-folder of its name. The standard budget is what commands do by default."""

@@ -28,7 +28,7 @@ EXPECTED = {
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
-QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "queries": 100}
+QUICK = {"epsilons": (0.05, 0.2), "steps": (1, 10), "budget": 100}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_slopes_say_how_much_of_the_gradient_is_true():
 
 
 def test_without_sources_and_queries_there_is_no_black_box_to_compare_with(clothes):
-    found = audit(load_model("fmnist-lenet"), clothes.images[:4], **{**QUICK, "queries": 0})
+    found = audit(load_model("fmnist-lenet"), clothes.images[:4], **{**QUICK, "budget": 0})
     assert {check.name: check.verdict for check in found.checks}["black-box attack"] == "skipped"
     assert found.transferred.isnan().all()
     assert found.decision.isnan().all()
@@ -147,8 +147,9 @@ def test_the_worst_check_is_the_verdict(small):
         ({"epsilons": (0.1, 2.0)}, "epsilons must lie in"),
         ({"steps": (10, 10)}, "steps must rise"),
         ({"steps": (0, 10)}, "steps must be at least 1"),
-        ({"queries": -1}, "queries must be 0 or at least 20; got -1"),
-        ({"queries": 19}, "queries must be 0 or at least 20; got 19"),
+        ({"smoothness": 11, "budget": 0}, "smoothness must lie in .0, 10.; got 11"),
+        ({"budget": -1}, "budget must be 0 or at least 20 queries; got -1"),
+        ({"budget": 19}, "budget must be 0 or at least 20 queries; got 19"),
     ],
 )
 def test_misuse_is_refused_in_a_sentence(options, words):

@@ -114,6 +114,34 @@ def test_balls_find_what_the_search_missed():
     assert bool((usual.accuracy <= single.double().mean(1)).all()), "never above PGD at that epsilon alone"
 
 
+class Valleys(nn.Module):
+    """Two boundaries across one line through the image: near for the class of the lesser logit, far for the other."""
+
+    def forward(self, inputs):
+        """Return three logits: class 1 is reached at -0.2, class 2 already at 0.1, where its logit rises late."""
+        along = (inputs - 0.5).flatten(1)[:, 0]
+        return torch.stack((torch.full_like(along, 0.2), -along, 40 * (along - 0.095)), 1)
+
+
+def test_searches_aimed_at_classes_go_below_an_epsilon_that_the_closest_misses():
+    inputs = torch.full((3, 1, 2, 2), 0.5, dtype=torch.float64)
+    labels = torch.zeros(3, dtype=torch.int64)
+
+    def wrong_side(model, inputs, labels):
+        options = {"targets": torch.ones_like(labels), "loss": "margin", "random_start": False}
+        return pgd(model, inputs, labels, epsilon=0.3, **options)
+
+    options = {"epsilons": [0.05, 0.19], "searches": {"wrong side": wrong_side}, "steps": 0}
+    far = robust_accuracy(Valleys(), inputs, labels, targets=0, **options)
+    torch.testing.assert_close(far.distances, torch.full((3,), 0.2, dtype=torch.float64), rtol=1e-3, atol=0)
+    aimed = robust_accuracy(Valleys(), inputs, labels, targets=2, **options)
+    torch.testing.assert_close(aimed.distances, torch.full((3,), 0.1, dtype=torch.float64), rtol=1e-3, atol=0)
+    assert (far.accuracy.tolist(), aimed.accuracy.tolist()) == ([1, 1], [1, 0])
+    assert {aimed.searches[number] for number in aimed.by.tolist()} == {"tight at classes"}
+    beyond = robust_accuracy(Valleys(), inputs, labels, targets=2, **{**options, "epsilons": [0.05, 0.15]})
+    assert torch.equal(beyond.distances, far.distances), "a third above an epsilon is not searched"
+
+
 def test_an_image_whose_searches_failed_is_undecided_and_not_robust():
     model, inputs = Flat(net()), images(12).float()
     labels = model(inputs).argmax(1)

@@ -116,7 +116,7 @@ WHOLE = {
     "geometry": lambda images: geometry(net(), images),
     "heat map": lambda images: heat_map(net(), images, epsilon=1.0),
     "spectrum": image_spectrum,
-    "audit": lambda images: audit(net(), images, labels=LABELS[:8], epsilons=(0.1,), steps=(1, 2), queries=50),
+    "audit": lambda images: audit(net(), images, labels=LABELS[:8], epsilons=(0.1,), steps=(1, 2), budget=50),
 }
 
 

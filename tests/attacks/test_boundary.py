@@ -240,6 +240,8 @@ def test_colour_images_of_any_size():
         ({"tries": 0}, "tries must be at least 1; got 0"),
         ({"spherical_step": 2.0}, r"spherical_step must lie in \(0, 0.7\]; got 2.0"),
         ({"adaptation": 1.0}, "adaptation must be above 1; got 1.0"),
+        ({"smoothness": -0.5}, "smoothness must lie in .0, 10.; got -0.5"),
+        ({"smoothness": math.nan}, "smoothness must lie in .0, 10.; got nan"),
         ({"starts": images(3)}, "starts must be one for each of 9 inputs; got 3: or pass a pool"),
         ({"pool": images(3, shape=(1, 4, 4))}, r"pool must be images shaped \(1, 8, 8\); got \(1, 4, 4\)"),
         ({"bounds": (0.5, 1.0)}, r"inputs must lie in bounds \(0.5, 1\)"),

@@ -11,9 +11,9 @@ from geomrob.results import Audit, load
 from tests.cli import results_in
 
 # The embedded ResNet would be the default source, and cost most of the time.
-QUICK = ["--samples", "3", "--queries", "40", "--source", "mnist-lenet"]
+QUICK = ["--samples", "3", "--budget", "40", "--source", "mnist-lenet"]
 # A linear model, which costs little.
-SMALL = ["one_small:net", "--samples", "2", "--queries", "0", "--source", "one_small:net"]
+SMALL = ["one_small:net", "--samples", "2", "--budget", "0", "--source", "one_small:net"]
 LINEAR = """import torch
 
 
@@ -67,7 +67,7 @@ def test_the_embedded_lenet_passes_and_everything_is_written(run, tmp_path):
 
 
 def test_a_model_without_gradients_fails_with_status_3_its_cause_and_its_images(run, tmp_path, wrong):
-    status, out, err = run("audit", wrong, "--samples", "3", "--queries", "100", "--source", "mnist-lenet")
+    status, out, err = run("audit", wrong, "--samples", "3", "--budget", "100", "--source", "mnist-lenet")
     assert (status, err) == (3, "")
     found = load(tmp_path / "out" / "audit.json", Audit)
     assert "cause: detached gradient" in out
@@ -126,8 +126,8 @@ def unlike(folder):
         (unlike, "model must take the images of fashion-mnist-1k (1x28x28); unlike:net does not"),
         (["cifar10-resnet20"], "data must hold images of 3x32x32 for cifar10-resnet20"),
         (colour, "data must hold images of 1x28x28 for fmnist-lenet"),
-        (["--queries", "-1"], "queries must be 0 or at least 20"),
-        (["--queries", "5"], "queries must be 0 or at least 20"),
+        (["--budget", "-1"], "budget must be 0 or at least 20 queries"),
+        (["--budget", "5"], "budget must be 0 or at least 20 queries"),
         (["--samples", "0"], "samples must lie in 1 ... 1000"),
         (["--weights", "missing.safetensors"], "missing.safetensors"),
         (["--data", "fashion-mnst-1k"], "did you mean fashion-mnist-1k"),
@@ -160,7 +160,7 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
 
 
 def test_several_models_are_audited_one_after_the_other(run, tmp_path):
-    words = ["one_small:net", "mnist-lenet", "--samples", "2", "--queries", "0", "--source", "one_small:net", "--json"]
+    words = ["one_small:net", "mnist-lenet", "--samples", "2", "--budget", "0", "--source", "one_small:net", "--json"]
     _, out, _ = run("audit", *words)
     answer = json.loads(out)
     assert [one["facts"]["model"] for one in answer["results"]] == ["one_small:net", "mnist-lenet"]

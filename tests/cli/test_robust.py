@@ -26,7 +26,7 @@ def test_table_files_and_csv_say_the_same(run, tmp_path):
 
 
 def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(robust, "audited", partial(audited, queries=20))
+    monkeypatch.setattr(robust, "audited", partial(audited, budget=20))
     status, out, _ = run(*QUICK, "--audit", "--json")
     found = load(tmp_path / "out" / "robust.json", RobustAccuracy)
     verdict = load(tmp_path / "out" / "audit.json", Audit).verdict

@@ -181,3 +181,18 @@ def test_misuse_is_one_sentence_and_status_2(run, words, hint):
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert hint in err
+
+
+def test_proposals_of_the_boundary_attack_are_white_unless_a_smoothness_is_given(run, tmp_path):
+    words = ["--model", "fmnist-lenet", "--samples", "2", "--attack", "boundary", "--budget", "100"]
+    levels = []
+    for more in ([], ["--smoothness", "0"], ["--smoothness", "1"]):
+        status, _, _ = run(*words, *more, *(["--overwrite"] if levels else []))
+        assert status == 0
+        found = load(tmp_path / "out" / "spectrum.json", Spectrum)
+        levels.append(found.values)
+        assert found.attack == f"boundary (smoothness {int('1' in more)})"
+    assert torch.equal(levels[0], levels[1])
+    assert not torch.equal(levels[0], levels[2])
+    status, _, err = run("--attack", "deepfool", "--budget", "100")
+    assert (status, "budget must go with --attack boundary" in err) == (2, True)

@@ -26,7 +26,7 @@ QUICK = {
     "spectrum": ["--samples", "3"],
     "geometry": ["--samples", "2", "--attack", "deepfool", "--directions", "2", "--others", "1", "--power", "0"],
     "layers": ["--samples", "6"],
-    "audit": ["--samples", "2", "--queries", "0", "--source", "fmnist-resnet8"],
+    "audit": ["--samples", "2", "--budget", "0", "--source", "fmnist-resnet8"],
     "transfer": ["--samples", "3", "--model", "fmnist-lenet"],
     "kernels": ["--model", "fmnist-lenet"],
 }

@@ -159,3 +159,13 @@ def test_interrupted_ends_with_130_and_leaves_nothing(run, tmp_path, monkeypatch
     monkeypatch.setattr("geomrob.analysis.transfer.transfer_matrix", stop)
     assert run(*QUICK)[0] == 130
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_the_boundary_attack_takes_budget_and_smoothness_and_no_other_attack_does(run, tmp_path):
+    words = ["transfer", "--samples", "3", *SMALL, "--attack", "boundary", "--budget", "60"]
+    status, _, _ = run(*words, "--smoothness", "0")
+    spent = load(tmp_path / "out" / "transfer.json", TransferMatrix).provenance.forwards
+    assert status == 0
+    assert spent < 3 * 2 * 80
+    status, _, err = run("transfer", "--samples", "3", *SMALL, "--attack", "deepfool", "--smoothness", "0")
+    assert (status, "smoothness must go with --attack boundary; got --smoothness 0 with deepfool" in err) == (2, True)

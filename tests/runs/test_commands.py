@@ -39,7 +39,7 @@ COMMANDS = {
     "images": ("spectrum", *IMAGES, "--of", "images"),
     "mean image": ("spectrum", *IMAGES, "--of", "images", "--order", "modulus-of-mean", "--unit-norm"),
     "corruption": ("spectrum", *IMAGES, "--of", "corruption"),
-    "audit": ("audit", "tiny:net", *IMAGES[:3], "8", "--source", "tiny:net", "--queries", "20"),
+    "audit": ("audit", "tiny:net", *IMAGES[:3], "8", "--source", "tiny:net", "--budget", "20"),
 }
 
 PICTURE = Answer.picture

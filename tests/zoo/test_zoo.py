@@ -25,7 +25,7 @@ MEASURED = [
     (TIMM, "margin", ["--bands", "diagonal", "--size", "16", "--budget", "20", "--samples", "2"]),
     (TIMM, "sparsefool", ["--samples", "2"]),
     (TIMM, "corruptions", ["--corruptions", "gaussian_noise", "--severities", "3", "--samples", "2"]),
-    (TIMM, "audit", ["--queries", "20", "--source", "timm:test_resnet?num_classes=2", "--samples", "1"]),
+    (TIMM, "audit", ["--budget", "20", "--source", "timm:test_resnet?num_classes=2", "--samples", "1"]),
     (TORCHVISION, "margin", ["--bands", "diagonal", "--size", "16", "--attack", "deepfool", "--samples", "2"]),
     (TORCHVISION, "corruptions", ["--corruptions", "gaussian_noise", "--severities", "3", "--samples", "2"]),
 ]

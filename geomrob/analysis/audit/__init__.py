@@ -8,6 +8,7 @@ import torch
 from geomrob.analysis.audit.checks import causes, judge
 from geomrob.analysis.audit.measurements import gather
 from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images
+from geomrob.attacks.decision_based.boundary import check_smoothness
 from geomrob.errors import UsageError
 from geomrob.results import Audit
 from geomrob.runs import Clock, Run
@@ -30,7 +31,8 @@ def audit(
     sources: Mapping[str, Model] | None = None,
     epsilons: Sequence[float] = (0.02, 0.05, 0.1, 0.2),
     steps: Sequence[int] = (1, 10, 40),
-    queries: int = 1000,
+    budget: int = 1000,
+    smoothness: float = 1.0,
     name: str = "model",
     data: str = "images",
     seed: int = 0,
@@ -52,7 +54,8 @@ def audit(
         sources: Other models by name, whose perturbations are tried on this one (transfer). None are tried without.
         epsilons: Largest changes of an element (l-infinity) for PGD, in (0, 1], rising.
         steps: Numbers of steps of PGD, rising; the first should be 1.
-        queries: Of the decision-based attack, per image; 0 leaves it out.
+        budget: Most queries of the decision-based attack per image; 0 leaves it out.
+        smoothness: Of its proposals: 1, or 0 for white ones; see `boundary`.
         name, data: How the result calls model and data.
         seed: Of everything drawn.
         memory: Budget in bytes, as in `deepfool`.
@@ -65,8 +68,8 @@ def audit(
         ones point to; distances, robust shares and profiles behind them.
 
     Raises:
-        UsageError: Images outside [0, 1], epsilons or steps that do not rise, queries from 1 to 19 or negative, labels
-            that the model has no output for.
+        UsageError: Images outside [0, 1], epsilons or steps that do not rise, a budget of 1 to 19 queries or a negative
+            one, labels that the model has no output for.
 
     References:
         Carlini et al., "On evaluating adversarial robustness", 2019; Athalye, Carlini, Wagner, "Obfuscated gradients
@@ -74,7 +77,7 @@ def audit(
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-        >>> result = audit(net, torch.rand(4, 1, 4, 4), queries=50, epsilons=(0.1, 0.5))
+        >>> result = audit(net, torch.rand(4, 1, 4, 4), budget=50, epsilons=(0.1, 0.5))
         >>> result.checks[0].name, result.checks[0].verdict
         ('repeats itself', 'passed')
     """
@@ -86,7 +89,8 @@ def audit(
         raise UsageError(f"epsilons must lie in (0, 1]; got {tuple(epsilons)}: they are shares of the range of a pixel")
     if steps[0] < 1:
         raise UsageError(f"steps must be at least 1; got {tuple(steps)}: PGD takes whole steps")
-    check_queries(queries)
+    check_budget(budget)
+    check_smoothness(smoothness)
     inputs, others = inputs.detach(), sources or {}
     where = torch.arange(len(inputs)) if indices is None else indices.cpu()
     clock = Clock(seed=seed, device=inputs.device)
@@ -98,7 +102,8 @@ def audit(
         indices=where,
         epsilons=epsilons,
         steps=steps,
-        queries=queries,
+        budget=budget,
+        smoothness=smoothness,
         seed=seed,
         memory=memory,
         name=name,
@@ -126,14 +131,14 @@ def audit(
     )
 
 
-def check_queries(queries: int) -> None:
+def check_budget(budget: int) -> None:
     """Refuse a budget in which the decision-based attack cannot begin.
 
     Raises:
         UsageError: Fewer than 20 queries, but not 0.
     """
-    if queries != 0 and queries < LEAST:
-        raise UsageError(f"queries must be 0 or at least {LEAST}; got {queries}: a start alone takes about ten")
+    if budget != 0 and budget < LEAST:
+        raise UsageError(f"budget must be 0 or at least {LEAST} queries; got {budget}: a start alone takes about ten")
 
 
 def default_sources(models: Mapping[str, Model], name: str) -> dict[str, Model]:

@@ -104,7 +104,8 @@ def gather(
     indices: Labels,
     epsilons: Sequence[float],
     steps: Sequence[int],
-    queries: int,
+    budget: int,
+    smoothness: float,
     seed: int,
     memory: int | None,
     name: str = "model",
@@ -122,10 +123,11 @@ def gather(
         differentiable = probes.differentiable(ready, inputs)
         others = [Prepared(source, inputs) for source in sources.values()]
         grid = [*((epsilon, count) for epsilon in epsilons for count in steps), (1.0, max(steps))]
-        asked = [*([("white", 0)] if differentiable else []), *([("queries", queries)] if queries else [])]
+        asked = [*([("white", 0)] if differentiable else []), *([("queries", budget)] if budget else [])]
         asked += [("probes", 0), *(("source", number) for number in range(len(others)))]
         asked += [("pgd", where) for where in grid] if differentiable else []
-        measure = partial(measured_part, ready, others, indices, seed=seed, differentiable=differentiable)
+        settings: dict[str, Any] = {"seed": seed, "smoothness": smoothness, "differentiable": differentiable}
+        measure = partial(measured_part, ready, others, indices, **settings)
         parts = _work(run, f"measurements of {name}", measure, asked, ranges(len(inputs), _size(ready)), how)
         results = {
             kind: AttackResult.joined([part], inputs.device)
@@ -142,10 +144,10 @@ def gather(
         look = partial(followed_part, ready, indices, closer, toward, reach, seed=seed)
         again = _work(run, f"second look at {name}", look, [("profile", 0)], ranges(len(inputs), _size(ready)), how)
         if len(closer):
-            longer = [("longer", budget) for budget in LONGER]
+            longer = [("longer", backwards) for backwards in LONGER]
             again |= _work(run, f"longer searches of {name}", look, longer, ranges(len(closer), _size(ready)), how)
-            for budget in LONGER:
-                near[closer] = torch.minimum(near[closer], again["longer", budget]["distances"])
+            for backwards in LONGER:
+                near[closer] = torch.minimum(near[closer], again["longer", backwards]["distances"])
     every = [*parts.values(), *again.values()]
     # The clean logits are evaluated once, and counted by each attack that uses them.
     shared = len(inputs) * max(0, differentiable * (1 + len(grid)) - 1)
@@ -213,7 +215,14 @@ def _evaluations(item: Item) -> int:
 
 
 def measured_part(
-    ready: Prepared, sources: Sequence[Prepared], indices: Labels, item: Item, *, seed: int, differentiable: bool
+    ready: Prepared,
+    sources: Sequence[Prepared],
+    indices: Labels,
+    item: Item,
+    *,
+    seed: int,
+    smoothness: float,
+    differentiable: bool,
 ) -> Part:
     """Return one measurement of some of the images, and the evaluations that it took for each.
 
@@ -222,6 +231,7 @@ def measured_part(
         indices: Position of each of all images in its source.
         item: What is measured, with what, of which images.
         seed: Of everything drawn.
+        smoothness: Of the proposals of the decision-based attack.
         differentiable: Whether some gradient reaches the images.
     """
     kind, value, piece = item
@@ -243,7 +253,7 @@ def measured_part(
         result = (
             tight(some, some.images, bounds=BOX)
             if kind == "white"
-            else boundary(some, some.images, budget=cast("int", value), **draws)
+            else boundary(some, some.images, budget=cast("int", value), smoothness=smoothness, **draws)
         )
         counts = kind == "white" or not differentiable
         return {**result.tensors(), **({"survived": _survived(some, result).cpu()} if counts else {})}

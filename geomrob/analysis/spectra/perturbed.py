@@ -1,9 +1,10 @@
 """Spectra of what an attack, a kind of noise or a corrupted file changes in images of a data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from geomrob.analysis.spectra.spectra import corruption_spectrum, image_spectrum
 from geomrob.arrays import Labels, Model
 from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.noise import noisy
-from geomrob.attacks.table import names
+from geomrob.attacks.table import entry, names
 from geomrob.data import DATASETS, load_data
 from geomrob.data.arrays.array_files import SUFFIXES
 from geomrob.data.arrays.npy_pairs import severities, severity_of
@@ -45,6 +46,7 @@ def attack_spectrum(
     images: Tensor,
     size: int | None = None,
     step: int | None = None,
+    walk: Mapping[str, Any] = MappingProxyType({}),
     seed: int = 0,
     name: str = "model",
     progress: Progress | None = None,
@@ -59,6 +61,8 @@ def attack_spectrum(
         samples: The images with their facts.
         images: The same on the device of the model.
         size, step: Of the blocks, as in `geomrob.bands`.
+        walk: Budget and smoothness of the boundary attack. Its proposals are white here (`smoothness` 0): smooth ones
+            come nearer with few queries, and leave more energy at low frequencies than the boundary asks for.
         seed: Of the attack.
         name: How the results call the model.
         progress: Called with (images attacked, images in all).
@@ -71,7 +75,7 @@ def attack_spectrum(
     Raises:
         UsageError: As `perturbation_spectrum` and `geomrob.bands`.
     """
-    clock = Clock(seed=seed, device=images.device)
+    clock, walk = Clock(seed=seed, device=images.device), {**WHITE, **walk}
     # A channel that is not there is reported before the minutes of the attack.
     transform(samples.images[:1], channels=scaling.get("channels", "average"))
     subspaces = bands("blocks", basis("dct", samples.images.shape[-2:]), size=size, step=step)
@@ -81,34 +85,40 @@ def attack_spectrum(
         parts = work(
             run,
             f"{attack} of {name}",
-            partial(attacked_part, ready, keys, attack=attack, seed=seed),
+            partial(attacked_part, ready, keys, attack=attack, seed=seed, walk=walk),
             ranges(len(images), max(LEAST, ready.block)),
             each=evaluations_of(attack)[0],
             progress=progress,
         )
     result = AttackResult.joined(parts, images.device)
-    spectrum = perturbation_spectrum(result, name=name, data=samples.name, attack=attack, **scaling)
-    energy = band_energy(result, subspaces, name=name, data=samples.name, attack=attack)
+    title = f"{attack} (smoothness {walk['smoothness']:g})" if entry(attack).takes("smoothness") else attack
+    spectrum = perturbation_spectrum(result, name=name, data=samples.name, attack=title, **scaling)
+    energy = band_energy(result, subspaces, name=name, data=samples.name, attack=title)
     whole = provenance_of(clock, [result])
     return replace(spectrum, provenance=whole), replace(energy, provenance=whole)
 
+
+WHITE = {"smoothness": 0.0}
+"""Of the boundary attack, where the spectrum of what it finds is measured."""
 
 LEAST = 32
 """Images of a part where blocks are small."""
 
 
-def attacked_part(ready: Prepared, keys: Labels, piece: slice, *, attack: str, seed: int) -> dict[str, Tensor]:
+def attacked_part(
+    ready: Prepared, keys: Labels, piece: slice, *, attack: str, seed: int, walk: Mapping[str, Any]
+) -> dict[str, Tensor]:
     """Return the result of an attack on some of the images, by field.
 
     Args:
         ready: The model, prepared for all images.
         keys: Position of each of all images in its source.
         piece: Which images.
-        attack, seed: As in `attack_spectrum`.
+        attack, seed, walk: As in `attack_spectrum`.
     """
     with ready:
         some = ready.rows(piece)
-        result = named_attack(attack, seed=seed, indices=keys[piece])(some, some.images)
+        result = named_attack(attack, seed=seed, indices=keys[piece], **walk)(some, some.images)
     return {field.name: getattr(result, field.name).cpu() for field in fields(AttackResult)}
 
 

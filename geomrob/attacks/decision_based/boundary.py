@@ -39,6 +39,9 @@ WIDEST = 0.7
 TRUST, MEMORY_OF_STEPS = 0.2, 0.995
 """Weight in a proposal of the mean of the steps that succeeded, and how slowly that mean forgets."""
 
+SMOOTHEST = 10
+"""Beyond it, directions have little but the mean of the image."""
+
 CORNER = 3.0
 """Cycles per image from where on smooth directions have less of a frequency."""
 
@@ -82,7 +85,8 @@ def boundary(
         spherical_step: First angle t, in radians.
         adaptation: Factor of the angle, above 1.
         convergence: An image is finished when its step towards x, 1 - cos(t), falls under this.
-        smoothness: Directions have amplitude (1 + f / 3)^-smoothness at f cycles per image; 0 for white noise.
+        smoothness: Directions have amplitude (1 + f / 3)^-smoothness at f cycles per image, in [0, 10]; 0 for white
+            noise.
         seed, indices: Of all draws, as in `noisy`: with them no batch split or order changes the result.
 
     Returns:
@@ -90,7 +94,8 @@ def boundary(
         NO_START, an infinite distance and no influence on the others; `unstarted` lists them.
 
     Raises:
-        UsageError: As `deepfool`; a budget under 20 queries; starts or pool that are no images of this size.
+        UsageError: As `deepfool`; a budget under 20 queries; smoothness outside [0, 10]; starts or pool that are no
+            images of this size.
 
     References:
         Brendel, Rauber, Bethge, "Decision-based adversarial attacks", ICLR 2018, Algorithm 1; the circle is that of
@@ -110,7 +115,7 @@ def boundary(
         >>> bool((result.forwards <= 200).all())
         True
     """
-    _check(budget, tries, spherical_step, adaptation)
+    _check(budget, tries, spherical_step, adaptation, smoothness)
     inputs = check_images(inputs)
     starts = None if starts is None else as_images(starts, name="starts")
     pool = None if pool is None else as_images(pool, name="pool")
@@ -234,7 +239,7 @@ def _unit(images: Images) -> Images:
     return images / per_sample(lengths(images).clamp_min(torch.finfo(images.dtype).tiny), images)
 
 
-def _check(budget: int, tries: int, spherical_step: float, adaptation: float) -> None:
+def _check(budget: int, tries: int, spherical_step: float, adaptation: float, smoothness: float) -> None:
     if budget < 20:
         raise UsageError(f"budget must be at least 20 queries; got {budget}: a start alone takes about ten")
     if tries < 1:
@@ -243,3 +248,14 @@ def _check(budget: int, tries: int, spherical_step: float, adaptation: float) ->
         raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step}: 0.3 is usual")
     if not adaptation > 1:
         raise UsageError(f"adaptation must be above 1; got {adaptation}: 1.15 is usual")
+    check_smoothness(smoothness)
+
+
+def check_smoothness(smoothness: float) -> None:
+    """Refuse what is no smoothness of proposals.
+
+    Raises:
+        UsageError: It is outside [0, 10].
+    """
+    if not 0 <= smoothness <= SMOOTHEST:
+        raise UsageError(f"smoothness must lie in [0, {SMOOTHEST}]; got {smoothness:g}: 1 is usual, 0 is white noise")

@@ -106,6 +106,24 @@ def adaptive_threshold(responses: Images, *, active: float | str = 0.2, strict: 
     return cast("Tensor", _Threshold.apply(responses, active, strict))
 
 
+def soft_threshold(responses: Images, *, active: float | str = 0.2, temperature: float = 0.1) -> Images:
+    """Return the responses z times the sigmoid of (z - tau) / (temperature tau), tau as in `adaptive_threshold`.
+
+    Where the threshold has a jump, the gradient of this says how much a position would gain or lose. No gradient passes
+    through tau, as in `adaptive_threshold`.
+
+    Example:
+        >>> responses = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
+        >>> soft_threshold(responses, active=0.5, temperature=0.01).round(decimals=3).flatten().tolist()
+        [0.0, 0.0, 1.5, 4.0]
+    """
+    _check_active(active)
+    with torch.no_grad():
+        tau = _tau(responses.detach().flatten(2), active, strict=False)[..., None, None]
+        width = (temperature * tau.abs()).clamp_min(torch.finfo(tau.dtype).tiny)
+    return responses * torch.sigmoid((responses - tau) / width)
+
+
 class _Threshold(torch.autograd.Function):
     """The threshold; it keeps nothing for the backward pass but what it returns.
 
@@ -234,11 +252,39 @@ class HaHBlock(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the features (N, width, H, W)."""
-        hidden = F.relu(self.conv(inputs))
-        if self.bn is not None:
-            hidden = self.bn(hidden)
-        else:
-            hidden = divisive_normalization(hidden, sigma=self.sigma, field=self.field)
+        hidden = self.normalized(inputs)
         if self.active is None:
             return hidden
         return adaptive_threshold(hidden, active=self.active, strict=self.strict)
+
+    def normalized(self, inputs: Tensor) -> Tensor:
+        """Return what the threshold is applied to (N, width, H, W)."""
+        hidden = F.relu(self.conv(inputs))
+        if self.bn is not None:
+            return cast("Tensor", self.bn(hidden))
+        return divisive_normalization(hidden, sigma=self.sigma, field=self.field)
+
+
+class SmoothHaHBlock(nn.Module):
+    """A HaH block with a sigmoid in place of the jump at its threshold: its gradient says what crosses the threshold.
+
+    Args:
+        block: The block, whose weights are shared.
+        temperature: Width of the sigmoid relative to the threshold, above 0; towards 0 it becomes the block.
+
+    Raises:
+        UsageError: `temperature` is not above 0.
+    """
+
+    def __init__(self, block: HaHBlock, temperature: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < temperature < math.inf:
+            raise UsageError(f"temperature must be above 0; got {temperature}: 0.1 is usual")
+        self.block, self.temperature = block, temperature
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the features (N, width, H, W)."""
+        hidden = self.block.normalized(inputs)
+        if self.block.active is None:
+            return hidden
+        return soft_threshold(hidden, active=self.block.active, temperature=self.temperature)

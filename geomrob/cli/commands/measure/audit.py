@@ -19,7 +19,8 @@ def audit(
     weights: tuple[Path, ...] = (),
     source: tuple[str, ...] = (),
     options: Settings = Settings(),
-    queries: int = 1000,
+    budget: int = 1000,
+    smoothness: float = 1.0,
 ) -> int:
     """Decide with evidence whether the robustness that gradient attacks report of a model can be trusted.
 
@@ -32,15 +33,16 @@ def audit(
             (seeds): standard errors are over them.
         source: A model whose perturbations are tried on it; repeat it for several. The default is two others of the
             table that are trained for that data set, none for a data set of your own: name yours.
-        queries: Queries of the decision-based attack per image; 0 leaves it out.
+        budget: Most queries of the decision-based attack per image; 0 leaves it out.
+        smoothness: Of its proposals: the default, 1, prefers low frequencies; 0 is white noise.
     """
     session = Session.open("audit", options, models=model, weights=weights)
-    from geomrob.analysis.audit import check_queries
+    from geomrob.analysis.audit import check_budget
     from geomrob.plot.audit import plot_audit
     from geomrob.results.result import file_names
 
-    check_queries(queries)
-    audits = audited(session, options.seed, source, queries=queries)
+    check_budget(budget)
+    audits = audited(session, options.seed, source, budget=budget, smoothness=smoothness)
     answer = Answer("audit", session.out, audits, data_notes=session.samples.notes, trainings=session.trainings)
     answer.save()
     answer.csv()
@@ -49,7 +51,9 @@ def audit(
     return answer.finish(complete=all(result.verdict != "failed" for result in audits))
 
 
-def audited(session: Session, seed: int, source: Sequence[str] = (), queries: int = 1000) -> "list[Audit]":
+def audited(
+    session: Session, seed: int, source: Sequence[str] = (), budget: int = 1000, smoothness: float = 1.0
+) -> "list[Audit]":
     """Return the audit of each model of a session, by default with two others of the table as sources."""
     from geomrob.analysis.audit import SOURCES, audit, default_sources
 
@@ -69,6 +73,7 @@ def audited(session: Session, seed: int, source: Sequence[str] = (), queries: in
             memory=session.memory,
             progress=progress,
             run=session.run,
-            queries=queries,
+            budget=budget,
+            smoothness=smoothness,
         ),
     )

@@ -1,7 +1,8 @@
 """`geomrob boundary`: how near the decision boundary is for a decision-based attack."""
 
-from typing import Literal
+from typing import Any, Literal
 
+from geomrob.analysis.named_attacks import walk_options
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
 from geomrob.cli.session import Session
@@ -12,6 +13,7 @@ def boundary(
     options: Common = Common(),
     attack: Literal["boundary", "foolbox-boundary", "hop-skip-jump"] = "boundary",
     budget: int = 5000,
+    smoothness: float | None = None,
     repeats: int = 1,
 ) -> int:
     """Measure how far images are from the decision boundary for a decision-based attack.
@@ -22,8 +24,11 @@ def boundary(
     Args:
         attack: Our walk along the boundary, foolbox's BoundaryAttack, or foolbox's HopSkipJump.
         budget: Most queries per image; foolbox's attacks take as many steps as they can about afford.
+        smoothness: Of the proposals of our walk: the default, 1, prefers low frequencies, which comes nearer with few
+            queries; 0 is white noise.
         repeats: How often it is done with other draws, with the seeds after the first; the score is the mean over them.
     """
+    walk: dict[str, Any] = walk_options(attack, smoothness=smoothness)
     session = Session.open("boundary", options)
     from geomrob.analysis.decision_based import decision_distances
     from geomrob.interop.foolbox_decisions import foolbox_within
@@ -39,6 +44,7 @@ def boundary(
             attack_name=attack,
             budget=budget,
             repeats=repeats,
+            **walk,
             labels=session.samples.labels,
             indices=session.samples.indices,
             name=name,

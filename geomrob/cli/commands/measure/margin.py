@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geomrob.analysis.named_attacks import BandAttack
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
-from geomrob.cli.session import Progress, Session
+from geomrob.cli.session import Gradients, Progress, Session
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def margin(
     budget: int | None = None,
     norm: float = 2,
     per_class: bool = False,
+    gradients: Gradients = "own",
 ) -> int:
     """Measure how far images are from the decision boundary in each band of a basis; show and write the margins.
 
@@ -45,12 +46,14 @@ def margin(
         budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
         norm: Norm of the distance, 1, 2 or inf (l1, l2, linf are the same).
         per_class: Show them of the images of each class, too, and write margin-classes.csv.
+        gradients: Which gradients searches follow: the model's own, those of smooth surrogates of its HaH blocks, or
+            means over noisy images; the predictions are the model's in any case.
     """
     if budget is not None and attack != "tight":
         raise UsageError(f"budget must go with --attack tight; got --attack {attack}: leave --budget out")
     if norm not in (1, 2, float("inf")):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm:g}: choose one of these")
-    session = Session.open("margin", options, others=("examples*.png",), edited=True)
+    session = Session.open("margin", options, others=("examples*.png",), edited=True).with_gradients(gradients)
     from geomrob.analysis.duration import expected_seconds
     from geomrob.analysis.margin_bands import margin_bands
     from geomrob.analysis.margins import margin_curve

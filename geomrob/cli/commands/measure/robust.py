@@ -8,7 +8,7 @@ from geomrob.analysis.named_attacks import NormName
 from geomrob.cli.answer import Answer
 from geomrob.cli.commands.measure.audit import audited
 from geomrob.cli.options import Common
-from geomrob.cli.session import Progress, Session
+from geomrob.cli.session import Gradients, Progress, Session
 from geomrob.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def robust(
     epsilon: tuple[str, ...] = (),
     autoattack: bool = False,
     audit: bool = False,
+    gradients: Gradients = "own",
 ) -> int:
     """Measure the accuracy under the strongest perturbations of each size, all sizes from one search an image.
 
@@ -50,13 +51,15 @@ def robust(
         autoattack: Run AutoAttack at each epsilon, too, for comparison (extra autoattack); it takes about a hundred
             times as long.
         audit: Audit each model, too: whether gradient attacks can be trusted on it.
+        gradients: Which gradients searches follow: the model's own, those of smooth surrogates of its HaH blocks, or
+            means over noisy images; the predictions are the model's in any case.
     """
     sizes = _sizes(epsilon)
     if autoattack:
         from geomrob.interop.autoattack import check_installed
 
         check_installed()
-    session = Session.open("robust", options)
+    session = Session.open("robust", options).with_gradients(gradients)
     from geomrob.analysis.robust_accuracy import NORMS, robust_accuracy
     from geomrob.interop.autoattack import autoattack as ensemble
     from geomrob.plot.accuracy.robust_accuracy import plot_robust_accuracy

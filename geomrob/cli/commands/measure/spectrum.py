@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geomrob.analysis.named_attacks import MinimumNormAttack
+from geomrob.analysis.named_attacks import MinimumNormAttack, walk_options
 from geomrob.cli.answer import Answer
 from geomrob.cli.console import progress as progress_bar
 from geomrob.cli.console import resolve_device
@@ -27,6 +27,8 @@ SCALES: "dict[str, Scale]" = {"kernels": "linear", "corruption": "log1p"}
 
 APPLY = {
     "attack": ("perturbations",),
+    "budget": ("perturbations",),
+    "smoothness": ("perturbations",),
     "corruption": ("corruption",),
     "strength": ("corruption",),
     "epsilon": ("model",),
@@ -44,6 +46,8 @@ def spectrum(
     options: Common = Common(),
     of: Literal["perturbations", "kernels", "model", "corruption", "images"] = "perturbations",
     attack: MinimumNormAttack = "deepfool",
+    budget: int | None = None,
+    smoothness: float | None = None,
     corruption: str = "gaussian",
     strength: float = 0.1,
     epsilon: float = 2.0,
@@ -68,6 +72,9 @@ def spectrum(
     Args:
         of: What to transform.
         attack: What makes the perturbations.
+        budget: With --attack boundary, most queries per image; default 5000.
+        smoothness: With --attack boundary, of its proposals: the default, 0, is white noise; 1 prefers low frequencies,
+            comes nearer, and moves energy to them.
         corruption: gaussian, uniform or salt-pepper noise, or a file of arrays (.npz, .npy as `geomrob corrupt` writes
             it; fog.npy@3 is severity 3 alone) with the images of --data corrupted, in the same order.
         strength: Of that noise: standard deviation, half width or share of the elements.
@@ -86,6 +93,7 @@ def spectrum(
         step: Distance between blocks in coefficients.
     """
     check_apply(spectrum, "of", [of], APPLY, {**locals(), "transform": options.transform})
+    walk = walk_options(attack, budget=budget, smoothness=smoothness)
     libraries()
     from geomrob.analysis.spectra.filter_banks import first_filter_spectra
     from geomrob.analysis.spectra.fourier_heat_map import heat_map
@@ -109,7 +117,8 @@ def spectrum(
             if of == "model":
                 named |= {"indices": samples.indices, "data": samples.name, "epsilon": epsilon}
                 return heat_map(model, images, session.labels, **named), None
-            return attack_spectrum(attack, model, samples, images=images, size=size, step=step, **named, **scaling)
+            named |= {"size": size, "step": step, "walk": walk}
+            return attack_spectrum(attack, model, samples, images=images, **named, **scaling)
 
         measured = session.measure("heat map" if of == "model" else "perturbations", measure)
         planes += [plane for plane, _ in measured]

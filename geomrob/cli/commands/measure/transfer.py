@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from geomrob.analysis.named_attacks import CraftingAttack
+from geomrob.analysis.named_attacks import CraftingAttack, walk_options
 from geomrob.cli.answer import Answer
 from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
@@ -18,6 +18,8 @@ def transfer(
     attack: CraftingAttack = "sparsefool",
     epsilon: float | None = None,
     norm: float | None = None,
+    budget: int | None = None,
+    smoothness: float | None = None,
 ) -> int:
     """Measure which share of the images made to fool one model fool each of the others; show and write the matrix.
 
@@ -31,11 +33,14 @@ def transfer(
         attack: What makes the images, all within [0, 1].
         epsilon: With pgd or fgsm, largest change; default 0.1 of an element, or 1 of the l2 norm.
         norm: With pgd 2 or inf, the default; with deepfool 1, 2, the default, or inf.
+        budget: With boundary, most queries per image; default 5000.
+        smoothness: With boundary, of its proposals: the default, 1, prefers low frequencies; 0 is white noise.
     """
     if weights and not model:
         raise UsageError(f"weights must go with a model; got --weights {weights[0]} alone: add --model")
     if model and len(set(model)) * max(1, len(weights)) < 2:
         raise UsageError(f"model must be given for two models at least; got {model[0]} alone: add another --model")
+    walk = walk_options(attack, budget=budget, smoothness=smoothness)
     session = Session.open(
         "transfer", options, models=model, weights=weights, default_models=lambda samples: trained_for(samples)[:2]
     )
@@ -43,7 +48,7 @@ def transfer(
     from geomrob.plot.accuracy.transfer import plot_transfer
 
     samples = session.samples
-    draws = {"seed": options.seed, "indices": samples.indices, "memory": session.memory}
+    draws = {"seed": options.seed, "indices": samples.indices, "memory": session.memory, **walk}
     crafted, attack_name = boxed_attack(attack, epsilon=epsilon, norm=norm, **draws)
     models = session.models
     if len(models) < 2:
