@@ -178,7 +178,7 @@ def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
 
 def _as_named(kind: Any, token: Token) -> Token:
     """Return a norm as the command names it: `--norm` takes 1, 2, inf and l1, l2, linf everywhere."""
-    if token.keyword != "--norm":
+    if (token.keyword or "").strip("-[]") != "norm":
         return token
     names = NORM_NAMES if float not in (kind, *get_args(kind)) else {name: norm for norm, name in NORM_NAMES.items()}
     return token.evolve(value=names.get(token.value, token.value))

@@ -114,7 +114,7 @@ class Invocation:
     def resuming(self) -> str:
         """Return what is there after an interruption, and the command that goes on with it."""
         command = shlex.join(["geomrob", *(word for word in self.words if not word.startswith("--overwrite"))])
-        if self.run is None or not self.run.active:
+        if self.run is None or not self.run.active or not any((self.run.folder / "parts").glob("*/*.npz")):
             return f"interrupted; run it again with: {command}"
         return f"interrupted; what is finished is kept in {self.run.folder}; resume with: {command}"
 

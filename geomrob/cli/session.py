@@ -109,10 +109,16 @@ class Session:
         from geomrob.analysis.preparation import check_fit, match_labels
 
         memory = check_resources(options.threads, options.memory)
-        out, picture = places(command, options, figure, others)
-        device = console.resolve_device(options.device)
         if isinstance(options, Common) and not models:
             models, weights = options.model, options.weights
+        try:
+            out, picture = places(command, options, figure, others)
+        except UsageError:
+            # A wrong model or wrong images are another run than the one in the folder, too: that is the better advice.
+            found = load_networks(models, weights, "cpu", inputs=options, outputs=options.outputs)
+            load_samples(options, options.transform if edited else None, models=found)
+            raise
+        device = console.resolve_device(options.device)
         networks = load_networks(models, weights, device, inputs=options, outputs=options.outputs)
         samples = load_samples(options, options.transform if edited else None, models=networks)
         if not models and default_models is not None:

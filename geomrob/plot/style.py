@@ -151,6 +151,12 @@ def headline(ax: Axes, title: str, subtitle: str, *, width: int = 106) -> None:
     The lines do not take part in the layout: it would narrow the axes for them. Room above the axes comes from the
     title, which is padded by the height of the lines.
     """
+    spec = ax.get_subplotspec()
+    if spec is not None and spec.get_gridspec().ncols > 1:
+        # Beside other axes there is no more room than one's own.
+        inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+        width = min(width, max(30, int(LETTERS * inches)))
+        title = "\n".join(textwrap.wrap(title, max(20, int(TITLE_LETTERS * inches))))
     lines = textwrap.wrap(subtitle, width)
     ax.set_title(title, pad=9 + 11 * len(lines), **TITLE)
     note = ax.annotate(

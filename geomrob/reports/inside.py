@@ -14,7 +14,7 @@ from geomrob.results import Audit, BandEnergy, Layers, ModelCard, Spectrum
 from geomrob.results.result import Result
 
 VERDICTS = {
-    "passed": "no check found masked gradients, so the attacks can be trusted",
+    "passed": "no check found masked gradients on these images, so the attacks can be trusted there",
     "warned": "the attacks can be trusted with reservations",
     "failed": "do not believe the robustness, gradients mislead the attacks",
     "skipped": "nothing was checked",

@@ -286,3 +286,17 @@ def test_an_interruption_while_the_libraries_start_is_not_lost(command, tmp_path
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.startswith(f"interrupted; run it again with: geomrob {command} ")
+
+
+def test_a_wrong_model_in_the_folder_of_another_run_is_told_as_a_wrong_model(run):
+    quick = ["margin", "--samples", "1", "--attack", "deepfool", "--bands", "rings", "--count", "1"]
+    assert run(*quick)[0] == 0
+    for words, sentence in (
+        (["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
+        (["--data", "fashion-mnist-1kk"], "data"),
+        (["--seed", "2"], "out must hold a run of the same settings"),
+    ):
+        status, _, err = run(*quick, *words)
+        assert status == 2
+        assert sentence in err
+        assert ("out must" in err) == (words[0] == "--seed")

@@ -28,7 +28,7 @@ def test_each_row_has_its_estimate_on_its_interval_and_is_filled_where_a_differe
 def test_no_difference_is_a_line_and_models_and_units_are_named():
     ax = plot_comparison(comparison_result())
     assert any(list(line.get_xdata()) == [1.0, 1.0] for line in ax.lines)
-    assert ax.get_xlabel() == "ratio of medians to net (no unit)"
+    assert ax.get_xlabel() == "ratio of medians to\nnet (no unit)"
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["hah against net", "far against net"]
     assert [text.get_text() for text in ax.texts].count("no finite median") == 2
 
@@ -36,7 +36,7 @@ def test_no_difference_is_a_line_and_models_and_units_are_named():
 def test_accuracies_are_drawn_in_points_around_zero():
     ax = plot_comparison(comparison_result(measure="accuracy", quantity="accuracy", row="corruption"))
     assert any(list(line.get_xdata()) == [0.0, 0.0] for line in ax.lines)
-    assert ax.get_xlabel() == "accuracy minus net's (percentage points)"
+    assert ax.get_xlabel() == "accuracy minus net's\n(percentage points)"
     (mark, *_) = [line for line in lines(ax, 1) if line.get_marker() == "o"]
     assert mark.get_xdata()[0] == pytest.approx(2.0)
 

@@ -1,5 +1,6 @@
 """Models compared with statistics: paired differences on the same images, with intervals and corrected p-values."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,7 +94,7 @@ def compare(
         data=first.data,
         kind=kind,
         measure=KINDS[kind].measure,
-        how=", ".join(f"{word} {_said(first.alike[word])}" for word in KINDS[kind].how),
+        how=_how(kind, measured),
         quantity=KINDS[kind].quantity,
         unit=KINDS[kind].unit,
         row=KINDS[kind].row,
@@ -223,3 +224,12 @@ def _not_found(first: Float[Tensor, "r n"], second: Float[Tensor, "r n"]) -> Int
     """Return of how many images nothing was found of the first model alone, of the second alone, of both."""
     one, other = torch.isinf(first), torch.isinf(second)
     return torch.stack([(one & ~other).sum(1), (other & ~one).sum(1), (one & other).sum(1)], 1)
+
+
+def _how(kind: str, measured: Sequence[Measured]) -> str:
+    """Return how the values were measured, and the clean accuracies of distances, which say nothing of it."""
+    words = [f"{word} {_said(measured[0].alike[word])}" for word in KINDS[kind].how]
+    shares = [f"{one.accuracy:.1%}" for one in measured if not math.isnan(one.accuracy)]
+    if len(shares) == len(measured):
+        words.append(f"clean accuracy {' and '.join((', '.join(shares[:-1]), shares[-1]))}")
+    return ", ".join(words)

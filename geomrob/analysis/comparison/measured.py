@@ -39,6 +39,7 @@ class Measured:
         rows: Names of the rows; the first `pooled` are over several of the others.
         values: Distances (infinite where none was found), or the share of `trials` that are classified correctly.
         trials: Of each row.
+        accuracy: On the clean images; NaN where the values say it, or the result does not.
         frequency: Of each row in cycles per image, NaN where there is none.
         labels, indices: Of the images; None where the result does not say.
         alike: What must be the same of all models, by the words of the error.
@@ -56,6 +57,7 @@ class Measured:
     provenance: Provenance
     pooled: int = 0
     trials: tuple[int, ...] = field(default=())
+    accuracy: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def _margins(result: MarginCurve) -> list[Measured]:
             },
             provenance=result.provenance,
             pooled=len(pooled),
+            accuracy=result.accuracy,
         )
     ]
 
@@ -141,6 +144,7 @@ def _sparsity(result: Sparsity) -> list[Measured]:
                 "rounding to 8 bits": result.eight_bit,
             },
             provenance=result.provenance,
+            accuracy=result.accuracy,
         )
     ]
 
@@ -175,8 +179,9 @@ def _norms(result: Norms) -> list[Measured]:
             indices=result.indices,
             alike={"norms": result.norms, "attacks": result.attacks, "class that is left": result.left},
             provenance=result.provenance,
+            accuracy=accuracy,
         )
-        for model, values in zip(result.models, result.values, strict=True)
+        for model, values, accuracy in zip(result.models, result.values, result.accuracy.tolist(), strict=True)
     ]
 
 

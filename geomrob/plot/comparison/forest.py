@@ -60,16 +60,21 @@ def plot_comparison(comparison: Comparison, *, group: str = "all", ax: Axes | No
     ax.set_ylabel(comparison.row)
     first = literal(comparison.models[0])
     ax.set_xlabel(
-        f"ratio of medians to {first} (no unit)" if distance else f"accuracy minus {first}'s (percentage points)"
+        f"ratio of medians to\n{first} (no unit)" if distance else f"accuracy minus {first}'s\n(percentage points)"
     )
     tidy(ax)
     ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8.5)
     whose = "" if group == "all" else f" of class {literal(group)}"
+    lines = (
+        f"Lines: {comparison.level:.0%} intervals over images."
+        if bool(torch.isfinite(estimates[..., 1:]).any())
+        else "Too few images for intervals."
+    )
     headline(
         ax,
         f"Where is the {comparison.quantity} of another model {'farther' if distance else 'higher'}?",
         f"{int(comparison.images[k])} images{whose} of {data_name(comparison.data)}, paired; "
-        f"{literal(comparison.how)}. Lines: {comparison.level:.0%} intervals over images. Filled: a difference is seen "
+        f"{literal(comparison.how)}. {lines} Filled: a difference is seen "
         f"({comparison.test}, Holm over {comparison.p.numel()} tests).",
         width=84,
     )
