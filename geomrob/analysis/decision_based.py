@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -129,5 +130,5 @@ def _part(
     rows = ready.rows(piece)
     if attack is not None:
         return attack(rows, rows.images, seed=seed + repeat).tensors()
-    own = {"budget": budget, "smoothness": smoothness, "indices": keys[piece], "memory": ready.memory}
-    return boundary(rows, rows.images, seed=seed + repeat, **own).tensors()
+    own: dict[str, Any] = {"indices": keys[piece], "memory": ready.memory}
+    return boundary(rows, rows.images, seed=seed + repeat, budget=budget, smoothness=smoothness, **own).tensors()

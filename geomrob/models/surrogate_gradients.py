@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from geomrob.errors import UsageError
 from geomrob.models.layers.hah import HaHBlock, SmoothHaHBlock
 from geomrob.models.module_replacement import replace_module
 
-Surrogate = Callable[[nn.Module], nn.Module]
+Surrogate = Callable[[Any], nn.Module]
 """Makes of a layer a smooth one that is differentiated in its place."""
 
 SURROGATES: Mapping[type[nn.Module], Surrogate] = {HaHBlock: SmoothHaHBlock}

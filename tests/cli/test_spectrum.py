@@ -187,11 +187,11 @@ def test_proposals_of_the_boundary_attack_are_white_unless_a_smoothness_is_given
     words = ["--model", "fmnist-lenet", "--samples", "2", "--attack", "boundary", "--budget", "100"]
     levels = []
     for more in ([], ["--smoothness", "0"], ["--smoothness", "1"]):
-        status, _, _ = run(*words, *more, *(["--overwrite"] if levels else []))
-        assert status == 0
-        found = load(tmp_path / "out" / "spectrum.json", Spectrum)
-        levels.append(found.values)
-        assert found.attack == f"boundary (smoothness {int('1' in more)})"
+        status, _, err = run(*words, *more)
+        assert (status, err) == (0, "")
+        levels.append(load(tmp_path / "out" / "spectrum.json", Spectrum).values)
+        energy = load(tmp_path / "out" / "energy.json", BandEnergy)
+        assert energy.attack == f"boundary (smoothness {int('1' in more)})"
     assert torch.equal(levels[0], levels[1])
     assert not torch.equal(levels[0], levels[2])
     status, _, err = run("--attack", "deepfool", "--budget", "100")
