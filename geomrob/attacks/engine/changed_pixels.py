@@ -1,7 +1,7 @@
 """The adversarial points with the fewest pixels, or elements, so far, and trials with some of them replaced."""
 
 import math
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,8 +14,8 @@ from geomrob.results import Status
 from geomrob.spectral.frames import Coefficients
 
 Flat: TypeAlias = Float[Tensor, "n u d"]
-Count: TypeAlias = Literal["pixels", "elements"]
 COUNTS = ("pixels", "elements")
+"""What can be few."""
 
 PIECE = 1 << 26
 """Bytes of perturbed images that are built at a time."""
@@ -41,7 +41,7 @@ class Pixels:
         down, up: The change (P, C, D) that takes each element to the lower and to the upper side of its box.
     """
 
-    def __init__(self, search: Search, *, budget: int, count: Count = "pixels") -> None:
+    def __init__(self, search: Search, *, budget: int, count: str = "pixels") -> None:
         assert search.whole, "the pixels of an image are pruned"
         assert search.bounds is not None, "they are pruned inside a box"
         images = search.images

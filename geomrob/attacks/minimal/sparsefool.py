@@ -17,7 +17,7 @@ from geomrob.arrays import (
     check_images,
     per_sample,
 )
-from geomrob.attacks.engine.changed_pixels import COUNTS, STEP, Count, Pixels
+from geomrob.attacks.engine.changed_pixels import COUNTS, STEP, Pixels
 from geomrob.attacks.engine.linearize import Linearization, linearize, nearest_rivals
 from geomrob.attacks.engine.pixel_pruning import first_points, without_needless
 from geomrob.attacks.engine.run import run_attack
@@ -55,7 +55,7 @@ def sparsefool(
     nearest: int = 1,
     published: bool = False,
     prune: bool = False,
-    count: Count = "pixels",
+    count: str = "pixels",
     budget: int = 150,
     memory: int | None = None,
 ) -> AttackResult:

@@ -40,6 +40,8 @@ def published_search(
     status[~torch.isfinite(search.clean).all(1)] = Status.NON_FINITE
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
     for _ in range(steps):
+        if not len(live):
+            break
         r, normals, reached = _deepfool(search, x, live, candidates)
         live, r, normals = live[reached], r[reached], normals[reached]
         if not len(live):
@@ -78,6 +80,8 @@ def _deepfool(search: Search, x: Images, live: Labels, candidates: int) -> tuple
         step = gradient * per_sample(distance.clamp_min(LEAST_STEP) / length, gradient)
         on = on[usable]
         r[on] += step[usable]
+        if not len(on):
+            break
         logits = at.logits((1 + INNER) * r[on], on)
         there = logits.argmax(1)
         crossed = there != own[on]
