@@ -101,6 +101,26 @@ def crosses_with(model, image, own, size, corners):
     return False
 
 
+@pytest.mark.parametrize("count", ["pixels", "elements"])
+def test_no_fewer_than_a_linear_model_needs_in_either_count(count):
+    model, inputs = LinearModel(shape=(3, 4, 4), classes=2), images(16, (3, 4, 4), torch.float64)
+    result = sparsefool(model, inputs, prune=True, budget=200, count=count)
+    w = (model.weight[1] - model.weight[0]).flatten()
+    lacking = model(inputs)[:, 1] - model(inputs)[:, 0]
+    w = -lacking.sign()[:, None] * w
+    gain = torch.where(w > 0, 1 - inputs.flatten(1), inputs.flatten(1)) * w.abs()
+    gain = gain.view(16, 3, 16).sum(1) if count == "pixels" else gain
+    needed = (gain.sort(1, descending=True).values.cumsum(1) < lacking.abs()[:, None]).sum(1) + 1
+    assert torch.equal(getattr(result, count), needed.double())
+
+
+def test_each_count_is_the_best_in_its_own():
+    model, inputs = net((3, 8, 8), classes=10), images(24, (3, 8, 8))
+    by = {count: sparsefool(model, inputs, prune=True, count=count) for count in ("pixels", "elements")}
+    assert by["pixels"].pixels.mean() <= by["elements"].pixels.mean()
+    assert by["elements"].elements.mean() < by["pixels"].elements.mean()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("budget", "most"), [(150, 6.5), (400, 5.5)])
 def test_claim_pixels_at_a_budget(budget, most):
