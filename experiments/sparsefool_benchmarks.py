@@ -7,8 +7,8 @@ Defaults to the embedded LeNet and images. With --data-dir, images are the first
 model classifies correctly. One thread, one run; ratios and evaluation counts are what to quote. Parts that are not
 measured are kept as they are in the file. The picture is that of `curve`. --released adds the authors' code to `speed`:
 a folder with sparsefool.py, deepfool.py, linear_solver.py and utils.py of github.com/LTS4/SparseFool, which is run as
-it is. `counts`, which is no part of `all`, compares pixels and elements with the peers on images that are drawn from the
-whole test set, for one model, and adds it to those in the file. One core: speed 1 minute, peers 2, curve 4, counts 2 to 10.
+it is. `counts`, which is no part of `all`, compares pixels and elements with the peers for one model, on images drawn
+from the test set, and adds it to those in the file. One core: speed 1 minute, peers 2, curve 4, counts 2 to 10.
 """
 
 import argparse
