@@ -51,7 +51,7 @@ def sparsity(
     memory: int | None = None,
     progress: Progress | None = None,
     run: Run | None = None,
-    **options: float | None,
+    **options: float | str | None,
 ) -> Sparsity:
     r"""Return how few pixels of each image had to change for another prediction, and what finding them cost.
 
@@ -74,7 +74,7 @@ def sparsity(
         memory: Budget in bytes for activations and search state, 1 GiB by default.
         progress: Called with (images done, images in all) now and then; the result is the same.
         run: Folder that keeps finished parts of the attack, to resume from; the result is the same.
-        options: Options of the attack, such as `lam`, `radius` or `prune` for sparsefool. A radius of None
+        options: Options of the attack, such as `lam`, `radius`, `prune` or `count` for sparsefool. A radius of None
             or infinity is none.
 
     Returns:
@@ -147,7 +147,7 @@ def sparsity(
         model=name,
         data=data,
         attack=attack,
-        options={option: float(value) for option, value in settings.items()},
+        options={option: value if isinstance(value, str) else float(value) for option, value in settings.items()},
         result=AttackResult.joined([result.tensors()]),
         found=found.cpu(),
         stored=AttackResult.joined([stored.tensors()]),
@@ -167,7 +167,7 @@ def sparsity(
 
 
 def sparsity_sweep(
-    model: Model, inputs: ImagesLike, parameter: str, values: Sequence[float | None], **how: Any
+    model: Model, inputs: ImagesLike, parameter: str, values: Sequence[float | str | None], **how: Any
 ) -> list[Sparsity]:
     """Return the sparsity for each value of one option: `lam` for Fig. 3.3 of the thesis, `radius` for Fig. 3.6.
 
@@ -307,7 +307,7 @@ def sparse_attack(name: str) -> SparseAttack:
     return known[name]
 
 
-def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, Any]:
+def settings_of(attack: str, options: Mapping[str, float | str | None]) -> dict[str, Any]:
     """Return all options of an attack, those that are not given at their defaults, each in the type it has.
 
     Raises:
@@ -318,6 +318,11 @@ def settings_of(attack: str, options: Mapping[str, float | None]) -> dict[str, A
         if name not in settings:
             raise unknown(f"option of {attack}", name, settings)
         default = settings[name]
+        if isinstance(default, str) or isinstance(value, str):
+            if not isinstance(default, str) or not isinstance(value, str):
+                raise UsageError(f"{name} must be a {type(default).__name__}; got {value!r}: {default} is the default")
+            settings[name] = value
+            continue
         if value is None and default != math.inf:
             raise UsageError(f"{name} must be a number; got None: leave it out for {default}")
         number = math.inf if value is None else value

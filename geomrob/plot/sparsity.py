@@ -40,13 +40,15 @@ class Series:
         return [number(point) for point in self.points]
 
 
-def option_words(name: str, value: float) -> str:
+def option_words(name: str, value: float | str) -> str:
     """Return an option of an attack in words.
 
     Example:
         >>> option_words("radius", 10 / 255), option_words("prune", 1.0)
         ('radius 10/255', 'pruned')
     """
+    if isinstance(value, str):
+        return f"few {value}"
     if name == "prune":
         return "pruned" if value else "not pruned"
     if name == "radius":
@@ -54,7 +56,7 @@ def option_words(name: str, value: float) -> str:
     return f"λ = {value:g}" if name == "lam" else f"{name} {value:g}"
 
 
-def option_note(options: Mapping[str, float]) -> str:
+def option_note(options: Mapping[str, float | str]) -> str:
     """Return in brackets those options of an attack that a reader needs and that limit or change something.
 
     Example:
@@ -62,11 +64,11 @@ def option_note(options: Mapping[str, float]) -> str:
         ' (λ = 3, pruned)'
     """
     known = [(name, options.get(name, 0.0)) for name in ("lam", "radius", "prune")]
-    words = [option_words(name, value) for name, value in known if value != 0 and math.isfinite(value)]
+    words = [option_words(name, value) for name, value in known if value not in (0, math.inf)]
     return f" ({', '.join(words)})" if words else ""
 
 
-def shared_options(points: Sequence[Sparsity], parameter: str) -> dict[str, float]:
+def shared_options(points: Sequence[Sparsity], parameter: str) -> dict[str, float | str]:
     """Return the options, other than the parameter, that all points have alike."""
     return {
         name: value
@@ -105,6 +107,8 @@ def series_of(points: Sequence[Sparsity], parameter: str) -> list[Series]:
 def _place(point: Sparsity, parameter: str) -> float:
     """Return where a point stands on the horizontal axis."""
     value = point.options[parameter]
+    if isinstance(value, str):
+        raise UsageError(f"parameter must be an option with numbers; got {parameter}: compare its values in a table")
     return round(255 * min(value, 1.0), 6) if parameter == "radius" else value
 
 

@@ -32,7 +32,7 @@ class Sparsity(Result):
     model: str
     data: str
     attack: str
-    options: dict[str, float]
+    options: dict[str, float | str]
     result: AttackResult
     found: Labels
     stored: AttackResult
@@ -249,9 +249,10 @@ def _settings(result: Sparsity) -> str:
     settings = [f"towards {result.target}" if result.target else "any other class"]
     settings += [f"lam {options['lam']:g}"] if "lam" in options else []
     if "radius" in options:
-        radius = options["radius"]
-        settings.append("values in [0, 1]" if math.isinf(radius) else f"at most {255 * radius:g}/255 an element")
+        limit = float(options["radius"])
+        settings.append("values in [0, 1]" if math.isinf(limit) else f"at most {255 * limit:g}/255 an element")
     if "prune" in options:
-        pruned = f"pruned within {options.get('budget', math.inf):g} evaluations"
+        few = options.get("count", "pixels")
+        pruned = f"pruned to few {few} within {options.get('budget', math.inf):g} evaluations"
         settings.append(pruned if options["prune"] else "not pruned")
     return f"{', '.join(settings)}; {'rounded to 8 bits' if result.eight_bit else 'exact images'}."

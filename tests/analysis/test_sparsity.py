@@ -38,9 +38,13 @@ def test_what_a_sparsity_holds(tmp_path):
         "lam": 2.0,
         "steps": 50.0,
         "overshoot": 0.02,
+        "inner_overshoot": 0.1,
+        "growth": 1.1,
         "candidates": 10.0,
         "nearest": 1.0,
+        "published": 0.0,
         "prune": 0.0,
+        "count": "pixels",
         "budget": 150.0,
     }
     assert torch.equal(found.labels, labels)

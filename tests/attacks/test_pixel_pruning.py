@@ -34,14 +34,26 @@ def test_never_more_pixels_and_still_across(shape):
     assert float(pruned.perturbed.max()) <= 1
 
 
-@pytest.mark.parametrize("budget", [1, 30, 60, 150])
-def test_the_budget_holds_and_more_of_it_is_no_worse(budget):
+@pytest.mark.parametrize("count", ["pixels", "elements"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 6)], ids=str)
+def test_the_budget_is_never_exceeded_and_more_of_it_is_no_worse(shape, count):
+    model, inputs = net(shape, classes=10), images(24, shape)
+    before = torch.full((24,), torch.inf)
+    for budget in (1, 10, 20, 40, 70, 100, 150, 300):
+        result = sparsefool(model, inputs, prune=True, budget=budget, count=count)
+        assert bool((result.forwards + result.backwards <= max(budget, 4)).all()), budget
+        few = getattr(result, count)
+        assert bool((few <= before).all()), budget
+        before = few
+    assert bool((before <= getattr(sparsefool(model, inputs), count)).all())
+
+
+@pytest.mark.parametrize(("budget", "most"), [(30, 8), (60, 7), (150, 5)])
+def test_pixels_of_clothes(budget, most):
     model, inputs = clothes(24)
-    plain, pruned = sparsefool(model, inputs), sparsefool(model, inputs, prune=True, budget=budget)
-    alone = plain.forwards + plain.backwards
-    assert bool((pruned.forwards + pruned.backwards <= alone.clamp_min(budget)).all())
-    assert bool((pixels(pruned) <= pixels(plain)).all())
-    assert pixels(pruned).double().median() <= {1: 24, 30: 16, 60: 10, 150: 7}[budget]
+    result = sparsefool(model, inputs, prune=True, budget=budget)
+    assert result.success_rate == 1
+    assert result.pixels.double().median() <= most
 
 
 def test_what_it_counts_is_what_the_model_was_asked():
@@ -87,6 +99,26 @@ def crosses_with(model, image, own, size, corners):
         if best > lacking:
             return True
     return False
+
+
+@pytest.mark.parametrize("count", ["pixels", "elements"])
+def test_no_fewer_than_a_linear_model_needs_in_either_count(count):
+    model, inputs = LinearModel(shape=(3, 4, 4), classes=2), images(16, (3, 4, 4), torch.float64)
+    result = sparsefool(model, inputs, prune=True, budget=200, count=count)
+    w = (model.weight[1] - model.weight[0]).flatten()
+    lacking = model(inputs)[:, 1] - model(inputs)[:, 0]
+    w = -lacking.sign()[:, None] * w
+    gain = torch.where(w > 0, 1 - inputs.flatten(1), inputs.flatten(1)) * w.abs()
+    gain = gain.view(16, 3, 16).sum(1) if count == "pixels" else gain
+    needed = (gain.sort(1, descending=True).values.cumsum(1) < lacking.abs()[:, None]).sum(1) + 1
+    assert torch.equal(getattr(result, count), needed.double())
+
+
+def test_each_count_is_the_best_in_its_own():
+    model, inputs = net((3, 8, 8), classes=10), images(24, (3, 8, 8))
+    by = {count: sparsefool(model, inputs, prune=True, count=count) for count in ("pixels", "elements")}
+    assert by["pixels"].pixels.mean() <= by["elements"].pixels.mean()
+    assert by["elements"].elements.mean() < by["pixels"].elements.mean()
 
 
 @pytest.mark.slow

@@ -147,6 +147,12 @@ def test_failures_are_statuses():
         ({"bounds": (0.9, 1.0)}, "inputs must lie in bounds"),
         ({"nearest": 0}, "nearest must be at least 1"),
         ({"candidates": 1}, "candidates must be at least 2"),
+        ({"growth": 0.5}, "growth must be at least 1 and finite; got 0.5"),
+        ({"inner_overshoot": -0.1}, "inner_overshoot must be at least 0"),
+        ({"prune": True, "count": "channels"}, "count must be one of"),
+        ({"published": True, "prune": True}, "prune must be left out with published"),
+        ({"published": True, "nearest": 3}, "nearest must be left out with published"),
+        ({"published": True, "targets": torch.zeros(9, dtype=torch.int64)}, "targets must be left out with published"),
         ({"prune": True, "budget": 0}, "budget must be at least 1"),
         ({"targets": "current"}, "targets must differ from the current class"),
         ({"targets": torch.full((9,), 4)}, "targets must be classes from 0 to 3"),
@@ -183,6 +189,28 @@ def test_claim_targeted():
     drawn = torch.randint(1, 10, (3, 100), generator=torch.Generator().manual_seed(0))
     reached = [sparsefool(model, inputs, targets=order.gather(1, rank[:, None]).squeeze(1)).success for rank in drawn]
     assert torch.stack(reached).double().mean() >= 0.99
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 4), ((3, 6, 6), 10)], ids=str)
+def test_published_equals_the_published_loop(shape, classes):
+    model, inputs = net(shape, classes=classes, dtype=torch.float64), images(20, shape, torch.float64)
+    result = sparsefool(model, inputs, published=True)
+    for n, image in enumerate(inputs):
+        expected, crossed = sparse_twin.published(model, image, torch.zeros_like(image), torch.ones_like(image))
+        assert bool(result.success[n]) == crossed
+        torch.testing.assert_close(result.perturbed[n], expected, atol=1e-9, rtol=0)
+    assert not torch.equal(result.perturbed, sparsefool(model, inputs).perturbed)
+
+
+def test_growth_and_inner_overshoot_change_what_they_say():
+    model, inputs = clothes(24)
+    usual = sparsefool(model, inputs)
+    assert torch.equal(sparsefool(model, inputs, growth=1.1, inner_overshoot=0.1).perturbed, usual.perturbed)
+    # Growth begins in the second half of the steps: most are done by then.
+    assert torch.equal(sparsefool(model, inputs, growth=3.0).perturbed, usual.perturbed)
+    grown, plain = (sparsefool(model, inputs, lam=1, steps=6, growth=growth) for growth in (3.0, 1.0))
+    assert grown.success_rate > plain.success_rate
+    assert not torch.equal(sparsefool(model, inputs, inner_overshoot=0.02).perturbed, usual.perturbed)
 
 
 def test_the_published_loop_finds_as_many_pixels():

@@ -1,268 +1,258 @@
-"""Fewer pixels for a perturbation that is adversarial already: drop, rebuild, swap, within a budget."""
-
-from typing import TypeAlias
+"""Fewer pixels, or elements, than a perturbation changes: add, drop and exchange them, in groups, within a budget."""
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
-from geomrob.attacks.engine.linearize import towards_boundary
-from geomrob.attacks.engine.search import Search, SearchResult
-from geomrob.spectral.frames import Coefficients
-
-Flat: TypeAlias = Float[Tensor, "n c d"]
-
-PIECE = 1 << 26
-"""Bytes of perturbed images that are built at a time."""
+from geomrob.attacks.engine.changed_pixels import Flat, Pixels, changed, take
+from geomrob.attacks.engine.linearize import Linearization
+from geomrob.results import Status
 
 
-class Pixels:
-    """The best adversarial point of each pair so far, and what is needed to look for one with fewer pixels.
-
-    Attributes:
-        search: The pairs, one an image, in the whole space and a box; it counts what is spent.
-        best: The adversarial perturbation with the fewest pixels (P, C, D); every one was evaluated.
-        budget: Most forward and backward evaluations together per pair.
-        down, up: The change (P, C, D) that takes each element to the lower and to the upper side of its box.
-    """
-
-    def __init__(self, search: Search, points: Coefficients, budget: int) -> None:
-        """Start from `points`, which must be adversarial where they are used."""
-        assert search.whole, "the pixels of an image are pruned"
-        assert search.bounds is not None, "they are pruned inside a box"
-        images = search.images
-        low, high = (torch.as_tensor(side, dtype=images.dtype, device=images.device) for side in search.bounds)
-        self.search, self.budget = search, budget
-        self.best = points.flatten(2).clone()
-        self.down, self.up = (low - images).flatten(2), (high - images).flatten(2)
-
-    def count(self, pairs: Labels) -> Labels:
-        """Return how many pixels the best point of each pair changes."""
-        return changed(self.best[pairs]).sum(1)
-
-    def left(self, pairs: Labels) -> Labels:
-        """Return how many evaluations each pair may still spend; one is set aside for the last verification."""
-        spent = (self.search.spent.forwards + self.search.spent.backwards).to(pairs.device)[pairs]
-        return self.budget - 1 - spent.ceil().long()
-
-    def keep(self, points: Flat, pairs: Labels, gap: Distances) -> None:
-        """Keep those points that are adversarial and change no more pixels than the best so far."""
-        better = (gap < 0) & (changed(points).sum(1) <= self.count(pairs))
-        self.best[pairs[better]] = points[better]
-
-    def gap(self, points: Flat, pairs: Labels) -> Distances:
-        """Return the logit gap of the points, negative iff adversarial; one forward evaluation each."""
-        logits = self.search.logits(self._images(points), pairs)
-        return self.search.logit_gap(logits, pairs).nan_to_num(torch.inf, torch.inf, -torch.inf)
-
-    def gradients(self, points: Flat, pairs: Labels) -> tuple[Flat, Flat]:
-        """Return the gradient towards the boundary, and each element's change to the side that it points to.
-
-        One forward and one backward evaluation each.
-        """
-        towards = towards_boundary(self.search)
-        gradients = self.search.gradients(self._images(points), pairs, towards)[2][:, 0].flatten(2).nan_to_num(0, 0, 0)
-        sides = torch.where(gradients > 0, self.up[pairs], torch.where(gradients < 0, self.down[pairs], 0))
-        return gradients, sides
-
-    def best_trial(
-        self,
-        points: Flat,
-        pairs: Labels,
-        where: Int64[Tensor, "n m t"],
-        values: Float[Tensor, "n m c t"],
-        valid: Bool[Tensor, "n m"],
-    ) -> tuple[Flat, Distances, Labels]:
-        """Return the points after that of m trials which leaves the least gap, the gap, and which trial it was.
-
-        Args:
-            points: What the trials change.
-            pairs: Whose points they are.
-            where: The t pixels that each trial sets.
-            values: What it sets them to.
-            valid: Which trials to evaluate, one forward evaluation each; the gap is infinite where there is none.
-        """
-        gaps = torch.full(valid.shape, torch.inf, dtype=points.dtype, device=points.device)
-        size = max(1, PIECE // (points[0].numel() * points.element_size()))
-        for piece in valid.nonzero().split(size):
-            row, trial = piece.unbind(1)
-            if len(row):
-                gaps[row, trial] = self.gap(_set(points[row], where[row, trial], values[row, trial]), pairs[row])
-        row, best = torch.arange(len(points), device=points.device), gaps.argmin(1)
-        return _set(points, where[row, best], values[row, best]), gaps[row, best], best
-
-    def _images(self, points: Flat) -> Coefficients:
-        return points.reshape(-1, *self.search.images.shape[1:])
+def _first(order: Int64[Tensor, "n d"], group: Labels, count: int) -> tuple[Tensor, Tensor]:
+    """Return the pixels (n, m, t) of m trials, the first `group` - 1 and the m-th after them, and the rank of that."""
+    trial = torch.arange(count, device=order.device).expand(len(order), -1)
+    last = (trial + group[:, None] - 1).clamp_max(order.shape[1] - 1)
+    ahead = torch.arange(int(group.max()), device=order.device)
+    ranks = torch.where(ahead < group[:, None, None] - 1, ahead, last[:, :, None])
+    return order.gather(1, ranks.flatten(1)).view_as(ranks), last
 
 
-def changed(points: Flat) -> Bool[Tensor, "n d"]:
-    """Return which pixels are changed, in any channel."""
-    return (points != 0).any(1)
+WIDTH = 8
+"""Trials of one exchange, of a pixel that is added and of one that is dropped."""
 
+FEW = 6
+"""Up to so many pixels are added one by one, with trials; more are added in groups, by the gradient alone."""
 
-def take(points: Flat, where: Int64[Tensor, "n m t"]) -> Float[Tensor, "n m c t"]:
-    """Return the values of some pixels in all channels."""
-    index = where[:, :, None].expand(-1, -1, points.shape[1], -1)
-    return points[:, None].expand(-1, where.shape[1], -1, -1).gather(3, index)
+STEPS = 8
+"""Groups of pixels that are added until there are as many as before."""
 
-
-def _set(points: Flat, where: Int64[Tensor, "n t"], values: Float[Tensor, "n c t"]) -> Flat:
-    """Return the points with some pixels replaced."""
-    return points.scatter(2, where[:, None].expand(-1, points.shape[1], -1), values)
-
+PART = 6
+"""A group of pixels that is dropped at once is this part of all."""
 
 REST = 4
 """For how many exchanges a pixel that left stays out, so that the search does not turn in circles."""
 
-LEAVING = 3
+LEAVING = 2
 """How many pixels are considered for leaving in an exchange: those whose reset costs least to first order."""
 
-ROUNDS = 16
-"""Most steps in which as many pixels as a perturbation has now are added again."""
+PATIENCE = 5
+"""After so many exchanges without success twice as many are tried, and twice as many pixels considered for leaving."""
 
-SHARE = 0.6
-"""Share of the budget left that adding them again may cost."""
+PROGRESS = 0.8
+"""An exchange that leaves more of the logit gap than this share is a failure ..."""
+
+FAILURES = 2
+"""... and after so many a group that was dropped is halved."""
+
+CHEAPER = 3
+"""Exchanges of one pixel that are left out for each exchange of several."""
 
 
-def prune(search: Search, result: SearchResult, *, budget: int = 150, width: int | None = None) -> SearchResult:
-    """Return the perturbations with fewer pixels changed, each still adversarial.
+def first_points(pixels: Pixels, linear: Linearization) -> None:
+    """Find an adversarial point with few pixels from the image, by the gradient there and a few more.
 
-    *Drop*: all changed pixels go to the side of the box; ordered by gradient times change, bisection finds how many of
-    them are enough. *Rebuild*: from the clean image one pixel is added at a time, the one that helps most of the
-    `width` that promise most to first order; given up where it gets no smaller than what is there. *Swap*: the pixel
-    needed least is dropped for as long as what is left is adversarial; then, with one pixel too few, pixels are
-    exchanged one for one, the exchange that helps most of the `width` that promise most, until that is adversarial and
-    a pixel can go again.
-
-    Args:
-        search: The pairs, one an image, in a box; what they have spent already counts.
-        result: Where a search ended; what is not adversarial is returned as it is.
-        budget: Most forward and backward evaluations together per image, over the whole life of `search`.
-        width: Trials a step; budget / 14, from 4 to 16, by default.
-
-    References:
-        The stages are our own. Rebuilding is a greedy search in the manner of VFGA (Hajri et al., 2020), its
-        first-order choice checked by forward evaluations.
+    The pixels that promise most are set to the sides of the box, as few as are enough by doubling and bisection. Then
+    they are added anew in groups, by the gradient after each group; or where there are few, one by one, the one that
+    helps most of some trials. What is not needed is dropped.
     """
-    pixels = Pixels(search, result.coefficients, budget)
-    width = min(16, max(4, budget // 14)) if width is None else width
-    live = result.success.nonzero().squeeze(1)
-    live = live[pixels.count(live) > 0]
-    _drop(pixels, live)
-    _rebuild(pixels, live, width)
-    _swap(pixels, live, width)
-    return SearchResult(pixels.best.view_as(result.coefficients), result.status, result.steps)
+    live = (linear.status == Status.STEP_LIMIT).nonzero().squeeze(1)
+    clean = pixels.flat(linear.gradients[:, 0])
+    gradients, sides = pixels.sides(clean[live], live)
+    gain = (gradients * sides).sum(1)
+    _fewest(pixels, live, sides, gain, (gain > 0).sum(1), torch.ones_like(live))
+    _add_groups(pixels, live, clean)
+    _drop(pixels, live[pixels.known[live]])
+    _add_pixels(pixels, live, clean)
+
+
+def _fewest(pixels: Pixels, live: Labels, sides: Flat, gain: Tensor, most: Labels, tried: Labels) -> None:
+    """Find how many of the pixels that gain most are enough, set to their sides: doubled from `tried` on, bisected."""
+    rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    low, high, tried = torch.zeros_like(tried), most + 1, tried.clone()
+    enough = torch.zeros_like(tried, dtype=torch.bool)
+    rows = (tried <= most).nonzero().squeeze(1)
+    while len(rows := rows[pixels.afford(live[rows], 1)]):
+        points = sides[rows] * (rank[rows] < tried[rows, None])[:, None]
+        gap = pixels.gap(points, live[rows])
+        pixels.keep(points, live[rows], gap)
+        over = gap < 0
+        high[rows], low[rows] = torch.where(over, tried[rows], high[rows]), torch.where(over, low[rows], tried[rows])
+        enough[rows] |= over
+        tried[rows] = torch.where(enough[rows], (low[rows] + high[rows]) // 2, 2 * tried[rows])
+        wide = torch.where(enough, high - low > (high // 16).clamp_min(1), tried <= most)
+        rows = rows[wide[rows]]
 
 
 def _drop(pixels: Pixels, live: Labels) -> None:
-    """Saturate the changed pixels, order them by gradient times change, and bisect on how many are enough."""
-    live = live[pixels.left(live) >= 3]
+    """Order the changed pixels by gradient times change, and bisect on how many of them are enough."""
+    live = live[pixels.count(live) > 1]
+    live = live[pixels.afford(live, 3)]
     if not len(live):
         return
     points = pixels.best[live]
+    gradients, sides, _ = pixels.gradients(points, live)
+    # An element goes on to the side that it has moved towards, where that helps.
+    sides = torch.where(gradients * points > 0, sides, points)
     used = changed(points)
-    gradients, sides = pixels.gradients(points, live)
-    sides = sides * used[:, None]
     gain = (gradients * sides).sum(1).masked_fill(~used, -torch.inf)
-    rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    low, high = torch.zeros_like(live), used.sum(1)
-    tried, rows = high.clone(), torch.arange(len(live), device=live.device)
-    while len(rows):
-        kept = sides[rows] * (rank[rows] < tried[rows, None])[:, None]
-        gap = pixels.gap(kept, live[rows])
-        pixels.keep(kept, live[rows], gap)
-        high[rows] = torch.where(gap < 0, tried[rows], high[rows])
-        low[rows] = torch.where(gap < 0, low[rows], tried[rows])
-        tried[rows] = (low[rows] + high[rows]) // 2
-        rows = rows[(high[rows] - low[rows] > 1) & (pixels.left(live[rows]) >= 1)]
+    _fewest(pixels, live, sides, gain, used.sum(1), used.sum(1))
 
 
-def _rebuild(pixels: Pixels, live: Labels, width: int) -> None:
-    """Add pixels to the clean image, the best of some trials at a time, until it is adversarial or no smaller.
-
-    Where many pixels are changed now, several are added at a time; where the budget is short, fewer trials are made.
-    """
-    points, every = torch.zeros_like(pixels.best), pixels.search.pairs
-    now = pixels.count(every)
-    batch = (now // ROUNDS).clamp_min(1)
-    trials = (SHARE * pixels.left(every) / now.clamp(1, ROUNDS)).long().sub(2).clamp(2, max(2, width))
-    while True:
-        live = live[changed(points[live]).sum(1) + batch[live] < pixels.count(live)]
-        live = live[pixels.left(live) >= 2 + trials[live]]
-        if not len(live):
-            return
-        gradients, sides = pixels.gradients(points[live], live)
+def _add_groups(pixels: Pixels, live: Labels, clean: Flat) -> None:
+    """Add groups of pixels to the image, by the gradient after each, until it is adversarial or has no fewer."""
+    points, group = torch.zeros_like(pixels.best), (pixels.count(pixels.search.pairs) // STEPS).clamp_min(1)
+    live = live[pixels.count(live) > FEW]
+    gradients, sides = pixels.sides(clean[live], live)
+    while len(live):
         gain = (gradients * sides).sum(1).masked_fill(changed(points[live]), 0)
-        gain, order = gain.sort(dim=1, descending=True, stable=True)
-        # Trial m adds the most promising batch - 1 pixels and the m-th after them.
-        trial = torch.arange(int(trials[live].max()), device=live.device).expand(len(live), -1)
-        last = (trial + batch[live, None] - 1).clamp_max(order.shape[1] - 1)
-        ahead = torch.arange(int(batch[live].max()), device=live.device)
-        ranks = torch.where(ahead < batch[live, None, None] - 1, ahead, last[:, :, None])
-        where = order.gather(1, ranks.flatten(1)).view_as(ranks)
-        valid = (gain.gather(1, last) > 0) & (trial < trials[live, None])
-        points[live], gap, _ = pixels.best_trial(points[live], live, where, take(sides, where), valid)
-        pixels.keep(points[live], live, gap)
-        live = live[(gap >= 0) & torch.isfinite(gap)]
-
-
-def _swap(pixels: Pixels, live: Labels, width: int) -> None:
-    """Drop pixels one at a time while that stays adversarial, else exchange pixels until one fewer is too."""
-    points = pixels.best.clone()
-    lacking = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    turn, rest = torch.zeros_like(lacking, dtype=torch.int64), torch.zeros_like(points[:, 0], dtype=torch.int64)
-    while True:
-        live = live[(pixels.count(live) > 1) & (pixels.left(live) >= 2 + width)]
+        rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        points[live] = torch.where(((rank < group[live, None]) & (gain > 0))[:, None], sides, points[live])
+        live = live[changed(points[live]).sum(1) < pixels.count(live)]
+        live = live[pixels.afford(live, 2)]
         if not len(live):
             return
-        full, short = live[~lacking[live]], live[lacking[live]]
+        gradients, sides, gap = pixels.gradients(points[live], live)
+        pixels.keep(points[live], live, gap)
+        on = (gap >= 0) & torch.isfinite(gap) & (changed(points[live]).sum(1) + group[live] < pixels.count(live))
+        live, gradients, sides = live[on], gradients[on], sides[on]
+
+
+def _add_pixels(pixels: Pixels, live: Labels, clean: Flat) -> None:
+    """Add pixels to the image, each the best of some trials, until it is adversarial or has no fewer."""
+    points = torch.zeros_like(pixels.best)
+    live = live[(pixels.count(live) > 1) & (pixels.count(live) <= FEW)]
+    live = live[pixels.afford(live, WIDTH)]
+    gradients, sides = pixels.sides(clean[live], live)
+    while len(live):
+        gain = (gradients * sides).sum(1).masked_fill(changed(points[live]), 0)
+        gain, order = (part[:, :WIDTH, None] for part in gain.sort(dim=1, descending=True, stable=True))
+        points[live], gap = pixels.best_trial(points[live], live, order, take(sides, order), (gain > 0).squeeze(2))
+        live = live[(gap >= 0) & torch.isfinite(gap) & (changed(points[live]).sum(1) + 1 < pixels.count(live))]
+        live = live[pixels.afford(live, 2 + WIDTH)]
+        if len(live):
+            gradients, sides, _ = pixels.gradients(points[live], live)
+
+
+def without_needless(pixels: Pixels, *, alone: bool) -> None:
+    """Look for fewer pixels than the best points have, until the budget is spent.
+
+    Pixels that are needed least are dropped for as long as what is left is adversarial; then, with too few, pixels are
+    exchanged for others, the exchange that helps most of those that promise most to first order, until that is
+    adversarial and others can go. They are dropped in groups, which are halved where they cannot be spared.
+
+    Args:
+        pixels: The points, and what was spent on them.
+        alone: Whether to go on where single pixels are dropped; else pairs that are down to these are left as they are.
+    """
+    every = pixels.search.pairs
+    points, state = pixels.best.clone(), _Exchanges(pixels, alone)
+    live = every[pixels.known]
+    while True:
+        live = live[(pixels.count(live) > 1) & ((state.group[live] > 1) | alone)]
+        wide = torch.where(state.turn[live] >= PATIENCE, 2, 1)
+        live = live[pixels.afford(live, 2 + WIDTH * wide)]
+        if not len(live):
+            return
+        full, short = live[~state.lacking[live]], live[state.lacking[live]]
         if len(full):
-            points[full], gap = _without_one(pixels, full, width)
-            pixels.keep(points[full], full, gap)
-            lacking[full], turn[full], rest[full] = gap >= 0, 0, 0
+            points[full], gap = _without(pixels, full, state.group[full])
+            state.dropped(full, gap)
         if len(short):
-            turn[short] += 1
-            points[short], gap, gone = _exchange(pixels, points[short], short, rest[short] > turn[short, None], width)
-            pixels.keep(points[short], short, gap)
-            lacking[short], rest[short, gone] = gap >= 0, turn[short] + REST
-            short = short[torch.isfinite(gap)]
+            resting = state.rest[short] > state.turn[short, None] + 1
+            before = changed(points[short])
+            points[short], gap = _exchanged(pixels, points[short], short, resting, state.turn[short] >= PATIENCE)
+            state.exchanged(short, gap, before & ~changed(points[short]))
+            short = short[torch.isfinite(gap) | ~state.lacking[short]]
         live = torch.cat((full, short)).sort().values
 
 
-def _without_one(pixels: Pixels, pairs: Labels, width: int) -> tuple[Flat, Distances]:
-    """Return the best points less the pixel that they need least, and the gap."""
+class _Exchanges:
+    """Where the exchanges of each pair are.
+
+    Attributes:
+        group: How many pixels are dropped at once.
+        lacking: Whether the point is not adversarial, having too few pixels.
+        turn: Exchanges since it is so.
+        rest: Turn until which a pixel (P, D) stays out.
+    """
+
+    def __init__(self, pixels: Pixels, alone: bool) -> None:
+        self._pixels, count = pixels, pixels.count(pixels.search.pairs)
+        self.group = torch.ones_like(count) if alone else self._groups(pixels.search.pairs)
+        self.lacking, self.turn = torch.zeros_like(count, dtype=torch.bool), torch.zeros_like(count)
+        self.rest = torch.zeros_like(pixels.best[:, 0], dtype=torch.int64)
+        self._failures, self._gap = torch.zeros_like(count), torch.zeros_like(pixels.best[:, 0, 0])
+
+    def _groups(self, pairs: Labels) -> Labels:
+        return (self._pixels.count(pairs) // PART).clamp_min(1)
+
+    def dropped(self, pairs: Labels, gap: Distances) -> None:
+        """Note the logit gap after a group was dropped."""
+        self.lacking[pairs], self._gap[pairs] = gap >= 0, gap
+        self.turn[pairs], self._failures[pairs], self.rest[pairs] = 0, 0, 0
+
+    def exchanged(self, pairs: Labels, gap: Distances, gone: Bool[Tensor, "n d"]) -> None:
+        """Note the logit gap after an exchange, and which pixels left in it."""
+        self.turn[pairs] += 1
+        self.rest[pairs] = torch.where(gone, self.turn[pairs, None] + REST, self.rest[pairs])
+        self._failures[pairs] += gap > PROGRESS * self._gap[pairs]
+        self._gap[pairs] = gap
+        over = (gap >= 0) & (self.group[pairs] > 1) & (self._failures[pairs] >= FAILURES)
+        halved = torch.where(over, self.group[pairs] // 2, self.group[pairs])
+        self.group[pairs] = torch.where(gap < 0, self._groups(pairs), halved)
+        self.lacking[pairs] = (gap >= 0) & ~over
+
+
+def _without(pixels: Pixels, pairs: Labels, group: Labels) -> tuple[Flat, Distances]:
+    """Return the best points less the pixels that they need least, so many, and the gap."""
     points = pixels.best[pairs]
     used = changed(points)
     loss = torch.zeros_like(points[:, 0])
-    many = (used.sum(1) > width).nonzero().squeeze(1)
+    many = (used.sum(1) > WIDTH).nonzero().squeeze(1)
     if len(many):
         loss[many] = (pixels.gradients(points[many], pairs[many])[0] * points[many]).sum(1)
     loss, order = loss.masked_fill(~used, torch.inf).sort(dim=1, stable=True)
-    where = order[:, :width, None]
-    nothing = torch.zeros_like(take(points, where))
-    fewer, gap, _ = pixels.best_trial(points, pairs, where, nothing, torch.isfinite(loss[:, :width]))
-    return fewer, gap
+    where, last = _first(order, group, WIDTH)
+    trial = torch.arange(WIDTH, device=pairs.device)
+    valid = torch.isfinite(loss.gather(1, last)) & (trial < torch.where(group > 1, 1, WIDTH)[:, None])
+    return pixels.best_trial(points, pairs, where, torch.zeros_like(take(points, where)), valid)
 
 
-def _exchange(
-    pixels: Pixels, points: Flat, pairs: Labels, resting: Bool[Tensor, "n d"], width: int
-) -> tuple[Flat, Distances, Labels]:
-    """Return the points after their best exchange of one pixel for another, the gap, and the pixel that left.
+def _exchanged(
+    pixels: Pixels, points: Flat, pairs: Labels, resting: Bool[Tensor, "n d"], stuck: Bool[Tensor, " n"]
+) -> tuple[Flat, Distances]:
+    """Return the points after their best exchange of pixels for others, and the gap.
 
-    The gap is infinite where no exchange promises anything.
+    Single pixels are exchanged, and the first 2, 4, 8 ... to leave for as many to come, up to half of them; where a
+    pair is stuck, twice as many single ones. The gap is infinite where no exchange promises anything.
     """
-    gradients, sides = pixels.gradients(points, pairs)
+    gradients, sides, _ = pixels.gradients(points, pairs)
     used, gain = changed(points), (gradients * sides).sum(1)
-    gain = gain.masked_fill(used | resting | (gain <= 0), -torch.inf)
+    gain, coming = gain.masked_fill(used | resting | (gain <= 0), -torch.inf).sort(dim=1, descending=True, stable=True)
     relief = (-gradients * points).sum(1).masked_fill(~used, -torch.inf)
-    gain, coming = (part[:, :width] for part in gain.sort(dim=1, descending=True, stable=True))
-    relief, going = (part[:, :LEAVING] for part in relief.sort(dim=1, descending=True, stable=True))
-    promise, pick = (relief[:, :, None] + gain[:, None]).flatten(1).sort(dim=1, descending=True, stable=True)
-    promise, pick = promise[:, :width], pick[:, :width]
-    out, into = going.gather(1, pick // gain.shape[1]), coming.gather(1, pick % gain.shape[1])
-    where = torch.stack((out, into), 2)
-    values = take(sides, where)
-    values[:, :, :, 0] = 0
-    moved, gap, which = pixels.best_trial(points, pairs, where, values, torch.isfinite(promise))
-    return moved, gap, out.gather(1, which[:, None]).squeeze(1)
+    relief, going = relief.sort(dim=1, descending=True, stable=True)
+    times, wide = torch.where(stuck, 2, 1)[:, None], min(2 * WIDTH, gain.shape[1])
+    rank = torch.arange(max(2 * LEAVING, 2 * WIDTH), device=pairs.device)
+    first = relief[:, : 2 * LEAVING].masked_fill(rank[: 2 * LEAVING] >= LEAVING * times, -torch.inf)
+    second = gain[:, :wide].masked_fill(rank[:wide] >= WIDTH * times, -torch.inf)
+    promise = (first[:, :, None] + second[:, None]).flatten(1)
+    promise, pick = (part[:, : 2 * WIDTH] for part in promise.sort(dim=1, descending=True, stable=True))
+    half = used.sum(1) // 2
+    sizes = [1 << power for power in range(1, int(half.max()).bit_length())]
+    groups = half[:, None] >= torch.tensor(sizes, dtype=torch.int64, device=pairs.device)
+    # Where several are exchanged, fewer single exchanges are tried.
+    singles = (WIDTH * times - CHEAPER * groups.sum(1, keepdim=True)).clamp_min(2)
+    valid = torch.isfinite(promise) & (rank[: promise.shape[1]] < singles)
+    valid = torch.cat((valid, groups & torch.isfinite(gain[:, [size - 1 for size in sizes]])), 1)
+    ranks = torch.arange(sizes[-1] if sizes else 1, device=pairs.device)
+    several = [ranks.clamp_max(size - 1) for size in sizes]
+    out, into = (
+        torch.cat(
+            (order.gather(1, one)[:, :, None].expand(-1, -1, len(ranks)), *(order[:, None, r] for r in several)), 1
+        )
+        for order, one in ((going, pick // wide), (coming, pick % wide))
+    )
+    values = torch.cat((torch.zeros_like(take(sides, out)), take(sides, into)), 3)
+    return pixels.best_trial(points, pairs, torch.cat((out, into), 2), values, valid)

@@ -5,26 +5,37 @@ import math
 import torch
 from torch import Tensor
 
-from geomrob.arrays import LARGEST, Bounds, Images, ImagesLike, Labels, LabelsLike, Model, check_images
-from geomrob.attacks.engine.linearize import Linearization, nearest_rivals, towards_boundary
-from geomrob.attacks.engine.pixel_pruning import prune as fewer_pixels
-from geomrob.attacks.engine.run import run_linearized
+from geomrob.arrays import (
+    LARGEST,
+    Bounds,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Logits,
+    Model,
+    check_images,
+    per_sample,
+)
+from geomrob.attacks.engine.changed_pixels import COUNTS, STEP, Pixels
+from geomrob.attacks.engine.linearize import Linearization, linearize, nearest_rivals
+from geomrob.attacks.engine.pixel_pruning import first_points, without_needless
+from geomrob.attacks.engine.run import run_attack
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.attacks.engine.sparse_projection import box_around, to_hyperplane
-from geomrob.attacks.minimal.deepfool import deepfool_search
-from geomrob.errors import UsageError
+from geomrob.attacks.minimal.sparsefool_published import published_search
+from geomrob.errors import UsageError, unknown
 from geomrob.inference import Prepared
 from geomrob.results import AttackResult, Status
 
 BLOCK = 16
 """Most samples per call of the model on a CPU: most images are done after a step, larger ones would be padding."""
 
-INNER = 0.1
-"""Overshoot of the inner DeepFool: it ends a step sooner, and the normal is taken where the sparse point will be."""
+DEFAULTS = {"prune": False, "inner_overshoot": 0.1, "growth": 1.1, "nearest": 1}
+"""Of the options that do not go with `published`."""
 
-
-GROWTH = 1.1
-"""Factor of `lam` a step in the second half of the steps: who has not succeeded by then aims further and further."""
+INNER_STEPS, LEAST_STEP = 50, 1e-4
+"""Most steps of the inner DeepFool, and the least length of one, so that a tie cannot stall it."""
 
 
 def sparsefool(
@@ -38,9 +49,13 @@ def sparsefool(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
+    inner_overshoot: float = 0.1,
+    growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
+    published: bool = False,
     prune: bool = False,
+    count: str = "pixels",
     budget: int = 150,
     memory: int | None = None,
 ) -> AttackResult:
@@ -49,8 +64,8 @@ def sparsefool(
     Each step runs DeepFool from the current x to the boundary, r, takes the boundary's normal n there, and moves x
     along as few coordinates as the box allows onto the plane n . (x' - (x + lam r)) = 0
     (`sparse_projection.to_hyperplane`). It ends when x_0 + (1 + overshoot) (x - x_0), clipped to the box, is
-    adversarial. `prune` then drops, rebuilds and exchanges pixels (`pixel_pruning.prune`): on a LeNet, 16 changed
-    pixels become 5 to 6 for six times the evaluations.
+    adversarial. With `prune` a search for fewer pixels comes before and after it (`pixel_pruning`), which adds, drops
+    and exchanges pixels: on a LeNet 16 changed pixels become 4 to 5 for ten times the evaluations.
 
     Args:
         model, inputs, labels, targets, candidates, nearest, memory: As in `deepfool`.
@@ -59,10 +74,17 @@ def sparsefool(
         lam: How many times further than the boundary to aim, at least 1: higher is quicker and changes more pixels.
         steps: Most steps per image.
         overshoot: How far beyond x to test, as a share of the change so far.
-        prune: Whether to spend `budget` on fewer pixels. Changed pixels then lie at the sides of the box, in all
-            channels: fewer pixels, not fewer elements.
-        budget: With `prune`, most forward and backward evaluations together per image, SparseFool's own (about 20)
-            included.
+        inner_overshoot: That of the inner DeepFool.
+        growth: Factor of `lam` a step in the second half of the steps, at least 1, so that the few images that circle
+            aim further and further.
+        published: Whether to run the algorithm exactly as published: an inner overshoot of 0.02, no growth, gradients
+            of all candidates, and what *Differences* says of the released code. Without targets and `prune`.
+        prune: Whether to spend `budget` on fewer pixels. Changed pixels then lie at the sides of the box.
+        count: With `prune`, what is to be few: pixels, whatever their channels, or elements, each one channel of one
+            pixel.
+        budget: With `prune`, most forward and backward evaluations together per image, everything included. What is
+            done with a budget is how a larger one begins, so more of it is never worse; with less than SparseFool
+            itself needs, more pixels than without `prune` are possible.
 
     Returns:
         One entry an input, every element inside the box. Where nothing was found `success` is False and `status`
@@ -70,7 +92,8 @@ def sparsefool(
 
     Raises:
         UsageError: As `deepfool`; bounds that are NaN, inverted or leave an image outside; a radius that is not above
-            0; `lam` under 1; steps, `nearest` or a budget under 1.
+            0; `lam` or `growth` under 1; steps, `nearest` or a budget under 1; an inner overshoot under 0; a `count`
+            of something else; `published` with targets, `prune`, or another inner overshoot, growth or `nearest`.
 
     References:
         Modas, Moosavi-Dezfooli, Frossard, "SparseFool: a few pixels make a big difference", CVPR 2019, Algorithms 1, 2.
@@ -86,8 +109,8 @@ def sparsefool(
         0.1 instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the gradient of one rival,
         the nearest by the last known gradients, instead of 9 (medians stay, gradients are half those of 3); a DeepFool
         that runs out of steps lends its last point and normal, without which far targets fail; in the second half of
-        the steps `lam` grows by a tenth a step, so that the few images that circle succeed, with more pixels, instead
-        of failing.
+        the steps `lam` grows, so that the few images that circle succeed, with more pixels, instead of failing. With
+        `published` all but the side of the plane and the units are as in the code.
 
     Example:
         >>> import torch
@@ -96,39 +119,54 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    if not 1 <= lam < LARGEST:
-        raise UsageError(f"lam must be at least 1 and finite; got {lam}: 1 aims at the boundary itself, 3 is usual")
-    if steps < 1:
-        raise UsageError(f"steps must be at least 1; got {steps}: 50 is usual")
-    if nearest < 1:
-        raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
-    if budget < 1:
-        raise UsageError(f"budget must be at least 1 evaluation; got {budget}: 150 is usual")
+    _check(lam, growth, inner_overshoot, steps, nearest, candidates, budget, count)
+    _check_published(published, targets, prune=prune, inner_overshoot=inner_overshoot, growth=growth, nearest=nearest)
     inputs = check_images(inputs, None)
 
     # The first gradients are those of the nearest rivals alone; the others get theirs when they come near.
     first = min(candidates, nearest + 1)
 
-    def search(pairs: Search, linear: Linearization) -> SearchResult:
+    def search(pairs: Search, _: slice) -> SearchResult:
         ready = pairs.ready
+        linear = None if published else linearize(pairs, first)
         if not inputs.is_cuda:
             pairs.ready = Prepared(ready, pairs.images, block=min(ready.block, BLOCK))
-        result = sparsefool_search(
-            pairs, linear, lam=lam, steps=steps, overshoot=overshoot, candidates=candidates, nearest=nearest
-        )
-        result = fewer_pixels(pairs, result, budget=budget) if prune else result
+        if linear is None:
+            result = published_search(pairs, lam=lam, steps=steps, overshoot=overshoot, candidates=candidates)
+        else:
+            pixels = Pixels(pairs, budget=budget, count=count) if prune else None
+            if pixels is not None:
+                first_points(pixels, linear)
+                without_needless(pixels, alone=False)
+            result = sparsefool_search(
+                pairs,
+                linear,
+                lam=lam,
+                steps=steps,
+                overshoot=overshoot,
+                candidates=candidates,
+                nearest=nearest,
+                inner_overshoot=inner_overshoot,
+                growth=growth,
+                pixels=pixels,
+            )
+            if pixels is not None:
+                pixels.offer(result)
+                without_needless(pixels, alone=True)
+                result = pixels.result(result)
         # What is handed out is verified in calls as large as before.
         pairs.ready = ready
         return result
 
-    return run_linearized(
+    return run_attack(
         model,
         inputs,
         labels,
         search,
-        first,
         targets=targets,
         bounds=box_around(inputs.detach(), bounds, radius),
+        on_boundary=not published,
+        copies=candidates + 16,
         memory=memory,
     )
 
@@ -140,15 +178,19 @@ def sparsefool_search(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
+    inner_overshoot: float = 0.1,
+    growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
+    pixels: Pixels | None = None,
 ) -> SearchResult:
     """Return where SparseFool ends for the pairs of a search in the whole space and a box: what it tried last.
 
     Args:
         search: The pairs, one an image, with bounds.
         linear: The model linearized at their images, for some or all rivals.
-        lam, steps, overshoot, candidates, nearest: As in `sparsefool`.
+        lam, steps, overshoot, inner_overshoot, growth, candidates, nearest: As in `sparsefool`.
+        pixels: Points known already: pairs that can end with no fewer pixels, or cannot afford a step, are left.
     """
     assert search.whole, "SparseFool moves the pixels of an image"
     assert search.bounds is not None, "SparseFool moves them inside a box"
@@ -158,8 +200,10 @@ def sparsefool_search(
     tried, x = search.zeros(), clean.clone()
     start = _all_rivals(search, linear, candidates)
     reach = start.lengths.clone()
+    inner_steps = INNER_STEPS if pixels is None else max(1, (STEP - 2 - nearest) // (1 + nearest))
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
     for step in range(steps):
+        live = live if pixels is None else live[pixels.worth(x[live], live)]
         if not len(live):
             break
         target = None if search.target is None else search.target[live]
@@ -167,21 +211,18 @@ def sparsefool_search(
         inner.clean = search.clean[live]
         local = _linearize(inner, start.rivals[live], reach[live], nearest) if step else _rows(start, live)
         reach[live] = local.lengths
-        reached = deepfool_search(inner, local, overshoot=INNER, nearest=nearest)
+        r, normals, status[live] = _to_boundary(inner, local, inner_overshoot, nearest, inner_steps)
+        search.spent.add(live, inner.spent.forwards, inner.spent.backwards)
         # At an x that is adversarial by itself there is nothing left to do: it is what is handed out.
         arrived = local.status == Status.FOUND
         tried[live[arrived]] = (x - clean)[live[arrived]]
-        status[live] = reached.status
         # Where DeepFool runs out of steps, a far target mostly, its last point and normal still show the way.
-        on = ((reached.success | (reached.status == Status.STEP_LIMIT)) & ~arrived).nonzero().squeeze(1)
-        normals = _normals(inner, reached.coefficients[on], on)
-        search.spent.add(live, inner.spent.forwards, inner.spent.backwards)
+        on = (((status[live] == Status.FOUND) | (status[live] == Status.STEP_LIMIT)) & ~arrived).nonzero().squeeze(1)
         live, here = live[on], x[live[on]]
         if not len(live):
             break
-        further = lam * GROWTH ** max(0, step - steps // 2)
-        through = here + further / (1 + INNER) * reached.coefficients[on]
-        x[live], feasible = to_hyperplane(here, normals, through, low[live], high[live])
+        through = here + lam * growth ** max(0, step - steps // 2) * r[on]
+        x[live], feasible = to_hyperplane(here, normals[on], through, low[live], high[live])
         taken[live] += 1
         beyond = clean[live] + (1 + overshoot) * (x[live] - clean[live])
         tried[live] = beyond.clamp(low[live], high[live]) - clean[live]
@@ -193,9 +234,92 @@ def sparsefool_search(
     return SearchResult(tried, status, taken)
 
 
-def _normals(at: Search, points: Images, pairs: Labels) -> Images:
-    """Return the gradient between the class reached and the class to leave (or the target and the rest)."""
-    return at.gradients(points, pairs, towards_boundary(at))[2][:, 0] if len(pairs) else points
+def _to_boundary(
+    at: Search, local: Linearization, overshoot: float, nearest: int, steps: int
+) -> tuple[Images, Images, Labels]:
+    """Return DeepFool's perturbation from each point without overshoot, the boundary's normal there, and its status.
+
+    Every point with overshoot is evaluated with a gradient: that of the class reached over the class to leave, which is
+    the normal, or where none is reached those of the nearest rivals, which are the next step.
+    """
+    r, normals, status, lengths = at.zeros(), at.zeros(), local.status.clone(), local.lengths.clone()
+    near, picked = nearest_rivals(at, local.rivals, lengths, nearest)
+
+    def objective(logits: Logits, pairs: Labels) -> Tensor:
+        values, beyond = near(logits, pairs), -at.logit_gap(logits, pairs)
+        return torch.cat((torch.where(beyond > 0, beyond, values[:, 0])[:, None], values[:, 1:]), 1)
+
+    live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
+    values, gradients = local.values[live], local.gradients[live]
+    for _ in range(steps):
+        if not len(live):
+            break
+        r[live] += _newton(values, gradients)
+        logits, values, gradients, total = at.gradients((1 + overshoot) * r[live], live, objective)
+        normals[live] = gradients[:, 0]
+        size = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+        beyond = at.logit_gap(logits, live) < 0
+        status[live[(size <= rounding(total)).all(1)]] = Status.INVARIANT
+        status[live[beyond]] = Status.FOUND
+        status[live[~(torch.isfinite(logits).all(1) & torch.isfinite(size).all(1))]] = Status.NON_FINITE
+        on = status[live] == Status.STEP_LIMIT
+        live, values, gradients = live[on], values[on], gradients[on]
+        if at.target is None:
+            lengths[live] = lengths[live].scatter(1, picked[live], size[on])
+    return r, normals, status
+
+
+def _newton(values: Tensor, gradients: Tensor) -> Images:
+    """Return the step to the nearest of the linearized boundaries, at least `LEAST_STEP` long."""
+    lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
+    tiny = torch.finfo(lengths.dtype).tiny
+    distance, best = torch.where(lengths > 0, values.abs() / lengths.clamp_min(tiny), torch.inf).min(1)
+    rows = torch.arange(len(best), device=best.device)
+    gradient, length = gradients[rows, best], lengths[rows, best].clamp_min(tiny)
+    return torch.where(
+        per_sample(torch.isfinite(distance), gradient),
+        gradient * per_sample(distance.clamp_min(LEAST_STEP) / length, gradient),
+        0,
+    )
+
+
+def _check(
+    lam: float,
+    growth: float,
+    inner_overshoot: float,
+    steps: int,
+    nearest: int,
+    candidates: int,
+    budget: int,
+    count: str,
+) -> None:
+    """Refuse options out of range."""
+    for name, value, least, usual in (
+        ("lam", lam, 1, "1 aims at the boundary itself, 3 is usual"),
+        ("growth", growth, 1, "1 is none, 1.1 is usual"),
+        ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
+    ):
+        if not least <= value < LARGEST:
+            raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
+    for name, number, least, usual in (
+        ("steps", steps, "1", "50 is usual"),
+        ("nearest", nearest, "1", "choose how many rivals get gradients"),
+        ("candidates", candidates, "2", "the class to leave is one of them"),
+        ("budget", budget, "1 evaluation", "150 is usual"),
+    ):
+        if number < int(least[0]):
+            raise UsageError(f"{name} must be at least {least}; got {number}: {usual}")
+    if count not in COUNTS:
+        raise unknown("count", count, COUNTS)
+
+
+def _check_published(published: bool, targets: LabelsLike | None, **options: float) -> None:
+    """Refuse what the published algorithm does not have."""
+    if published and targets is not None:
+        raise UsageError("targets must be left out with published; got some: the published algorithm has none")
+    for name, value in options.items():
+        if published and value != DEFAULTS[name]:
+            raise UsageError(f"{name} must be left out with published; got {value}: the published algorithm sets it")
 
 
 def _all_rivals(search: Search, linear: Linearization, candidates: int) -> Linearization:

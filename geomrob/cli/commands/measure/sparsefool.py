@@ -1,6 +1,6 @@
 """`geomrob sparsefool`: how few pixels of each image change the prediction."""
 
-from typing import Any
+from typing import Any, Literal
 
 from geomrob.cli.answer import Answer
 from geomrob.cli.options import Common
@@ -8,6 +8,8 @@ from geomrob.cli.session import Session
 from geomrob.errors import UsageError
 
 LEVEL = 1 / 255
+
+Few = Literal["pixels", "elements"]
 
 
 def sparsefool(
@@ -17,7 +19,11 @@ def sparsefool(
     radius: float | None = None,
     target: str | None = None,
     steps: int = 50,
+    inner_overshoot: float | None = None,
+    growth: float | None = None,
+    published: bool = False,
     prune: bool = False,
+    count: Few | None = None,
     budget: int | None = None,
     uint8: bool = False,
 ) -> int:
@@ -32,7 +38,11 @@ def sparsefool(
         radius: Largest change of an element, in levels of 1/255 (25, say); the default is no limit but [0, 1].
         target: Class to reach, by number or name; images that are classified as it already are left out.
         steps: Most steps per image.
+        inner_overshoot: Share of its step by which the inner DeepFool goes beyond the boundary; default 0.1.
+        growth: Factor of lam a step in the second half of the steps, at least 1; default 1.1.
+        published: Run the algorithm exactly as published: inner overshoot 0.02, no growth, gradients of all rivals.
         prune: Spend more evaluations on fewer pixels.
+        count: With --prune, what is to be few: pixels or elements (channels of pixels); default pixels.
         budget: With --prune, most forward and backward evaluations together per image; default 150.
         uint8: Round the changed images to 8 bits, re-verify, and count and write those.
     """
@@ -40,6 +50,8 @@ def sparsefool(
         raise UsageError(f"radius must be above 0 levels of 1/255; got {radius:g}: leave --radius out for no limit")
     if budget is not None and not prune:
         raise UsageError(f"budget must go with --prune; got --budget {budget} alone: add --prune or leave it out")
+    if count is not None and not prune:
+        raise UsageError(f"count must go with --prune; got --count {count} alone: add --prune or leave it out")
     session = Session.open("sparsefool", options, figure="gallery.png")
     from geomrob.analysis.sparse_export import png_files, to_npz
     from geomrob.analysis.sparsity import sparsity
@@ -47,9 +59,10 @@ def sparsefool(
     from geomrob.results.result import file_names
 
     samples = session.samples
-    effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune}
+    effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune, "published": published}
     effort |= {} if radius is None else {"radius": radius * LEVEL}
-    effort |= {} if budget is None else {"budget": budget}
+    others = {"budget": budget, "count": count, "growth": growth, "inner_overshoot": inner_overshoot}
+    effort |= {name: value for name, value in others.items() if value is not None}
     exact = session.measure(
         "SparseFool",
         lambda name, model, progress: sparsity(
