@@ -162,7 +162,8 @@ class Search:
             return (coefficients * scale).clamp(low, high) / scale
         c = coefficients * scale
         move = self.frame.synthesise(c, self.band[pairs])
-        inside = ((move >= low) & (move <= high)).flatten(1).all(1)
+        slack = 8 * torch.finfo(move.dtype).eps
+        inside = ((move >= low - slack) & (move <= high + slack)).flatten(1).all(1)
         for _ in range(10):
             c = self.frame.analyse(self.frame.synthesise(c, self.band[pairs]).clamp(low, high), self.band[pairs])
         move = self.frame.synthesise(c, self.band[pairs])

@@ -77,7 +77,7 @@ class Stage:
     rival: int | None
 
 
-BAND_LADDER = (Stage((12, 22), 0), Stage((29,), None), Stage((39,), None), Stage((99,), 1), Stage((199,), 2))
+BAND_LADDER = (Stage((12, 22), 0), Stage((29,), 1), Stage((39,), None), Stage((99,), 2), Stage((199,), None))
 """Of l2 in a subspace: the budgets 20 and 30, then 60, 100, 200 and 400."""
 
 WHOLE_LADDER = (
