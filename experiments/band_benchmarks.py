@@ -1,4 +1,4 @@
-"""How close `tight` comes in every band, tails included, at three budgets.
+"""Claim of docs/benchmarks.md: how close `tight` comes in every band, tails included, at three budgets.
 
     python -m experiments.band_benchmarks [--model NAME] [--weights FILE] [--data NAME] [--data-dir DATA]
                                           [--scale smoke|cpu] [--tag TAG]
