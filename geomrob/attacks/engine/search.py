@@ -161,11 +161,14 @@ class Search:
         if self.whole:
             return (coefficients * scale).clamp(low, high) / scale
         c = coefficients * scale
+        move = self.frame.synthesise(c, self.band[pairs])
+        slack = 8 * torch.finfo(move.dtype).eps
+        inside = ((move >= low - slack) & (move <= high + slack)).flatten(1).all(1)
         for _ in range(10):
             c = self.frame.analyse(self.frame.synthesise(c, self.band[pairs]).clamp(low, high), self.band[pairs])
         move = self.frame.synthesise(c, self.band[pairs])
         room = torch.where(move > 0, high / move, torch.where(move < 0, low / move, math.inf)).flatten(1).amin(1)
-        return c * per_sample(room.clamp(0, 1), c) / scale
+        return torch.where(per_sample(inside, c), coefficients, c * per_sample(room.clamp(0, 1), c) / scale)
 
     def pinned(self, coefficients: Coefficients, gradient: Coefficients, pairs: Labels) -> Coefficients:
         """Return the gradient without the elements that cannot follow it, being at a bound (whole space only)."""

@@ -1,8 +1,8 @@
 """Tight margins in l1, l2 and l-infinity: a search on a sphere that starts from DeepFool and anneals its steps."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -22,6 +22,7 @@ from geomrob.arrays import (
 )
 from geomrob.attacks.engine.balls import lengths, onto_ball, spread, steepest
 from geomrob.attacks.engine.boundary_search import refine
+from geomrob.attacks.engine.ladder import IN_BANDS, IN_TURN, Annealing, Stage, stages
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
@@ -31,39 +32,11 @@ from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
 
-
-@dataclass(frozen=True)
-class Annealing:
-    """How a run changes from its first step to its last one, along a cosine in the logarithm.
-
-    Attributes:
-        steps: First and last step uphill, as a multiple of the radius.
-        shrinks: First and last relative change of the radius.
-        power: Of the gradient in the direction uphill, as in `spread`; for l2 it is the gradient itself.
-        wide: Length of the first point before it is projected onto the ball, as a multiple of its radius.
-    """
-
-    steps: tuple[float, float]
-    shrinks: tuple[float, float]
-    power: float = 1
-    wide: float = 1
-
-
-IN_BANDS = Annealing((3.0, 0.05), (0.8, 0.005))
-"""Of l2 in a subspace; the whole space, less bent, starts gentler."""
-
-IN_TURN: Mapping[float, Sequence[Annealing]] = {
-    1: (Annealing((5, 0.3), (0.6, 0.02), wide=30), Annealing((5, 0.3), (0.6, 0.02), power=2, wide=30)),
-    2: (Annealing((3.0, 0.05), (0.3, 0.005)),),
-    math.inf: (
-        Annealing((1, 0.02), (0.3, 0.005), power=0),
-        Annealing((3, 0.05), (0.3, 0.005), power=0),
-    ),
-}
-"""Of the runs of each norm, in turn: where they differ, they end at different points, of which the closest counts."""
-
 SLACK = 1e-4
-"""Relative distance beyond the boundary at which the last step, along the normal, is tried."""
+"""Relative distance beyond the boundary at which the step along the normal is tried."""
+
+EXACT = 1e-5
+"""Relative distance to the boundary at which points are kept, so that their order is that of their margins."""
 
 SOFTNESS = 0.1
 """First temperature of the soft maximum of the rivals, as a share of the logit gap at the image; it falls to 0."""
@@ -96,16 +69,17 @@ def tight(
     For l1 and l-infinity the step goes along sign(g) |g|^k (k = 0 for l-infinity; 1, then 2 for l1) and the point is
     projected onto ball and box at once.
 
-    The search starts with a short DeepFool along the nearest rival, pulled back to the boundary; the first run only
-    looks closer than that. With budget left, further runs start at the next nearest rivals; a third one only searches
-    the pairs whose first two disagree. A last step tries the normal of the boundary at the best point.
+    The search starts with DeepFool, pulled back to the boundary, and the first run only looks closer than that: no
+    result is farther than DeepFool's. Further runs start at the best point or at the next nearest rivals; in a subspace
+    a pair is finished when a run from another rival ends as far away. Each run ends with a step along the normal of the
+    boundary (l2). A larger budget continues a smaller one: no distance grows with it.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
         norm: 1, 2 or infinity.
-        budget: Backward evaluations per input, at least 20. For l2 it buys, in a subspace, one run, two from 90 and
-            three from 300, and four from about 60 in the whole space, where the start costs `candidates - 1` of them;
-            for l1 and l-infinity a run for each 40 that are left after the start, at least one, at most four.
+        budget: Backward evaluations per input, at least 20, for which whole runs are bought: they end at 20, 30, 60,
+            100, 200, 400 and each further 200 (in the whole space 100), for l1 and l-infinity also at 40. More is spent
+            where DeepFool is long or finds nothing.
 
     Returns:
         One entry an input; where no boundary was found `success` is False and `status` says why.
@@ -159,48 +133,107 @@ def tight_search(
         raise UsageError(f"budget must be at least 20 backward evaluations; got {budget}: use deepfool for less")
     if budget != (budget := int(budget)):
         raise UsageError(f"budget must be a whole number of backward evaluations, {budget} say; got a fraction")
-    status = linear.status.clone()
-    live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
-    best, taken = search.zeros(), torch.zeros_like(status)
-    distance = torch.full_like(norms(best), math.inf)
-    distance[status == Status.FOUND] = 0
-    if len(live):
-        start = _start(search, linear, live, norm)
-        length = lengths(search, start.coefficients, live, norm)
-        best[live], distance[live] = keep_closest(best[live], distance[live], start.coefficients, start.success, length)
-    plan = _plan(budget, linear.rivals.shape[1] if search.whole else 0, norm)
+    kept = _Kept(search, linear, norm)
     kinds = IN_TURN[norm] if search.whole or norm != 2 else (IN_BANDS,)
-    # Two more runs, from further out, are only for pairs for which the planned ones found nothing.
-    for rank, (steps, widening) in enumerate([*((steps, 1.2) for steps in plan), (plan[0], 3.0), (plan[0], 9.0)]):
-        if rank >= len(plan):
-            live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
-        if not len(live):
+    ladder = stages(budget, norm, linear.rivals.shape[1] if search.whole else None)
+    live, lost = _start(kept, Stage(ladder[0][0].stops[-1:], 0), kinds[0])
+    for number, (stage, stops) in enumerate(ladder):
+        # Pairs that DeepFool lost have had their first run.
+        pairs = live if number else live[~lost]
+        if not len(pairs):
             continue
-        kind = kinds[rank % len(kinds)]
-        direction, reach = _towards(search, linear, rank, live, norm, kind)
-        # The first run may only look closer than DeepFool did; later ones are free to cross hills on their way.
-        cap = distance[live] if rank == 0 else torch.full_like(distance[live], math.inf)
-        points, radii, ended = _run(search, live, direction, widening * reach, cap, steps, norm, kind)
-        taken[live] += steps
-        status[live] = torch.where(torch.isfinite(distance[live]) | (ended == Status.STEP_LIMIT), status[live], ended)
-        moved = (radii / distance[live] - 1).abs() > agreement
-        best[live], distance[live] = keep_closest(best[live], distance[live], points, radii < distance[live], radii)
-        live = live[moved | ~torch.isfinite(distance[live])] if rank and not search.whole else live
-    live = (~torch.isfinite(distance) & (status == Status.STEP_LIMIT)).nonzero().squeeze(1)
-    if len(live):
-        # DeepFool by itself has more steps and rivals than the start: what it finds, this search does not miss.
-        found = deepfool_search(search, linear, live=live, norm=norm).rows(live)
-        length = lengths(search, found.coefficients, live, norm)
-        best[live], distance[live] = keep_closest(best[live], distance[live], found.coefficients, found.success, length)
-    status = torch.where(torch.isfinite(distance), int(Status.FOUND), status)
-    result = SearchResult(best, status, taken)
-    return _along_normal(search, result) if norm == 2 else refine(search, result, tolerance=SLACK)
+        before = kept.distance[pairs]
+        radii = _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=before if not number else None)
+        if number and stage.rival is not None and not search.whole:
+            live = pairs[(radii / before - 1).abs() > agreement]
+    return SearchResult(kept.best, kept.status, kept.steps)
 
 
-def _start(search: Search, linear: Linearization, live: Labels, norm: float) -> SearchResult:
-    """Return where a short DeepFool along the nearest rival meets the boundary: some 3 gradients."""
-    result = deepfool_search(search, linear, steps=6, nearest=1, live=live, norm=norm)
-    return refine(search, result.rows(live), live, tolerance=1e-3)
+class _Kept:
+    """The best adversarial points of a search so far, on the boundary.
+
+    Attributes:
+        search, linear, norm: As in `tight_search`.
+        best: Coefficients (P, C, kr, kc).
+        distance: How far they are (P,), infinite where there is none.
+        status, steps: As in `SearchResult`.
+    """
+
+    def __init__(self, search: Search, linear: Linearization, norm: float) -> None:
+        self.search, self.linear, self.norm = search, linear, norm
+        self.status, self.steps = linear.status.clone(), torch.zeros_like(linear.status)
+        self.best = search.zeros()
+        self.distance = torch.full_like(norms(self.best), math.inf)
+        self.distance[self.status == Status.FOUND] = 0
+
+    def add(self, points: Coefficients, adversarial: Tensor, pairs: Labels) -> None:
+        """Keep what is closer than the best; it must be on the boundary."""
+        length = lengths(self.search, points, pairs, self.norm)
+        self.best[pairs], self.distance[pairs] = keep_closest(
+            self.best[pairs], self.distance[pairs], points, adversarial, length
+        )
+        self.status[pairs[torch.isfinite(self.distance[pairs])]] = int(Status.FOUND)
+
+
+def _start(kept: _Kept, stage: Stage, kind: Annealing) -> tuple[Labels, Tensor]:
+    """Keep where DeepFool meets the boundary, or, for pairs that it loses, whole runs from further and further out.
+
+    Returns:
+        The pairs that have a point, and which of them DeepFool lost.
+    """
+    search = kept.search
+    live = (kept.status == Status.STEP_LIMIT).nonzero().squeeze(1)
+    if not len(live):
+        return live, live > 0
+    result = deepfool_search(search, kept.linear, live=live, norm=kept.norm).rows(live)
+    kept.add(refine(search, result, live, tolerance=EXACT).coefficients, result.success, live)
+    lost = torch.isinf(kept.distance[live])
+    for wider in (1.0, 2.5, 7.5):
+        pairs = live[torch.isinf(kept.distance[live])]
+        if len(pairs):
+            _climb(kept, pairs, stage, stage.stops, kind, wider=wider)
+    there = torch.isfinite(kept.distance[live])
+    return live[there], lost[there]
+
+
+def _climb(
+    kept: _Kept,
+    pairs: Labels,
+    stage: Stage,
+    stops: tuple[int, ...],
+    kind: Annealing,
+    *,
+    wider: float = 1,
+    cap: Distances | None = None,
+) -> Distances:
+    """Run a stage for some pairs, keep its points, and return how far the closest one was before it was polished.
+
+    Args:
+        kept: The best points so far.
+        pairs: Which pairs.
+        stage: The run.
+        stops: Those of the stage that the budget reaches.
+        kind: How it anneals.
+        wider: Times as far out as usual.
+        cap: Distance within which it stays; without one it is free to cross hills on its way.
+    """
+    search, norm, distance = kept.search, kept.norm, kept.distance[pairs]
+    if stage.rival is None:
+        best, kind, cap = kept.best[pairs], replace(kind, wide=1), distance
+        direction = best / per_sample(distance.clamp_min(torch.finfo(distance.dtype).tiny), best)
+        radius = 0.98 * distance
+    else:
+        direction, reach = _towards(search, kept.linear, stage.rival, pairs, norm, kind)
+        radius = 1.2 * wider * reach
+    radii = limit = torch.full_like(distance, math.inf) if cap is None else cap
+    for points, radii, ended in _run(search, pairs, direction, radius, limit, stage.stops[-1], stops, norm, kind):
+        kept.status[pairs] = torch.where(torch.isinf(kept.distance[pairs] + radii), ended, kept.status[pairs])
+        closer = (radii < kept.distance[pairs]).nonzero().squeeze(1)
+        if len(closer):
+            polished = _polished(search, points[closer], pairs[closer], norm)
+            kept.add(polished, torch.ones_like(closer, dtype=torch.bool), pairs[closer])
+    kept.steps[pairs] += stops[-1]
+    return radii
 
 
 def _towards(
@@ -221,32 +254,21 @@ def _towards(
     return direction, distance[rows, which].clamp_min(0)
 
 
-def _along_normal(search: Search, result: SearchResult) -> SearchResult:
-    """Return the points moved onto the normal of their boundary where that is closer: exact where it is flat."""
-    live = (result.success & (norms(result.coefficients) > 0)).nonzero().squeeze(1)
-    if not len(live):
-        return result
-    best = refine(search, result, tolerance=SLACK).coefficients
-    gradient = search.gradients(best[live], live, towards_boundary(search))[2][:, 0]
-    normal = gradient / per_sample(norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
-    reach = (normal * best[live]).flatten(1).sum(1) * (1 + 2 * SLACK)
-    moved = search.fit(normal * per_sample(reach, normal), live)
-    best[live], _ = keep_closest(best[live], norms(best[live]), moved, search.is_adversarial(moved, live))
-    return SearchResult(best, result.status, result.steps)
+def _polished(search: Search, points: Coefficients, pairs: Labels, norm: float) -> Coefficients:
+    """Return adversarial points pulled back to the boundary; for l2, on its normal where that is closer."""
 
+    def refined(c: Coefficients, tolerance: float) -> Coefficients:
+        found = torch.full_like(pairs, Status.FOUND)
+        return refine(search, SearchResult(c, found, found), pairs, tolerance=tolerance).coefficients
 
-def _plan(budget: int, start: int, norm: float) -> list[int]:
-    """Return the steps of each run that a budget buys; `start` is what the linearized start cost in the whole space.
-
-    A band has few basins, so that one long run beats two short ones up to some 90 steps. The whole space has more and
-    needs fewer steps in each; the corners of the other balls need more of them.
-    """
-    spent = budget - 5 - start
     if norm != 2:
-        runs = min(4, max(1, spent // 40))
-    else:
-        runs = (4 if spent >= 48 else 1) if start else 1 + (spent >= 85) + (spent >= 295)
-    return [max(1, spent // runs)] * runs
+        return refined(points, EXACT)
+    best = refined(points, SLACK)
+    gradient = search.gradients(best, pairs, towards_boundary(search))[2][:, 0]
+    normal = gradient / per_sample(norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+    reach = (normal * best).flatten(1).sum(1) * (1 + 2 * SLACK)
+    moved = search.fit(normal * per_sample(reach, normal), pairs)
+    return refined(keep_closest(best, norms(best), moved, search.is_adversarial(moved, pairs))[0], EXACT)
 
 
 def _run(
@@ -256,10 +278,11 @@ def _run(
     radius: Distances,
     cap: Distances,
     steps: int,
+    stops: tuple[int, ...],
     norm: float,
     kind: Annealing,
-) -> tuple[Coefficients, Distances, Labels]:
-    """Return the closest point of one annealed run, its norm (`cap` if none), and a status where it broke off."""
+) -> Iterator[tuple[Coefficients, Distances, Labels]]:
+    """Yield at each stop of a run its closest point, its norm (`cap` if there is none), and why it broke off."""
     warmth = SOFTNESS * search.logit_gap(search.clean, search.pairs).clamp_min(0)
     radius = torch.minimum(radius, cap * (1 - SLACK))
     c = onto_ball(search, direction * per_sample(kind.wide * radius, direction), radius, live, norm)
@@ -271,7 +294,7 @@ def _run(
     def soft_gap(logits: Logits, pairs: Labels) -> Tensor:
         return _soft_gap(search, logits, pairs, (warmth[pairs] * cooled).clamp_min(tiny))[:, None]
 
-    for step in range(steps):
+    for step in range(stops[-1]):
         turn = step / max(1, steps - 1)
         cooled = 1 - turn
         angle, shrink = (
@@ -296,9 +319,10 @@ def _run(
         radius = torch.where(adversarial, torch.minimum(reach, distance) * (1 - shrink), radius * (1 + shrink))
         radius = torch.minimum(radius, torch.where(adversarial, math.inf, distance * (1 - 0.2 * shrink)))
         c = onto_ball(search, c + angle * per_sample(radius, c) * unit, radius, live, norm)
-    adversarial = search.is_adversarial(c, live)
-    best, distance = keep_closest(best, distance, c, adversarial, lengths(search, c, live, norm))
-    return best, distance, ended
+        if step + 1 in stops:
+            adversarial = search.is_adversarial(c, live)
+            best, distance = keep_closest(best, distance, c, adversarial, lengths(search, c, live, norm))
+            yield best, distance, ended
 
 
 def _soft_gap(search: Search, logits: Logits, pairs: Labels, temperature: Distances) -> Distances:
