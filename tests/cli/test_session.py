@@ -294,9 +294,9 @@ def test_a_wrong_model_in_the_folder_of_another_run_is_told_as_a_wrong_model(run
     for words, sentence in (
         (["--model", "fmnist-lenett"], "did you mean fmnist-lenet"),
         (["--data", "fashion-mnist-1kk"], "data"),
-        (["--seed", "2"], "out must hold a run of the same settings"),
+        (["--transform", "flip"], "out must hold a run of the same settings"),
     ):
         status, _, err = run(*quick, *words)
         assert status == 2
         assert sentence in err
-        assert ("out must" in err) == (words[0] == "--seed")
+        assert ("out must" in err) == (words[0] == "--transform")
