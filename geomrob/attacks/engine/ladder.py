@@ -69,7 +69,7 @@ CORNER_LADDERS: Mapping[float, Sequence[Stage]] = {
         *(Stage((50,), rival) for rival in (2, 3)),
         *(Stage((100,), rival) for rival in (None, 1)),
     )
-    for norm, second in ((1, 25), (math.inf, 40))
+    for norm, second in ((1, 20), (math.inf, 40))
 }
 """The corners of these balls need longer runs. Of l-infinity: 20, 30, 40 and 60, then 100, 200 and 400."""
 
