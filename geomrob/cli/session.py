@@ -115,7 +115,8 @@ class Session:
             out, picture = places(command, options, figure, others)
         except UsageError:
             # A wrong model or wrong images are another run than the one in the folder, too: that is the better advice.
-            found = load_networks(models, weights, console.resolve_device("cpu"), inputs=options, outputs=options.outputs)
+            cpu = console.resolve_device("cpu")
+            found = load_networks(models, weights, cpu, inputs=options, outputs=options.outputs)
             load_samples(options, options.transform if edited else None, models=found)
             raise
         device = console.resolve_device(options.device)
