@@ -56,7 +56,7 @@ class Entry:
         claim: What it claims, in one sentence.
         published: Its numbers, under names.
         run: The key in `RUNS` of the experiment that computes it; empty for none.
-        criterion: When it counts as reproduced; written before the result.
+        criterion: When it counts as reproduced; write it before you measure.
         stand_in: How nets, data or attack differ from the published ones below scale paper; with it, a row is never
             more than "ordering only".
         same_at_paper: Whether scale paper has the published nets and data.
