@@ -2,7 +2,7 @@
 
     pip install --no-deps adv-lib tqdm
     python -m experiments.norm_benchmarks [--model NAME ...] [--weights FILE] [--data NAME] [--data-dir DATA]
-                                          [--scale smoke|cpu] [--tag TAG]
+                                          [--keep-peers] [--scale smoke|cpu] [--tag TAG]
 
 Images that each model classifies correctly, inside [0, 1], success verified on the images returned; failures count as
 infinite in medians and are left out of means. One thread, one run; evaluation counts are what to quote. One core: five
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from experiments.harness import DATA_DIR, Experiment, Page, Row, run, stroke
+from experiments.harness import DATA_DIR, Experiment, Page, Row, read, run, stroke
 from experiments.measures import first_correct
 from experiments.peers import NORM_PEERS, run_peer
 from geomrob.attacks import ATTACKS
@@ -38,6 +38,7 @@ FLAGS = {
     "--weights": {"type": Path, "metavar": "FILE", "help": "of the first model"},
     "--data": {"default": "fashion-mnist-1k"},
     "--data-dir": DATA_DIR,
+    "--keep-peers": {"action": "store_true", "help": "measure ours again, beside the peers' recorded rows"},
 }
 
 
@@ -45,25 +46,29 @@ def measure(size: dict[str, int | tuple[int, ...]], flags: argparse.Namespace) -
     data = geomrob.load_data(flags.data, data_dir=flags.data_dir)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     page: Page = {"data": flags.data, "images": size["images"]}
+    known = read(flags.path) if flags.keep_peers else None
     for number, name in enumerate(flags.model):
         model = geomrob.load_model(name, weights=None if number else flags.weights)
         model.requires_grad_(False)
         chosen = first_correct(model, data, size["images"], order=order)
-        page[name] = {norm: rows(model, chosen, norm, size["budgets"]) for norm in NORMS}
+        kept = {norm: known[name][norm] if known else None for norm in NORMS}
+        page[name] = {norm: rows(model, chosen, norm, size["budgets"], kept[norm]) for norm in NORMS}
     return page
 
 
-def rows(model: nn.Module, data: Samples, norm: str, budgets: tuple[int, ...]) -> Page:
-    """Return success, distances and evaluations of the peers that are installed, and of ours."""
+def rows(model: nn.Module, data: Samples, norm: str, budgets: tuple[int, ...], kept: Page | None) -> Page:
+    """Return success, distances and evaluations of the peers that are installed, or as they are kept, and of ours."""
     images, labels, p = data.images, data.labels, NORMS[norm]
     searches = {name: lambda name=name: run_peer(name, model, images, labels, NORM_PEERS[p]) for name in NORM_PEERS[p]}
+    page: Page = {}
+    if kept is not None:
+        page, searches = {name: row for name, row in kept.items() if name in searches}, {}
     deepfool, tight = (ATTACKS[name].attack for name in ("deepfool", "tight"))
     searches["deepfool"] = lambda: deepfool(model, images, norm=p, bounds=(0.0, 1.0))
     for budget in budgets:
         searches[f"tight, budget {budget}"] = lambda budget=budget: tight(
             model, images, norm=p, bounds=(0.0, 1.0), budget=budget
         )
-    page: Page = {}
     for name, search in searches.items():
         start = time.process_time()
         try:

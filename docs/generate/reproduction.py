@@ -27,7 +27,8 @@ published, and what came out here. `geomrob reproduce list` shows them; an id or
 
 An experiment that serves several rows runs once. Runs need a checkout: experiments are no part of the package, and the
 rows stand in `experiments/registry`, where each has its criterion. It was written before the result of a new
-experiment; of what lay in `figures/` already the results were known. The numbers of this page are recorded in `figures/`, at scale cpu: small networks for most claims. This page is made of them:
+experiment; of what lay in `figures/` already the results were known. The numbers of this page are recorded in
+`figures/`, at scale cpu: small networks for most claims. This page is made of them:
 `python -m docs.generate.reproduction`.
 
 | status | means |
