@@ -113,7 +113,9 @@ class Session:
             models, weights = options.model, options.weights
         try:
             out, picture = places(command, options, figure, others)
-        except UsageError:
+        except UsageError as error:
+            if "same settings" not in str(error):
+                raise
             # A wrong model or wrong images are another run than the one in the folder, too: that is the better advice.
             cpu = console.resolve_device("cpu")
             found = load_networks(models, weights, cpu, inputs=options, outputs=options.outputs)

@@ -96,7 +96,7 @@ def test_smoothed_gradients_pass_over_ripples_that_stop_plain_ones():
     found = tight(smoothed_gradients(model, noise=0.02, samples=8), inputs)
     assert found.success_rate == 1
     assert bool((model(found.perturbed).argmax(1) != model(inputs).argmax(1)).all())
-    assert found.distances().median() < 1.05 * margins.median()
+    assert found.distances().median() < 1.1 * margins.median()
 
 
 def test_logits_are_bitwise_those_of_the_model_and_the_model_stays_as_it_was():

@@ -1,11 +1,13 @@
 """Claim: HaH blocks are robust (Cekic et al., HaH, 2022, Table 1 and Fig. 5), also to gradients of a smooth surrogate.
 
+Reference: Cekic et al., Layerwise Hebbian/anti-Hebbian (HaH) learning, 2022.
+
 Published (CIFAR-10, VGG-16 with and without HaH blocks): accuracy under linf PGD of 2/255 10.4 -> 21.5 %, under l2 PGD
 of 0.25 13.9 -> 27.6 %; larger mean minimum norms in l0, l1, l2 and linf. The audit finds HaH's gradients shattered by
 its threshold; here the same searches run with the model's own gradients and with those of a sigmoid in place of the
 jump (`geomrob.models.surrogate_gradients`), and a boundary attack, which needs no gradient, goes on from there.
 
-    python -m experiments.surrogate_gradients [--scale smoke|cpu|paper] [--models NAME ...] [--data NAME]
+    python -m experiments.hah_surrogates [--scale smoke|cpu|paper] [--models NAME ...] [--data NAME]
                                               [--data-dir DATA]
 
 Defaults to fmnist-vgg and fmnist-hah on the embedded images; for CIFAR-10: --models cifar10-hah --data cifar10
@@ -175,7 +177,7 @@ def compare(page: Page) -> list[Row]:
     return rows
 
 
-EXPERIMENT = Experiment("surrogate_gradients", __doc__, SCALES, measure, draw, compare, FLAGS)
+EXPERIMENT = Experiment("hah_surrogates", __doc__, SCALES, measure, draw, compare, FLAGS)
 
 if __name__ == "__main__":
     run(EXPERIMENT)
