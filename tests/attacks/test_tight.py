@@ -39,7 +39,7 @@ def test_no_distance_grows_with_the_budget(norm, space, bounds):
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", [2, math.inf])
 def test_no_distance_is_farther_than_that_of_deepfool(norm, space):
     """Both are pulled back to the boundary by the margin curve."""
     subspaces = [SUBSPACES[space] or blocks(basis("pixel", (8, 8)), 8, 1)[0]]
