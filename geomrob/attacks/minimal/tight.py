@@ -191,14 +191,18 @@ def _start(kept: _Kept, stage: Stage, kind: Annealing) -> tuple[Labels, Tensor]:
     if not len(live):
         return live, live > 0
 
-    def cross(**how: int) -> None:
+    def cross(steps: int = 50, nearest: int = 2) -> None:
         pairs = live[torch.isinf(kept.distance[live])]
         if len(pairs):
-            result = deepfool_search(search, kept.linear, live=pairs, norm=kept.norm, **how).rows(pairs)
+            result = deepfool_search(search, kept.linear, live=pairs, norm=kept.norm, steps=steps, nearest=nearest)
+            result = result.rows(pairs)
             kept.add(refine(search, result, pairs, tolerance=EXACT).coefficients, result.success, pairs)
 
     # In l1 DeepFool takes as long as a run and ends about twice as far: whole it comes last there.
-    cross(**({"steps": FIRST, "nearest": 1} if kept.norm == 1 else {}))
+    if kept.norm == 1:
+        cross(FIRST, 1)
+    else:
+        cross()
     lost = torch.isinf(kept.distance[live])
     for wider in (1.0, 2.5, 7.5):
         pairs = live[torch.isinf(kept.distance[live])]
