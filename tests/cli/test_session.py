@@ -269,6 +269,7 @@ def test_a_large_model_after_a_small_one_gets_all_threads_back(monkeypatch):
 
 INTERRUPTED_WHILE_NUMPY_STARTS = """
 import sys
+from geomrob.cli import main
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy._core.multiarray":
