@@ -269,13 +269,13 @@ def test_a_large_model_after_a_small_one_gets_all_threads_back(monkeypatch):
 
 INTERRUPTED_WHILE_NUMPY_STARTS = """
 import sys
-from geomrob.cli import main
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy._core.multiarray":
             sys.meta_path.remove(self)
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
+from geomrob.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
