@@ -16,29 +16,16 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
 
 import geomrob
 from experiments.harness import Experiment, Page, Row, run
+from experiments.measures import Bfloat16
 from geomrob.plot.style import INK, blank, figure_headline, plain_numbers, style_of, tidy
 
 SCALES = {"smoke": (1, 1), "cpu": (2, 3)}
 """Images and rounds."""
 # What a setting must reach to be kept: the ratio of CPU times, and how far margins may move.
 PUBLISHED = {"cpu": 0.85, "margins": 1e-3}
-
-
-class Bfloat16(nn.Module):
-    """A model whose products are taken in bfloat16."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits in float32."""
-        with torch.autocast(images.device.type, dtype=torch.bfloat16):
-            return self.model(images).float()
 
 
 SETTINGS = {

@@ -11,7 +11,7 @@ adversarial, norms alike; one short training on both. `blocks`: images a second 
 with gradients, in blocks of 16 to 512. `margins`: DeepFool in all bands of 128 images with the fastest of these blocks,
 in float32, and with tf32, bfloat16, channels last and compilation: seconds, the share of them that the bare model takes
 for as many evaluations, perturbed images that the float32 model still finds adversarial. `cpu` is the same with a
-ResNet-8 at 32 x 32, ten minutes on one core, and says nothing of a GPU.
+ResNet-8 at 32 x 32; it and `smoke` show that the recipe runs, and say nothing of a GPU.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 import geomrob
 from experiments.harness import Experiment, Page, Row, run, stroke
+from experiments.measures import Bfloat16
 from geomrob.attacks.table import ATTACKS
 from geomrob.inference import Prepared, accuracy, gradients
 from geomrob.models.architectures.resnet import resnet, resnet50
@@ -62,19 +63,6 @@ FLAGS = {
     "--images": {"type": Path, "metavar": "FOLDER", "help": "photographs; random images without it"},
     "--settings": {"nargs": "+", "choices": SETTINGS, "default": SETTINGS},
 }
-
-
-class Bfloat16(nn.Module):
-    """A model whose products are taken in bfloat16, its logits in float32."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits in float32."""
-        with torch.autocast(images.device.type, dtype=torch.bfloat16):
-            return self.model(images).float()
 
 
 @contextmanager

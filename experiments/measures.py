@@ -24,6 +24,19 @@ SIGMA, DRAWS = 0.1, 3
 BALLS = {"linf": (2 / 255, math.inf), "l2": (0.25, 2.0)}
 
 
+class Bfloat16(nn.Module):
+    """A model whose products are taken in bfloat16, its logits in float32."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits in float32."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
+            return self.model(images).float()
+
+
 def first_correct(model: nn.Module, data: Samples, count: int, *, order: Tensor | None = None) -> Samples:
     """The first `count` samples, in an order, that the model classifies as labelled."""
     ordered = data if order is None else data.subset(order)

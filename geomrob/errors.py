@@ -14,6 +14,10 @@ class FileError(UsageError):
     """A folder that cannot be written to any more, where it could before the work."""
 
 
+class OtherRunError(UsageError):
+    """A folder that holds a run of other settings."""
+
+
 class ShardDone(Exception):  # noqa: N818 - it ends a command well
     """All parts of a shard of a run are there: the result is made by merging the shards."""
 

@@ -16,7 +16,7 @@ from geomrob.cli.invocation import HIDDEN, current, current_run, silent
 from geomrob.cli.loading import check_seed, load_networks, load_samples
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, training_names
-from geomrob.errors import ShardDone, UsageError
+from geomrob.errors import OtherRunError, ShardDone, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -113,9 +113,7 @@ class Session:
             models, weights = options.model, options.weights
         try:
             out, picture = places(command, options, figure, others)
-        except UsageError as error:
-            if "same settings" not in str(error):
-                raise
+        except OtherRunError:
             # A wrong model or wrong images are another run than the one in the folder, too: that is the better advice.
             cpu = console.resolve_device("cpu")
             found = load_networks(models, weights, cpu, inputs=options, outputs=options.outputs)

@@ -1,7 +1,7 @@
 """The analyses of a report, made into one folder: what they will take, what they return, why one could not be made."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,8 @@ def measure(plan: Plan) -> tuple[list[Result], dict[str, list[str]]]:
         _publish(Run(plan.folder / "models", overwrite=True), "models", results)
     failures: dict[str, list[str]] = {}
     lost: set[str] = set()
-    steps = Steps(sum(len(plan.models) if ANALYSES[key].each else 1 for key in plan.only))
+    count = sum(len(plan.models) if ANALYSES[key].each else 1 for key in plan.only)
+    steps = (f"{number} of {count}" for number in range(1, count + 1))
     for key in plan.only:
         made, failed = _made(plan, key, lost, steps)
         results += made
@@ -177,27 +178,14 @@ def _card(name: str, model: Model, samples: Samples) -> ModelCard:
     )
 
 
-@dataclass
-class Steps:
-    """How many of the parts of a report are begun, for progress."""
-
-    count: int
-    begun: int = 0
-
-    def title(self, text: str) -> str:
-        """Return the title of the next part."""
-        self.begun += 1
-        return f"{self.begun} of {self.count}: {text}"
-
-
-def _made(plan: Plan, key: str, lost: Set[str], steps: Steps) -> tuple[list[Result], dict[str, str]]:
+def _made(plan: Plan, key: str, lost: Set[str], steps: Iterator[str]) -> tuple[list[Result], dict[str, str]]:
     """Return the results of one analysis, and for each model that it could not be made of why.
 
     Args:
         plan: Of the report.
         key: Of the analysis.
         lost: Models of which an earlier one could not be made: they are no sources of an audit.
-        steps: Of the report.
+        steps: The number of each part of the report, for progress.
     """
     analysis = ANALYSES[key]
     samples = plan.samples.subset(torch.arange(plan.images(analysis)))
@@ -210,7 +198,7 @@ def _made(plan: Plan, key: str, lost: Set[str], steps: Steps) -> tuple[list[Resu
     groups = [{name: model} for name, model in plan.models.items()] if analysis.each else [dict(plan.models)]
     for group in groups:
         title = f"{analysis.about} of {', '.join(group)}" if analysis.each else analysis.about
-        made, why = _tried(plan, analysis, group, samples, images, run, steps.title(title), lost)
+        made, why = _tried(plan, analysis, group, samples, images, run, f"{next(steps)}: {title}", lost)
         results += made
         failed |= {", ".join(group): why} if why else {}
     results = [with_notes(result, samples.notes) for result in results]

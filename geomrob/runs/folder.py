@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from geomrob.errors import FileError, UsageError, note
+from geomrob.errors import FileError, OtherRunError, UsageError, note
 from geomrob.files import move_in, remove_scratch, stage, staged_name, write_atomic
 from geomrob.runs.clock import versions
 from geomrob.runs.fingerprint import digest, identity, settings_of
@@ -77,7 +77,7 @@ class Run:
         [[1, 2], [4, 8]]
         >>> work(Run(folder), "powers", partial(powers, 3), ranges(4, 2))
         Traceback (most recent call last):
-        geomrob.errors.UsageError: out must hold a run of the same settings; ... (base: 2 there, 3 here): ...
+        geomrob.errors.OtherRunError: out must hold a run of the same settings; ... (base: 2 there, 3 here): ...
     """
 
     def __init__(
@@ -328,14 +328,14 @@ def _is_sound(page: dict[str, Any]) -> bool:
     return inside and all(isinstance(part["keys"], list) for part in page["computations"].values())
 
 
-def _other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> UsageError:
+def _other(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> OtherRunError:
     """Return the error for a run that depends on something else than the one in the folder."""
     names = sorted(key for key in {*there, *here} if there.get(key) != here.get(key))
     told: list[str] = []
     for key in names[:4]:
         sides = [json.dumps(side.get(key)) for side in (there, here)]
         told.append(f"{key}: {sides[0]} there, {sides[1]} here" if max(map(len, sides)) < 60 else f"other {key}")
-    return UsageError(
+    return OtherRunError(
         f"out must hold a run of the same settings; {folder} differs ({'; '.join(told)}{'; ...' * (len(names) > 4)}): "
         "name another --out, or add --overwrite to replace that run"
     )

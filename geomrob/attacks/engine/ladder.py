@@ -72,7 +72,7 @@ CORNER_LADDER = (
 in l1 a first run is whole."""
 
 START = 5
-"""Backward evaluations of DeepFool, about; in l1 only pairs that no run finds need it."""
+"""Backward evaluations of DeepFool, or of its first steps in l1, about."""
 
 
 def stages(budget: int, norm: float, rivals: int | None) -> list[tuple[Stage, tuple[int, ...]]]:
