@@ -72,15 +72,15 @@ def measure(images: int, flags: argparse.Namespace) -> Page:
 
 
 def numbers(result: geomrob.Sparsity) -> Page:
-    attack = result.attack
-    steps = attack.steps[attack.success].double()
+    found = result.result
+    steps = found.steps[found.success].double()
     return {
         "images": len(result.labels),
         "fooling_rate": result.fooling_rate,
         "pixels": result.quantiles(0.25, 0.5, 0.75).tolist(),
-        "all_pixels": attack.inputs[0, 0].numel(),
+        "all_pixels": found.inputs[0, 0].numel(),
         "steps": float(steps.mean()),
-        "evaluations": float((attack.forwards + attack.backwards).double().mean()),
+        "evaluations": float((found.forwards + found.backwards).double().mean()),
         "seconds": result.provenance.seconds / len(result.labels),
         "provenance": facts(result),
     }

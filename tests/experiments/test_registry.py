@@ -116,7 +116,7 @@ def test_a_status_is_never_better_than_its_criterion():
     assert row(close).judged({"ours": [2.1]}, "cpu")[0] == REPRODUCED
     assert row(close).judged({"ours": [2.3]}, "cpu")[0] == DIFFERS
     assert row(close).judged({"ours": [float("nan")]}, "cpu")[0] == DIFFERS
-    assert row(close).judged({"ours": [2.3]}, "smoke")[0] == RAN
+    assert row(close).judged({}, "smoke")[0] == RAN, "a smoke page lacks most of what is judged"
     assert row(close, stand_in="small").judged({"ours": [2.1]}, "cpu")[0] == ORDERING
     assert row(close, stand_in="small", same_at_paper=True).judged({"ours": [2.1]}, "paper")[0] == REPRODUCED
     above = ordered("two", ours, lambda page: page["other"], (3, 1))
@@ -232,3 +232,10 @@ def test_a_row_without_an_experiment_keeps_its_reason(tmp_path):
     found = card(ENTRIES["pixelreg-fig-1"], tmp_path, "cpu")
     assert (found.status, found.here) == (NOT_RUN, "needs recordings of neurons")
     assert card(ENTRIES["hah-tab-1"], tmp_path, "cpu").here == "no result of zoo_table yet"
+
+
+@pytest.mark.slow
+def test_every_row_runs_at_smoke(tmp_path, capsys):
+    """Eight minutes on two cores."""
+    assert main(["reproduce", "all", "--scale", "smoke", "--jobs", "2", "--out", str(tmp_path / "out")]) == 0
+    assert "failed" not in capsys.readouterr().out

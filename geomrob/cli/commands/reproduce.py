@@ -30,7 +30,7 @@ def reproduce(
 ) -> int:
     """Reproduce figures and tables of the papers, and say whether the published numbers come out.
 
-    Each row has a criterion that was written before its result: reproduced, ordering only (the direction is the
+    Each row has a criterion, in words: reproduced, ordering only (the direction is the
     published one, on smaller networks or with other numbers), differs, or not run with the reason. An experiment that
     serves several rows runs once; the folder resumes. Runs from a checkout: experiments are no part of the package.
 
