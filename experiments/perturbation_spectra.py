@@ -4,8 +4,9 @@ Reference: Attias, Pehlevan and Obeid, "A brain-inspired regularizer for adversa
 of boundary-attack perturbations: power and its radial mean); Modas, Robustness and invariance properties of image
 classifiers, EPFL 2022, Fig. 4.12 (DCT energy of perturbations: "always concentrated in the low frequencies").
 Published without numbers: perturbations of a network lie mostly at low frequencies, more so for more robust networks.
-Here: DeepFool, the decision-based boundary attack, the sparse SparseFool, and DeepFool held to one DCT block, whose
-energy outside the block must be under 1e-6 of the whole.
+Here: DeepFool, the decision-based boundary attack with white proposals, the sparse SparseFool, and DeepFool held to one
+DCT block, whose energy outside the block must be under 1e-6 of the whole. The default proposals of the boundary attack
+are smooth, which leaves more energy at low frequencies than the boundary asks for: how much more is measured too.
 
     python -m experiments.perturbation_spectra [--scale smoke|cpu|paper]
 
@@ -44,11 +45,21 @@ SEED = 0
 LEAK, LOW_RADIUS = 1e-6, 7
 PUBLISHED = "mostly low frequencies"
 
+SMOOTH = "boundary attack, smooth proposals"
+"""Measured for its shares, not drawn."""
+
+
+def walk(smoothness: float) -> Callable[[torch.nn.Module, Samples, int], AttackResult]:
+    """The boundary attack with proposals of that smoothness."""
+    return lambda model, data, queries: boundary(
+        model, data.images, budget=queries, smoothness=smoothness, seed=SEED, indices=data.indices
+    )
+
+
 ATTACKS: dict[str, Callable[[torch.nn.Module, Samples, int], AttackResult]] = {
     "DeepFool": lambda model, data, _: geomrob.deepfool(model, data.images),
-    "boundary attack": lambda model, data, queries: boundary(
-        model, data.images, budget=queries, seed=SEED, indices=data.indices
-    ),
+    "boundary attack": walk(0.0),
+    SMOOTH: walk(1.0),
     "SparseFool": lambda model, data, _: sparsefool(model, data.images),
     f"DeepFool in {LOW.name}": lambda model, data, _: geomrob.deepfool(model, data.images, subspace=LOW),
     f"DeepFool in {HIGH.name}": lambda model, data, _: geomrob.deepfool(model, data.images, subspace=HIGH),
@@ -101,7 +112,7 @@ def measure(size: tuple[int, int], _: argparse.Namespace) -> Page:
 
 def draw(page: Page) -> Figure:
     """One row a model: a plane for each attack on one colour scale, and the radial means."""
-    spectra = page["spectra"]
+    spectra = [row for row in page["spectra"] if row["attack"] != SMOOTH]
     names = list(dict.fromkeys(row["attack"] for row in spectra))
     models = list(dict.fromkeys(row["model"] for row in spectra))
     figure = blank(2.1 * len(names) + 4.6, 2.45 * len(models) + 1.6)
