@@ -23,7 +23,7 @@ def same_initial_weights() -> None:
     torch.manual_seed(0)
 
 
-ALL_CALLS, EVERY = 500, 13
+ALL_CALLS, EVERY = 100, 53
 """Calls of geomrob's functions in each test whose shapes and types are all checked; which ones are after them."""
 
 
