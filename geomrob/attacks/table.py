@@ -180,7 +180,7 @@ ATTACKS: dict[str, AttackEntry] = {
         "decision",
         (2,),
         "a walk along the boundary by predictions alone",
-        quick={"budget": 200},
+        quick={"budget": 80},
     ),
 }
 

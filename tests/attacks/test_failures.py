@@ -169,12 +169,11 @@ def test_wrong_arguments_of_one_attack_are_refused():
         attack("tight", net(), images(), budget=3)
 
 
-@pytest.mark.parametrize("norm", [1, 2, math.inf])
-@pytest.mark.parametrize("name", ["fourier", "random"])
+@pytest.mark.parametrize(("name", "norm"), [("fourier", 1), ("random", 2), ("random", math.inf)])
 def test_tight_misses_nothing_that_deepfool_finds(name, norm):
     """In half of a basis and in the box the way along the nearest rival alone is often closed."""
     shape = (3, 8, 8)
-    model, inputs = net(shape, classes=6, seed=3), images(40, shape)
+    model, inputs = net(shape, classes=6, seed=3), images(16, shape)
     how = {"norm": norm, "subspace": grid(basis(name, shape[1:]), 4)[1], "bounds": (0.0, 1.0)}
     there, here = attack("deepfool", model, inputs, **how), attack("tight", model, inputs, budget=20, **how)
     assert bool(there.success.any())
