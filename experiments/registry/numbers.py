@@ -147,3 +147,8 @@ def equation(id: str, where: str, claim: str, function: str, *tests: str, publis
         function=f"geomrob.{function}",
         tests=named,
     )
+
+
+def swept(case: str, measure: str, data: str = "fashion-mnist") -> Numbers:
+    """Return a measure of a case of similarity_sweeps, a number a training."""
+    return lambda page: [row[measure] for row in page["rows"] if (row["data"], row["case"]) == (data, case)]

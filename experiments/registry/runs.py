@@ -26,5 +26,8 @@ RUNS = {
     "adversarial_energy": Run("adversarial_energy", {"smoke": 0.2, "cpu": 5, "paper": 200}, ("mnist",)),
     "image_pictures": Run("image_pictures", {"smoke": 0.3, "cpu": 1, "paper": 3}),
     "augmentation_reach": Run("augmentation_reach", {"smoke": 0.3, "cpu": 3, "paper": 60}),
+    "similarity_sweeps": Run(
+        "similarity_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 60_000}, ("mnist", "fashion-mnist", "cifar10")
+    ),
     "sparsefool_locations": Run("sparsefool_locations", {"smoke": 0.3, "cpu": 2, "paper": 2}),
 }

@@ -1,0 +1,83 @@
+"""Trainings of the sweeps: each once, in a folder of its own that every experiment finds again."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import geomrob
+from geomrob.data import Samples
+from geomrob.models import build
+from geomrob.training import fit
+from geomrob.training.losses.pixel_similarity import regularization_images
+from geomrob.training.recipe import Recipe
+from geomrob.training.recipe_files import read_recipe
+
+TRAININGS: dict[str, Any] = {
+    "type": Path,
+    "metavar": "FOLDER",
+    "default": Path("trained/sweeps"),
+    "help": "folder of the trainings, which are kept: one that is there is not made again",
+}
+
+
+def changed(name: str, *, samples: int = 0, data: str = "", transform: str = "", **options: Any) -> Recipe:
+    """Return a recipe of the package with fewer images, other data or other options."""
+    recipe = read_recipe(name)
+    split = "test" if data == "fashion-mnist-1k" else recipe.split
+    return replace(
+        recipe,
+        samples=samples,
+        data=data or recipe.data,
+        split=split,
+        transform=transform or recipe.transform,
+        options=replace(recipe.options, **{"held_out": 0, **options}),
+    )
+
+
+def folder_of(recipe: Recipe, seed: int, folder: Path, name: str = "") -> Path:
+    """Return the folder of a training: its name is a digest of everything that the training depends on."""
+    words = json.dumps({"recipe": asdict(recipe), "seed": seed, "name": name}, sort_keys=True)
+    return folder / f"{recipe.model}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+
+
+def trained(
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    data_dir: Path | None = None,
+    *,
+    make: Callable[[], nn.Module] | None = None,
+    name: str = "",
+    train: Samples | None = None,
+) -> nn.Module:
+    """Return the model of a training, in eval mode: the one in the folder if it was made before, resumed if killed.
+
+    Args:
+        recipe: What is trained, and how.
+        seed: Of the initial weights and of everything random.
+        folder: Of all trainings; each has a folder in it, named by a digest of everything that it depends on.
+        data_dir: Folder of the data sets.
+        make: Builds the model before its training, instead of the recipe's; then `name` says which it is.
+        name: As above.
+        train: The training images instead of the recipe's; then `name` says which they are.
+    """
+    if train is None:
+        train = geomrob.load_data(
+            recipe.data,
+            split=recipe.split,
+            data_dir=data_dir,
+            samples=recipe.samples or None,
+            seed=seed,
+            transform=recipe.transform or None,
+        )
+    model = make() if make else build(recipe.model, seed=seed)
+    similar = regularization_images(recipe, train, data_dir)
+    fitted = fit(
+        model, train, recipe.options, seed=seed, out=folder_of(recipe, seed, folder, name), regularization=similar
+    )
+    return fitted.model.eval().requires_grad_(False)
