@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import nn
 
 import geomrob
 from geomrob.data import Samples
+from geomrob.data.corruptions import corrupt
 from geomrob.models import build
-from geomrob.training import fit
+from geomrob.training import accuracy, fit
 from geomrob.training.losses.pixel_similarity import regularization_images
 from geomrob.training.recipe import Recipe
 from geomrob.training.recipe_files import read_recipe
@@ -81,3 +83,25 @@ def trained(
         model, train, recipe.options, seed=seed, out=folder_of(recipe, seed, folder, name), regularization=similar
     )
     return fitted.model.eval().requires_grad_(False)
+
+
+Corrupted = dict[str, list[Samples]]
+"""Test images under each corruption, an entry a severity."""
+
+
+def corrupted(test: Samples, names: Sequence[str], severities: Sequence[int]) -> Corrupted:
+    """Return test images under corruptions."""
+    return {
+        name: [
+            replace(test, images=corrupt(test.images, name, severity, indices=test.indices)) for severity in severities
+        ]
+        for name in names
+    }
+
+
+def errors_of(model: nn.Module, test: Samples, under: Corrupted) -> dict[str, Any]:
+    """Return the error in per cent on test images, and under each corruption, the mean over severities."""
+    means = {
+        name: fmean(100 - 100 * accuracy(model, samples) for samples in versions) for name, versions in under.items()
+    }
+    return {"clean": 100 - 100 * accuracy(model, test), "corruptions": means, "mean": fmean(means.values())}

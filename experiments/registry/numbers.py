@@ -1,5 +1,6 @@
 """Where the numbers of the rows stand in the pages of the experiments."""
 
+import statistics
 from collections.abc import Callable
 
 from experiments.registry.criteria import Numbers, every, holds
@@ -8,6 +9,7 @@ from experiments.registry.entry import Criterion, Entry, Page
 CATEGORIES = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
     "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
 }
 """Those of Table 5.3 that a criterion names."""
 
@@ -152,3 +154,27 @@ def equation(id: str, where: str, claim: str, function: str, *tests: str, publis
 def swept(case: str, measure: str, data: str = "fashion-mnist") -> Numbers:
     """Return a measure of a case of similarity_sweeps, a number a training."""
     return lambda page: [row[measure] for row in page["rows"] if (row["data"], row["case"]) == (data, case)]
+
+
+def of_sweep(case: str, column: str) -> Numbers:
+    """Return the error in per cent of a case of stem_sweeps or prime_sweeps: clean, the mean or of some corruptions."""
+
+    def numbers(page: Page) -> list[float]:
+        rows = [row for row in page["rows"] if row["case"] == case]
+        if column in ("clean", "mean"):
+            return [row[column] for row in rows]
+        names = CATEGORIES[column]
+        return [statistics.fmean(row["corruptions"][name] for name in names) for row in rows]
+
+    return numbers
+
+
+def mrce(case: str, to: str = "plain") -> Numbers:
+    """Return the corruption error of a case of stem_sweeps relative to another one, the mean over corruptions."""
+
+    def numbers(page: Page) -> list[float]:
+        own, base = ([row["corruptions"] for row in page["rows"] if row["case"] == name] for name in (case, to))
+        means = {name: statistics.fmean(row[name] for row in base) for name in base[0]}
+        return [statistics.fmean(row[name] / means[name] for name in means) for row in own]
+
+    return numbers

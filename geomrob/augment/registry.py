@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,10 @@ MOST_LINKS = 100
 """Chains and links: each is a copy of the images."""
 
 
+MOST_OF_PRIMITIVE = 1e6
+"""Strengths and cuts of a primitive lie below it."""
+
+
 @dataclass(frozen=True)
 class Augment:
     """Train on augmented images: the table `[augment]` of a recipe.
@@ -42,6 +46,9 @@ class Augment:
         depth: Links of a chain; 0 for 3 with PRIME, for a draw from 1, 2, 3 with AugMix.
         preset: PRIME: a row of `geomrob.augment.prime.PRESETS`.
         strength: PRIME: factor of every strength (alpha of section 5.4.3).
+        primitives: PRIME: which ones a chain is drawn from; empty for those of the preset.
+        spectral_strength, spatial_cut, color_cut, color_strength: PRIME: of each primitive, see `Prime`; 0 for that of
+            the preset.
         mixing: PRIME: instead of the one of the preset, see `Prime`; empty for that one.
         beta: PRIME: the parameters of eq. 5.9.
         severity: AugMix: largest level, 10 is the full amount.
@@ -60,6 +67,11 @@ class Augment:
     depth: int = 0
     preset: str = "cifar"
     strength: float = 1.0
+    primitives: tuple[str, ...] = ()
+    spectral_strength: float = 0.0
+    spatial_cut: int = 0
+    color_cut: int = 0
+    color_strength: float = 0.0
     mixing: str = ""
     beta: tuple[float, ...] = (1.0, 1.0)
     severity: float = 3.0
@@ -82,6 +94,12 @@ class Augment:
             )
         if not 0 <= self.jsd < math.inf:
             raise UsageError(f"jsd of [augment] must be at least 0; got {self.jsd}: 12 is the published weight")
+        own = (self.spectral_strength, self.spatial_cut, self.color_cut, self.color_strength)
+        if not all(0 <= number < MOST_OF_PRIMITIVE for number in own):
+            raise UsageError(
+                "spectral_strength, spatial_cut, color_cut and color_strength of [augment] must be at least 0 and below "
+                f"{MOST_OF_PRIMITIVE:g}; got {own}: 0 takes that of the preset"
+            )
         self.prime()
         self.augmix()
 
@@ -89,7 +107,9 @@ class Augment:
         """Return the numbers of PRIME."""
         preset = PRESETS[self.preset]
         mixing = self.mixing or preset.mixing
-        how = {"width": self.width, "depth": self.depth or preset.depth, "strength": self.strength}
+        own = ("primitives", "spectral_strength", "spatial_cut", "color_cut", "color_strength")
+        how: dict[str, Any] = {name: getattr(self, name) for name in own if getattr(self, name)}
+        how |= {"width": self.width, "depth": self.depth or preset.depth, "strength": self.strength}
         return replace(preset, mixing=mixing, beta=self.beta, **how)
 
     def augmix(self) -> AugMix:

@@ -46,6 +46,32 @@ def test_a_table_of_a_recipe(tmp_path):
     assert Augment(preset="imagenet-released", mixing="thesis").prime().mixing == "thesis"
 
 
+def test_primitives_of_a_recipe_with_their_cuts_and_strengths(tmp_path, clothes):
+    path = tmp_path / "mine.toml"
+    own = 'primitives = ["spatial", "color"]\nspatial_cut = 10\ncolor_cut = 500\ncolor_strength = 0.001\n'
+    path.write_text(f'model = "fmnist-lenet"\ndata = "mnist"\n[augment]\n{own}')
+    how = read_recipe(path).options.augment
+    changed = {"primitives": ("spatial", "color"), "spatial_cut": 10, "color_cut": 500, "color_strength": 0.001}
+    assert how.prime() == dataclasses.replace(PRESETS["cifar"], **changed)
+    keys = randomness.image_keys(1, clothes.indices, epoch=0)
+    assert torch.equal(make(how)(clothes.images, keys), prime(clothes.images, keys, how.prime()))
+    assert not torch.equal(make(Augment())(clothes.images, keys), make(how)(clothes.images, keys))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("primitives", ("spectra",), "primitive must be one of .*spectral"),
+        ("color_strength", -0.1, r"color_strength of \[augment\] must be at least 0"),
+        ("spatial_cut", -3, r"spatial_cut, color_cut .* must be at least 0"),
+        ("spectral_strength", math.inf, "spectral_strength"),
+    ],
+)
+def test_a_primitive_that_is_none_is_refused(name, value, message):
+    with pytest.raises(UsageError, match=message):
+        Augment(**{name: value})
+
+
 @pytest.mark.parametrize("method", OURS)
 def test_what_a_step_sees_does_not_depend_on_the_batch(clothes, method):
     how = Augment(method=method)
