@@ -254,7 +254,7 @@ PUSHPULL = (
         published={"mrCE average 0, 3, 5": (0.932, 0.929, 0.928), "clean error": (0.249, 0.251, 0.260)},
         run="stem_sweeps",
         criterion=holds(
-            "alpha 0.5 to 4 with an average of 3, and no average to one of 5 (means over alpha): mrCE falls, clean error "
+            "alpha 0.5 to 4 with average 3, and no average to one of 5 (mean over alpha): mrCE falls, clean error "
             "rises",
             _knobs,
         ),
