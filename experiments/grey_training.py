@@ -129,7 +129,7 @@ def draw(page: Page) -> Figure:
         )
     left.set(ylabel="correct (%)", xticks=[0.19, 1.19], title="trained on")
     left.set_xticklabels(["clean", "15 corruptions"])
-    left.legend(fontsize=9, frameon=False)
+    figure.legend(loc="outside lower left", ncols=2, fontsize=9, frameon=False)
     costs = sorted(lost(page).items(), key=lambda pair: -pair[1])
     colors = ["C1" if cost > 0 else "C2" for _, cost in costs]
     right.barh(range(len(costs)), [-cost for _, cost in costs], color=colors, height=0.65)

@@ -97,8 +97,8 @@ class Augment:
         own = (self.spectral_strength, self.spatial_cut, self.color_cut, self.color_strength)
         if not all(0 <= number < MOST_OF_PRIMITIVE for number in own):
             raise UsageError(
-                "spectral_strength, spatial_cut, color_cut and color_strength of [augment] must be at least 0 and below "
-                f"{MOST_OF_PRIMITIVE:g}; got {own}: 0 takes that of the preset"
+                "spectral_strength, spatial_cut, color_cut and color_strength of [augment] must be at least 0 and "
+                f"below {MOST_OF_PRIMITIVE:g}; got {own}: 0 takes that of the preset"
             )
         self.prime()
         self.augmix()

@@ -15,6 +15,7 @@ from geomrob.data.entry import (
     Samples,
     TooFewError,
     check_labels,
+    joined,
     sample_positions,
     to_images,
     transformed,
@@ -23,7 +24,7 @@ from geomrob.data.resize import Fit, fit_for, fitted
 from geomrob.errors import UsageError, note, unknown
 from geomrob.files import user_path
 
-__all__ = ["DATASETS", "DatasetEntry", "Samples", "in_box", "load_data"]
+__all__ = ["DATASETS", "DatasetEntry", "Samples", "in_box", "joined", "load_data"]
 
 CLOTHES, DIGITS = (tuple(names[0] for names in table) for table in (class_names.CLOTHES, class_names.DIGITS))
 THESIS = "Modas, Robustness and invariance properties of image classifiers, EPFL 2022"

@@ -152,6 +152,40 @@ def transformed(samples: Samples, name: str) -> Samples:
     return replace(samples, images=changed, name=f"{samples.name} ({name})")
 
 
+def joined(*parts: Samples) -> Samples:
+    """Return the samples of several sets in a row, of one data set with several transforms as well.
+
+    `indices` are those in their own sets, so that two versions of an image share what is drawn for an index.
+
+    Raises:
+        UsageError: Images of another shape, or other classes.
+
+    Example:
+        >>> one = Samples(torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), ("a",), torch.arange(2), "mine")
+        >>> both = joined(one, transformed(one, "lowpass:2"))
+        >>> len(both), both.name
+        (4, 'mine and mine (lowpass:2)')
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part in parts[1:]:
+        if (part.images.shape[1:], part.classes) != (first.images.shape[1:], first.classes):
+            raise UsageError(
+                f"data sets that are joined must have one shape and the same classes; got {first!r} and {part!r}: "
+                "bring them to one shape, or take one"
+            )
+    return replace(
+        first,
+        images=torch.cat([part.images[:] for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
+        indices=torch.cat([part.indices for part in parts]),
+        name=" and ".join(part.name for part in parts),
+        skipped=tuple(name for part in parts for name in part.skipped),
+        notes=tuple(dict.fromkeys(text for part in parts for text in part.notes)),
+    )
+
+
 def check_labels(labels: NDArray[np.integer], count: int, classes: Sequence[str], source: str) -> None:
     """Refuse labels that do not fit `count` images of `classes`, in one sentence that names `source`."""
     if len(labels) != count:

@@ -3,13 +3,17 @@
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from geomrob.data import DATASETS, load_data
-from geomrob.models import build, move
+from geomrob.data import DATASETS, Samples, joined, load_data
+from geomrob.models import MODELS, build, load_model, move
 from geomrob.results import TrainingReport
+from geomrob.runs.fingerprint import digest, identity
 from geomrob.training.evaluate import accuracy
 from geomrob.training.loop import Epoch, Fitted, Progress, fit
 from geomrob.training.losses.pixel_similarity import regularization_images
@@ -25,6 +29,8 @@ def train_recipe(
     seed: int = 0,
     device: str | torch.device = "cpu",
     resume: bool = True,
+    model: str | Path = "",
+    weights: str | Path | None = None,
     progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainingReport:
@@ -37,32 +43,48 @@ def train_recipe(
         seed: Of the initial weights and of everything random.
         device: Where to train.
         resume: Resume what the folder holds; otherwise start again.
+        model: Trained instead of the recipe's: a name that `load_model` takes, such as the factory of your own code
+            `package.module:factory`; the initial weights are its own.
+        weights: A file of weights that the training starts from, instead of initial ones.
         progress, on_epoch: As in `fit`.
 
     Raises:
-        UsageError: As `read_recipe`, `load_data`, `fit`.
+        UsageError: As `read_recipe`, `load_data`, `load_model`, `fit`.
     """
     recipe = read_recipe(name)
-    samples = load_data(
-        recipe.data,
-        split=recipe.split,
-        data_dir=data_dir,
-        samples=recipe.samples or None,
-        seed=seed,
-        transform=recipe.transform or None,
-    )
+    recipe = replace(recipe, model=str(model)) if model else recipe
+    samples = _samples(recipe, recipe.split, data_dir, seed, recipe.samples or None)
+    network, origin = _initial(recipe.model, weights, seed)
     fitted = fit(
-        move(build(recipe.model, seed=seed), device),
+        move(network, device),
         samples,
         recipe.options,
         seed=seed,
         out=out,
         resume=resume,
+        origin=origin,
         regularization=regularization_images(recipe, samples, data_dir),
         progress=progress,
         on_epoch=on_epoch,
     )
     return report(fitted, recipe, out, data_dir, name=name)
+
+
+def _samples(recipe: Recipe, split: str, data_dir: Path | None, seed: int = 0, samples: int | None = None) -> Samples:
+    """Return the images of a recipe in each of its versions."""
+    read = partial(load_data, recipe.data, split=split, data_dir=data_dir, samples=samples, seed=seed)
+    return joined(*(read(transform=edit or None) for edit in recipe.edits))
+
+
+def _initial(model: str, weights: str | Path | None, seed: int) -> tuple[nn.Module, str]:
+    """Return a network before its training, and a digest of what it starts from, empty for a row's initial weights."""
+    if weights is None and model in MODELS:
+        return build(model, seed=seed), ""
+    with torch.random.fork_rng(devices=[]):
+        # A factory draws its initial weights from the global generator.
+        torch.manual_seed(seed)
+        network = load_model(model, weights=weights)
+    return network.requires_grad_(True), digest(identity(network))
 
 
 def report(
@@ -76,8 +98,7 @@ def report(
     best = fitted.history[fitted.best_epoch - 1]
     test_accuracy = math.nan
     if recipe.split != "test" and recipe.data in DATASETS:
-        test = load_data(recipe.data, data_dir=data_dir, transform=recipe.transform or None)
-        test_accuracy = accuracy(fitted.model, test)
+        test_accuracy = accuracy(fitted.model, _samples(recipe, "test", data_dir))
     return TrainingReport(
         recipe=name,
         model=recipe.model,

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from geomrob.augment.registry import crop_and_flip, views
 from geomrob.data.entry import Samples
-from geomrob.errors import UsageError
+from geomrob.errors import UsageError, unknown
 from geomrob.training import checkpoint
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
@@ -71,6 +71,7 @@ def fit(
     resume: bool = True,
     regularization: Samples | None = None,
     objective: nn.Module | None = None,
+    origin: str = "",
     progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fitted:
@@ -90,6 +91,8 @@ def fit(
         objective: A loss of your own instead, called as `Objective` is, with (model, images, labels, generator); only
             with options that name no loss, and hold nothing out (the epoch is chosen by the accuracy of classes). A
             training in `out` is resumed if the objective there had the same `repr`.
+        origin: What the model's weights are, such as a digest of their file; a training in `out` is resumed only if it
+            started from the same.
         progress: Called after each step with (steps done, steps of the whole training).
         on_epoch: Called after each epoch with its line of the log; not for those that `out` holds already.
 
@@ -126,7 +129,10 @@ def fit(
     if objective is not None:
         _check_alone(options)
         facts["objective"] = repr(objective)
+    if origin:
+        facts["origin"] = origin
     _check_crop(options, min(train.images.shape[-2:]))
+    still = _without_gradients(model, options.frozen)
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     with checkpoint.held(out):
@@ -138,6 +144,8 @@ def fit(
             for epoch in range(len(state.history) + 1, options.epochs + 1):
                 start = time.perf_counter()
                 model.train()
+                for name in options.frozen:
+                    model.get_submodule(name).eval()
                 loss, last_rate = _one_epoch(training, trained, epoch, seed, progress)
                 measured = model if training.average is None else training.average.module
                 share = accuracy(measured, held_out) if held_out else math.nan
@@ -150,8 +158,22 @@ def fit(
             model.load_state_dict(state.best)
         finally:
             training.optimizer.zero_grad(set_to_none=True)
+            for parameter in still:
+                parameter.requires_grad_(True)
             model.eval()
     return Fitted(model, state.best_epoch, state.history, training.notes)
+
+
+def _without_gradients(model: nn.Module, names: tuple[str, ...]) -> list[nn.Parameter]:
+    """Return the parameters of some modules whose gradients are off from now on, and were on."""
+    known = dict(model.named_modules())
+    for name in names:
+        if name not in known or not name:
+            raise unknown("frozen module", name, [name for name in known if name])
+    still = [parameter for name in names for parameter in known[name].parameters() if parameter.requires_grad]
+    for parameter in still:
+        parameter.requires_grad_(False)
+    return still
 
 
 def _check_crop(options: Options, side: int) -> None:
@@ -219,7 +241,8 @@ def _one_epoch(
     """Train on every image once; return the mean loss and the last rate."""
     options, device = training.options, training.device
     generator = _generator(seed, epoch)
-    batches = _batches(torch.randperm(len(trained), generator=generator), options.batch)
+    order = _balanced if options.balanced else _shuffled
+    batches = _batches(order(trained, generator), options.batch)
     total, now = 0.0, 0.0
     with _seeded(device, int(torch.randint(2**62, (), generator=generator))):
         for step, positions in enumerate(batches):
@@ -243,6 +266,25 @@ def _one_epoch(
     if not all(bool(torch.isfinite(parameter).all()) for parameter in training.model.parameters()):
         raise UsageError(f"weights must stay finite; got others after epoch {epoch}: lower max_rate or final_rate")
     return total / len(trained), now
+
+
+def _shuffled(trained: Samples, generator: torch.Generator) -> Tensor:
+    """Return the positions of all images in random order."""
+    return torch.randperm(len(trained), generator=generator)
+
+
+def _balanced(trained: Samples, generator: torch.Generator) -> Tensor:
+    """Return as many positions in random order, of each class equally many up to one; images of rare classes repeat."""
+    kinds = trained.labels.unique()
+    share, left = divmod(len(trained), len(kinds))
+    more = torch.randperm(len(kinds), generator=generator) < left
+    parts: list[Tensor] = []
+    for kind, extra in zip(kinds, more.tolist(), strict=True):
+        own, wanted = (trained.labels == kind).nonzero().flatten(), share + extra
+        rounds = [own[torch.randperm(len(own), generator=generator)] for _ in range(math.ceil(wanted / len(own)))]
+        parts += [torch.cat(rounds)[:wanted]] if wanted else []
+    drawn = torch.cat(parts)
+    return drawn[torch.randperm(len(drawn), generator=generator)]
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

@@ -206,6 +206,9 @@ class Options:
             where torch's kernels are not safe with it: for strided 1 x 1 convolutions of fewer than 8 channels (16
             with AVX-512).
         mixed: Half precision (bfloat16) where it is safe; on a GPU only.
+        frozen: Modules that are not trained, by their names in `model.named_modules()`; they stay in eval mode.
+        balanced: Whether an epoch draws each class equally often: images of rarer classes repeat, as many of others are
+            left out.
         ema: Decay of a running mean of the weights, in [0, 1); it is what is kept and measured. 0 keeps none.
         adversarial: The table `[adversarial]`, see there.
         hebbian: The table `[hebbian]`, see there.
@@ -243,6 +246,8 @@ class Options:
     flip: bool = False
     channels_last: bool = False
     mixed: bool = False
+    frozen: tuple[str, ...] = ()
+    balanced: bool = False
     ema: float = 0.0
     adversarial: Adversarial | None = None
     hebbian: Hebbian | None = None
@@ -288,7 +293,8 @@ class Recipe:
         data: A row of `DATASETS`, or a path that `load_data` takes.
         split: Which split of it is trained on.
         samples: How many images are drawn from it, 0 for all.
-        transform: Edit of the images, trained on and tested on, such as `lowpass:16`; empty for none.
+        transform: Edit of the images, trained on and tested on, such as `lowpass:16`; empty for none. Several with
+            | between them, such as `lowpass:16|highpass:16`, train and test on the union of these versions.
         options: How.
 
     Raises:
@@ -303,12 +309,22 @@ class Recipe:
     transform: str = ""
     options: Options = field(default_factory=Options)
 
+    @property
+    def edits(self) -> tuple[str, ...]:
+        """The edits, each of which makes a version of the images; an empty one leaves them as they are."""
+        return tuple(self.transform.split("|"))
+
     def __post_init__(self) -> None:
         """Refuse what is no recipe, in one sentence."""
         _bounded(self, "a recipe")
+        if len(self.edits) > 1 and self.options.similarity is not None and self.options.similarity.data:
+            raise UsageError(
+                f"transform must be one edit with images of [similarity] of their own; got {self.transform!r}: name "
+                "one, or leave data of [similarity] out"
+            )
         if self.samples < 0:
             raise UsageError(f"samples of a recipe must be at least 0; got {self.samples}: 0 takes all")
-        edits = {word.split(":")[0] for word in self.transform.split("+") if word}
+        edits = {word.split(":")[0] for edit in self.edits for word in edit.split("+") if word}
         if self.options.adversarial is not None and edits - {"gray"}:
             raise UsageError(
                 f"transform must keep images in [0, 1], the box of [adversarial]; got {self.transform!r}: put the edit "

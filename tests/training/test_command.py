@@ -1,11 +1,16 @@
 """`geomrob train`."""
 
 import json
+import math
 
 import pytest
+import torch
+from safetensors import safe_open
 
 from geomrob.cli import main
+from geomrob.data import load_data
 from geomrob.models import load_model
+from geomrob.training import accuracy, train_recipe
 
 RECIPE = 'model = "fmnist-lenet"\ndata = "fashion-mnist-1k"\nsplit = "test"\nsamples = 60\nheld_out = 20\nepochs = 1\n'
 
@@ -40,9 +45,51 @@ def test_it_trains_on_transformed_images(tmp_path, capsys):
     assert "got another one" in capsys.readouterr().err
 
 
+def test_it_starts_from_given_weights_and_is_resumed_from_the_same_alone(tmp_path, recipe, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["train", recipe, "--out", str(first), "--device", "cpu"]) == 0
+    still = tmp_path / "still.toml"
+    still.write_text(RECIPE + "max_rate = 1e-30\nweight_decay = 0\n")
+    weights = first / "model.safetensors"
+    for _ in range(2):
+        assert main(["train", str(still), "--out", str(second), "--device", "cpu", "--weights", str(weights)]) == 0
+    one, other = (load_model("fmnist-lenet", weights=each / "model.safetensors") for each in (first, second))
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+    capsys.readouterr()
+    assert main(["train", str(still), "--out", str(second), "--device", "cpu"]) == 2
+    assert "got another one" in capsys.readouterr().err
+
+
+def test_it_trains_the_network_of_a_factory_drawn_by_the_seed(tmp_path, recipe, capsys):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\ndef net(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
+    )
+    facts = []
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        words = ["--model", f"{tmp_path / 'mine.py'}:net", "--seed", seed, "--out", str(tmp_path / name)]
+        assert main(["train", recipe, *words, "--json", "--device", "cpu"]) == 0
+        facts.append(json.loads(capsys.readouterr().out)["results"][0]["facts"])
+    assert facts[0]["model"].endswith("mine.py:net")
+    assert facts[0]["sha256"] == facts[1]["sha256"] != facts[2]["sha256"]
+    load_model(f"{tmp_path / 'mine.py'}:net", weights=facts[0]["weights"])
+
+
+def test_it_trains_on_the_union_of_versions(tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text(RECIPE + 'transform = "lowpass:14|highpass:14"\n')
+    report = train_recipe(str(tmp_path / "mine.toml"), out=tmp_path / "run")
+    model = load_model("fmnist-lenet", weights=report.weights)
+    versions = [load_data("fashion-mnist-1k", split="test", transform=edit) for edit in ("lowpass:14", "highpass:14")]
+    state = safe_open(tmp_path / "run" / "state.safetensors", "pt").metadata()
+    assert '"images": 120' in json.dumps(state).replace("\\", "")
+    assert math.isnan(report.test_accuracy)
+    assert 0 <= sum(accuracy(model, version) for version in versions) / 2 <= 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["smoke", "--weights", "no/such.safetensors"], "weights must be a readable file"),
+        (["smoke", "--model", "fmnist-lennet"], "did you mean fmnist-lenet"),
         (["fmnist-lennet"], "did you mean fmnist-lenet"),
         (["fmnist-lenet", "--data-dir", "no/such/folder"], "data_dir must hold FashionMNIST/raw"),
         (["smoke", "--device", "nowhere"], "device must be auto, cpu or a GPU"),

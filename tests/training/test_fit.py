@@ -296,3 +296,32 @@ def test_channels_stay_last_where_that_is_safe(clothes):
     )
     assert fit(model, clothes, Options(epochs=1, batch=50, channels_last=True)).notes == ()
     assert layouts == [True, True]
+
+
+def test_frozen_modules_stay_as_they_were_and_are_free_again_afterwards(clothes):
+    model = dropping()
+    before = copy.deepcopy(model)
+    fit(model, clothes, dataclasses.replace(FEW, frozen=("1", "2")))
+    for name in ("1", "2"):
+        assert same(model.get_submodule(name), before.get_submodule(name)), name
+    assert not same(model[5], before[5])
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    with pytest.raises(UsageError, match="frozen module must be one of"):
+        fit(model, clothes, Options(frozen=("seven",)))
+
+
+def test_a_balanced_epoch_draws_each_class_equally_often(clothes, monkeypatch):
+    """A loss that counts what it is given; half of the images have class 3."""
+    skewed = dataclasses.replace(clothes, labels=torch.where(torch.arange(100) < 50, 3, clothes.labels))
+    seen = []
+
+    class Counts(nn.Module):
+        def forward(self, model, images, labels, generator):
+            seen.extend(labels.tolist())
+            return nn.functional.cross_entropy(model(images), labels)
+
+    fit(dropping(), skewed, Options(epochs=2, batch=16, balanced=True), objective=Counts())
+    counts = torch.bincount(torch.tensor(seen[:100]), minlength=10)
+    assert len(seen) == 200
+    assert int(counts.max() - counts.min()) <= 1
+    assert seen[:100] != seen[100:]

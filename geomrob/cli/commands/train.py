@@ -24,6 +24,8 @@ def train(
     seed: int = 0,
     device: str = "auto",
     fresh: bool = False,
+    model: str | None = None,
+    weights: Path | None = None,
     tensorboard: Path | None = None,
     options: Shown = Shown(),
 ) -> int:
@@ -36,6 +38,8 @@ def train(
         seed: Seed of the initial weights and of everything random.
         device: auto, cpu or cuda.
         fresh: Start again even if the folder holds a training.
+        model: Trained instead of the recipe's: what --model takes elsewhere, such as my_module:factory.
+        weights: File of weights to start from, instead of initial ones.
         tensorboard: Folder of a TensorBoard log of each epoch (extra tensorboard).
     """
     check_seed(seed)
@@ -53,6 +57,8 @@ def train(
             seed=seed,
             device=console.resolve_device(device),
             resume=not fresh,
+            model=model or "",
+            weights=weights,
             progress=progress,
             on_epoch=partial(report_epoch, log=tensorboard),
         )
