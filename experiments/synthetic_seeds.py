@@ -11,7 +11,7 @@ Medians of margins along u_1 and u_2 by DeepFool.
     python -m experiments.synthetic_seeds [--trainings FOLDER] [--scale smoke|cpu|paper]
 
 At scale cpu products of matrices are rounded to bfloat16 during the training where PyTorch finds that faster. One core:
-smoke five seconds, cpu (100 epochs, 7 trainings) about 15 minutes, paper (500 epochs) about two hours. Trainings are
+smoke five seconds, cpu (100 epochs, 5 trainings) about 20 minutes, paper (500 epochs) about two hours. Trainings are
 kept and found again.
 """
 
@@ -37,8 +37,8 @@ RHO, EPSILON, SIGMA, PERIODS = 20.0, 0.1, 1.0, 3
 DECAY = 1e-3
 # Of the initial weights, of the order of the points, and the weight decay.
 TRAININGS_OF = {
-    "another seed": ((0, 0, 0.0), (1, 1, 0.0), (2, 2, 0.0)),
-    "another order": ((0, 1, 0.0), (0, 2, 0.0)),
+    "another seed": ((0, 0, 0.0), (1, 1, 0.0)),
+    "another order": ((0, 1, 0.0),),
     "weight decay": ((0, 0, DECAY), (1, 1, DECAY)),
 }
 PUBLISHED = {"another seed": 100.0, "another order": 100.0, "weight decay": 50.0}
@@ -53,7 +53,7 @@ class Scale:
     batch: int
     count: int
     points: int
-    most: int = 3
+    most: int = 2
     coarse: bool = False
 
 
