@@ -29,6 +29,20 @@ def _mostly(page: Page) -> tuple[bool, str]:
     return len(means[0]) - len(better) >= 8, f"grey better under {', '.join(better) or 'none'}"
 
 
+def _alike(page: Page) -> tuple[bool, str]:
+    named = {"brightness": "spectral", "contrast": "spectral", "zoom_blur": "spatial", "gaussian_noise": "color"}
+    nearest = {
+        name: min(named.values(), key=lambda family: statistics.fmean(page["distances"][name][family]))
+        for name in named
+    }
+    return nearest == named, ", ".join(f"{name} {family}" for name, family in nearest.items())
+
+
+def _wide(scheme: str) -> Numbers:
+    """Total variance of the embedded versions, a number an image."""
+    return lambda page: page["variances"][scheme]
+
+
 def _best(page: Page) -> tuple[bool, str]:
     names = {row["case"]: float(row["case"].split()[1]) for row in page["rows"] if row["case"].startswith("strength")}
     order = [name for name, _ in sorted({**names, "all": 1.0}.items(), key=lambda pair: pair[1])]
@@ -229,9 +243,15 @@ AUGMENTATION = (
     Entry(
         id="thesis-fig-5.3",
         where="Fig 5.3",
-        claim="Mixed changes look like corruptions.",
+        claim="Mixed spectral changes look like brightness and contrast, spatial like zoom blur, colour like noise.",
         published={},
-        why_not="pictures chosen by eye",
+        run="prime_pictures",
+        criterion=holds(
+            "under each of the four corruptions the mixed changes of the named family come nearest in an embedding, "
+            "mean over images",
+            _alike,
+        ),
+        stand_in="CIFAR-10 and the embedding of a ResNet-20 for photographs chosen by eye",
     ),
     Entry(
         id="thesis-tab-5.6",
@@ -303,8 +323,12 @@ AUGMENTATION = (
     Entry(
         id="thesis-fig-5.11",
         where="Fig 5.11",
-        claim="Augmented photographs cover those of the test set in an embedding.",
+        claim="The images that PRIME makes of a photograph spread wider in an embedding than those of AugMix.",
         published={},
-        why_not=CCM,
+        run="prime_pictures",
+        criterion=ordered(
+            "total variance of the versions of an image, PRIME and AugMix", _wide("PRIME"), _wide("AugMix")
+        ),
+        stand_in="CIFAR-10 and a ResNet-20 for ImageNet and a ResNet-50, without DeepAugment",
     ),
 )
