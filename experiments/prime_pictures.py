@@ -40,7 +40,7 @@ FAMILIES = ("spectral", "spatial", "color")
 PUBLISHED = {"brightness": "spectral", "contrast": "spectral", "zoom_blur": "spatial", "gaussian_noise": "color"}
 """The family whose mixed changes look like a corruption."""
 COLORS = Prime(color_cut=500, color_strength=0.05, color_band=20)
-"""For small images, with the colours for ImageNet: they act on values, so that the size of the images does not matter."""
+"""For small images, with the colours for ImageNet: these act on values, whatever the size of the images."""
 SCHEMES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"AugMix": augmix, "PRIME": prime}
 
 
@@ -151,8 +151,8 @@ def _draw_looks(page: Page) -> Figure:
         figure,
         "Which of PRIME's mixed changes look like a corruption?",
         f"{page['data']}; each row: an image, the nearest of its {page['versions']} mixed versions of the family that "
-        f"the thesis names (orange), the corrupted image. Bars: least cosine distance to the corrupted image, features of "
-        f"{page['embedding']}, mean and standard error over {page['images']} images.",
+        f"the thesis names (orange), the corrupted image. Bars: least cosine distance to the corrupted image, features "
+        f"of {page['embedding']}, mean and standard error over {page['images']} images.",
     )
     axes = figure.subplots(len(PUBLISHED), 4, width_ratios=[1, 1, 1, 2.2])
     for line, (corruption, family) in zip(axes, PUBLISHED.items(), strict=True):

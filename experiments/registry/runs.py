@@ -10,7 +10,7 @@ RUNS = {
     "zoo_audit": Run("zoo_audit", {"smoke": 1.3, "cpu": 13, "paper": 180}),
     "zoo_margins": Run("zoo_margins", {"smoke": 1.7, "cpu": 15, "paper": 700}),
     "hah_blocks": Run("hah_blocks", {"smoke": 1.0, "cpu": 6, "paper": 5000}, ("fashion-mnist",)),
-    "weight_norm": Run("weight_norm", {"smoke": 0.1, "cpu": 10, "paper": 15_000}, ("fashion-mnist", "cifar10")),
+    "weight_norm": Run("weight_norm", {"smoke": 0.1, "cpu": 8, "paper": 15_000}, ("fashion-mnist", "cifar10")),
     "synthetic_margins": Run("synthetic_margins", {"smoke": 0.5, "cpu": 6, "paper": 30}),
     "synthetic_transition": Run("synthetic_transition", {"smoke": 1.0, "cpu": 12, "paper": 120}),
     "synthetic_seeds": Run("synthetic_seeds", {"smoke": 0.2, "cpu": 20, "paper": 120}),
