@@ -9,7 +9,7 @@ Here: a ResNet-8 of width 16 to 64 with the recipe of the ResNet-18, with fewer 
 
     python -m experiments.grey_training --data-dir DATA [--trainings FOLDER] [--scale smoke|cpu|paper]
 
-One core: smoke ten seconds (grey clothes in three channels, for want of embedded colour images), cpu (10,000 images, 8
+One core: smoke ten seconds (grey clothes in three channels, for want of embedded colour images), cpu (10,000 images, 6
 epochs, two seeds, 4 trainings) about 10 minutes, paper (ResNet-18, all images, 30 epochs, three seeds) days. Trainings
 are kept and found again.
 """
@@ -55,7 +55,7 @@ class Scale:
 
 SCALES = {
     "smoke": Scale({**SMALL, "shape": (3, 28, 28)}, 60, 1, (0,), 10, (3,)),
-    "cpu": Scale(SMALL, 10_000, 8, (0, 1), 500, (1, 3, 5)),
+    "cpu": Scale(SMALL, 10_000, 6, (0, 1), 400, (1, 3, 5)),
     "paper": Scale({}, 0, 0, (0, 1, 2), 10_000, (1, 2, 3, 4, 5)),
 }
 
