@@ -3,8 +3,8 @@
 Reference: Cekic, Bakiskan, Madhow, "Layerwise Hebbian/anti-Hebbian (HaH) Learning In Deep Networks", 2022, section 2:
 implicit weight normalisation in all blocks of a baseline VGG-16 on CIFAR-10 "does not adversely impact accuracy
 (indeed, it slightly improves it)", without a number. The paper does not say whether the baseline without it has the
-batch normalisation behind the ReLU, as its own blocks, or before, as VGGs usually do: here it is behind, so that the two
-networks differ in nothing else.
+batch normalisation behind the ReLU, as its own blocks, or before, as VGGs usually do: here it is behind, so that the
+two networks differ in nothing else.
 
 Here: the small VGG of the zoo (five convolutions) on Fashion-MNIST, trained by its recipe (Adam); in addition the
 accuracy in Gaussian noise of 0.1, mean of three draws.
