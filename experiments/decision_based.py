@@ -174,7 +174,7 @@ def draw(page: Page) -> Figure:
             if method not in SMOOTHNESS:
                 # Foolbox's two curves end side by side: the lower one is named below its last mark.
                 offset = (8, -10) if method == "boundary" and row is rows[-1] else (5, 6)
-                label = f"{row['setting']:,} steps"
+                label = f"{row['setting']:,} step" + "s" * (row["setting"] > 1)
                 ax.annotate(label, (x, y), offset, textcoords="offset points", fontsize=8, color=how["color"])
     if page["model"].startswith(CLAIMED_FOR):
         goal = {"marker": "_", "s": 260, "color": INK, "lw": 2, "zorder": 4, "label": "claimed: below this"}
