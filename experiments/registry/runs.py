@@ -33,7 +33,6 @@ RUNS = {
     "stem_sweeps": Run("stem_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 1500}, ("fashion-mnist",)),
     "prime_sweeps": Run("prime_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 1500}, ("fashion-mnist",)),
     "prime_pictures": Run("prime_pictures", {"smoke": 0.1, "cpu": 2}, ("cifar10",)),
-    "grey_training": Run("grey_training", {"smoke": 0.1, "cpu": 10, "paper": 3000}, ("cifar10",)),
     "forgetting": Run("forgetting", {"smoke": 0.2, "cpu": 8, "paper": 20_000}, ("fashion-mnist",)),
     "sparsefool_locations": Run("sparsefool_locations", {"smoke": 0.3, "cpu": 2, "paper": 2}),
 }
