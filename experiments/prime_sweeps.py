@@ -9,7 +9,7 @@ Here: the ResNet-8 of the zoo on Fashion-MNIST, whose colour primitive bends the
 
     python -m experiments.prime_sweeps --data-dir DATA [--trainings FOLDER] [--scale smoke|cpu|paper]
 
-One core: smoke half a minute, cpu (12,000 images, 5 epochs, two seeds, 32 trainings) 35 minutes, paper (all images, the
+One core: smoke half a minute, cpu (12,000 images, 5 epochs, one seed, 16 trainings) 20 minutes, paper (all images, the
 epochs of the recipe, three seeds) a day. Trainings are kept and found again.
 """
 
@@ -80,7 +80,7 @@ class Scale:
 
 SCALES = {
     "smoke": Scale(60, 1, (0,), 10, (3,)),
-    "cpu": Scale(12_000, 5, (0, 1), 300, (1, 3, 5)),
+    "cpu": Scale(12_000, 5, (0,), 300, (1, 3, 5)),
     "paper": Scale(0, 0, (0, 1, 2), 1000, (1, 2, 3, 4, 5)),
 }
 

@@ -31,8 +31,8 @@ RUNS = {
         "similarity_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 60_000}, ("mnist", "fashion-mnist", "cifar10")
     ),
     "stem_sweeps": Run("stem_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 1500}, ("fashion-mnist",)),
-    "prime_sweeps": Run("prime_sweeps", {"smoke": 0.2, "cpu": 35, "paper": 1500}, ("fashion-mnist",)),
     "prime_pictures": Run("prime_pictures", {"smoke": 0.1, "cpu": 2}, ("cifar10",)),
+    "prime_sweeps": Run("prime_sweeps", {"smoke": 0.2, "cpu": 20, "paper": 1500}, ("fashion-mnist",)),
     "forgetting": Run("forgetting", {"smoke": 0.2, "cpu": 8, "paper": 20_000}, ("fashion-mnist",)),
     "sparsefool_locations": Run("sparsefool_locations", {"smoke": 0.3, "cpu": 2, "paper": 2}),
 }

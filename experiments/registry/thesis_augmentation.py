@@ -8,7 +8,7 @@ from experiments.registry.numbers import corrupted, cost, equation, of_sweep, st
 
 SMALL = "ResNet-8 on Fashion-MNIST, corruptions made by geomrob"
 IMAGENET = "needs ImageNet-100 or ImageNet, and for DA the images of DeepAugment"
-SWEPT = "ResNet-8 on Fashion-MNIST, 12,000 images, 5 epochs, two seeds"
+SWEPT = "ResNet-8 on Fashion-MNIST, 12,000 images, 5 epochs, one seed"
 CCM = "the C-CCM photographs are given on request only, and have no reader here"
 
 
