@@ -10,6 +10,7 @@ from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.table import names
 from geomrob.errors import UsageError
 from geomrob.inference import Evaluations, Prepared, accuracy, evaluating, is_adversarial
+from geomrob.inference.block_sizes import SHARES
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
 from tests.attacks.zoo import Greedy, images, net
@@ -91,7 +92,7 @@ def test_weights_do_not_count_against_the_budget_of_a_sample():
 
 
 @pytest.mark.parametrize("memory", [1, 100_000, None])
-def test_calls_have_one_shape(memory):
+def test_calls_have_few_shapes_which_return_the_same_bits(memory, monkeypatch):
     sizes = []
 
     def model(batch):
@@ -99,10 +100,39 @@ def test_calls_have_one_shape(memory):
         return known(batch)
 
     known = net()
-    deepfool(model, images(70), memory=memory)
-    called = sizes[2:]  # after the two that measure
-    assert len(set(called)) == 1
-    assert called[0] == (64 if memory is None else Prepared(known, images(1), memory=memory).block)
+    result = deepfool(model, images(70), memory=memory)
+    block = 64 if memory is None else Prepared(known, images(1), memory=memory).block
+    assert set(sizes[2:]) <= {block, *(int(share * block) for share in SHARES)}  # after the two that measure
+    sizes.clear()
+    monkeypatch.setattr("geomrob.inference.prepared.rows_of_call", lambda ready, count, block: block)
+    padded = deepfool(model, images(70), memory=memory)
+    assert set(sizes[2:]) == {block}
+    for field in ("perturbed", "success", "steps", "forwards", "backwards"):
+        assert torch.equal(getattr(result, field), getattr(padded, field)), field
+
+
+def test_a_model_with_other_bits_in_smaller_calls_gets_blocks_alone():
+    """As a library's kernels for few rows do; by less than the check of other images in a call minds."""
+    sizes = []
+
+    class Kernels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.known = net()
+
+        def forward(self, batch):
+            sizes.append(len(batch))
+            return self.known(batch) * (1 + 1e-7 * (len(batch) <= self.last))
+
+    model = Kernels()
+    for last, least in ((0, 4), (16, 24), (48, 64)):
+        model.last = last
+        ready = Prepared(model, images(3))
+        for _ in range(6):
+            ready.logits(images(3))
+        sizes.clear()
+        ready.logits(images(3))
+        assert sizes == [least]
 
 
 def test_everything_is_measured_once():
@@ -115,7 +145,7 @@ def test_everything_is_measured_once():
         is_adversarial(ready, inputs[:3], curve.predictions[:3])
     probes = [inputs for inputs, gradients, _ in model.calls[:2] if gradients]
     assert [len(probe) for probe in probes] == [2, 1], "the block is measured first, by two images and one"
-    assert [len(part) for part, _, _ in model.calls[2:]] == [64] * len(model.calls[2:]), "and never again"
+    assert [probe for probe in map(len, (part for part, *_ in model.calls[2:])) if probe < 4] == [], "and never again"
     clean = [torch.equal(part, inputs[:64]) for part, gradients, _ in model.calls if not gradients]
     assert sum(clean) == 2, "clean logits of the first block: by `ready`, and for the budget that deepfool was given"
     picked = torch.cat((inputs[60:64], inputs[:4]))

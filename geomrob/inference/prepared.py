@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
 from geomrob.errors import UsageError, note
+from geomrob.inference.block_sizes import FAILURES, Sizes, rows_of_call
 from geomrob.inference.classes import check_finite, predicted_classes
 from geomrob.inference.evaluations import MEMORY
 from geomrob.inference.logits_and_gradients import evaluating, kept_bytes, out_of_memory, scores
@@ -34,9 +35,6 @@ CPU_FORWARD_BLOCK = 16
 
 ONE_IMAGE = "the model takes one image at a time: it is called for each image alone"
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError, MemoryError)
-"""What a model may raise that takes one image only."""
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -44,6 +42,7 @@ class Measured:
 
     bytes: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
     blocks: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    sizes: Sizes = field(default_factory=Sizes)
     clean: dict[Hashable, Logits] = field(default_factory=dict[Hashable, Logits])
     deterministic: dict[Hashable, tuple[bool, bool]] = field(default_factory=dict[Hashable, tuple[bool, bool]])
     reading: Reading = field(default_factory=Reading)
@@ -113,7 +112,7 @@ class Prepared:
         if known is not None and outputs in (None, known.measured.reading.outputs):
             old = known.measured
             same = known.holds(self.images)
-            self.measured = old if same else Measured(old.bytes, old.blocks, reading=old.reading)
+            self.measured = old if same else replace(old, clean={}, deterministic={})
             # What the outputs are is settled on the images that the first of them was prepared for.
             self._first = None if same or old.reading.kind else known
         kind = self.device.type
@@ -160,9 +159,9 @@ class Prepared:
         """
         if not self.measured.reading.kind:
             self._evaluate_clean()
-        return to_logits(self._scores(images), self.measured.reading.kind)
+        return to_logits(self.scores(images), self.measured.reading.kind)
 
-    def _scores(self, images: Images) -> Tensor:
+    def scores(self, images: Images) -> Tensor:
         """Return what the model returns in one call, one row an image."""
         kind, dtype = images.device.type, self.measured.reading.autocast
         with contextlib.nullcontext() if dtype is None else torch.autocast(kind, dtype=dtype):
@@ -190,9 +189,9 @@ class Prepared:
         It is found from what autograd keeps of one image, so it depends on model, image shape and budget alone; on a
         CPU small blocks stay in the cache and cost no speed. It is halved for good when memory runs out.
         """
-        if self._key not in self.measured.blocks:
-            self.measured.blocks[self._key] = self._fitting() if self.given_block is None else self.given_block
-        return self.measured.blocks[self._key]
+        if self.key not in self.measured.blocks:
+            self.measured.blocks[self.key] = self._fitting() if self.given_block is None else self.given_block
+        return self.measured.blocks[self.key]
 
     @property
     def clean(self) -> Logits:
@@ -209,10 +208,10 @@ class Prepared:
     def _evaluate_clean(self) -> Logits:
         """Return the logits of the images, finite or not; what the model returns is known from here on."""
         known = self.measured.clean
-        if self._key not in known:
+        if self.key not in known:
             with self, torch.no_grad():
-                known[self._key] = self.read(self.in_blocks(lambda part: (self._scores(part),), self.images)[0])
-        return known[self._key]
+                known[self.key] = self.read(self.in_blocks(lambda part: (self.scores(part),), self.images)[0])
+        return known[self.key]
 
     def read(self, scores: Scores) -> Logits:
         """Return as logits what the model returned for the clean images; what it is, is settled and noted here.
@@ -283,9 +282,9 @@ class Prepared:
             )
 
     def _repeated(self) -> tuple[bool, bool]:
-        if self._key not in self.measured.deterministic:
-            self.measured.deterministic[self._key] = repeated(self)
-        return self.measured.deterministic[self._key]
+        if self.key not in self.measured.deterministic:
+            self.measured.deterministic[self.key] = repeated(self)
+        return self.measured.deterministic[self.key]
 
     def rows(self, piece: slice | Labels, images: Images | None = None) -> "Prepared":
         """Return the model prepared for some of the images, given where they are read already, and what is known."""
@@ -304,7 +303,8 @@ class Prepared:
         """Return what `call` returns for all rows, called with blocks of one shape; halved where memory runs out.
 
         Args:
-            call: Takes a block of each of `rows`, padded by its last row, and returns tensors with as many rows.
+            call: Takes a block of each of `rows`, padded by its last row, and returns tensors with as many rows. One
+                that is not full is padded, on a CPU only to the next of the sizes that return the same bits.
             rows: Tensors of equal length, at least 1.
         """
         while True:
@@ -313,8 +313,8 @@ class Prepared:
                 for start in range(0, len(rows[0]), block):
                     taken = [part[start : start + block] for part in rows]
                     count = len(taken[0])
-                    if count < block:
-                        taken = [torch.cat((part, part[-1:].expand(block - count, *part.shape[1:]))) for part in taken]
+                    if missing := rows_of_call(self, count, block) - count:
+                        taken = [torch.cat((part, part[-1:].expand(missing, *part.shape[1:]))) for part in taken]
                     parts.append(tuple(output[:count] for output in call(*taken)))
                     self.measured.reading.batched |= block > 1
                     if self.on_rows is not None:
@@ -327,7 +327,7 @@ class Prepared:
                 smaller = block // 2 if short else 1
             if short:
                 note(f"memory ran out with {block} images at a time: {smaller} from here on, which moves last digits")
-            self.measured.blocks[self._key] = smaller
+            self.measured.blocks[self.key] = smaller
             if self.images.is_cuda:
                 torch.cuda.empty_cache()
 
@@ -338,7 +338,7 @@ class Prepared:
             return False
         try:
             with self, torch.no_grad():
-                self._scores(self.images[:1])
+                self.scores(self.images[:1])
         except FAILURES:
             return False
         if ONE_IMAGE not in reading.notes:
@@ -347,7 +347,7 @@ class Prepared:
         return True
 
     @property
-    def _key(self) -> Hashable:
+    def key(self) -> Hashable:
         """What the block size and with it the last bits of the logits depend on, the model apart."""
         return (*self._kind, self.memory, self.forward_only, self.given_block)
 
@@ -365,7 +365,7 @@ class Prepared:
             with self:
                 first = self.images[:1]
                 try:
-                    both = kept_bytes(self._scores, first.repeat(2, 1, 1, 1))
+                    both = kept_bytes(self.scores, first.repeat(2, 1, 1, 1))
                 except FAILURES as error:
                     if isinstance(error, FlattenedError) or not self._takes_one():
                         raise
@@ -373,7 +373,7 @@ class Prepared:
                 self.measured.reading.batched = True
                 try:
                     # What the second image adds belongs to an image; the rest are the weights.
-                    added = both - kept_bytes(self._scores, first)
+                    added = both - kept_bytes(self.scores, first)
                 except FAILURES as error:
                     raise UsageError(
                         f"model must take a single image too; got {str(error).splitlines()[0]!r}: use running "

@@ -1,7 +1,7 @@
 """Fewer pixels, or elements, than a perturbation changes: add, drop and exchange them, in groups, within a budget."""
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geomrob.arrays import Distances, Labels
@@ -100,7 +100,7 @@ def _drop(pixels: Pixels, live: Labels) -> None:
     _fewest(pixels, live, sides, gain, used.sum(1), used.sum(1))
 
 
-def _add_groups(pixels: Pixels, live: Labels, clean: Flat) -> None:
+def _add_groups(pixels: Pixels, live: Labels, clean: Float[Tensor, "images u d"]) -> None:
     """Add groups of pixels to the image, by the gradient after each, until it is adversarial or has no fewer."""
     points, group = torch.zeros_like(pixels.best), (pixels.count(pixels.search.pairs) // STEPS).clamp_min(1)
     live = live[pixels.count(live) > FEW]
@@ -119,7 +119,7 @@ def _add_groups(pixels: Pixels, live: Labels, clean: Flat) -> None:
         live, gradients, sides = live[on], gradients[on], sides[on]
 
 
-def _add_pixels(pixels: Pixels, live: Labels, clean: Flat) -> None:
+def _add_pixels(pixels: Pixels, live: Labels, clean: Float[Tensor, "images u d"]) -> None:
     """Add pixels to the image, each the best of some trials, until it is adversarial or has no fewer."""
     points = torch.zeros_like(pixels.best)
     live = live[(pixels.count(live) > 1) & (pixels.count(live) <= FEW)]

@@ -25,11 +25,7 @@ from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.attacks.engine.sparse_projection import box_around, to_hyperplane
 from geomrob.attacks.minimal.sparsefool_published import published_search
 from geomrob.errors import UsageError, unknown
-from geomrob.inference import Prepared
 from geomrob.results import AttackResult, Status
-
-BLOCK = 16
-"""Most samples per call of the model on a CPU: most images are done after a step, larger ones would be padding."""
 
 DEFAULTS = {"prune": False, "inner_overshoot": 0.1, "growth": 1.1, "nearest": 1}
 """Of the options that do not go with `published`."""
@@ -127,10 +123,7 @@ def sparsefool(
     first = min(candidates, nearest + 1)
 
     def search(pairs: Search, _: slice) -> SearchResult:
-        ready = pairs.ready
         linear = None if published else linearize(pairs, first)
-        if not inputs.is_cuda:
-            pairs.ready = Prepared(ready, pairs.images, block=min(ready.block, BLOCK))
         if linear is None:
             result = published_search(pairs, lam=lam, steps=steps, overshoot=overshoot, candidates=candidates)
         else:
@@ -154,8 +147,6 @@ def sparsefool(
                 pixels.offer(result)
                 without_needless(pixels, alone=True)
                 result = pixels.result(result)
-        # What is handed out is verified in calls as large as before.
-        pairs.ready = ready
         return result
 
     return run_attack(
