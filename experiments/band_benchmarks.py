@@ -1,7 +1,7 @@
 """Claim of docs/benchmarks.md: how close `tight` comes in every band, tails included, at three budgets.
 
     python -m experiments.band_benchmarks [--model NAME] [--weights FILE] [--data NAME] [--data-dir DATA]
-                                          [--scale smoke|cpu] [--tag TAG]
+                                          [--images NUMBER] [--scale smoke|cpu] [--tag TAG]
 
 Blocks of the DCT as in `geomrob margin --basis dct`. The best known margin of a pair is the minimum over all rows, a
 longer `tight` and `ddn` included; the longer one continues the shorter ones, so that their excess is a lower bound. In
@@ -30,6 +30,7 @@ FLAGS = {
     "--weights": {"type": Path, "metavar": "FILE"},
     "--data": {"default": "fashion-mnist-1k"},
     "--data-dir": DATA_DIR,
+    "--images": {"type": int, "metavar": "NUMBER"},
 }
 
 
@@ -37,7 +38,7 @@ def measure(size: dict[str, int], flags: argparse.Namespace) -> Page:
     model = geomrob.load_model(flags.model, weights=flags.weights)
     data = geomrob.load_data(flags.data, data_dir=flags.data_dir)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    images = first_correct(model, data.subset(order[:500]), size["images"]).images
+    images = first_correct(model, data.subset(order[:500]), flags.images or size["images"]).images
     bands = geomrob.bands("blocks", geomrob.basis("dct", images.shape[-2:]))
     searches = {"deepfool": ("deepfool", {})}
     searches |= {f"tight, {budget}": ("tight", {"budget": budget}) for budget in (*BUDGETS, size["long"])}
