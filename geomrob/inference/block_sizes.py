@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -85,8 +85,10 @@ def _outputs(ready: "Prepared", images: Tensor) -> list[Tensor]:
         scores = ready.scores(points)
         if scores.requires_grad:
             weights = torch.linspace(-1, 1, scores.shape[1], dtype=scores.dtype, device=scores.device)
-            found = torch.autograd.grad((scores * weights).sum(), points, allow_unused=True)
-            results += [_finite(gradient) for gradient in found if isinstance(gradient, Tensor)]
+            (found,) = cast(
+                "tuple[Tensor | None]", torch.autograd.grad((scores * weights).sum(), points, allow_unused=True)
+            )
+            results += [] if found is None else [_finite(found)]
     return [*results, _finite(scores.detach())]
 
 
