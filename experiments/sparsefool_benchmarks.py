@@ -30,7 +30,7 @@ from experiments.harness import DATA_DIR, Experiment, Page, Row, read, run, stro
 from experiments.measures import evaluation_cost, first_correct
 from experiments.peers import SPARSE_PEERS, run_peer
 from geomrob.attacks.engine.sparse_projection import to_hyperplane
-from geomrob.attacks.minimal.sparsefool import BLOCK, sparsefool
+from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.data import Samples
 from geomrob.errors import UsageError
 from geomrob.interop.counted import Counted
@@ -288,7 +288,7 @@ def speed(model: nn.Module, data: Samples, size: dict[str, int], released: Path 
     sparsefool(model, few)
     batched: list[float] = []
     single: dict[str, list[float]] = {name: [] for name in chosen}
-    ideal: dict[int, list[float]] = {64: [], BLOCK: []}
+    ideal: dict[int, list[float]] = {64: [], 16: []}
     rows: Page = {}
     for _ in range(size["rounds"]):
         start = time.process_time()

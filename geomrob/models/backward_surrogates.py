@@ -139,4 +139,5 @@ def _with_gradient(outputs: Tensor, surrogate: Tensor) -> Tensor:
             f"surrogates must return the shape of their layer, {tuple(outputs.shape)}; got {tuple(surrogate.shape)}: "
             "give a layer of that shape"
         )
-    return outputs + (surrogate - surrogate.detach())
+    # A surrogate that is not finite has no gradient to give; its own difference would be NaN.
+    return outputs + (surrogate - surrogate.detach()).nan_to_num(nan=0.0)

@@ -202,6 +202,8 @@ def test_the_list_has_every_row(capsys):
     assert main(["reproduce", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [row["facts"]["id"] for row in listed["results"]] == list(ENTRIES)
+    assert main(["reproduce", "list", "hah-tab-1", "--json"]) == 0
+    assert [row["facts"]["id"] for row in json.loads(capsys.readouterr().out)["results"]] == ["hah-tab-1"]
 
 
 def test_a_package_without_experiments_says_where_they_are(monkeypatch, tmp_path, capsys):

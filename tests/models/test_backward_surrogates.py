@@ -159,3 +159,16 @@ def test_towards_temperature_zero_the_surrogate_is_the_block():
 def test_misuse_is_one_sentence(call, sentence):
     with pytest.raises(UsageError, match=sentence):
         call()
+
+
+def test_a_surrogate_that_is_not_finite_leaves_the_logits_as_they_are():
+    class Overflows(nn.Module):
+        def forward(self, inputs):
+            return torch.where(inputs > 0.5, math.inf, inputs)
+
+    model = nn.Sequential(nn.Flatten(), nn.Sigmoid())
+    points = torch.tensor([[[[0.2, 0.9]]]], requires_grad=True)
+    outputs = surrogate_gradients(model, {nn.Sigmoid: lambda layer: Overflows()})(points)
+    assert torch.equal(outputs.detach(), model(points).detach())
+    (gradient,) = torch.autograd.grad(outputs.sum(), points)
+    assert gradient.flatten().tolist() == [1.0, 0.0]

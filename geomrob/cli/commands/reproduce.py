@@ -35,8 +35,8 @@ def reproduce(
     serves several rows runs once; the folder resumes. Runs from a checkout: experiments are no part of the package.
 
     Args:
-        ids: Rows such as thesis-fig-4.4 or hah-tab-1; all; or list, which shows all rows with the results that are kept
-            in figures/.
+        ids: Rows such as thesis-fig-4.4 or hah-tab-1; all; or list, which shows all rows, or those named behind it,
+            with the results that are kept in figures/.
         scale: smoke shows in a minute each that it runs and compares nothing; cpu takes small networks; paper the sizes
             of the papers, as far as they are built.
         jobs: Experiments at a time, one core each.
@@ -52,7 +52,7 @@ def reproduce(
     if not 1 <= jobs <= MOST_JOBS:
         raise UsageError(f"jobs must be at least 1, at most {MOST_JOBS}; got {jobs}: 1 is the default")
     listing = "list" in ids
-    entries = schedule.chosen(["all"] if listing else ids)
+    entries = schedule.chosen([name for name in ids if name != "list"] or ["all"])
     if listing:
         cards = [card(entry, schedule.FIGURES, scale="cpu", listed=True) for entry in entries]
         return _finish(cards, [f"Results of {schedule.FIGURES.name}/, at scale cpu; the others are not run."])
