@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from geomrob.data import DATASETS, Samples, joined, load_data
+from geomrob.errors import unknown
 from geomrob.models import MODELS, build, load_model, move
 from geomrob.results import TrainingReport
 from geomrob.runs.fingerprint import digest, identity
@@ -52,6 +53,9 @@ def train_recipe(
         UsageError: As `read_recipe`, `load_data`, `load_model`, `fit`.
     """
     recipe = read_recipe(name)
+    if not model and recipe.model not in MODELS:
+        # Code that a file names is run for no one who did not ask for it.
+        raise unknown("model of a recipe", recipe.model, MODELS)
     recipe = replace(recipe, model=str(model)) if model else recipe
     samples = _samples(recipe, recipe.split, data_dir, seed, recipe.samples or None)
     network, origin = _initial(recipe.model, weights, seed)

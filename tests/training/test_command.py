@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,6 +71,9 @@ def test_it_trains_the_network_of_a_factory_drawn_by_the_seed(tmp_path, recipe, 
         assert main(["train", recipe, *words, "--json", "--device", "cpu"]) == 0
         facts.append(json.loads(capsys.readouterr().out)["results"][0]["facts"])
     assert facts[0]["model"].endswith("mine.py:net")
+    Path(recipe).write_text(RECIPE.replace("fmnist-lenet", f"{tmp_path / 'mine.py'}:net"))
+    assert main(["train", recipe, "--out", str(tmp_path / "d")]) == 2
+    assert "model of a recipe must be one of" in capsys.readouterr().err
     assert facts[0]["sha256"] == facts[1]["sha256"] != facts[2]["sha256"]
     load_model(f"{tmp_path / 'mine.py'}:net", weights=facts[0]["weights"])
 
