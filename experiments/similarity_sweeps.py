@@ -153,9 +153,10 @@ def accuracies(model: nn.Module, surrogate: nn.Module, test: Samples, walks: tup
 
 
 def gains(page: Page, data: str, case: str, measure: str) -> list[float]:
-    """How much more than the unregularised network, a number a seed."""
+    """How much more than the unregularised network, a number a seed; none where the boundary attack finds no start."""
     rows = {(row["case"], row["seed"]): row[measure] for row in page["rows"] if row["data"] == data}
-    return [value - rows["unregularised", seed] for (name, seed), value in rows.items() if name == case]
+    found = [value - rows["unregularised", seed] for (name, seed), value in rows.items() if name == case]
+    return [gain for gain in found if math.isfinite(gain)]
 
 
 def draw(page: Page) -> Figure:
