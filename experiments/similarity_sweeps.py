@@ -191,11 +191,14 @@ def compare(page: Page) -> list[Row]:
             values = {name: mean_and_error(gains(page, data, case, name)) for name in MEASURES}
             if case == "unregularised" or math.isnan(values["clean"][0]):
                 continue
-            here = ", ".join(f"{name} {mean:+.2f} ± {error:.2f}" for name, (mean, error) in values.items())
+            shown = {name: f"{mean:+.2f} ± {error:.2f}" for name, (mean, error) in values.items()}
+            here = ", ".join(f"{name} {'no start' if 'nan' in text else text}" for name, text in shown.items())
             rows.append(Row(f"{data}: {case}", here))
-    rows += [
-        Row(f"weights, {row['case']}", weights(row)) for row in page["rows"] if "layers" in row and not row["seed"]
-    ]
+    for row in page["rows"]:
+        if "layers" in row and not row["seed"]:
+            rows.append(
+                Row(f"weights, {row['data']}: {row['case']}", weights(row), f"last {PUBLISHED['last layers']:g}")
+            )
     return rows
 
 
