@@ -194,11 +194,12 @@ def compare(page: Page) -> list[Row]:
             shown = {name: f"{mean:+.2f} ± {error:.2f}" for name, (mean, error) in values.items()}
             here = ", ".join(f"{name} {'no start' if 'nan' in text else text}" for name, text in shown.items())
             rows.append(Row(f"{data}: {case}", here))
-    for row in page["rows"]:
-        if "layers" in row and not row["seed"]:
-            rows.append(
-                Row(f"weights, {row['data']}: {row['case']}", weights(row), f"last {PUBLISHED['last layers']:g}")
-            )
+    published = f"last {PUBLISHED['last layers']:g}"
+    rows += [
+        Row(f"weights, {row['data']}: {row['case']}", weights(row), published)
+        for row in page["rows"]
+        if "layers" in row and not row["seed"]
+    ]
     return rows
 
 
