@@ -156,7 +156,7 @@ def draw(page: Page) -> Figure:
         third.errorbar(counts, [m for m, _ in pairs], [e for _, e in pairs], label=label, **stroke(index))
         for fresh in [mean_and_error(accuracy_of(page, "all", column))[0]]:
             third.axhline(fresh, lw=1, ls=":", color=stroke(index)["color"])
-    second.set(xscale="log", xlabel="strength (alpha)", title="strength")
+    second.set(xscale="log", xlabel="strength (alpha)", ylabel="accuracy (%)", title="strength")
     third.set(xlabel="copies made beforehand", xticks=COPIES, title="copies (dotted: fresh ones)")
     for ax in (second, third):
         ax.legend(fontsize=8)
