@@ -119,7 +119,12 @@ def draw(page: Page) -> Figure:
         for x, name, shade in zip(at, ("low-pass", "high-pass"), (0.9, 0.45), strict=True):
             right.bar(x, row[name], width=0.38, color=stroke(index)["color"], alpha=shade)
             right.annotate(
-                f"{name}\n{row[name]:.0f}", (x, row[name]), (0, 2), textcoords="offset points", ha="center", fontsize=7
+                f"{name.split('-')[0]}\n{row[name]:.0f}",
+                (x, row[name]),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
             )
     left.set(yscale="log", xlabel="frequency of the block: coarse to fine", ylabel="median $\\ell_2$ margin")
     left.legend(fontsize=8)
