@@ -275,6 +275,15 @@ MODELS: dict[str, dict[str, tuple[str, ...]]] = {
             "training/test_fit.py::test_the_epoch_is_chosen_on_held_out_images_that_are_never_trained_on",
             "training/test_fit.py::test_the_running_mean_of_the_weights_is_what_is_kept",
         ),
+        "start": (
+            "training/test_command.py::test_it_starts_from_given_weights_and_is_resumed_from_the_same_alone",
+            "training/test_command.py::test_it_trains_the_network_of_a_factory_drawn_by_the_seed",
+        ),
+        "parts and classes": (
+            "training/test_fit.py::test_frozen_modules_stay_as_they_were_and_are_free_again_afterwards",
+            "training/test_fit.py::test_a_balanced_epoch_draws_each_class_equally_often",
+        ),
+        "versions": ("training/test_command.py::test_it_trains_on_the_union_of_versions",),
         "robust parts": (
             "training/losses/test_objective.py::test_the_parts_add_up",
             "training/losses/test_objective.py::test_the_hebbian_costs_of_all_blocks_are_taken_off",

@@ -229,7 +229,9 @@ def test_order_and_batch_change_nothing():
         assert torch.equal(found, getattr(whole.result, name)[order]), name
 
 
-def test_every_evaluation_is_counted():
+def test_every_evaluation_is_counted(monkeypatch):
+    # Looking for smaller calls of equal bits evaluates random images, which no result counts.
+    monkeypatch.setattr("geomrob.inference.prepared.rows_of_call", lambda ready, count, block: block)
     seen = []
 
     class Counts(torch.nn.Module):
