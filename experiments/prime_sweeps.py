@@ -15,13 +15,12 @@ epochs of the recipe, three seeds) a day. Trainings are kept and found again.
 
 import argparse
 import math
-from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 import geomrob
 from experiments.harness import DATA_DIR, SMOKE, Experiment, Page, Row, run, stroke
-from experiments.trainings import TRAININGS, changed, corrupted, errors_of, trained
+from experiments.trainings import TRAININGS, Sweep, changed, corrupted, errors_of, trained
 from experiments.zoo import mean_and_error
 from geomrob.analysis.corruptions.scores import BENCHMARK
 from geomrob.augment.registry import enlarged
@@ -67,25 +66,14 @@ def cases() -> dict[str, tuple[Augment | None, int]]:
     return whole | strengths | {f"{count} copies": (Augment(), count) for count in COPIES}
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Training images (0: all), epochs (0: the recipe's), seeds; test images and severities."""
-
-    train: int
-    epochs: int
-    seeds: tuple[int, ...]
-    test: int
-    severities: tuple[int, ...]
-
-
 SCALES = {
-    "smoke": Scale(60, 1, (0,), 10, (3,)),
-    "cpu": Scale(12_000, 5, (0,), 300, (1, 3, 5)),
-    "paper": Scale(0, 0, (0, 1, 2), 1000, (1, 2, 3, 4, 5)),
+    "smoke": Sweep(60, 1, (0,), 10, (3,)),
+    "cpu": Sweep(12_000, 5, (0,), 300, (1, 3, 5)),
+    "paper": Sweep(0, 0, (0, 1, 2), 1000, (1, 2, 3, 4, 5)),
 }
 
 
-def measure(scale: Scale, flags: argparse.Namespace) -> Page:
+def measure(scale: Sweep, flags: argparse.Namespace) -> Page:
     smoke = flags.scale == SMOKE
     if flags.data_dir is None and not smoke:
         raise SystemExit("name the folder of Fashion-MNIST by --data-dir")

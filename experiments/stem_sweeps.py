@@ -17,7 +17,6 @@ epochs of the recipe, three seeds) a day. Trainings are kept and found again.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from matplotlib.figure import Figure
@@ -25,7 +24,7 @@ from torch import nn
 
 import geomrob
 from experiments.harness import DATA_DIR, SMOKE, Experiment, Page, Row, run, stroke
-from experiments.trainings import TRAININGS, changed, corrupted, errors_of, trained
+from experiments.trainings import TRAININGS, Sweep, changed, corrupted, errors_of, trained
 from experiments.zoo import mean_and_error
 from geomrob.analysis.corruptions.scores import BENCHMARK
 from geomrob.models import build
@@ -67,27 +66,16 @@ def cases(seed: int) -> dict[str, tuple[list[Change], str]]:
     }
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Training images (0: all), epochs (0: the recipe's), seeds; test images and severities."""
-
-    train: int
-    epochs: int
-    seeds: tuple[int, ...]
-    test: int
-    severities: tuple[int, ...]
-
-
 SCALES = {
-    "smoke": Scale(60, 1, (0,), 10, (3,)),
-    "cpu": Scale(12_000, 5, (0, 1), 300, (1, 3, 5)),
-    "paper": Scale(0, 0, (0, 1, 2), 1000, (1, 2, 3, 4, 5)),
+    "smoke": Sweep(60, 1, (0,), 10, (3,)),
+    "cpu": Sweep(12_000, 5, (0, 1), 300, (1, 3, 5)),
+    "paper": Sweep(0, 0, (0, 1, 2), 1000, (1, 2, 3, 4, 5)),
 }
 # Table 3: mean over alpha of mrCE and of the clean error, by the side of the average.
 PUBLISHED = {0: (0.932, 0.249), 3: (0.929, 0.251), 5: (0.928, 0.260)}
 
 
-def measure(scale: Scale, flags: argparse.Namespace) -> Page:
+def measure(scale: Sweep, flags: argparse.Namespace) -> Page:
     smoke = flags.scale == SMOKE
     if flags.data_dir is None and not smoke:
         raise SystemExit("name the folder of Fashion-MNIST by --data-dir")

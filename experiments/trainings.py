@@ -3,21 +3,33 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from torch import nn
 
-import geomrob
 from geomrob.data import Samples
 from geomrob.data.corruptions import corrupt
 from geomrob.models import build
 from geomrob.training import accuracy, fit
+from geomrob.training.by_recipe import samples_of
 from geomrob.training.losses.pixel_similarity import regularization_images
 from geomrob.training.recipe import Recipe
 from geomrob.training.recipe_files import read_recipe
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Training images (0: all), epochs (0: the recipe's), seeds; test images and severities of their corruptions."""
+
+    train: int
+    epochs: int
+    seeds: tuple[int, ...]
+    test: int
+    severities: tuple[int, ...]
+
 
 TRAININGS: dict[str, Any] = {
     "type": Path,
@@ -69,14 +81,7 @@ def trained(
         train: The training images instead of the recipe's; then `name` says which they are.
     """
     if train is None:
-        train = geomrob.load_data(
-            recipe.data,
-            split=recipe.split,
-            data_dir=data_dir,
-            samples=recipe.samples or None,
-            seed=seed,
-            transform=recipe.transform or None,
-        )
+        train = samples_of(recipe, recipe.split, data_dir, seed, recipe.samples or None)
     model = make() if make else build(recipe.model, seed=seed)
     similar = regularization_images(recipe, train, data_dir)
     fitted = fit(

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from geomrob.cli import main
 from geomrob.data import load_data
 from geomrob.models import load_model
-from geomrob.training import accuracy, train_recipe
+from geomrob.models.loading import ASSETS
+from geomrob.training import accuracy, fit, train_recipe
 
 RECIPE = 'model = "fmnist-lenet"\ndata = "fashion-mnist-1k"\nsplit = "test"\nsamples = 60\nheld_out = 20\nepochs = 1\n'
 
@@ -76,6 +78,48 @@ def test_it_trains_the_network_of_a_factory_drawn_by_the_seed(tmp_path, recipe, 
     assert "model of a recipe must be one of" in capsys.readouterr().err
     assert facts[0]["sha256"] == facts[1]["sha256"] != facts[2]["sha256"]
     load_model(f"{tmp_path / 'mine.py'}:net", weights=facts[0]["weights"])
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (
+            "nn.Sequential(nn.Flatten(), nn.Linear(100, 10))",
+            "model must take the images of fashion-mnist-1k, (1, 28, 28)",
+        ),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(784, 5))", "model must have an output for each class; got 5"),
+        ("nn.Sequential(nn.Conv2d(1, 10, 3))", "model must return a tensor (N, K) of logits to be trained; got (2, 10"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_images_is_refused_before_a_folder_is_made(
+    network, sentence, tmp_path, recipe, capsys
+):
+    (tmp_path / "mine.py").write_text(f"from torch import nn\ndef net(): return {network}\n")
+    out = tmp_path / "run"
+    assert main(["train", recipe, "--model", f"{tmp_path / 'mine.py'}:net", "--out", str(out), "--device", "cpu"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_labels_are_those_of_the_outputs_of_a_given_network(tmp_path, monkeypatch):
+    """A folder in another order than the outputs: classes of CIFAR-10 by name, as every measuring command maps them."""
+    for name in ("truck", "bird"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (32, 32), (80 * number, 20, 90)).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "mine.toml").write_text(
+        f'model = "cifar10-resnet20"\ndata = "{tmp_path / "images"}"\nsplit = "test"\nepochs = 1\n'
+    )
+    seen = []
+
+    def counted(model, samples, *arguments, **options):
+        seen.append(samples.labels.tolist())
+        return fit(model, samples, *arguments, **options)
+
+    monkeypatch.setattr("geomrob.training.by_recipe.fit", counted)
+    weights = ASSETS / "cifar10-resnet20.safetensors"
+    train_recipe(str(tmp_path / "mine.toml"), out=tmp_path / "run", weights=weights)
+    assert seen == [[2, 2, 2, 9, 9, 9]]
 
 
 def test_it_trains_on_the_union_of_versions(tmp_path, capsys):
