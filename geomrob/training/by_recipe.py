@@ -47,7 +47,8 @@ def train_recipe(
         device: Where to train.
         resume: Resume what the folder holds; otherwise start again.
         model: Trained instead of the recipe's: a name that `load_model` takes, such as the factory of your own code
-            `package.module:factory`; the initial weights are its own.
+            `package.module:factory`; the initial weights are its own, and all parameters are trained but those of
+            modules that the recipe names in `frozen`.
         weights: A file of weights that the training starts from, instead of initial ones.
         progress, on_epoch: As in `fit`.
 
@@ -122,7 +123,7 @@ def _outputs(network: nn.Module, samples: Samples) -> int:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"model must take the images of {samples.name}, {tuple(images.shape[1:])}; got {reason!r}: give a network "
-            "for images of that shape"
+            "for float32 images of that shape"
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__

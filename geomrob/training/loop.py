@@ -230,9 +230,19 @@ def _hold_out(train: Samples, count: int, seed: int) -> tuple[Samples, Samples |
     """Return the samples to train on and those to choose the epoch with."""
     if len(train) <= count:
         raise UsageError(f"train must hold more images than held_out; got {len(train)} and {count}: hold out fewer")
-    shuffled = torch.randperm(len(train), generator=_generator(seed, 0))
-    held_out = train.subset(shuffled[:count].sort().values) if count else None
-    return train.subset(shuffled[count:].sort().values), held_out
+    # Versions of an image share its index: none of them is trained on if one is held out.
+    images, of = train.indices.unique(return_inverse=True)
+    if len(images) == len(train):
+        of = torch.arange(len(train))
+    apart = count * len(images) // len(train)
+    if count and not 0 < apart < len(images):
+        raise UsageError(
+            f"held_out must leave images with all of their versions on both sides; got {count} of {len(train)} rows, "
+            f"versions of {len(images)} images: hold out other numbers"
+        )
+    shuffled = torch.randperm(len(images), generator=_generator(seed, 0))
+    chosen = torch.isin(of, shuffled[:apart])
+    return train.subset((~chosen).nonzero().flatten()), train.subset(chosen.nonzero().flatten()) if count else None
 
 
 def _one_epoch(

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.data import load_data
-from geomrob.data.entry import Samples
+from geomrob.data import joined, load_data
+from geomrob.data.entry import Samples, transformed
 from geomrob.errors import UsageError
 from geomrob.models import build
-from geomrob.training import Adversarial, Options, accuracy, fit
+from geomrob.training import Adversarial, Options, accuracy, fit, loop
 
 FEW = Options(epochs=3, batch=16, held_out=20, max_rate=0.05, crop=1, flip=True)
 
@@ -308,6 +308,30 @@ def test_frozen_modules_stay_as_they_were_and_are_free_again_afterwards(clothes)
     assert all(parameter.requires_grad for parameter in model.parameters())
     with pytest.raises(UsageError, match="frozen module must be one of"):
         fit(model, clothes, Options(frozen=("seven",)))
+
+
+def test_no_version_of_an_image_that_is_held_out_is_trained_on(clothes):
+    both = joined(clothes, transformed(clothes, "lowpass:14"))
+    trained, held_out = loop._hold_out(both, 60, seed=1)
+    assert len(held_out) == 60
+    assert len(trained) == 140
+    assert not set(trained.indices.tolist()) & set(held_out.indices.tolist())
+    with pytest.raises(UsageError, match="held_out must leave images with all of their versions"):
+        loop._hold_out(both, 1, seed=1)
+
+
+def test_a_network_with_other_outputs_in_train_mode_is_refused(clothes):
+    class Auxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = dropping()
+
+        def forward(self, images):
+            logits = self.inner(images)
+            return (logits, logits) if self.training else logits
+
+    with pytest.raises(UsageError, match="must return a tensor of logits in train mode; got tuple"):
+        fit(Auxiliary(), clothes, Options(epochs=1, batch=16))
 
 
 def test_a_balanced_epoch_draws_each_class_equally_often(clothes, monkeypatch):

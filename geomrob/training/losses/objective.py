@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from geomrob.errors import UsageError
 from geomrob.training.losses.adversarial import adversarial_images
 from geomrob.training.losses.hebbian import HebbianTerm
 from geomrob.training.losses.jsd import jsd
@@ -66,8 +67,13 @@ class Objective(nn.Module):
             loss = loss + self.strength * self.similarity(model, generator)
         return loss
 
-    def _of_predictions(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _of_predictions(self, logits: object, labels: Tensor) -> Tensor:
         """Return the cross-entropy, with the consistency of three versions of each image if they are there."""
+        if not isinstance(logits, Tensor):
+            raise UsageError(
+                f"model must return a tensor of logits in train mode; got {type(logits).__name__}: switch its "
+                "auxiliary outputs off"
+            )
         if not self.consistency:
             return F.cross_entropy(logits, labels)
         clean, one, other = logits.chunk(3)
