@@ -35,6 +35,11 @@ def corrupted(model: str, column: str = "mean", how: str = "none") -> Numbers:
     return numbers
 
 
+def colour(case: str, name: str) -> Numbers:
+    """Return an accuracy in per cent of colour_networks, a number a training."""
+    return lambda page: [row[name] for row in page["rows"] if row["case"] == case]
+
+
 def synthetic(model: str, subspace: str) -> Numbers:
     """Return the median margin in a subspace of synthetic_margins."""
     return lambda page: [page["models"][model]["margins"][subspace]["quantiles"][1]]
