@@ -26,7 +26,7 @@ from torch import nn
 
 from experiments.harness import DATA_DIR, SMOKE, Experiment, Page, Row, run
 from experiments.measures import noise_accuracy, robust_accuracy
-from experiments.small_networks import CASES, images_of, network_of
+from experiments.small_networks import CASES, SWEEPS, images_of, network_of
 from experiments.trainings import TRAININGS, Sweep, corrupted, errors_of
 from experiments.zoo import cell, mean_and_error, ordering
 from geomrob.analysis.corruptions.scores import BENCHMARK
@@ -45,11 +45,6 @@ MEASURES = {
 }
 FGSM_STEP = 0.02
 STEPS = 20
-SCALES = {
-    "smoke": Sweep(60, 1, (0,), 10, (3,)),
-    "cpu": Sweep(15_000, 10, (0, 1, 2), 400, (1, 3, 5)),
-    "paper": Sweep(0, 0, (0, 1, 2), 10_000, (1, 2, 3, 4, 5)),
-}
 # Accuracy in per cent by case and measure.
 PUBLISHED = {
     ("standard", "mean"): 72.5,
@@ -170,7 +165,7 @@ def compare(page: Page) -> list[Row]:
 
 
 EXPERIMENT = Experiment(
-    "colour_networks", __doc__ or "", SCALES, measure, draw, compare, {"--data-dir": DATA_DIR, "--trainings": TRAININGS}
+    "colour_networks", __doc__ or "", SWEEPS, measure, draw, compare, {"--data-dir": DATA_DIR, "--trainings": TRAININGS}
 )
 
 if __name__ == "__main__":

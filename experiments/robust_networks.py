@@ -5,16 +5,18 @@ Fig. 5 (larger minimum norms); Attias, Pehlevan, Obeid, "A brain-inspired regula
 boundary-attack perturbations and its radial mean, more at low frequencies for the regularised network. None of the
 three shows margins by band.
 
-Here, for the push-pull, HaH and pixel-similarity networks of the zoo next to their standard twins, on Fashion-MNIST:
+Here, for the push-pull, HaH and pixel-similarity networks of the zoo next to their standard twins, on Fashion-MNIST,
+and for the same networks in colour on CIFAR-10:
 margins in DCT bands and in the whole space; spectra of DeepFool, of the boundary attack with white proposals (as
 published: geomrob's own default prefers low frequencies), and of SparseFool; and how often each network is right when
 images move along one Fourier direction (heat maps).
 
     python -m experiments.train_zoo --data-dir DATA --out trained/zoo
     python -m experiments.robust_networks [--trained trained/zoo] [--scale smoke|cpu|paper]
+    python -m experiments.robust_networks --data cifar10 --data-dir DATA [--trainings FOLDER] --tag cifar10
 
-Without --trained the embedded networks alone, one seed. One core: smoke a minute, cpu with three seeds 4 minutes,
-paper (1,000 images, 10,000 queries) days.
+Without --trained the embedded networks alone, one seed; the trainings on CIFAR-10 are those of `colour_networks`. One
+core: smoke a minute, cpu with three seeds 40 minutes a data set, paper (1,000 images, 10,000 queries) days.
 """
 
 import argparse
@@ -28,7 +30,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import geomrob
-from experiments.harness import TRAINED, Experiment, Page, Row, run, stroke
+from experiments.harness import DATA_DIR, TRAINED, Experiment, Page, Row, run, stroke
+from experiments.small_networks import SWEEPS, images_of, network_of
+from experiments.trainings import TRAININGS
 from experiments.zoo import cell, mean_and_error, ordering, short, trainings
 from geomrob.analysis.spectra.fourier_heat_map import heat_map
 from geomrob.analysis.spectra.spectra import perturbation_spectrum
@@ -38,22 +42,24 @@ from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.data import Samples
 from geomrob.plot.style import SEQUENTIAL, blank, figure_headline, tidy
 
-TWINS = {
-    "fmnist-pushpull-avg3": "fmnist-standard",
-    "fmnist-similarity": "fmnist-standard",
-    "fmnist-hah": "fmnist-vgg",
+PANELS = {
+    "fashion-mnist": {
+        "small ResNet-8": ("fmnist-standard", "fmnist-pushpull-avg3", "fmnist-similarity"),
+        "small VGG": ("fmnist-vgg", "fmnist-hah"),
+    },
+    "cifar10": {"small ResNet-8": ("standard", "push-pull", "similarity"), "small VGG": ("VGG", "HaH")},
 }
-NAMES = ("fmnist-standard", "fmnist-pushpull-avg3", "fmnist-similarity", "fmnist-vgg", "fmnist-hah")
-PANELS = {"small ResNet-8": NAMES[:3], "small VGG": NAMES[3:]}
+"""The networks on each data set by their family, the standard one first."""
+TITLES = {"fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 ATTACKS = ("DeepFool", "boundary attack", "SparseFool")
 SEED = 0
 EPSILON = 2.0
 """Length of a step along a Fourier direction."""
 LOW_RADIUS = 7
 PUBLISHED = {
-    "fmnist-pushpull-avg3": "gain in the highest band (Table 4)",
-    "fmnist-similarity": "more power at low frequencies (Fig. 7)",
-    "fmnist-hah": "larger smallest perturbations (Fig. 5)",
+    "pushpull": "gain in the highest band (Table 4)",
+    "similarity": "more power at low frequencies (Fig. 7)",
+    "hah": "larger smallest perturbations (Fig. 5)",
 }
 
 
@@ -71,17 +77,33 @@ SCALES = {"smoke": Scale(3, 60, 10, 1), "cpu": Scale(12, 500, 10), "paper": Scal
 
 
 def measure(scale: Scale, flags: argparse.Namespace) -> Page:
-    data = geomrob.load_data("fashion-mnist-1k", samples=scale.images, seed=SEED)
+    colour = flags.data == "cifar10"
+    data = (
+        images_of(scale.images, flags)
+        if colour
+        else geomrob.load_data("fashion-mnist-1k", samples=scale.images, seed=SEED)
+    )
     rows = []
-    for name in NAMES:
-        for seed, model in trainings(name, flags.trained, range(scale.seeds)).items():
+    for name in names_on(flags.data):
+        seeds = range(scale.seeds)
+        models = (
+            {seed: network_of(name, seed, SWEEPS[flags.scale], flags) for seed in seeds}
+            if colour
+            else trainings(name, flags.trained, seeds)
+        )
+        for seed, model in models.items():
             row = {"model": name, "seed": seed, **margins(model, data, scale), **spectra(model, data, scale)}
             seen = heat_map(model, data.images, data.labels, epsilon=EPSILON, indices=data.indices, seed=SEED)
             row["heat"] = [[round(value, 4) for value in line] for line in seen.accuracy.tolist()]
             row["heat_radial"] = seen.radial.tolist()
             rows.append(row)
             print(name, seed, {key: round(row["low"][key], 3) for key in ATTACKS}, flush=True)
-    return {"images": scale.images, "queries": scale.queries, "epsilon": EPSILON, "rows": rows}
+    return {"data": flags.data, "images": scale.images, "queries": scale.queries, "epsilon": EPSILON, "rows": rows}
+
+
+def names_on(data: str) -> list[str]:
+    """The networks on a data set."""
+    return [name for names in PANELS[data].values() for name in names]
 
 
 def margins(model: nn.Module, data: Samples, scale: Scale) -> Page:
@@ -154,30 +176,32 @@ def line(ax: Axes, at: Sequence[float], curves: Sequence[Sequence[float]], index
 def draw(page: Page) -> Figure:
     """Margins by band and in the whole space, radial profiles of three attacks, and heat maps."""
     figure = blank(14, 12.5)
-    seeds = max(len(of(page, name)) for name in NAMES)
+    data = page.get("data", "fashion-mnist")
+    everyone = names_on(data)
+    seeds = max(len(of(page, name)) for name in everyone)
     figure_headline(
         figure,
         "What do push-pull, HaH and pixel similarity do to boundary and perturbations?",
         f"Above: median margins in bands, and how far the boundary is at all. Middle: power of perturbations (norm 1 "
         f"each, 1 = white noise). Below: accuracy after a step of {page['epsilon']:g} along one Fourier direction, "
-        f"zero in the middle. {page['images']} Fashion-MNIST images; shades: standard errors of {seeds} seeds.",
+        f"zero in the middle. {page['images']} images of {TITLES[data]}; shades: standard errors of {seeds} seeds.",
     )
     rows = figure.subfigures(3, 1, height_ratios=[1, 1, 0.8])
     top = rows[0].subplots(1, 3)
-    for ax, (title, names) in zip(top, PANELS.items(), strict=False):
+    for ax, (title, names) in zip(top, PANELS[data].items(), strict=False):
         for name in names:
             curves = [row["quantiles"]["50"] for row in of(page, name)]
-            line(ax, of(page, name)[0]["frequency"], curves, NAMES.index(name), short(name))
+            line(ax, of(page, name)[0]["frequency"], curves, everyone.index(name), short(name))
         ax.set(yscale="log", title=f"{title}: margins by band", xlabel="frequency (cycles per image)")
         ax.set_ylabel("median margin ($\\ell_2$)")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(everyone):
         values = sorted(value for row in of(page, name) for value in row["whole"] if math.isfinite(value))
         share = [(rank + 1) / len(values) for rank in range(len(values))]
         top[2].step(values, share, where="post", label=short(name), **{**stroke(index), "marker": ""})
     top[2].set(xscale="log", title="all directions", xlabel="margin ($\\ell_2$)", ylabel="share of images below")
     for ax, attack in zip(rows[1].subplots(1, 3, sharey=True), ATTACKS, strict=True):
-        for index, name in enumerate(NAMES):
+        for index, name in enumerate(everyone):
             curves = [row["radial"][attack] for row in of(page, name)]
             line(ax, range(len(curves[0])), curves, index, short(name))
         ax.axhline(1, color="#999999", lw=0.8)
@@ -187,8 +211,8 @@ def draw(page: Page) -> Figure:
     for ax in top:
         tidy(ax)
         ax.legend(fontsize=8, framealpha=0.85, edgecolor="none")
-    planes = rows[2].subplots(1, len(NAMES))
-    for ax, name in zip(planes, NAMES, strict=True):
+    planes = rows[2].subplots(1, len(everyone))
+    for ax, name in zip(planes, everyone, strict=True):
         values = torch.tensor([row["heat"] for row in of(page, name)]).mean(0)
         half = values.shape[-1] // 2
         image = ax.imshow(100 * values.numpy(), vmin=0, vmax=100, cmap=SEQUENTIAL, extent=(-half, half, half, -half))
@@ -199,10 +223,16 @@ def draw(page: Page) -> Figure:
     return figure
 
 
+def twins(data: str) -> dict[str, str]:
+    """The standard network of each robust one."""
+    return {name: names[0] for names in PANELS[data].values() for name in names[1:]}
+
+
 def compare(page: Page) -> list[Row]:
     """Margins and shares of low frequencies of each robust network and its twin, over the seeds."""
     rows = []
-    for name, twin in TWINS.items():
+    for name, twin in twins(page.get("data", "fashion-mnist")).items():
+        kind = next(kind for kind in PUBLISHED if kind in name.lower().replace("-p", "p"))
         for words, ours, theirs, claim in (
             ("margin, lowest band", medians(page, name, 0), medians(page, twin, 0), ""),
             ("margin, highest band", medians(page, name, -1), medians(page, twin, -1), "pushpull"),
@@ -213,12 +243,18 @@ def compare(page: Page) -> list[Row]:
             ),
         ):
             here = f"{cell(ours, 3)} against {cell(theirs, 3)}"
-            published = PUBLISHED[name] if claim and claim in name else ""
+            published = PUBLISHED[kind] if claim == kind else ""
             rows.append(Row(f"{short(name)}: {words}", here, published, ordering(ours, theirs) if published else ""))
     return rows
 
 
-EXPERIMENT = Experiment("robust_networks", __doc__ or "", SCALES, measure, draw, compare, {"--trained": TRAINED})
+FLAGS = {
+    "--data": {"choices": tuple(PANELS), "default": "fashion-mnist", "help": "data set of the networks"},
+    "--trained": TRAINED,
+    "--data-dir": DATA_DIR,
+    "--trainings": TRAININGS,
+}
+EXPERIMENT = Experiment("robust_networks", __doc__ or "", SCALES, measure, draw, compare, FLAGS)
 
 if __name__ == "__main__":
     run(EXPERIMENT)

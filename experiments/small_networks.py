@@ -23,6 +23,12 @@ from geomrob.training.recipe_files import read_recipe
 
 RESNETS = {True: SMALL_RESNET, False: resnet18}
 VGGS = {True: (SMALL_VGG, 3), False: (partial(vgg, plan=VGG16), 6)}
+SWEEPS = {
+    "smoke": Sweep(60, 1, (0,), 10, (3,)),
+    "cpu": Sweep(15_000, 10, (0, 1, 2), 400, (1, 3, 5)),
+    "paper": Sweep(0, 0, (0, 1, 2), 10_000, (1, 2, 3, 4, 5)),
+}
+"""How the networks are trained at each scale, and what they are tested on."""
 COSTS = (4.5e-3, 2.5e-3, 1.3e-3, 1e-3, 8e-4, 5e-4)
 
 
