@@ -47,7 +47,12 @@ def small(good, clothes):
     return audit(good["fmnist-lenet"], clothes.images[:3], **QUICK)
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+LONG = {"quantised_straight_through", "without_graph", "stochastic"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in EXPECTED]
+)
 def test_each_wrong_model_is_named(name, good, clothes, monkeypatch):
     # The verdicts do not need the long searches by gradient, only that there is a second one.
     monkeypatch.setattr(measurements, "LONGER", (80,))

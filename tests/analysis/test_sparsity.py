@@ -199,7 +199,9 @@ def test_rounded_images_are_carried_with_what_they_do():
     assert (found.eight_bit, rounded.eight_bit) == (False, True)
 
 
-@pytest.mark.parametrize("attack", sparse_attacks())
+@pytest.mark.parametrize(
+    "attack", [pytest.param(name, marks=pytest.mark.slow) if name.count("-") > 1 else name for name in sparse_attacks()]
+)
 def test_progress_and_memory_change_nothing(attack):
     model, inputs, told = net(classes=10), images(150), []
     # Two whole chunks for which the model has no answer still are entries, not a refusal.

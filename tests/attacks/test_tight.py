@@ -27,8 +27,15 @@ def attacked(name, model, inputs, norm, **options):
     return result.distances(norm)
 
 
-@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)], ids=["free", "boxed"])
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(
+    ("space", "bounds"),
+    [
+        ("whole", (0.0, 1.0)),
+        ("dct", None),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (("whole", None), ("dct", (0.0, 1.0)))),
+        *(pytest.param("haar", bounds, marks=pytest.mark.slow) for bounds in (None, (0.0, 1.0))),
+    ],
+)
 @pytest.mark.parametrize("norm", NORMS)
 def test_no_distance_grows_with_the_budget(norm, space, bounds):
     model, inputs = net(SHAPE, classes=6, seed=3), images(4, SHAPE)

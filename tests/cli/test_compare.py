@@ -34,7 +34,9 @@ def curves(tmp_path):
     return tmp_path / "runs"
 
 
-@pytest.mark.parametrize("of", ["margin", "sparsefool", "norms", "corruptions"])
+@pytest.mark.parametrize(
+    "of", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("margin", "sparsefool", "norms")), "corruptions"]
+)
 def test_models_are_measured_and_everything_is_written(run, tmp_path, of):
     status, out, err = run(*QUICK, "--of", of)
     assert (status, err) == (0, "")

@@ -47,6 +47,7 @@ def test_without_push_pull_it_says_so_and_shows_the_first_convolution(run, tmp_p
     assert {row["inhibition"] for row in rows(folder / "kernels.csv")} == {""}
 
 
+@pytest.mark.slow
 def test_models_are_compared(run, tmp_path, nets):
     status, out, err = run("kernels", *nets, "--size", "16")
     assert (status, err) == (0, "")

@@ -41,6 +41,7 @@ def test_default_measures_the_lenet_and_writes_everything(run, tmp_path):
     assert "cut to [0, 1]" in out
 
 
+@pytest.mark.slow
 def test_several_models_share_a_table_and_a_picture(run, tmp_path):
     status, out, _ = run(*QUICK, *BOTH, "--json")
     told = json.loads(out)

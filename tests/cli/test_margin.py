@@ -106,6 +106,7 @@ def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path):
     assert all("0%" in row for row in rows)
 
 
+@pytest.mark.slow
 def test_a_small_model_takes_one_thread_unless_told(run):
     before = torch.get_num_threads()
     try:
@@ -245,6 +246,7 @@ def test_synthetic_points_need_not_lie_in_the_box(run, tmp_path, monkeypatch):
     assert names == {"margin.json", "margin.npz", "margin.csv", "margin.png"}
 
 
+@pytest.mark.slow
 def test_each_of_several_models_has_its_examples(run, tmp_path):
     words = ["--model", "fmnist-lenet", "--model", "fmnist-resnet8"]
     _, out, _ = run(*QUICK, *words)

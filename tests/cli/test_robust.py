@@ -25,6 +25,7 @@ def test_table_files_and_csv_say_the_same(run, tmp_path):
     assert (tmp_path / "out" / "robust.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
     monkeypatch.setattr(robust, "audited", partial(audited, budget=20))
     status, out, _ = run(*QUICK, "--audit", "--json")
@@ -35,6 +36,7 @@ def test_the_audit_gives_its_verdict(run, tmp_path, monkeypatch):
     assert {row["verdict"] for row in json.loads(out)["results"][0]["rows"]} == {verdict}
 
 
+@pytest.mark.slow
 def test_models_share_one_table_and_one_picture(run, tmp_path):
     _, out, _ = run(*QUICK, "--model", "fmnist-lenet", "--model", "fmnist-linf-adversarial", "--norm", "l2")
     assert out.count("robust accuracy in l2 on 3 images") == 1

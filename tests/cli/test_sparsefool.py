@@ -82,6 +82,7 @@ def test_nobody_fooled_is_told_without_a_gallery(run, tmp_path):
     assert "inf" in out
 
 
+@pytest.mark.slow
 def test_pruned_changes_fewer_pixels(run, tmp_path):
     run(*QUICK)
     plain = load(tmp_path / "out" / "sparsefool.json", Sparsity)

@@ -12,7 +12,7 @@ from tests.reliability.runner import problem
 from tests.reliability.spoiled import CANARY, make
 from tests.reliability.table import calls
 
-SAMPLED = 41
+SAMPLED = 83
 """Every so many-th call is in the ordinary suite."""
 
 

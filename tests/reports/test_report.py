@@ -69,6 +69,7 @@ def test_a_name_that_is_markup_is_text_everywhere(shared):
     assert made.models == ("plain", MARKUP)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_of_a_model_is_a_sentence_and_the_others_are_measured(small_blocks):
     models = {"plain": small(), "stubborn": NoGradient()}
     made = report(models, budget="quick", samples=2, only=["margin-deepfool", "curve", "audit"])

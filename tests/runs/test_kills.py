@@ -76,7 +76,7 @@ def test_a_command_that_is_killed_resumes_to_the_same_bits(tmp_path, command, ca
     assert not list((tmp_path / "out").rglob(".*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_command_ends_with_130_and_the_line_that_resumes_it(tmp_path, number):
     status, err = killed_with_parts(tmp_path / "out", "margin", number, 1)
     assert status == 130
@@ -99,7 +99,7 @@ def test_a_second_process_in_one_folder_is_refused(tmp_path, capsys):
         assert f"no other run works in; got {tmp_path / 'out'}, where process {os.getpid()}" in process.stderr.read()
 
 
-@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("shards", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_shards_merge_to_the_same_bits(tmp_path, capsys, shards):
     words = list(COMMANDS["margin"])
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
@@ -166,7 +166,14 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "a full disk",
+        "no memory",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("a read-only folder", "no memory of torch")),
+    ],
+)
 def test_a_fault_of_the_machine_is_one_sentence_and_status_1_and_parts_are_kept(tmp_path, monkeypatch, capsys, fault):
     kept, (error, told) = Run.keep, FAULTS[fault]
 

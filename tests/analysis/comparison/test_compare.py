@@ -85,6 +85,7 @@ def test_several_models_are_compared_with_the_first_and_all_tests_corrected():
     assert float(found.corrected.min()) == pytest.approx(16 * float(found.p.min()))
 
 
+@pytest.mark.slow
 def test_each_class_is_compared_on_request_and_fewer_than_ten_images_have_no_interval():
     found = compare(curve(), curve("hah", 2.0), by_class=True, classes=("shirt", "dress"))
     # No image of this curve has label 0.
