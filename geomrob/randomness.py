@@ -17,9 +17,12 @@ References:
     Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox).
 """
 
+import contextlib
 import hashlib
 import math
+import random
 from collections.abc import Callable
+from collections.abc import Generator as Yields
 from typing import TypeAlias
 
 import numpy as np
@@ -36,6 +39,39 @@ Keys: TypeAlias = Int64[Tensor, " n"]
 
 WORD = 1 << 64
 STEP, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Yields[None, None, None]:
+    """Seed the global generators of torch, NumPy and Python, which other people's code draws from, and restore them.
+
+    Args:
+        seed: The caller's, at least 0.
+        device: Whose generator is seeded beside that of the CPU.
+
+    Example:
+        >>> before = random.getstate()
+        >>> with seeded(0):
+        ...     one = torch.rand(()), np.random.rand(), random.random()
+        >>> with seeded(0):
+        ...     one == (torch.rand(()), np.random.rand(), random.random()), before == random.getstate()
+        (True, False)
+        >>> before == random.getstate()
+        True
+    """
+    place = torch.device(device)
+    drawn, states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that others draw from
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if place.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        np.random.seed(seed % (1 << 32))  # noqa: NPY002 - as above
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(drawn)
+            np.random.set_state(states)  # noqa: NPY002 - as above
 
 
 def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0, use: str = "") -> Keys:

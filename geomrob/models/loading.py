@@ -23,6 +23,7 @@ from geomrob.models.schemes.opened import Opened, Request
 from geomrob.models.schemes.table import CODE, SCHEMES
 from geomrob.models.schemes.timm_models import own_preprocessing
 from geomrob.models.weights import load_weights
+from geomrob.randomness import seeded
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -35,6 +36,7 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     image_size: int | Sequence[int] | None = None,
+    seed: int = 0,
 ) -> nn.Module:
     """Return a model that takes images in [0, 1] and gives logits, in eval mode, gradients off for its parameters.
 
@@ -50,6 +52,7 @@ def load_model(
             only for networks that do not normalise their images themselves.
         std: What that layer divides by.
         image_size: Side of the images, or height and width, instead of the model's own.
+        seed: Of what a factory of yours draws from the global generators, such as initial weights.
 
     Returns:
         The model, a fresh one on each call. `model.preprocessing` says how images are to be read, `model.notes` what
@@ -67,7 +70,7 @@ def load_model(
     model = str(model) if isinstance(model, Path) else model
     name = model if isinstance(model, str) else type(model).__name__
     size = changed(Preprocessing(), mean, std, image_size).size
-    opened = _opened(model, Request(name, "", weights is not None, size))
+    opened = _opened(model, Request(name, "", weights is not None, size, seed))
     network = opened.network
     file = opened.weights if weights is None else weights
     sha256 = MODELS[name].sha256 if weights is None and name in MODELS else None
@@ -103,7 +106,7 @@ def _opened(model: str | nn.Module | Model, request: Request) -> Opened:
     if colon and scheme in SCHEMES:
         if not rest.strip():
             raise UsageError(f"model must read {SCHEMES[scheme].form}; got {model!r}: add what follows the colon")
-        return SCHEMES[scheme].open(Request(model, rest, request.own_weights, request.size))
+        return SCHEMES[scheme].open(replace(request, rest=rest))
     if is_path(model):
         return _with_own(open_file(request))
     if not colon:
@@ -228,6 +231,5 @@ def build(name: str, *, seed: int) -> nn.Module:
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     entry = MODELS[name]
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return entry.builder(shape=entry.shape, classes=entry.classes, mean=entry.mean, std=entry.std)

@@ -101,10 +101,7 @@ def _initial(model: str, weights: str | Path | None, seed: int) -> tuple[nn.Modu
     """Return a network before its training, and a digest of what it starts from, empty for a row's initial weights."""
     if weights is None and model in MODELS:
         return build(model, seed=seed), ""
-    with torch.random.fork_rng(devices=[]):
-        # A factory draws its initial weights from the global generator.
-        torch.manual_seed(seed)
-        network = load_model(model, weights=weights)
+    network = load_model(model, weights=weights, seed=seed)
     return network.requires_grad_(True), digest(identity(network))
 
 

@@ -1,11 +1,10 @@
 """The one training loop."""
 
-import contextlib
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from geomrob.augment.registry import crop_and_flip, views
 from geomrob.data.entry import Samples
 from geomrob.errors import UsageError, unknown
+from geomrob.randomness import seeded
 from geomrob.training import checkpoint
 from geomrob.training.checkpoint import Epoch, State
 from geomrob.training.evaluate import accuracy
@@ -38,7 +38,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 class Fitted:
     """A trained model: the one given, now in eval mode with the weights of `best_epoch` (counted from 1).
 
-    `notes` are sentences on options that were not used as given.
+    `notes` are sentences on options that were not used as given, and on what the saved weights do not hold.
     """
 
     model: nn.Module
@@ -132,7 +132,9 @@ def fit(
     if origin:
         facts["origin"] = origin
     _check_crop(options, min(train.images.shape[-2:]))
+    _check_state(model)
     still = _without_gradients(model, options.frozen)
+    hidden = _copy(_unsaved(model))
     training = _prepare(model, options, pool.images, objective)
     state = State(json.dumps(facts, sort_keys=True), {}, {}, {}, {}, {}, 0, ())
     with checkpoint.held(out):
@@ -161,7 +163,32 @@ def fit(
             for parameter in still:
                 parameter.requires_grad_(True)
             model.eval()
-    return Fitted(model, state.best_epoch, state.history, training.notes)
+    changed = [name for name, value in _unsaved(model).items() if not _same(value, hidden.get(name))]
+    lost = (
+        f"{', '.join(changed)}: changed by the training but not in model.state_dict(), so that the saved weights are "
+        "those of another model; register the buffer with persistent=True"
+    )
+    return Fitted(model, state.best_epoch, state.history, training.notes + (lost,) * bool(changed))
+
+
+def _check_state(model: nn.Module) -> None:
+    """Refuse a model whose state is more than tensors, which no file of weights holds."""
+    other = [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
+    if other:
+        raise UsageError(
+            f"model must have a state_dict of tensors alone; got {', '.join(other[:3])} (an extra state): keep it in "
+            "a buffer, or leave out get_extra_state"
+        )
+
+
+def _unsaved(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers that are in no state_dict."""
+    saved = model.state_dict()
+    return {name: buffer for name, buffer in model.named_buffers() if name not in saved}
+
+
+def _same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and one.shape == other.shape and bool(torch.equal(one, other.to(one.device)))
 
 
 def _without_gradients(model: nn.Module, names: tuple[str, ...]) -> list[nn.Parameter]:
@@ -254,7 +281,8 @@ def _one_epoch(
     order = _balanced if options.balanced else _shuffled
     batches = _batches(order(trained, generator), options.batch)
     total, now = 0.0, 0.0
-    with _seeded(device, int(torch.randint(2**62, (), generator=generator))):
+    # Dropout draws from the global generator of its device.
+    with seeded(int(torch.randint(2**62, (), generator=generator)), device):
         for step, positions in enumerate(batches):
             images, labels = trained.images[positions].to(device), trained.labels[positions].to(device)
             if options.crop or options.flip:
@@ -336,16 +364,6 @@ def _generator(seed: int, epoch: int) -> torch.Generator:
     """Return the CPU generator of one epoch; epoch 0 draws what is held out."""
     words = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-
-
-@contextlib.contextmanager
-def _seeded(device: torch.device, seed: int) -> Generator[None]:
-    """Seed the global generators of the CPU and of `device` (dropout draws there), and restore them afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        yield
 
 
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

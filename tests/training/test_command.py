@@ -63,6 +63,31 @@ def test_it_starts_from_given_weights_and_is_resumed_from_the_same_alone(tmp_pat
     assert "got another one" in capsys.readouterr().err
 
 
+OWN = """import random
+import numpy
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+        self[1].weight.data.mul_(random.random()).add_(1e-3 * numpy.random.rand())
+"""
+
+
+def test_a_factory_draws_its_initial_weights_by_the_seed_from_any_global_generator(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "still.toml").write_text(RECIPE + "max_rate = 1e-30\nweight_decay = 0\n")
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        words = ["--model", f"{tmp_path / 'mine.py'}:Net", "--seed", seed, "--out", str(tmp_path / name)]
+        assert main(["train", str(tmp_path / "still.toml"), *words, "--device", "cpu"]) == 0
+    one, same, other = (
+        load_model(f"{tmp_path / 'mine.py'}:Net", weights=tmp_path / name / "model.safetensors")[1].weight
+        for name in "abc"
+    )
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other, rtol=0.1)
+
+
 def test_it_trains_the_network_of_a_factory_drawn_by_the_seed(tmp_path, recipe, capsys):
     (tmp_path / "mine.py").write_text(
         "from torch import nn\ndef net(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"

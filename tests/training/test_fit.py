@@ -349,3 +349,34 @@ def test_a_balanced_epoch_draws_each_class_equally_often(clothes, monkeypatch):
     assert len(seen) == 200
     assert int(counts.max() - counts.min()) <= 1
     assert seen[:100] != seen[100:]
+
+
+class Centred(nn.Module):
+    """A linear model of images less their running mean, which is kept in a buffer."""
+
+    def __init__(self, *, persistent: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(784, 10)
+        self.register_buffer("mean", torch.zeros(784), persistent=persistent)
+
+    def forward(self, images):
+        images = images.flatten(1)
+        if self.training:
+            self.mean.mul_(0.9).add_(0.1 * images.mean(0))
+        return self.layer(images - self.mean)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_what_the_training_changes_and_no_weights_hold_is_told(clothes, persistent):
+    told = fit(Centred(persistent=persistent), clothes, Options(epochs=1)).notes
+    assert bool(told) != persistent
+    assert all(note.startswith("mean: changed by the training but not in model.state_dict()") for note in told)
+
+
+def test_a_model_with_an_extra_state_is_refused(clothes):
+    class Counting(Centred):
+        def get_extra_state(self):
+            return {"steps": 1}
+
+    with pytest.raises(UsageError, match="state_dict of tensors alone; got _extra_state"):
+        fit(Counting(persistent=True), clothes, Options(epochs=1))

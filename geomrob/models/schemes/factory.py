@@ -14,12 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from geomrob.errors import UsageError, unknown
 from geomrob.models.schemes.arguments import parse_arguments, typed_arguments
 from geomrob.models.schemes.opened import Opened, Request, isolated, reason
+from geomrob.randomness import seeded
 
 FILE = re.compile(r"(?P<home>.+?\.py):(?P<factory>[^:?]*)(\?(?P<arguments>.*))?", re.DOTALL | re.IGNORECASE)
 MODULE = re.compile(r"(?P<home>[^:?]*):(?P<factory>[^:?]*)(\?(?P<arguments>.*))?", re.DOTALL)
@@ -84,7 +84,7 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
     """Return the module that the factory builds, called with the arguments of the name."""
     factory_name = match["factory"]
     values = parse_arguments(match["arguments"] or "")
-    with _searched(folder), isolated():
+    with _searched(folder), isolated(request.seed):
         # The factory is the user's own code: whatever it raises is the reason, an exit too.
         try:
             module = imported()
@@ -101,9 +101,9 @@ def _opened(request: Request, match: re.Match[str], imported: Any, folder: Path)
             raise _no_module(request.name, target, "is")
         positional, named = typed_arguments(target, values, factory_name)
         # Again, since a module draws when it is imported, but only the first time.
-        torch.default_generator.manual_seed(0)
         try:
-            built = target(*positional, **named)
+            with seeded(request.seed):
+                built = target(*positional, **named)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from geomrob.errors import UsageError
 from geomrob.models.preprocessing import Preprocessing
+from geomrob.randomness import seeded
 
 SHOWN = 200
 AS_IS = Preprocessing()
@@ -28,12 +29,14 @@ class Request:
         rest: What follows the colon of the scheme.
         own_weights: Whether a file of weights follows, so that none are fetched.
         size: Height and width of the images, where the user gave them.
+        seed: Of what the code draws.
     """
 
     name: str
     rest: str
     own_weights: bool = False
     size: tuple[int, int] | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,11 @@ def library(name: str, request: Request, extra: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def isolated() -> Generator[None, None, None]:
-    """Run the code of others: prints go to stderr, random draws begin at seed 0, the state of torch is restored."""
+def isolated(seed: int = 0) -> Generator[None, None, None]:
+    """Run the code of others: prints go to stderr, random draws begin at a seed, the state of torch is restored."""
     dtype, threads, grad = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     try:
-        with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
+        with contextlib.redirect_stdout(sys.stderr), seeded(seed):
             yield
     finally:
         torch.set_default_dtype(dtype)
