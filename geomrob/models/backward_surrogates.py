@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from geomrob.errors import UsageError
+from geomrob.inference.outputs import scores_of
 from geomrob.models.layers.hah import HaHBlock, SmoothHaHBlock
 from geomrob.models.module_replacement import replace_module
 
@@ -74,7 +75,7 @@ def smoothed_gradients(model: nn.Module, *, noise: float = 0.02, samples: int = 
     noise averages out. A gradient that is zero everywhere stays zero.
 
     Args:
-        model: Images to logits.
+        model: Images to logits, or to a dictionary or tuple with them, as every analysis takes it.
         noise: Standard deviation of the noise in the units of the images, above 0.
         samples: Images that a gradient is the mean over, an even number: the noise is added and subtracted.
         seed: Of the noise, which is the same for all images: the result does not depend on the batch.
@@ -125,11 +126,16 @@ class SmoothedGradient(nn.Module):
         if not (torch.is_grad_enabled() and inputs.requires_grad):
             return self.model(inputs)
         with torch.no_grad():
-            outputs: Tensor = self.model(inputs)
+            outputs = self._tensor(inputs)
         generator = torch.Generator().manual_seed(self.seed)
         half = torch.randn(self.samples // 2, *inputs.shape[1:], generator=generator).to(inputs) * self.noise
         noisy = (inputs[:, None] + torch.cat((half, -half))).flatten(0, 1)
-        return _with_gradient(outputs, self.model(noisy).unflatten(0, (-1, self.samples)).mean(1))
+        return _with_gradient(outputs, self._tensor(noisy).unflatten(0, (-1, self.samples)).mean(1))
+
+    def _tensor(self, inputs: Tensor) -> Tensor:
+        """Return the output, or the logits in a dictionary or tuple."""
+        output = self.model(inputs)
+        return output if isinstance(output, Tensor) else scores_of(output, len(inputs))
 
 
 def _with_gradient(outputs: Tensor, surrogate: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from geomrob.attacks import tight
+from geomrob.attacks import deepfool, tight
 from geomrob.errors import UsageError
 from geomrob.models import load_model, smoothed_gradients, surrogate_gradients
 from geomrob.models.layers.hah import HaHBlock, SmoothHaHBlock
@@ -172,3 +172,38 @@ def test_a_surrogate_that_is_not_finite_leaves_the_logits_as_they_are():
     assert torch.equal(outputs.detach(), model(points).detach())
     (gradient,) = torch.autograd.grad(outputs.sum(), points)
     assert gradient.flatten().tolist() == [1.0, 0.0]
+
+
+def test_smoothed_gradients_take_models_that_return_dictionaries():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 5)
+
+        def forward(self, images):
+            return {"logits": self.layer(images.flatten(1)), "features": images}
+
+    model, images = Named(), torch.rand(3, 1, 8, 8)
+    plain = deepfool(model, images).distances()
+    torch.testing.assert_close(deepfool(smoothed_gradients(model), images).distances(), plain)
+
+
+def test_layers_inside_layers_each_have_their_surrogate():
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Rounding()
+
+        def forward(self, values):
+            return self.inner(values).sign()
+
+    class Rounding(nn.Module):
+        def forward(self, values):
+            return (4 * values).round() / 4
+
+    model = nn.Sequential(nn.Flatten(), Outer())
+    table = {Rounding: lambda _: nn.Identity(), Outer: lambda layer: layer.inner}
+    images = torch.rand(2, 1, 2, 2, requires_grad=True)
+    outputs = surrogate_gradients(model, table)(images)
+    assert torch.equal(outputs, model(images))
+    assert torch.equal(torch.autograd.grad(outputs.sum(), images)[0], torch.ones(2, 1, 2, 2))
