@@ -37,7 +37,7 @@ RUNS = {
     "prime_sweeps": Run("prime_sweeps", {"smoke": 0.2, "cpu": 20, "paper": 1500}, ("fashion-mnist",)),
     "forgetting": Run("forgetting", {"smoke": 0.2, "cpu": 8, "paper": 20_000}, ("fashion-mnist",)),
     "transfer_strategies": Run(
-        "transfer_strategies", {"smoke": 0.2, "cpu": 18, "paper": 20_000}, ("mnist", "fashion-mnist")
+        "transfer_strategies", {"smoke": 0.2, "cpu": 20, "paper": 20_000}, ("mnist", "fashion-mnist")
     ),
     "sparsefool_locations": Run("sparsefool_locations", {"smoke": 0.3, "cpu": 2, "paper": 2}),
 }

@@ -292,7 +292,7 @@ AUGMENTATION = (
         where="5.5.2 parameters",
         claim="PRIME for photographs of containers has small cuts and strengths of its own.",
         published={"cuts": (10, 500), "variances": (0.001, 0.01)},
-        why_not="settings, not a result; `Prime` takes them in Python, a recipe does not",
+        why_not="settings, not a result; the table `[augment]` of a recipe takes them",
     ),
     Entry(
         id="thesis-fig-5.6-5.8",

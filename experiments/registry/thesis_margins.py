@@ -8,7 +8,7 @@ from experiments.registry.numbers import among_draws, energy, equation, shape, s
 
 IMAGENET = "needs ImageNet and its networks; `geomrob margin --model torchvision:NAME --data FOLDER` runs on a user's"
 STRATEGIES = (
-    "on: Fashion-MNIST to 200 MNIST digits as they are, for ImageNet to C-CCM; other looks of test digits for unseen "
+    "Fashion-MNIST to 200 MNIST digits as they are, for ImageNet to C-CCM; other looks of test digits for unseen "
     "containers; ResNet-8 for ResNet-18, PGD of 3 steps for 10"
 )
 SIX = ("ST", "AT", "ST->FT", "ST->AFT", "AT->FT", "AT->AFT")
