@@ -13,7 +13,7 @@ RUNS = {
     "weight_norm": Run("weight_norm", {"smoke": 0.1, "cpu": 8, "paper": 15_000}, ("fashion-mnist", "cifar10")),
     "synthetic_margins": Run("synthetic_margins", {"smoke": 0.5, "cpu": 6, "paper": 30}),
     "synthetic_transition": Run("synthetic_transition", {"smoke": 1.0, "cpu": 12, "paper": 120}),
-    "colour_networks": Run("colour_networks", {"smoke": 0.2, "cpu": 75, "paper": 60_000}, ("cifar10",)),
+    "colour_networks": Run("colour_networks", {"smoke": 0.2, "cpu": 28, "paper": 60_000}, ("cifar10",)),
     "synthetic_seeds": Run("synthetic_seeds", {"smoke": 0.1, "cpu": 20, "paper": 150}),
     "fine_tuning": Run("fine_tuning", {"smoke": 0.2, "cpu": 3, "paper": 120}, ("fashion-mnist", "cifar10")),
     "sparsefool_table": Run("sparsefool_table", {"smoke": 0.5, "cpu": 5, "paper": 120}, ("mnist", "cifar10")),
