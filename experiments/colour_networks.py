@@ -14,8 +14,8 @@ Fashion-MNIST; and the regulariser once more with SGD as published, without weig
     python -m experiments.colour_networks --data-dir DATA [--trainings FOLDER] [--seeds 3] [--scale smoke|cpu|paper]
 
 One core: smoke ten seconds (grey clothes in three channels, for want of embedded colour images), cpu (15,000 images, 10
-epochs, one seed, 10 trainings) 28 minutes, with three seeds 85, paper (ResNet-18 and VGG-16, all images, the epochs of the recipes)
-weeks. Trainings are kept and found again, also by `robust_networks --data cifar10`.
+epochs, one seed, 10 trainings) 28 minutes, with three seeds 85, paper (ResNet-18 and VGG-16, all images, the epochs of
+the recipes) weeks. Trainings are kept and found again, also by `robust_networks --data cifar10`.
 """
 
 import argparse

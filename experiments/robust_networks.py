@@ -85,7 +85,7 @@ def measure(scale: Scale, flags: argparse.Namespace) -> Page:
     )
     rows = []
     for name in names_on(flags.data):
-        seeds = range(scale.seeds)
+        seeds = range(min(scale.seeds, flags.seeds))
         models = (
             {seed: network_of(name, seed, SWEEPS[flags.scale], flags) for seed in seeds}
             if colour
@@ -253,6 +253,7 @@ FLAGS = {
     "--trained": TRAINED,
     "--data-dir": DATA_DIR,
     "--trainings": TRAININGS,
+    "--seeds": {"type": int, "default": 3, "metavar": "N", "help": "trainings of each network, up to three"},
 }
 EXPERIMENT = Experiment("robust_networks", __doc__ or "", SCALES, measure, draw, compare, FLAGS)
 
