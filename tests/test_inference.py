@@ -10,7 +10,7 @@ from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.table import names
 from geomrob.errors import UsageError
 from geomrob.inference import Evaluations, Prepared, accuracy, evaluating, is_adversarial
-from geomrob.inference.block_sizes import SHARES
+from geomrob.inference.block_sizes import SHARES, equal_sizes
 from geomrob.spectral.bases import basis
 from geomrob.spectral.subspaces import blocks
 from tests.attacks.zoo import Greedy, images, net
@@ -133,6 +133,49 @@ def test_a_model_with_other_bits_in_smaller_calls_gets_blocks_alone():
         sizes.clear()
         ready.logits(images(3))
         assert sizes == [least]
+
+
+def test_the_sizes_of_a_module_are_looked_for_once_in_a_process_and_again_when_it_changes(monkeypatch):
+    looked = []
+
+    def counted(ready, block):
+        looked.append(block)
+        return equal_sizes(ready, block)
+
+    monkeypatch.setattr("geomrob.inference.block_sizes.equal_sizes", counted)
+    model, inputs = net(), images(70)
+
+    def searches():
+        looked.clear()
+        sizes.clear()
+        result = deepfool(model, inputs)
+        return len(looked), result
+
+    sizes = []
+    handle = model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    first, result = searches()
+    rows = sum(sizes)
+    again, same = searches()
+    assert (first, again) == (1, 0)
+    assert sum(sizes) < rows
+    assert torch.equal(same.perturbed, result.perturbed)
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.5)
+    assert [searches()[0] for _ in range(2)] == [1, 0], "another weight"
+    next(model.parameters()).data = next(model.parameters()).data.clone()
+    assert [searches()[0] for _ in range(2)] == [1, 0], "a weight at another place"
+    model.flag = 2
+    assert [searches()[0] for _ in range(2)] == [1, 0], "an attribute"
+    handle.remove()
+    assert [searches()[0] for _ in range(2)] == [1, 0], "a hook"
+    inputs = inputs.double()
+    model.double()
+    assert [searches()[0] for _ in range(2)] == [1, 0], "another type"
+    model.float()
+    for _ in range(2):
+        looked.clear()
+        deepfool(model.forward, images(70))
+        assert len(looked) == 1, "what a function holds is not known"
 
 
 def test_everything_is_measured_once():

@@ -1,14 +1,13 @@
 """Which smaller calls of a model return the same bits as full ones, so that a few rows need no padding to a block."""
 
 import contextlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
-
-from geomrob.inference.outputs import Scores
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from geomrob.inference.prepared import Prepared
@@ -22,6 +21,9 @@ LEAST = 4
 FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError, MemoryError)
 """What a model may raise that takes one image only, or one number of them."""
 
+PLAIN = (bool, int, float, str)
+"""Attributes of a module that are compared by value."""
+
 WORTH = 3
 """Blocks of padding after which smaller sizes are looked for, which takes about as much time."""
 
@@ -33,6 +35,15 @@ class Sizes:
     padding: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
     equal: dict[Hashable, tuple[int, ...]] = field(default_factory=dict[Hashable, tuple[int, ...]])
 
+    def pad(self, key: Hashable, rows: int) -> int:
+        """Return the rows of padding so far, with these."""
+        self.padding[key] = self.padding.get(key, 0) + rows
+        return self.padding[key]
+
+
+_SEEN: WeakKeyDictionary[nn.Module, tuple[object, dict[Hashable, tuple[int, ...]]]] = WeakKeyDictionary()
+"""What was found of each model in this process, and what it looked like then: a second attack looks for nothing."""
+
 
 def rows_of_call(ready: "Prepared", count: int, block: int) -> int:
     """Return with how many rows, padding included, some rows are called: the block, or the next size of equal bits."""
@@ -41,13 +52,17 @@ def rows_of_call(ready: "Prepared", count: int, block: int) -> int:
         return block
     key, known = (ready.key, block), ready.measured.sizes
     if key not in known.equal:
-        known.padding[key] = known.padding.get(key, 0) + block - count
-        if known.padding[key] < WORTH * block:
-            return block
-        known.equal[key] = (block,)
-        # A model may take blocks of one size alone.
-        with contextlib.suppress(*FAILURES), ready:
-            known.equal[key] = equal_sizes(ready, block)
+        with ready:
+            if key not in known.padding and (seen := _seen(ready).get(_kernels(ready, block))):
+                known.equal[key] = seen
+            elif known.pad(key, block - count) < WORTH * block:
+                return block
+            else:
+                known.equal[key] = (block,)
+                # A model may take blocks of one size alone.
+                with contextlib.suppress(*FAILURES):
+                    known.equal[key] = equal_sizes(ready, block)
+                _seen(ready)[_kernels(ready, block)] = known.equal[key]
     return next(size for size in known.equal[key] if size >= count)
 
 
@@ -93,6 +108,37 @@ def _outputs(ready: "Prepared", images: Tensor) -> list[Tensor]:
     return [*results, _finite(scores.detach())]
 
 
-def _finite(values: Scores) -> Tensor:
+def _finite(values: Tensor) -> Tensor:
     """Return values of which equal ones compare as equal, NaN included."""
     return torch.nan_to_num(values, nan=12345.678)
+
+
+def _seen(ready: "Prepared") -> dict[Hashable, tuple[int, ...]]:
+    """Return what was found of a module as it is now, by its kernels; nothing of what is no module or has changed."""
+    if not isinstance(ready.model, nn.Module):
+        return {}
+    state = [_state(part) for part in ready.model.modules()]
+    if ready.model not in _SEEN or _SEEN[ready.model][0] != state:
+        _SEEN[ready.model] = state, {}
+    return _SEEN[ready.model][1]
+
+
+def _kernels(ready: "Prepared", block: int) -> Hashable:
+    """Return what decides on the kernels of a call, the model apart."""
+    precision = torch.get_float32_matmul_precision(), ready.measured.reading.autocast
+    switches = torch.backends.mkldnn.enabled, torch.are_deterministic_algorithms_enabled()
+    return ready.key, block, torch.get_num_threads(), precision, switches
+
+
+def _state(part: nn.Module) -> list[object]:
+    """Return what changes when a module does: its tensors by place and version, all else by value or identity."""
+    tensors = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+    state: list[object] = [type(part)]
+    for tensor in tensors:
+        version = -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no other name for it
+        state.append((tensor.data_ptr(), version, tensor.shape, tensor.stride(), tensor.dtype, tensor.device))
+    for name, value in vars(part).items():
+        held = cast("Mapping[object, object]", value) if isinstance(value, dict) else {None: value}
+        if name not in ("_parameters", "_buffers"):
+            state += [name, *(one if isinstance(one, PLAIN) else id(one) for one in held.values())]
+    return state

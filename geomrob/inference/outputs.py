@@ -185,8 +185,8 @@ def to_logits(scores: Scores, kind: str) -> Logits:
         logarithms = scores.clamp_min(limits.tiny).log()
         others = 0 if kind == "probabilities" else torch.log1p(-scores.clamp_max(1 - limits.eps / 2))
         scores = logarithms - others
-    ruled_out = scores.isneginf() & scores.amax(1, keepdim=True).isfinite()
-    scores = scores.masked_fill(ruled_out, RULED_OUT)
+    if bool((lost := scores.detach().isneginf()).any()):
+        scores = scores.masked_fill(lost & scores.detach().amax(1, keepdim=True).isfinite(), RULED_OUT)
     return torch.cat((torch.zeros_like(scores), scores), 1) if scores.shape[1] == 1 else scores
 
 

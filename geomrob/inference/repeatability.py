@@ -55,9 +55,9 @@ def unchanged(ready: "Prepared", images: Images | None, logits: Logits | None) -
         ready: The model.
         images, logits: Further images and what the model returned for them, None for none.
     """
-    half = max(1, ready.block // 2)
-    rows, known = ready.images[: min(half, PROBED)], ready.clean[:PROBED][:half]
+    few = max(1, min(PROBED, ready.block // 2))
+    rows, known = ready.images[:few], ready.clean[:few]
     images, logits = (rows[:0], known[:0]) if images is None or logits is None else (images, logits)
     # From the last one on, and each part with clean images behind it: other positions, among others than before.
-    parts = torch.arange(len(images), device=rows.device).flip(0).split(half)
+    parts = torch.arange(len(images), device=rows.device).flip(0).split(max(1, ready.block - few))
     return all(agree(ready.logits(torch.cat((images[part], rows))), torch.cat((logits[part], known))) for part in parts)

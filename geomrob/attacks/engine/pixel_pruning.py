@@ -7,6 +7,7 @@ from torch import Tensor
 from geomrob.arrays import Distances, Labels
 from geomrob.attacks.engine.changed_pixels import Flat, Pixels, changed, take
 from geomrob.attacks.engine.linearize import Linearization
+from geomrob.attacks.engine.ordering import descending, ranks
 from geomrob.results import Status
 
 
@@ -15,8 +16,8 @@ def _first(order: Int64[Tensor, "n d"], group: Labels, count: int) -> tuple[Tens
     trial = torch.arange(count, device=order.device).expand(len(order), -1)
     last = (trial + group[:, None] - 1).clamp_max(order.shape[1] - 1)
     ahead = torch.arange(int(group.max()), device=order.device)
-    ranks = torch.where(ahead < group[:, None, None] - 1, ahead, last[:, :, None])
-    return order.gather(1, ranks.flatten(1)).view_as(ranks), last
+    taken = torch.where(ahead < group[:, None, None] - 1, ahead, last[:, :, None])
+    return order.gather(1, taken.flatten(1)).view_as(taken), last
 
 
 WIDTH = 8
@@ -69,7 +70,7 @@ def first_points(pixels: Pixels, linear: Linearization) -> None:
 
 def _fewest(pixels: Pixels, live: Labels, sides: Flat, gain: Tensor, most: Labels, tried: Labels) -> None:
     """Find how many of the pixels that gain most are enough, set to their sides: doubled from `tried` on, bisected."""
-    rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    rank = ranks(gain)
     low, high, tried = torch.zeros_like(tried), most + 1, tried.clone()
     enough = torch.zeros_like(tried, dtype=torch.bool)
     rows = (tried <= most).nonzero().squeeze(1)
@@ -107,7 +108,7 @@ def _add_groups(pixels: Pixels, live: Labels, clean: Float[Tensor, "images u d"]
     gradients, sides = pixels.sides(clean[live], live)
     while len(live):
         gain = (gradients * sides).sum(1).masked_fill(changed(points[live]), 0)
-        rank = gain.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        rank = ranks(gain)
         points[live] = torch.where(((rank < group[live, None]) & (gain > 0))[:, None], sides, points[live])
         live = live[changed(points[live]).sum(1) < pixels.count(live)]
         live = live[pixels.afford(live, 2)]
@@ -127,7 +128,7 @@ def _add_pixels(pixels: Pixels, live: Labels, clean: Float[Tensor, "images u d"]
     gradients, sides = pixels.sides(clean[live], live)
     while len(live):
         gain = (gradients * sides).sum(1).masked_fill(changed(points[live]), 0)
-        gain, order = (part[:, :WIDTH, None] for part in gain.sort(dim=1, descending=True, stable=True))
+        gain, order = (part[:, :, None] for part in descending(gain, WIDTH))
         points[live], gap = pixels.best_trial(points[live], live, order, take(sides, order), (gain > 0).squeeze(2))
         live = live[(gap >= 0) & torch.isfinite(gap) & (changed(points[live]).sum(1) + 1 < pixels.count(live))]
         live = live[pixels.afford(live, 2 + WIDTH)]
@@ -213,10 +214,10 @@ def _without(pixels: Pixels, pairs: Labels, group: Labels) -> tuple[Flat, Distan
     many = (used.sum(1) > WIDTH).nonzero().squeeze(1)
     if len(many):
         loss[many] = (pixels.gradients(points[many], pairs[many])[0] * points[many]).sum(1)
-    loss, order = loss.masked_fill(~used, torch.inf).sort(dim=1, stable=True)
+    least, order = descending(-loss.masked_fill(~used, torch.inf), int(group.max()) + WIDTH)
     where, last = _first(order, group, WIDTH)
     trial = torch.arange(WIDTH, device=pairs.device)
-    valid = torch.isfinite(loss.gather(1, last)) & (trial < torch.where(group > 1, 1, WIDTH)[:, None])
+    valid = torch.isfinite(least.gather(1, last)) & (trial < torch.where(group > 1, 1, WIDTH)[:, None])
     return pixels.best_trial(points, pairs, where, torch.zeros_like(take(points, where)), valid)
 
 
@@ -230,27 +231,27 @@ def _exchanged(
     """
     gradients, sides, _ = pixels.gradients(points, pairs)
     used, gain = changed(points), (gradients * sides).sum(1)
-    gain, coming = gain.masked_fill(used | resting | (gain <= 0), -torch.inf).sort(dim=1, descending=True, stable=True)
-    relief = (-gradients * points).sum(1).masked_fill(~used, -torch.inf)
-    relief, going = relief.sort(dim=1, descending=True, stable=True)
+    half = used.sum(1) // 2
+    sizes = [1 << power for power in range(1, int(half.max()).bit_length())]
+    most = max([2 * WIDTH, *sizes])
+    gain, coming = descending(gain.masked_fill(used | resting | (gain <= 0), -torch.inf), most)
+    relief, going = descending((-gradients * points).sum(1).masked_fill(~used, -torch.inf), most)
     times, wide = torch.where(stuck, 2, 1)[:, None], min(2 * WIDTH, gain.shape[1])
     rank = torch.arange(max(2 * LEAVING, 2 * WIDTH), device=pairs.device)
     first = relief[:, : 2 * LEAVING].masked_fill(rank[: 2 * LEAVING] >= LEAVING * times, -torch.inf)
     second = gain[:, :wide].masked_fill(rank[:wide] >= WIDTH * times, -torch.inf)
     promise = (first[:, :, None] + second[:, None]).flatten(1)
-    promise, pick = (part[:, : 2 * WIDTH] for part in promise.sort(dim=1, descending=True, stable=True))
-    half = used.sum(1) // 2
-    sizes = [1 << power for power in range(1, int(half.max()).bit_length())]
+    promise, pick = descending(promise, 2 * WIDTH)
     groups = half[:, None] >= torch.tensor(sizes, dtype=torch.int64, device=pairs.device)
     # Where several are exchanged, fewer single exchanges are tried.
     singles = (WIDTH * times - CHEAPER * groups.sum(1, keepdim=True)).clamp_min(2)
     valid = torch.isfinite(promise) & (rank[: promise.shape[1]] < singles)
     valid = torch.cat((valid, groups & torch.isfinite(gain[:, [size - 1 for size in sizes]])), 1)
-    ranks = torch.arange(sizes[-1] if sizes else 1, device=pairs.device)
-    several = [ranks.clamp_max(size - 1) for size in sizes]
+    places = torch.arange(sizes[-1] if sizes else 1, device=pairs.device)
+    several = [places.clamp_max(size - 1) for size in sizes]
     out, into = (
         torch.cat(
-            (order.gather(1, one)[:, :, None].expand(-1, -1, len(ranks)), *(order[:, None, r] for r in several)), 1
+            (order.gather(1, one)[:, :, None].expand(-1, -1, len(places)), *(order[:, None, r] for r in several)), 1
         )
         for order, one in ((going, pick // wide), (coming, pick % wide))
     )

@@ -87,6 +87,7 @@ class Search:
         self.reference = reference.clamp_min(0)
         self.target = target
         self.bounds = bounds
+        self._sides = [torch.as_tensor(side, dtype=images.dtype, device=images.device) for side in bounds or ()]
         self.spent = Evaluations(len(self.image)) if spent is None else spent
         self.whole = isinstance(self.frame, WholeSpace)
         self.clean = torch.empty(0)
@@ -107,10 +108,14 @@ class Search:
 
     def points(self, coefficients: Coefficients, pairs: Labels) -> Images:
         """Return the images x + S c of these pairs; in the whole space exactly inside the bounds."""
-        moved = self.images[self.image[pairs]] + self.frame.synthesise(coefficients, self.band[pairs])
+        moved = self._images_of(pairs) + self.frame.synthesise(coefficients, self.band[pairs])
         if self.bounds is None or not self.whole:
             return moved
-        return moved.clamp(*self._box(pairs))
+        low, high = self._box(pairs)
+        if low.numel() == high.numel() == 1 and not moved.is_cuda:
+            # By numbers, which a CPU clamps to several times as fast as to tensors that are spread.
+            return moved.clamp(float(low), float(high))
+        return moved.clamp(low, high)
 
     def logit_gap(self, logits: Logits, pairs: Labels) -> Distances:
         """Return f_c - max_{k != c} f_k, c the class to leave; its negative for a target: negative iff adversarial."""
@@ -159,7 +164,7 @@ class Search:
             return coefficients
         low, high = self.room(pairs)
         if self.whole:
-            return (coefficients * scale).clamp(low, high) / scale
+            return coefficients.clamp(low, high) if scale == 1 else (coefficients * scale).clamp(low, high) / scale
         c = coefficients * scale
         move = self.frame.synthesise(c, self.band[pairs])
         slack = 8 * torch.finfo(move.dtype).eps
@@ -177,17 +182,24 @@ class Search:
         low, high = self._box(pairs)
         where, slack = self.points(coefficients, pairs), 8 * torch.finfo(gradient.dtype).eps
         stuck = ((gradient > 0) & (where >= high - slack)) | ((gradient < 0) & (where <= low + slack))
-        return gradient.masked_fill(stuck, 0)
+        return torch.where(stuck, 0, gradient)
 
     def room(self, pairs: Labels) -> tuple[Tensor, Tensor]:
         """Return how far each element of these images can be moved down (at most 0) and up inside the bounds."""
-        low, high = (side - self.images[self.image[pairs]] for side in self._box(pairs))
+        images = self._images_of(pairs)
+        low, high = (side - images for side in self._box(pairs))
         return low, high
+
+    def _images_of(self, pairs: Labels) -> Images:
+        """Return the clean image of each pair."""
+        return self.images.index_select(0, self.image[pairs])
 
     def _box(self, pairs: Labels) -> tuple[Tensor, Tensor]:
         assert self.bounds is not None
-        sides = [torch.as_tensor(side, dtype=self.images.dtype, device=self.images.device) for side in self.bounds]
-        low, high = (side[self.image[pairs]] if side.ndim == 4 and len(side) > 1 else side for side in sides)
+        low, high = (
+            side.index_select(0, self.image[pairs]) if side.ndim == 4 and len(side) > 1 else side
+            for side in self._sides
+        )
         return low, high
 
 
@@ -212,4 +224,6 @@ def keep_closest(
     """
     length = norms(new) if length is None else length
     closer = adversarial & (length < distance)
-    return torch.where(per_sample(closer, new), new, best), torch.where(closer, length, distance)
+    rows = closer.nonzero().squeeze(1)
+    # Few rows are written faster than all of them are chosen from.
+    return best.index_copy(0, rows, new.index_select(0, rows)), torch.where(closer, length, distance)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from geomrob.arrays import Bounds, Images, check_images
+from geomrob.attacks.engine.ordering import descending
 from geomrob.errors import UsageError
 
 Points: TypeAlias = Float[Tensor, "n *shape"]
@@ -69,7 +70,8 @@ def _move(
     need = offset.abs()
     direction = -offset.sign()[:, None] * n.sign()
     room = torch.where(direction > 0, upper - x, torch.where(direction < 0, x - lower, 0)).clamp_min(0)
-    weight, order = n.abs().sort(dim=1, descending=True, stable=True)
+    order = descending(normals.flatten(1).abs())[1]
+    weight = n.abs().gather(1, order)
     gained = (weight * room.gather(1, order)).cumsum(1)
     full = (gained < need[:, None]).sum(1, keepdim=True)
     feasible = full.squeeze(1) < x.shape[1]

@@ -329,7 +329,9 @@ def _run(
         flat = length <= rounding(total[:, 0])
         ended[~finite] = Status.NON_FINITE
         ended[finite & flat & ~adversarial] = Status.INVARIANT
-        gradient = torch.where(per_sample(finite & ~flat, c), gradients[:, 0], 0)
+        gradient, useful = gradients[:, 0], finite & ~flat
+        if not bool(useful.all()):
+            gradient = torch.where(per_sample(useful, c), gradient, 0)
         if norm == 2:
             unit = gradient / per_sample(length.clamp_min(tiny), gradient)
         else:
