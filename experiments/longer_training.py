@@ -1,8 +1,8 @@
 """Claim: what small networks trained for a few epochs do not show appears once they are trained for longer.
 
 Reference: Bennabhaktula et al., PushPull-Net, 2024, section 4.2 and Table 1 (CIFAR-10: a ResNet-18 with a push-pull
-stem has an mrCE of 0.97); Attias, Pehlevan, Obeid, "A brain-inspired regularizer", 2024, section 4 and Fig. 3 (40 epochs;
-gains in noise and under transferred FGSM).
+stem has an mrCE of 0.97); Attias, Pehlevan, Obeid, "A brain-inspired regularizer", 2024, section 4 and Fig. 3 (40
+epochs; gains in noise and under transferred FGSM).
 
 Here: the small ResNet-8 of the zoo on Fashion-MNIST, once with as few epochs as the sweeps of push-pull stems and of
 the pixel-similarity regulariser, where neither gains in noise, and once with four times as many. Nothing else differs.
