@@ -118,7 +118,17 @@ def test_a_target_by_number_or_name_is_reached_and_images_there_already_are_left
 
 
 def test_two_models_have_a_row_a_file_and_a_gallery_each(run, tmp_path):
-    status, out, _ = run(*QUICK, "--model", "fmnist-lenet", "--model", "fmnist-resnet8")
+    status, out, _ = run(
+        *QUICK,
+        "--model",
+        "fmnist-lenet",
+        "--model",
+        "fmnist-resnet8",
+        "--inner-steps",
+        "50",
+        "--inner-overshoot",
+        "0.1",
+    )
     assert status == 0
     assert (out.count("quartiles"), out.count("\n fmnist-resnet8 ")) == (1, 2)
     names = results_in(tmp_path / "out")

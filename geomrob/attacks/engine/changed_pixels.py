@@ -23,9 +23,6 @@ PIECE = 1 << 26
 SPARE = 2
 """Evaluations that are set aside for the last verification."""
 
-STEP = 20
-"""Evaluations that must be left for another step of the search whose result is pruned."""
-
 
 class Pixels:
     """The best adversarial point of each pair so far, and what is needed to look for one with fewer pixels.
@@ -70,15 +67,15 @@ class Pixels:
         self._over[pairs] |= spent + evaluations > self.budget - SPARE
         return ~self._over[pairs]
 
-    def worth(self, images: Images, pairs: Labels) -> Bool[Tensor, " n"]:
-        """Return whether a search now at these images can end with fewer pixels than the best, and can afford it.
+    def worth(self, images: Images, pairs: Labels, cost: int) -> Bool[Tensor, " n"]:
+        """Return whether a search now at these images can end with fewer pixels than the best, and can afford `cost`.
 
         It takes back no pixel that it has moved, unless to a side of the box where the pixel was before.
         """
         moved = self.flat(images - self.search.images[pairs]) != 0
         inside = (self.up[pairs] != 0) & (self.down[pairs] != 0)
         on = (moved & inside).any(1).sum(1) + 1 < self.count(pairs)
-        on[on.clone()] = self.afford(pairs[on], STEP)
+        on[on.clone()] = self.afford(pairs[on], cost)
         return on
 
     def offer(self, result: SearchResult) -> None:

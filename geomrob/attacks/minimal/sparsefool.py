@@ -17,7 +17,7 @@ from geomrob.arrays import (
     check_images,
     per_sample,
 )
-from geomrob.attacks.engine.changed_pixels import COUNTS, STEP, Pixels
+from geomrob.attacks.engine.changed_pixels import COUNTS, Pixels
 from geomrob.attacks.engine.linearize import Linearization, linearize, nearest_rivals
 from geomrob.attacks.engine.pixel_pruning import first_points, without_needless
 from geomrob.attacks.engine.run import run_attack
@@ -27,11 +27,11 @@ from geomrob.attacks.minimal.sparsefool_published import published_search
 from geomrob.errors import UsageError, unknown
 from geomrob.results import AttackResult, Status
 
-DEFAULTS = {"prune": False, "inner_overshoot": 0.1, "growth": 1.1, "nearest": 1}
-"""Of the options that do not go with `published`."""
+SHORT, LEAST_STEP = 2, 1e-4
+"""Steps of an inner DeepFool that begins with the last normal; the least length of a step, so that no tie stalls it."""
 
-INNER_STEPS, LEAST_STEP = 50, 1e-4
-"""Most steps of the inner DeepFool, and the least length of one, so that a tie cannot stall it."""
+DEFAULTS = {"prune": False, "inner_overshoot": 0.2, "inner_steps": SHORT, "growth": 1.1, "nearest": 1}
+"""Of the options that do not go with `published`."""
 
 
 def sparsefool(
@@ -45,7 +45,8 @@ def sparsefool(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
-    inner_overshoot: float = 0.1,
+    inner_overshoot: float = 0.2,
+    inner_steps: int = SHORT,
     growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
@@ -71,10 +72,13 @@ def sparsefool(
         steps: Most steps per image.
         overshoot: How far beyond x to test, as a share of the change so far.
         inner_overshoot: That of the inner DeepFool.
+        inner_steps: Most steps of the inner DeepFool. Up to 2 it begins with the last normal where that is of the
+            nearest rival; with more, such as the 50 of the paper, with gradients at x.
         growth: Factor of `lam` a step in the second half of the steps, at least 1, so that the few images that circle
             aim further and further.
-        published: Whether to run the algorithm exactly as published: an inner overshoot of 0.02, no growth, gradients
-            of all candidates, and what *Differences* says of the released code. Without targets and `prune`.
+        published: Whether to run the algorithm exactly as published: an inner overshoot of 0.02 and 50 inner steps, no
+            growth, gradients of all candidates, and what *Differences* says of the released code. Without targets and
+            `prune`.
         prune: Whether to spend `budget` on fewer pixels. Changed pixels then lie at the sides of the box.
         count: With `prune`, what is to be few: pixels, whatever their channels, or elements, each one channel of one
             pixel.
@@ -88,8 +92,9 @@ def sparsefool(
 
     Raises:
         UsageError: As `deepfool`; bounds that are NaN, inverted or leave an image outside; a radius that is not above
-            0; `lam` or `growth` under 1; steps, `nearest` or a budget under 1; an inner overshoot under 0; a `count`
-            of something else; `published` with targets, `prune`, or another inner overshoot, growth or `nearest`.
+            0; `lam` or `growth` under 1; steps, `inner_steps`, `nearest` or a budget under 1; an inner overshoot under
+            0; a `count` of something else; `published` with targets, `prune`, or another inner overshoot,
+            `inner_steps`, growth or `nearest`.
 
     References:
         Modas, Moosavi-Dezfooli, Frossard, "SparseFool: a few pixels make a big difference", CVPR 2019, Algorithms 1, 2.
@@ -101,9 +106,10 @@ def sparsefool(
         the plane decides the direction (the code saturates every pixel if x is beyond it); the class to leave is fixed
         to the clean prediction (the code predicts again at each x, and can walk back); an x that is adversarial by
         itself ends the search; a DeepFool and a box without solution are statuses (the code returns a
-        clean image after a NaN); constants are in [0, 1] units, not normalised ones; the inner DeepFool overshoots by
-        0.1 instead of 0.02 (on a LeNet three evaluations fewer, and a pixel) and computes the gradient of one rival,
-        the nearest by the last known gradients, instead of 9 (medians stay, gradients are half those of 3); a DeepFool
+        clean image after a NaN); constants are in [0, 1] units, not normalised ones. For fewer evaluations the
+        inner DeepFool overshoots by 0.2 instead of 0.02, takes at most two steps of which the first may go along the
+        last normal (`inner_steps`), and computes the gradient of one rival, the nearest by the last known
+        gradients, instead of 9 (`docs/sparsity.md` has what each saves); a DeepFool
         that runs out of steps lends its last point and normal, without which far targets fail; in the second half of
         the steps `lam` grows, so that the few images that circle succeed, with more pixels, instead of failing. With
         `published` all but the side of the plane and the units are as in the code.
@@ -115,8 +121,16 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    _check(lam, growth, inner_overshoot, steps, nearest, candidates, budget, count)
-    _check_published(published, targets, prune=prune, inner_overshoot=inner_overshoot, growth=growth, nearest=nearest)
+    _check(lam, growth, inner_overshoot, steps, inner_steps, nearest, candidates, budget, count)
+    _check_published(
+        published,
+        targets,
+        prune=prune,
+        inner_overshoot=inner_overshoot,
+        inner_steps=inner_steps,
+        growth=growth,
+        nearest=nearest,
+    )
     inputs = check_images(inputs, None)
 
     # The first gradients are those of the nearest rivals alone; the others get theirs when they come near.
@@ -140,6 +154,7 @@ def sparsefool(
                 candidates=candidates,
                 nearest=nearest,
                 inner_overshoot=inner_overshoot,
+                inner_steps=inner_steps,
                 growth=growth,
                 pixels=pixels,
             )
@@ -169,7 +184,8 @@ def sparsefool_search(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
-    inner_overshoot: float = 0.1,
+    inner_overshoot: float = 0.2,
+    inner_steps: int = SHORT,
     growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
@@ -180,7 +196,7 @@ def sparsefool_search(
     Args:
         search: The pairs, one an image, with bounds.
         linear: The model linearized at their images, for some or all rivals.
-        lam, steps, overshoot, inner_overshoot, growth, candidates, nearest: As in `sparsefool`.
+        lam, steps, overshoot, inner_overshoot, inner_steps, growth, candidates, nearest: As in `sparsefool`.
         pixels: Points known already: pairs that can end with no fewer pixels, or cannot afford a step, are left.
     """
     assert search.whole, "SparseFool moves the pixels of an image"
@@ -191,18 +207,27 @@ def sparsefool_search(
     tried, x = search.zeros(), clean.clone()
     start = _all_rivals(search, linear, candidates)
     reach = start.lengths.clone()
-    inner_steps = INNER_STEPS if pixels is None else max(1, (STEP - 2 - nearest) // (1 + nearest))
+    # A step costs at most a linearization, an inner DeepFool and the test.
+    most = (1 + inner_steps) * (1 + nearest) + 1
+    # What the last step knows of the model near x: the normal, the class that it leads to, and the logits at `tried`.
+    normal, leads, logits = search.zeros(), torch.full_like(status, -1), search.clean.clone()
     live = (status == Status.STEP_LIMIT).nonzero().squeeze(1)
     for step in range(steps):
-        live = live if pixels is None else live[pixels.worth(x[live], live)]
+        live = live if pixels is None else live[pixels.worth(x[live], live, most)]
         if not len(live):
             break
         target = None if search.target is None else search.target[live]
         inner = Search(search.ready, x[live], reference=search.reference[live], target=target)
-        inner.clean = search.clean[live]
-        local = _linearize(inner, start.rivals[live], reach[live], nearest) if step else _rows(start, live)
+        inner.clean = logits[live]
+        local = _rows(start, live)
+        if step and inner_steps > SHORT:
+            local = _linearize(inner, local.rivals, reach[live], nearest)
+        elif step:
+            ahead = tried[live] - (x - clean)[live]
+            local = _from_normal(inner, local.rivals, reach[live], normal[live], leads[live], ahead, nearest)
         reach[live] = local.lengths
-        r, normals, status[live] = _to_boundary(inner, local, inner_overshoot, nearest, inner_steps)
+        r, normals, status[live], leads[live] = _to_boundary(inner, local, inner_overshoot, nearest, inner_steps)
+        normal[live] = normals
         search.spent.add(live, inner.spent.forwards, inner.spent.backwards)
         # At an x that is adversarial by itself there is nothing left to do: it is what is handed out.
         arrived = local.status == Status.FOUND
@@ -217,7 +242,8 @@ def sparsefool_search(
         taken[live] += 1
         beyond = clean[live] + (1 + overshoot) * (x[live] - clean[live])
         tried[live] = beyond.clamp(low[live], high[live]) - clean[live]
-        adversarial = search.is_adversarial(tried[live], live)
+        logits[live] = search.logits(tried[live], live)
+        adversarial = search.logit_gap(logits[live], live) < 0
         status[live] = torch.where(feasible, int(Status.STEP_LIMIT), int(Status.INFEASIBLE))
         status[live[adversarial]] = Status.FOUND
         moved = (x[live] != here).flatten(1).any(1)
@@ -227,13 +253,14 @@ def sparsefool_search(
 
 def _to_boundary(
     at: Search, local: Linearization, overshoot: float, nearest: int, steps: int
-) -> tuple[Images, Images, Labels]:
-    """Return DeepFool's perturbation from each point without overshoot, the boundary's normal there, and its status.
+) -> tuple[Images, Images, Labels, Labels]:
+    """Return DeepFool's perturbation from each point without overshoot, the boundary's normal, status, and its class.
 
     Every point with overshoot is evaluated with a gradient: that of the class reached over the class to leave, which is
     the normal, or where none is reached those of the nearest rivals, which are the next step.
     """
     r, normals, status, lengths = at.zeros(), at.zeros(), local.status.clone(), local.lengths.clone()
+    leads = torch.full_like(status, -1)
     near, picked = nearest_rivals(at, local.rivals, lengths, nearest)
 
     def objective(logits: Logits, pairs: Labels) -> Tensor:
@@ -247,7 +274,7 @@ def _to_boundary(
             break
         r[live] += _newton(values, gradients)
         logits, values, gradients, total = at.gradients((1 + overshoot) * r[live], live, objective)
-        normals[live] = gradients[:, 0]
+        normals[live], leads[live] = gradients[:, 0], _reached(at, logits, live, local.rivals, picked)
         size = torch.linalg.vector_norm(gradients.flatten(2), dim=2)
         beyond = at.logit_gap(logits, live) < 0
         status[live[(size <= rounding(total)).all(1)]] = Status.INVARIANT
@@ -257,7 +284,58 @@ def _to_boundary(
         live, values, gradients = live[on], values[on], gradients[on]
         if at.target is None:
             lengths[live] = lengths[live].scatter(1, picked[live], size[on])
-    return r, normals, status
+    return r, normals, status, leads
+
+
+def _reached(at: Search, logits: Logits, pairs: Labels, rivals: Tensor, picked: Tensor) -> Labels:
+    """Return the class of the gradient that is the normal: the one reached, or the nearest rival."""
+    if at.target is not None:
+        return at.target[pairs]
+    highest = logits.scatter(1, at.reference[pairs, None], -math.inf).argmax(1)
+    nearest = rivals[pairs].gather(1, picked[pairs, :1]).squeeze(1)
+    return torch.where(at.logit_gap(logits, pairs) < 0, highest, nearest)
+
+
+def _from_normal(
+    at: Search, rivals: Tensor, reach: Tensor, normal: Images, leads: Labels, ahead: Images, nearest: int
+) -> Linearization:
+    """Return the model linearized at the points by what the last step knows, or anew where that does not do.
+
+    The last normal is taken for the gradient where it is that of the nearest rival: it was taken a step of SparseFool
+    away. The logits are those of the points moved `ahead`, by which the normal takes them back.
+
+    Args:
+        at: The points; `clean` holds the logits of the points moved ahead.
+        rivals, reach: Classes (P, R), and the last known lengths of their gradients.
+        normal, leads: The last normal, and the class that it leads to.
+        ahead: From the points to those whose logits are known.
+        nearest: How many rivals get gradients where the model is linearized anew.
+    """
+    length = torch.linalg.vector_norm(normal.flatten(1), dim=1)
+    leading = rivals == leads[:, None]
+    lengths = torch.where(leading, length[:, None], reach)
+    if at.target is None:
+        lacking = at.clean.gather(1, at.reference[:, None]) - at.clean.gather(1, rivals)
+        first = (lacking / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).argmin(1, keepdim=True)
+        value, same = -lacking.gather(1, first).squeeze(1), leading.gather(1, first).squeeze(1)
+    else:
+        value, same = -at.logit_gap(at.clean, at.pairs), leads == at.target
+    value = value - (normal * ahead).flatten(1).sum(1)
+    # Beyond the boundary by this estimate, x may be adversarial by itself.
+    same &= (value < 0) & torch.isfinite(value) & (length > 0)
+    width = min(nearest, rivals.shape[1])
+    values, gradients = value[:, None].repeat(1, width), normal[:, None].repeat(1, width, 1, 1, 1)
+    status = torch.full_like(at.image, Status.STEP_LIMIT)
+    anew = (~same).nonzero().squeeze(1)
+    if len(anew):
+        target = None if at.target is None else at.target[anew]
+        part = Search(at.ready, at.images[anew], reference=at.reference[anew], target=target)
+        fresh = _linearize(part, rivals[anew], reach[anew], nearest)
+        at.spent.add(anew, part.spent.forwards, part.spent.backwards)
+        at.clean = at.clean.index_copy(0, anew, part.clean)
+        values[anew], gradients[anew] = fresh.values, fresh.gradients
+        status[anew], lengths[anew] = fresh.status, fresh.lengths
+    return Linearization(rivals, values, gradients, lengths, status)
 
 
 def _newton(values: Tensor, gradients: Tensor) -> Images:
@@ -279,6 +357,7 @@ def _check(
     growth: float,
     inner_overshoot: float,
     steps: int,
+    inner_steps: int,
     nearest: int,
     candidates: int,
     budget: int,
@@ -288,12 +367,13 @@ def _check(
     for name, value, least, usual in (
         ("lam", lam, 1, "1 aims at the boundary itself, 3 is usual"),
         ("growth", growth, 1, "1 is none, 1.1 is usual"),
-        ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
+        ("inner_overshoot", inner_overshoot, 0, "0.2 is usual"),
     ):
         if not least <= value < LARGEST:
             raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
     for name, number, least, usual in (
         ("steps", steps, "1", "50 is usual"),
+        ("inner_steps", inner_steps, "1", "2 is usual, 50 is that of the paper"),
         ("nearest", nearest, "1", "choose how many rivals get gradients"),
         ("candidates", candidates, "2", "the class to leave is one of them"),
         ("budget", budget, "1 evaluation", "150 is usual"),

@@ -20,6 +20,7 @@ def sparsefool(
     target: str | None = None,
     steps: int = 50,
     inner_overshoot: float | None = None,
+    inner_steps: int | None = None,
     growth: float | None = None,
     published: bool = False,
     prune: bool = False,
@@ -38,7 +39,8 @@ def sparsefool(
         radius: Largest change of an element, in levels of 1/255 (25, say); the default is no limit but [0, 1].
         target: Class to reach, by number or name; images that are classified as it already are left out.
         steps: Most steps per image.
-        inner_overshoot: Share of its step by which the inner DeepFool goes beyond the boundary; default 0.1.
+        inner_overshoot: Share of its step by which the inner DeepFool goes beyond the boundary; default 0.2.
+        inner_steps: Most steps of the inner DeepFool; default 2, 50 is that of the paper.
         growth: Factor of lam a step in the second half of the steps, at least 1; default 1.1.
         published: Run the algorithm exactly as published: inner overshoot 0.02, no growth, gradients of all rivals.
         prune: Spend more evaluations on fewer pixels.
@@ -61,7 +63,8 @@ def sparsefool(
     samples = session.samples
     effort: dict[str, Any] = {"lam": lam, "steps": steps, "prune": prune, "published": published}
     effort |= {} if radius is None else {"radius": radius * LEVEL}
-    others = {"budget": budget, "count": count, "growth": growth, "inner_overshoot": inner_overshoot}
+    others = {"budget": budget, "count": count, "growth": growth}
+    others |= {"inner_overshoot": inner_overshoot, "inner_steps": inner_steps}
     effort |= {name: value for name, value in others.items() if value is not None}
     exact = session.measure(
         "SparseFool",
