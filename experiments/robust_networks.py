@@ -73,7 +73,7 @@ class Scale:
     seeds: int = 3
 
 
-SCALES = {"smoke": Scale(3, 60, 10, 1), "cpu": Scale(12, 500, 10), "paper": Scale(1000, 10000, 1)}
+SCALES = {"smoke": Scale(3, 60, 10, 1), "cpu": Scale(12, 500, 3), "paper": Scale(1000, 10000, 1)}
 
 
 def measure(scale: Scale, flags: argparse.Namespace) -> Page:
@@ -195,6 +195,7 @@ def draw(page: Page) -> Figure:
         ax.set(yscale="log", title=f"{title}: margins by band", xlabel="frequency (cycles per image)")
         ax.set_ylabel("median margin ($\\ell_2$)")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "236" else "")
     for index, name in enumerate(everyone):
         values = sorted(value for row in of(page, name) for value in row["whole"] if math.isfinite(value))
         share = [(rank + 1) / len(values) for rank in range(len(values))]
