@@ -241,7 +241,7 @@ PIXELS = (
             ordered("noise 0.1, regularised and standard", colour("similarity", "noise"), colour("standard", "noise")),
             ordered("FGSM 0.02, regularised and standard", colour("similarity", "FGSM"), colour("standard", "FGSM")),
         ),
-        stand_in="ResNet-8 on CIFAR-10, 15,000 images, 10 epochs, three seeds; regularised on CIFAR-10 alone",
+        stand_in="ResNet-8 on CIFAR-10, 15,000 images, 10 epochs, two seeds; regularised on CIFAR-10 alone",
     ),
     Entry(
         id="pixelreg-fig-11",

@@ -91,7 +91,7 @@ AUGMENTATION = (
             ordered("mean accuracy, colour and grey", colour("standard", "mean"), colour("grey", "mean"), (72.5, 66.2)),
             holds("grey is worse under at least 8 of the 15 corruptions, mean over seeds", _mostly),
         ),
-        stand_in="ResNet-8 on CIFAR-10, 15,000 images, 10 epochs, three seeds",
+        stand_in="ResNet-8 on CIFAR-10, 15,000 images, 10 epochs, two seeds",
         same_at_paper=True,
     ),
     Entry(
