@@ -260,3 +260,17 @@ def test_a_batch_takes_less_time_than_image_by_image():
 )
 def test_claim_fifteen_times_less_time_than_the_published_loop():
     assert times_less(sparse_twin.published) >= 15
+
+
+@pytest.mark.parametrize("options", [{}, {"nearest": 3}, {"targeted": True}, {"lam": 1.0}], ids=str)
+def test_where_normals_do_not_change_the_last_one_is_as_good_as_a_new_gradient(options):
+    targeted = "targeted" in options
+    # Of more classes, the one that a target must exceed changes on the way, and with it the normal.
+    model = LinearModel(shape=(1, 8, 8), classes=2 if targeted else 4, seed=1)
+    inputs = images(20, dtype=torch.float64)
+    options = {"targets": model(inputs).argmin(1)} if targeted else options
+    quick = sparsefool(model, inputs, **options)
+    full = sparsefool(model, inputs, inner_steps=50, **options)
+    assert quick.success_rate == full.success_rate == 1
+    torch.testing.assert_close(quick.perturbed, full.perturbed)
+    assert bool((quick.backwards <= full.backwards).all())

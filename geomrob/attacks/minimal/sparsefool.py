@@ -109,7 +109,7 @@ def sparsefool(
         clean image after a NaN); constants are in [0, 1] units, not normalised ones. For fewer evaluations the
         inner DeepFool overshoots by 0.2 instead of 0.02, takes at most two steps of which the first may go along the
         last normal (`inner_steps`), and computes the gradient of one rival, the nearest by the last known
-        gradients, instead of 9 (`docs/sparsity.md` has what each saves); a DeepFool
+        gradients, instead of 9 (`docs/benchmarks.md` has what all save); a DeepFool
         that runs out of steps lends its last point and normal, without which far targets fail; in the second half of
         the steps `lam` grows, so that the few images that circle succeed, with more pixels, instead of failing. With
         `published` all but the side of the plane and the units are as in the code.
