@@ -29,7 +29,7 @@ An experiment that serves several rows runs once. Runs need a checkout: experime
 rows stand in `experiments/registry`, where each has its criterion. It was written before the result of a new
 experiment; of what lay in `figures/` already the results were known. The numbers of this page are recorded in
 `figures/`, at scale cpu: small networks for most claims. This page is made of them:
-`python -m docs.generate.reproduction`.
+`python -m docs.generate.reproduction`, and so are all pictures, in a minute: `python -m experiments.redraw`.
 
 | status | means |
 |---|---|

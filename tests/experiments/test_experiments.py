@@ -11,8 +11,18 @@ from experiments.harness import Experiment, Row, read, run
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FIGURES = FOLDER.parent / "figures"
-# What serves experiments, and the two commands that make what they measure: images and weights.
-OTHERS = {"harness", "measures", "peers", "zoo", "trainings", "small_networks", "embed_fashion_mnist", "train_zoo"}
+# What serves experiments, the commands that make what they measure, images and weights, and the one that draws all.
+OTHERS = {
+    "harness",
+    "measures",
+    "peers",
+    "zoo",
+    "trainings",
+    "small_networks",
+    "redraw",
+    "embed_fashion_mnist",
+    "train_zoo",
+}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in OTHERS)
 # Its numbers want a GPU; until one has measured them there are none.
 RECIPES = {"gpu"}
