@@ -188,7 +188,11 @@ def _unsaved(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _same(one: Tensor, other: Tensor | None) -> bool:
-    return other is not None and one.shape == other.shape and bool(torch.equal(one, other.to(one.device)))
+    """Return whether two tensors hold the same numbers, NaN included."""
+    if other is None or one.shape != other.shape:
+        return False
+    there = other.to(one.device)
+    return bool(((one == there) | ((one != one) & (there != there))).all())  # noqa: PLR0124 - so is NaN found
 
 
 def _without_gradients(model: nn.Module, names: tuple[str, ...]) -> list[nn.Parameter]:

@@ -38,6 +38,11 @@ class Linearization:
     lengths: Float[Tensor, "p r"]
     status: Pairs
 
+    def rows(self, pairs: Labels) -> "Linearization":
+        """Return that of some of the pairs."""
+        parts = (self.rivals, self.values, self.gradients, self.lengths, self.status)
+        return Linearization(*(part[pairs] for part in parts))
+
     def nearest(self, rank: int, cap: float = math.inf) -> tuple[Coefficients, Distances]:
         """Return the unit direction and the linear distance of the rival that is `rank`-nearest (0: nearest)."""
         distance = torch.where(self.lengths > 0, -self.values / self.lengths.clamp_min(1e-30), math.inf)
