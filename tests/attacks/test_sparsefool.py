@@ -28,7 +28,7 @@ def clothes(count):
 @pytest.mark.parametrize("radius", [None, 0.3])
 def test_it_equals_the_twin(shape, radius):
     model, inputs = net(shape, dtype=torch.float64), images(30, shape, torch.float64)
-    result = sparsefool(model, inputs, radius=radius, nearest=3, inner_overshoot=0.1, inner_steps=50)
+    result = sparsefool(model, inputs, radius=radius, nearest=3, inner_steps=50)
     low, high = (inputs - (radius or 1)).clamp_min(0), (inputs + (radius or 1)).clamp_max(1)
     for n in range(len(inputs)):
         expected, crossed = sparse_twin.sparsefool(model, inputs[n], low[n], high[n], rivals=3)
@@ -148,7 +148,7 @@ def test_failures_are_statuses():
         ({"nearest": 0}, "nearest must be at least 1"),
         ({"candidates": 1}, "candidates must be at least 2"),
         ({"growth": 0.5}, "growth must be at least 1 and finite; got 0.5"),
-        ({"inner_steps": 0}, "inner_steps must be at least 1"),
+        ({"inner_steps": -1}, "inner_steps must be at least 0"),
         ({"inner_overshoot": -0.1}, "inner_overshoot must be at least 0"),
         ({"prune": True, "count": "channels"}, "count must be one of"),
         ({"published": True, "prune": True}, "prune must be left out with published"),
@@ -206,7 +206,7 @@ def test_published_equals_the_published_loop(shape, classes):
 def test_growth_and_inner_overshoot_change_what_they_say():
     model, inputs = clothes(24)
     usual = sparsefool(model, inputs)
-    assert torch.equal(sparsefool(model, inputs, growth=1.1, inner_overshoot=0.2).perturbed, usual.perturbed)
+    assert torch.equal(sparsefool(model, inputs, growth=1.1, inner_overshoot=0.1).perturbed, usual.perturbed)
     # Growth begins in the second half of the steps: most are done by then.
     assert torch.equal(sparsefool(model, inputs, growth=3.0).perturbed, usual.perturbed)
     grown, plain = (sparsefool(model, inputs, lam=1, steps=6, growth=growth) for growth in (3.0, 1.0))
@@ -216,7 +216,7 @@ def test_growth_and_inner_overshoot_change_what_they_say():
 
 def test_the_published_loop_finds_as_many_pixels():
     model, inputs = clothes(32)
-    ours, quick = sparsefool(model, inputs, inner_overshoot=0.1, inner_steps=50), sparsefool(model, inputs)
+    ours, quick = sparsefool(model, inputs, inner_steps=50), sparsefool(model, inputs)
     pairs = [sparse_twin.published(model, image, torch.zeros_like(image), torch.ones_like(image)) for image in inputs]
     assert all(crossed for _, crossed in pairs)
     assert ours.success_rate == 1
@@ -269,8 +269,16 @@ def test_where_normals_do_not_change_the_last_one_is_as_good_as_a_new_gradient(o
     model = LinearModel(shape=(1, 8, 8), classes=2 if targeted else 4, seed=1)
     inputs = images(20, dtype=torch.float64)
     options = {"targets": model(inputs).argmin(1)} if targeted else options
-    quick = sparsefool(model, inputs, **options)
+    quick = sparsefool(model, inputs, inner_steps=2, **options)
     full = sparsefool(model, inputs, inner_steps=50, **options)
     assert quick.success_rate == full.success_rate == 1
     torch.testing.assert_close(quick.perturbed, full.perturbed)
     assert bool((quick.backwards <= full.backwards).all())
+
+
+def test_with_targets_the_inner_deepfool_is_whole():
+    model, inputs = clothes(12)
+    targets = (model(inputs).argmax(1) + 1) % 10
+    usual, whole, short = (sparsefool(model, inputs, targets=targets, inner_steps=steps) for steps in (0, 50, 2))
+    assert torch.equal(usual.perturbed, whole.perturbed)
+    assert not torch.equal(usual.perturbed, short.perturbed)

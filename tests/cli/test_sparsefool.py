@@ -126,8 +126,6 @@ def test_two_models_have_a_row_a_file_and_a_gallery_each(run, tmp_path):
         "fmnist-resnet8",
         "--inner-steps",
         "50",
-        "--inner-overshoot",
-        "0.1",
     )
     assert status == 0
     assert (out.count("quartiles"), out.count("\n fmnist-resnet8 ")) == (1, 2)

@@ -19,6 +19,7 @@ from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around, to_hyperplane
 from geomrob.attacks.minimal.sparsefool_inner import (
     SHORT,
+    WHOLE,
     all_rivals,
     from_normal,
     linearize_anew,
@@ -28,7 +29,10 @@ from geomrob.attacks.minimal.sparsefool_published import published_search
 from geomrob.errors import UsageError, unknown
 from geomrob.results import AttackResult, Status
 
-DEFAULTS = {"prune": False, "inner_overshoot": 0.2, "inner_steps": SHORT, "growth": 1.1, "nearest": 1}
+STEP = 20
+"""Most evaluations of a step where the result is pruned, and the budget is better spent otherwise."""
+
+DEFAULTS = {"prune": False, "inner_overshoot": 0.1, "inner_steps": 0, "growth": 1.1, "nearest": 1}
 """Of the options that do not go with `published`."""
 
 
@@ -43,8 +47,8 @@ def sparsefool(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
-    inner_overshoot: float = 0.2,
-    inner_steps: int = SHORT,
+    inner_overshoot: float = 0.1,
+    inner_steps: int = 0,
     growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
@@ -71,7 +75,8 @@ def sparsefool(
         overshoot: How far beyond x to test, as a share of the change so far.
         inner_overshoot: That of the inner DeepFool.
         inner_steps: Most steps of the inner DeepFool. Up to 2 it begins with the last normal where that is of the
-            nearest rival; with more, such as the 50 of the paper, with gradients at x.
+            nearest rival; with more, such as the 50 of the paper, with gradients at x. 0 takes 2 without targets, and
+            50 with: the boundary of a class that is not next to the image is far, and fewer images would reach it.
         growth: Factor of `lam` a step in the second half of the steps, at least 1, so that the few images that circle
             aim further and further.
         published: Whether to run the algorithm exactly as published: an inner overshoot of 0.02 and 50 inner steps, no
@@ -90,9 +95,9 @@ def sparsefool(
 
     Raises:
         UsageError: As `deepfool`; bounds that are NaN, inverted or leave an image outside; a radius that is not above
-            0; `lam` or `growth` under 1; steps, `inner_steps`, `nearest` or a budget under 1; an inner overshoot under
-            0; a `count` of something else; `published` with targets, `prune`, or another inner overshoot,
-            `inner_steps`, growth or `nearest`.
+            0; `lam` or `growth` under 1; steps, `nearest` or a budget under 1; `inner_steps` or an inner
+            overshoot under 0; a `count` of something else; `published` with targets, `prune`, or another inner
+            overshoot, `inner_steps`, growth or `nearest`.
 
     References:
         Modas, Moosavi-Dezfooli, Frossard, "SparseFool: a few pixels make a big difference", CVPR 2019, Algorithms 1, 2.
@@ -105,9 +110,9 @@ def sparsefool(
         to the clean prediction (the code predicts again at each x, and can walk back); an x that is adversarial by
         itself ends the search; a DeepFool and a box without solution are statuses (the code returns a
         clean image after a NaN); constants are in [0, 1] units, not normalised ones. For fewer evaluations the
-        inner DeepFool overshoots by 0.2 instead of 0.02, takes at most two steps of which the first may go along the
-        last normal (`inner_steps`), and computes the gradient of one rival, the nearest by the last known
-        gradients, instead of 9 (`docs/benchmarks.md` has what all save); a DeepFool
+        inner DeepFool overshoots by 0.1 instead of 0.02, takes at most two steps without targets, of which the first
+        may go along the last normal (`inner_steps`), and computes the gradient of one rival, the nearest by the last
+        known gradients, instead of 9 (`docs/benchmarks.md` has what all save); a DeepFool
         that runs out of steps lends its last point and normal, without which far targets fail; in the second half of
         the steps `lam` grows, so that the few images that circle succeed, with more pixels, instead of failing. With
         `published` all but the side of the plane and the units are as in the code.
@@ -182,8 +187,8 @@ def sparsefool_search(
     lam: float = 3.0,
     steps: int = 50,
     overshoot: float = 0.02,
-    inner_overshoot: float = 0.2,
-    inner_steps: int = SHORT,
+    inner_overshoot: float = 0.1,
+    inner_steps: int = 0,
     growth: float = 1.1,
     candidates: int = 10,
     nearest: int = 1,
@@ -205,6 +210,9 @@ def sparsefool_search(
     tried, x = search.zeros(), clean.clone()
     start = all_rivals(search, linear, candidates)
     reach = start.lengths.clone()
+    inner_steps = inner_steps or (SHORT if search.target is None else WHOLE)
+    if pixels is not None:
+        inner_steps = min(inner_steps, max(1, (STEP - 2 - nearest) // (1 + nearest)))
     # A step costs at most a linearization, an inner DeepFool and the test.
     most = (1 + inner_steps) * (1 + nearest) + 1
     # What the last step knows of the model near x: the normal, the class that it leads to, and the logits at `tried`.
@@ -264,13 +272,13 @@ def _check(
     for name, value, least, usual in (
         ("lam", lam, 1, "1 aims at the boundary itself, 3 is usual"),
         ("growth", growth, 1, "1 is none, 1.1 is usual"),
-        ("inner_overshoot", inner_overshoot, 0, "0.2 is usual"),
+        ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
     ):
         if not least <= value < LARGEST:
             raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
     for name, number, least, usual in (
         ("steps", steps, "1", "50 is usual"),
-        ("inner_steps", inner_steps, "1", "2 is usual, 50 is that of the paper"),
+        ("inner_steps", inner_steps, "0", "0 chooses, 50 is that of the paper"),
         ("nearest", nearest, "1", "choose how many rivals get gradients"),
         ("candidates", candidates, "2", "the class to leave is one of them"),
         ("budget", budget, "1 evaluation", "150 is usual"),

@@ -10,8 +10,8 @@ from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.search import Search, rounding
 from geomrob.results import Status
 
-SHORT, LEAST_STEP = 2, 1e-4
-"""Steps of an inner DeepFool that begins with the last normal; the least length of a step, so that no tie stalls it."""
+SHORT, WHOLE, LEAST_STEP = 2, 50, 1e-4
+"""Steps of an inner DeepFool that begins with the last normal, and of one that does not; the least length of a step."""
 
 
 def to_boundary(

@@ -39,8 +39,8 @@ def sparsefool(
         radius: Largest change of an element, in levels of 1/255 (25, say); the default is no limit but [0, 1].
         target: Class to reach, by number or name; images that are classified as it already are left out.
         steps: Most steps per image.
-        inner_overshoot: Share of its step by which the inner DeepFool goes beyond the boundary; default 0.2.
-        inner_steps: Most steps of the inner DeepFool; default 2, 50 is that of the paper.
+        inner_overshoot: Share of its step by which the inner DeepFool goes beyond the boundary; default 0.1.
+        inner_steps: Most steps of the inner DeepFool; default 2, with --target 50 as in the paper.
         growth: Factor of lam a step in the second half of the steps, at least 1; default 1.1.
         published: Run the algorithm exactly as published: inner overshoot 0.02, no growth, gradients of all rivals.
         prune: Spend more evaluations on fewer pixels.
