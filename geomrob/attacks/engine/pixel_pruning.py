@@ -35,6 +35,12 @@ PART = 6
 REST = 4
 """For how many exchanges a pixel that left stays out, so that the search does not turn in circles."""
 
+DOUBT = 0.5
+"""What a pixel promises is multiplied by this for every exchange that it was tried in and not chosen.
+
+The gradient promises as much of it again a few pixels later, as wrongly as before.
+"""
+
 LEAVING = 2
 """How many pixels are considered for leaving in an exchange: those whose reset costs least to first order."""
 
@@ -161,10 +167,10 @@ def without_needless(pixels: Pixels, *, alone: bool) -> None:
             points[full], gap = _without(pixels, full, state.group[full])
             state.dropped(full, gap)
         if len(short):
-            resting = state.rest[short] > state.turn[short, None] + 1
-            before = changed(points[short])
-            points[short], gap = _exchanged(pixels, points[short], short, resting, state.turn[short] >= PATIENCE)
-            state.exchanged(short, gap, before & ~changed(points[short]))
+            before, trust = changed(points[short]), state.trust(short)
+            points[short], gap, tried = _exchanged(pixels, points[short], short, trust, state.turn[short] >= PATIENCE)
+            after = changed(points[short])
+            state.exchanged(short, gap, before & ~after, tried & ~after)
             short = short[torch.isfinite(gap) | ~state.lacking[short]]
         live = torch.cat((full, short)).sort().values
 
@@ -176,28 +182,34 @@ class _Exchanges:
         group: How many pixels are dropped at once.
         lacking: Whether the point is not adversarial, having too few pixels.
         turn: Exchanges since it is so.
-        rest: Turn until which a pixel (P, D) stays out.
     """
 
     def __init__(self, pixels: Pixels, alone: bool) -> None:
         self._pixels, count = pixels, pixels.count(pixels.search.pairs)
         self.group = torch.ones_like(count) if alone else self._groups(pixels.search.pairs)
         self.lacking, self.turn = torch.zeros_like(count, dtype=torch.bool), torch.zeros_like(count)
-        self.rest = torch.zeros_like(pixels.best[:, 0], dtype=torch.int64)
+        # Turn until which a pixel (P, D) stays out; how much of its promise is believed.
+        self._rest = torch.zeros_like(pixels.best[:, 0], dtype=torch.int64)
+        self._trust = torch.ones_like(pixels.best[:, 0])
         self._failures, self._gap = torch.zeros_like(count), torch.zeros_like(pixels.best[:, 0, 0])
 
     def _groups(self, pairs: Labels) -> Labels:
         return (self._pixels.count(pairs) // PART).clamp_min(1)
 
+    def trust(self, pairs: Labels) -> Float[Tensor, "n d"]:
+        """Return how much of what each pixel promises is believed; nothing while it stays out."""
+        return self._trust[pairs].masked_fill(self._rest[pairs] > self.turn[pairs, None] + 1, 0)
+
     def dropped(self, pairs: Labels, gap: Distances) -> None:
         """Note the logit gap after a group was dropped."""
         self.lacking[pairs], self._gap[pairs] = gap >= 0, gap
-        self.turn[pairs], self._failures[pairs], self.rest[pairs] = 0, 0, 0
+        self.turn[pairs], self._failures[pairs], self._rest[pairs] = 0, 0, 0
 
-    def exchanged(self, pairs: Labels, gap: Distances, gone: Bool[Tensor, "n d"]) -> None:
-        """Note the logit gap after an exchange, and which pixels left in it."""
+    def exchanged(self, pairs: Labels, gap: Distances, gone: Bool[Tensor, "n d"], vain: Bool[Tensor, "n d"]) -> None:
+        """Note the logit gap after an exchange, which pixels left in it, and which were tried in vain."""
         self.turn[pairs] += 1
-        self.rest[pairs] = torch.where(gone, self.turn[pairs, None] + REST, self.rest[pairs])
+        self._rest[pairs] = torch.where(gone, self.turn[pairs, None] + REST, self._rest[pairs])
+        self._trust[pairs] *= torch.where(vain, DOUBT, 1.0)
         self._failures[pairs] += gap > PROGRESS * self._gap[pairs]
         self._gap[pairs] = gap
         over = (gap >= 0) & (self.group[pairs] > 1) & (self._failures[pairs] >= FAILURES)
@@ -222,19 +234,19 @@ def _without(pixels: Pixels, pairs: Labels, group: Labels) -> tuple[Flat, Distan
 
 
 def _exchanged(
-    pixels: Pixels, points: Flat, pairs: Labels, resting: Bool[Tensor, "n d"], stuck: Bool[Tensor, " n"]
-) -> tuple[Flat, Distances]:
-    """Return the points after their best exchange of pixels for others, and the gap.
+    pixels: Pixels, points: Flat, pairs: Labels, trust: Float[Tensor, "n d"], stuck: Bool[Tensor, " n"]
+) -> tuple[Flat, Distances, Bool[Tensor, "n d"]]:
+    """Return the points after their best exchange of pixels for others, the gap, and which pixels were tried.
 
     Single pixels are exchanged, and the first 2, 4, 8 ... to leave for as many to come, up to half of them; where a
     pair is stuck, twice as many single ones. The gap is infinite where no exchange promises anything.
     """
     gradients, sides, _ = pixels.gradients(points, pairs)
-    used, gain = changed(points), (gradients * sides).sum(1)
+    used, gain = changed(points), (gradients * sides).sum(1) * trust
     half = used.sum(1) // 2
     sizes = [1 << power for power in range(1, int(half.max()).bit_length())]
     most = max([2 * WIDTH, *sizes])
-    gain, coming = descending(gain.masked_fill(used | resting | (gain <= 0), -torch.inf), most)
+    gain, coming = descending(gain.masked_fill(used | (gain <= 0), -torch.inf), most)
     relief, going = descending((-gradients * points).sum(1).masked_fill(~used, -torch.inf), most)
     times, wide = torch.where(stuck, 2, 1)[:, None], min(2 * WIDTH, gain.shape[1])
     rank = torch.arange(max(2 * LEAVING, 2 * WIDTH), device=pairs.device)
@@ -256,4 +268,7 @@ def _exchanged(
         for order, one in ((going, pick // wide), (coming, pick % wide))
     )
     values = torch.cat((torch.zeros_like(take(sides, out)), take(sides, into)), 3)
-    return pixels.best_trial(points, pairs, torch.cat((out, into), 2), values, valid)
+    row, trial = valid.nonzero().unbind(1)
+    tried = torch.zeros_like(used)
+    tried[row[:, None], into[row, trial]] = True
+    return *pixels.best_trial(points, pairs, torch.cat((out, into), 2), values, valid), tried
