@@ -29,7 +29,7 @@ FEW = 6
 STEPS = 8
 """Groups of pixels that are added until there are as many as before."""
 
-PART = 6
+PART = 4
 """A group of pixels that is dropped at once is this part of all."""
 
 REST = 4
