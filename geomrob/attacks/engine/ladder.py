@@ -13,25 +13,29 @@ class Annealing:
     Attributes:
         steps: First and last step uphill, as a multiple of the radius.
         shrinks: First and last relative change of the radius.
-        power: Of the gradient in the direction uphill, as in `spread`; for l2 it is the gradient itself.
-        wide: Length of the first point before it is projected onto the ball, as a multiple of its radius.
+        powers: First and last power of the gradient in the direction uphill, as in `spread`, along a straight line; for
+            l2 it is the gradient itself.
+        momentum: Share that each step keeps of the sum of the directions uphill before it.
+        reach: Radius of the first point, as a multiple of its usual one, a little beyond the linearized distance.
     """
 
     steps: tuple[float, float]
     shrinks: tuple[float, float]
-    power: float = 1
-    wide: float = 1
+    powers: tuple[float, float] = (1, 1)
+    momentum: float = 0
+    reach: float = 1
 
 
 IN_BANDS = Annealing((3.0, 0.05), (0.8, 0.005))
 """Of l2 in a subspace; the whole space, less bent, starts gentler."""
 
 IN_TURN: Mapping[float, Sequence[Annealing]] = {
-    1: (Annealing((5, 0.3), (0.6, 0.02), wide=30), Annealing((5, 0.3), (0.6, 0.02), power=2, wide=30)),
+    # From far out with many pixels to few: where the first ones are chosen near the image, runs end in worse basins.
+    1: tuple(Annealing((5, 0.3), (0.6, 0.02), powers, momentum=0.6, reach=10) for powers in ((0.5, 2.5), (1.5, 3))),
     2: (Annealing((3.0, 0.05), (0.3, 0.005)),),
     math.inf: (
-        Annealing((1, 0.02), (0.3, 0.005), power=0),
-        Annealing((3, 0.05), (0.3, 0.005), power=0),
+        Annealing((1, 0.02), (0.3, 0.005), powers=(0, 0)),
+        Annealing((3, 0.05), (0.3, 0.005), powers=(0, 0)),
     ),
 }
 """Of the runs of each norm, in turn: where they differ, they end at different points, of which the closest counts."""

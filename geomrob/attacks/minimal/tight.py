@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -69,15 +68,16 @@ def tight(
     s from 0.8 to 0.005, both along a cosine in the logarithm. The first steps climb a soft maximum over the rival
     classes, the last ones the nearest rival.
 
-    For l1 and l-infinity the step goes along sign(g) |g|^k (k = 0 for l-infinity; 1, then 2 for l1) and the point is
-    projected onto ball and box at once.
+    For l1 and l-infinity the step goes along sign(g) |g|^k and the point is projected onto ball and box at once. For
+    l-infinity k is 0. For l1 k grows during a run, from 0.5 to 2.5 or from 1.5 to 3, from many pixels to few; the run
+    starts ten times as far out, and its steps have momentum.
 
     The search starts with DeepFool, pulled back to the boundary, and the first run only looks closer than that: no
     result is farther than DeepFool's. In l1, where DeepFool takes as long as a run and ends about twice as far, only
-    three of its steps come first, and all of them for pairs that no run finds. Further runs start at the best point or
-    at the next nearest rivals; in a subspace a pair is finished when a run from another rival ends as far away. Each
-    run ends with a step along the normal of the boundary (l2). A larger budget continues a smaller one: no distance
-    grows with it.
+    three of its steps come first, which do not hold the first run, and all of them for pairs that no run finds. Further
+    runs start at the best point or at the next nearest rivals; in a subspace a pair is finished when a run from another
+    rival ends as far away. Each run ends with a step along the normal of the boundary (l2). A larger budget continues a
+    smaller one: no distance grows with it.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -148,7 +148,9 @@ def tight_search(
         if not len(pairs):
             continue
         before = kept.distance[pairs]
-        radii = _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=before if not number else None)
+        # In l1 DeepFool ends too far away to hold the first run, which starts far out.
+        cap = before if not number and norm != 1 else None
+        radii = _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=cap)
         if number and stage.rival is not None and not search.whole:
             live = pairs[(radii / before - 1).abs() > agreement]
     return SearchResult(kept.best, kept.status, kept.steps)
@@ -237,12 +239,12 @@ def _climb(
     """
     search, norm, distance = kept.search, kept.norm, kept.distance[pairs]
     if stage.rival is None:
-        best, kind, cap = kept.best[pairs], replace(kind, wide=1), distance
+        best, cap = kept.best[pairs], distance
         direction = best / per_sample(distance.clamp_min(torch.finfo(distance.dtype).tiny), best)
         radius = 0.98 * distance
     else:
         direction, reach = _towards(search, kept.linear, stage.rival, pairs, norm, kind)
-        radius = 1.2 * wider * reach
+        radius = 1.2 * kind.reach * wider * reach
     radii = limit = torch.full_like(distance, math.inf) if cap is None else cap
     for points, radii, ended in _run(search, pairs, direction, radius, limit, stage.stops[-1], stops, norm, kind):
         kept.status[pairs] = torch.where(torch.isinf(kept.distance[pairs] + radii), ended, kept.status[pairs])
@@ -268,7 +270,7 @@ def _towards(
     order, finite = distance.argsort(dim=1, stable=True), torch.isfinite(distance).sum(1).clamp_min(1)
     which = order.gather(1, (rank % finite)[:, None]).squeeze(1)
     rows = torch.arange(len(which), device=which.device)
-    direction = spread(search, torch.stack(ways, 1)[rows, which], live, norm, kind.power)
+    direction = spread(search, torch.stack(ways, 1)[rows, which], live, norm, kind.powers[0])
     return direction, distance[rows, which].clamp_min(0)
 
 
@@ -303,8 +305,8 @@ def _run(
     """Yield at each stop of a run its closest point, its norm (`cap` if there is none), and why it broke off."""
     warmth = SOFTNESS * search.logit_gap(search.clean, search.pairs).clamp_min(0)
     radius = torch.minimum(radius, cap * (1 - SLACK))
-    c = onto_ball(search, direction * per_sample(kind.wide * radius, direction), radius, live, norm)
-    best, distance = torch.zeros_like(c), cap
+    c = onto_ball(search, direction * per_sample(radius, direction), radius, live, norm)
+    best, distance, uphill = torch.zeros_like(c), cap, torch.zeros_like(c)
     ended = torch.full_like(live, Status.STEP_LIMIT)
     tiny = torch.finfo(radius.dtype).tiny
     cooled = 1.0
@@ -335,7 +337,11 @@ def _run(
         if norm == 2:
             unit = gradient / per_sample(length.clamp_min(tiny), gradient)
         else:
-            unit = spread(search, search.pinned(c, gradient, live), live, norm, kind.power)
+            power = kind.powers[0] + turn * (kind.powers[1] - kind.powers[0])
+            unit = spread(search, search.pinned(c, gradient, live), live, norm, power)
+        if kind.momentum:
+            uphill = unit + kind.momentum * uphill
+            unit = uphill / per_sample(lengths(search, uphill, live, norm).clamp_min(tiny), uphill)
         radius = torch.where(adversarial, torch.minimum(reach, distance) * (1 - shrink), radius * (1 + shrink))
         radius = torch.minimum(radius, torch.where(adversarial, math.inf, distance * (1 - 0.2 * shrink)))
         c = onto_ball(search, c + angle * per_sample(radius, c) * unit, radius, live, norm)
