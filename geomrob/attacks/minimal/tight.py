@@ -75,9 +75,9 @@ def tight(
     The search starts with DeepFool, pulled back to the boundary, and the first run only looks closer than that: no
     result is farther than DeepFool's. In l1, where DeepFool takes as long as a run and ends about twice as far, only
     three of its steps come first, which do not hold the first run, and all of them for pairs that no run finds. Further
-    runs start at the best point or at the next nearest rivals; in a subspace a pair is finished when a run from another
-    rival ends as far away. Each run ends with a step along the normal of the boundary (l2). A larger budget continues a
-    smaller one: no distance grows with it.
+    runs start at the best point or at the next nearest rivals. In a subspace they stay closer than the best point (l2,
+    l-infinity), in the whole space all but the second are free to cross hills. Each run ends with a step along the
+    normal of the boundary (l2). A larger budget continues a smaller one: no distance grows with it.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -122,16 +122,13 @@ def tight(
     )
 
 
-def tight_search(
-    search: Search, linear: Linearization, *, budget: int = 60, agreement: float = 0.005, norm: float = 2
-) -> SearchResult:
+def tight_search(search: Search, linear: Linearization, *, budget: int = 60, norm: float = 2) -> SearchResult:
     """Return the closest adversarial point of each pair over all runs.
 
     Args:
         search: The pairs.
         linear: The model linearized at their images.
         budget: Backward evaluations a pair, as in `tight`.
-        agreement: Relative difference under which the first two runs count as agreed.
         norm: 1, 2 or infinity.
     """
     if budget < 20:
@@ -145,14 +142,11 @@ def tight_search(
     for number, (stage, stops) in enumerate(ladder):
         # Pairs that DeepFool lost have had their first run.
         pairs = live if number else live[~lost]
-        if not len(pairs):
-            continue
-        before = kept.distance[pairs]
-        # In l1 DeepFool ends too far away to hold the first run, which starts far out.
-        cap = before if not number and norm != 1 else None
-        radii = _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=cap)
-        if number and stage.rival is not None and not search.whole:
-            live = pairs[(radii / before - 1).abs() > agreement]
+        if len(pairs):
+            # In l1 runs start far out, with many pixels; in the whole space long runs find more across hills.
+            free = norm == 1 or (number > 0 and search.whole and not stage.closer)
+            cap = None if free else kept.distance[pairs]
+            _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=cap)
     return SearchResult(kept.best, kept.status, kept.steps)
 
 
@@ -225,8 +219,8 @@ def _climb(
     *,
     wider: float = 1,
     cap: Distances | None = None,
-) -> Distances:
-    """Run a stage for some pairs, keep its points, and return how far the closest one was before it was polished.
+) -> None:
+    """Run a stage for some pairs, and keep its points.
 
     Args:
         kept: The best points so far.
@@ -245,7 +239,7 @@ def _climb(
     else:
         direction, reach = _towards(search, kept.linear, stage.rival, pairs, norm, kind)
         radius = 1.2 * kind.reach * wider * reach
-    radii = limit = torch.full_like(distance, math.inf) if cap is None else cap
+    limit = torch.full_like(distance, math.inf) if cap is None else cap
     for points, radii, ended in _run(search, pairs, direction, radius, limit, stage.stops[-1], stops, norm, kind):
         kept.status[pairs] = torch.where(torch.isinf(kept.distance[pairs] + radii), ended, kept.status[pairs])
         closer = (radii < kept.distance[pairs]).nonzero().squeeze(1)
@@ -253,7 +247,6 @@ def _climb(
             polished = _polished(search, points[closer], pairs[closer], norm)
             kept.add(polished, torch.ones_like(closer, dtype=torch.bool), pairs[closer])
     kept.steps[pairs] += stops[-1]
-    return radii
 
 
 def _towards(
