@@ -224,7 +224,7 @@ class Noisy(torch.nn.Module):
         ({"attack": "depfool"}, "attack must be one of .*; got 'depfool': did you mean deepfool"),
         ({"norm": 1, "attack": "ddn"}, "norm must be 2 for ddn; got 1: use the attack tight"),
         ({"norm": 3}, "norm must be 1, 2 or inf; got 3"),
-        ({"budgte": 30}, "option of tight must be one of budget, agreement; got 'budgte': did you mean budget?"),
+        ({"budgte": 30}, "option of tight must be one of budget; got 'budgte': did you mean budget?"),
         ({"budget": 3}, "budget must be at least [0-9]+ backward"),
     ],
 )
