@@ -116,7 +116,11 @@ def draw(page: Page) -> Figure:
             plain_numbers(axis.xaxis)
             tidy(axis)
     figure.legend(
-        *axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8.5
+        *axes[1][0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=min(4, 2 * len(names)),
+        frameon=False,
+        fontsize=8.5,
     )
     return figure
 
