@@ -48,12 +48,10 @@ class Stage:
     Attributes:
         stops: After how many steps its closest point so far is polished and kept; the last one ends the run.
         rival: It starts at the `rival`-nearest rival of the linearized model (0: nearest); None: at the best point.
-        closer: In the whole space, whether it stays closer than the best point, as each does that starts there.
     """
 
     stops: tuple[int, ...]
     rival: int | None
-    closer: bool = False
 
 
 BAND_LADDER = (Stage((12, 22), 0), Stage((29,), 1), Stage((39,), None), Stage((99,), 2), Stage((199,), None))
@@ -61,16 +59,12 @@ BAND_LADDER = (Stage((12, 22), 0), Stage((29,), 1), Stage((39,), None), Stage((9
 
 WHOLE_LADDER = (
     Stage((5, 14), 0),
-    Stage((14,), 1, closer=True),
-    Stage((14,), None),
-    Stage((39,), 2),
+    *(Stage((14,), rival) for rival in (1, 2)),
+    *(Stage((19,), rival) for rival in (3, None)),
     *(Stage((49,), rival) for rival in (1, None)),
     *(Stage((99,), rival) for rival in (2, None)),
 )
-"""Of l2 in the whole space: 20 and 30, then 60, 100, 200 and 400.
-
-Short runs that end farther than the best point are wasted where the boundary is rough, long ones seldom.
-"""
+"""Of l2 in the whole space: 20 and 30, then 60, 100, 200 and 400 with two runs each."""
 
 CORNER_LADDER = (
     Stage((5, 15, 25, 45), 0),
@@ -100,9 +94,7 @@ def stages(budget: int, norm: float, rivals: int | None) -> list[tuple[Stage, tu
     table = CORNER_LADDER if norm != 2 else BAND_LADDER if rivals is None else WHOLE_LADDER
     left, polish = budget - START - (rivals or 0), int(norm == 2)
     bought: list[tuple[Stage, tuple[int, ...]]] = []
-    # Those that go on for ever start in turn at the best point and at further rivals.
-    even = len(table) + (table[-1].rival is not None)
-    more = (Stage(table[-1].stops, None if (n - even) % 2 else n) for n in itertools.count(len(table)))
+    more = (Stage(table[-1].stops, number if number % 2 else None) for number in itertools.count(len(table)))
     for stage in itertools.chain(table, more):
         stops = tuple(stop for number, stop in enumerate(stage.stops, 1) if stop + polish * number <= left)
         if bought and not stops:

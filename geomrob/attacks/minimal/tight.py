@@ -76,7 +76,7 @@ def tight(
     result is farther than DeepFool's. In l1, where DeepFool takes as long as a run and ends about twice as far, only
     three of its steps come first, which do not hold the first run, and all of them for pairs that no run finds. Further
     runs start at the best point or at the next nearest rivals. In a subspace they stay closer than the best point (l2,
-    l-infinity), in the whole space all but the second are free to cross hills. Each run ends with a step along the
+    l-infinity), in the whole space they are free to cross hills. Each run ends with a step along the
     normal of the boundary (l2). A larger budget continues a smaller one: no distance grows with it.
 
     Args:
@@ -143,8 +143,8 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, nor
         # Pairs that DeepFool lost have had their first run.
         pairs = live if number else live[~lost]
         if len(pairs):
-            # In l1 runs start far out, with many pixels; in the whole space long runs find more across hills.
-            free = norm == 1 or (number > 0 and search.whole and not stage.closer)
+            # In l1 runs start far out, with many pixels; in the whole space further ones find more across hills.
+            free = norm == 1 or (number > 0 and search.whole)
             cap = None if free else kept.distance[pairs]
             _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=cap)
     return SearchResult(kept.best, kept.status, kept.steps)
