@@ -30,6 +30,9 @@ Model: TypeAlias = Callable[[Tensor], Tensor]
 LARGEST = 1e6
 """Lengths and strengths in [0, 1] pixel units lie below it: single precision loses the image in a larger one."""
 
+MOST = 2**31 - 1
+"""Largest count that an option may ask for."""
+
 CHECKED = 64
 """How many images are checked together where they are read for it."""
 
@@ -58,6 +61,31 @@ def check_norm(norm: float) -> float:
     if norm not in (1, 2, math.inf):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm}: pass one of these")
     return float(norm)
+
+
+def check_count(name: str, value: float, least: int, advice: str, unit: str = "") -> int:
+    """Return an option that counts something as an int, also where it came as a float or a number of numpy.
+
+    Args:
+        name, value: The option and what was given.
+        least: Smallest count allowed.
+        advice: What to do instead, the end of the sentence.
+        unit: What is counted, with a blank before it.
+
+    Raises:
+        UsageError: A fraction, NaN, infinity or no number; a count under `least` or too large for 32 bits.
+    """
+    try:
+        count = int(value)
+    except (TypeError, ValueError, OverflowError):
+        count = None
+    if count is None or count != value:
+        raise UsageError(f"{name} must be a whole number{unit.replace(' ', ' of ', 1)}; got {value!r}: {advice}")
+    if count < least:
+        raise UsageError(f"{name} must be at least {least}{unit}; got {count}: {advice}")
+    if count > MOST:
+        raise UsageError(f"{name} must be at most {MOST}{unit}; got {count}: {advice}")
+    return count
 
 
 def as_images(images: ImagesLike, *, name: str = "inputs") -> Tensor:
@@ -140,9 +168,23 @@ def check_images(
     return images
 
 
+def check_pair(bounds: object) -> Bounds:
+    """Return bounds as a pair of low and high.
+
+    Raises:
+        UsageError: They are not two numbers or tensors, or NaN.
+    """
+    sides = tuple(bounds) if isinstance(bounds, Sequence) and not isinstance(bounds, str) else ()
+    if len(sides) != 2 or not all(isinstance(side, int | float | np.number | Tensor) for side in sides):
+        raise UsageError(f"bounds must be two numbers or tensors, low and high; got {bounds!r}: (0, 1) is usual")
+    if any(bool(torch.as_tensor(side).isnan().any()) for side in sides):
+        raise UsageError("bounds must be numbers; got NaN: check how they were computed")
+    return sides
+
+
 def _check_bounds(images: Tensor, bounds: Bounds, name: str) -> None:
     """Refuse images outside the bounds, with the advice that fits them."""
-    low, high = (side.to(images) if isinstance(side, Tensor) else side for side in bounds)
+    low, high = (side.to(images) if isinstance(side, Tensor) else side for side in check_pair(bounds))
     if not bool((images < low).any()) and not bool((images > high).any()):
         return
     least, most = float(images.min()), float(images.max())

@@ -11,12 +11,14 @@ from geomrob.errors import UsageError
 def logit_gap(outputs: Logits, labels: Labels, targets: Labels | None = None) -> Distances:
     """Return f_c - max_{k != c} f_k for the classes c of `labels`, or its negative for those of `targets`.
 
-    It is negative exactly where the output is adversarial: another class than the label, or the target, is on top.
+    It is negative exactly where the output is adversarial: another class than the label, or the target, is on top. It
+    is NaN where only an infinite logit puts it there, which is no prediction.
     """
     held = labels if targets is None else targets
     own = outputs.gather(1, held[:, None]).squeeze(1)
     best = outputs.scatter(1, held[:, None], -math.inf).amax(1)
-    return own - best if targets is None else best - own
+    gap = own - best if targets is None else best - own
+    return gap.masked_fill(gap == -math.inf, math.nan)
 
 
 def predicted_classes(outputs: Logits) -> Labels:

@@ -160,6 +160,20 @@ def test_wrong_arguments_are_refused(name, options, sentence):
         attack(name, net(), images(), **options)
 
 
+class Overflow(torch.nn.Module):
+    """Of two classes the second wins only where its logit is infinite."""
+
+    def forward(self, inputs):
+        u = inputs.flatten(1)[:, 0]
+        return torch.stack([0 * u + 50, -torch.log(torch.relu(0.6 - u))], 1)
+
+
+@every("minimal")
+def test_an_infinite_logit_makes_nothing_adversarial(name):
+    inputs = torch.full((1, 1, 2, 2), 0.3)
+    assert not bool(attack(name, Overflow(), inputs).success.any())
+
+
 def test_wrong_arguments_of_one_attack_are_refused():
     with pytest.raises(UsageError, match="nearest must be at least 1; got 0"):
         attack("deepfool", net(), images(), nearest=0)
@@ -185,6 +199,7 @@ def test_what_is_no_float_batch_is_refused_outside_of_tests_too():
     script = """
 import torch
 from geomrob.attacks.minimal.deepfool import deepfool
+from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.minimal.tight import tight
 model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
 good = torch.rand(2, 1, 2, 2)
@@ -194,10 +209,15 @@ for inputs, labels in ((good[0], None), ((good * 255).long(), None), (good, torc
         deepfool(model, inputs, labels)
     except ValueError as error:
         print(error)
-try:
-    tight(model, good, budget=20.5)
-except ValueError as error:
-    print(error)
+nan = float("nan")
+for attack, options in ((tight, {"budget": 20.5}), (tight, {"budget": nan}), (tight, {"candidates": 2.5}),
+                        (sparsefool, {"prune": True, "budget": nan}), (sparsefool, {"steps": float("inf")}),
+                        (tight, {"bounds": (0,)}), (tight, {"bounds": "01"}), (tight, {"bounds": (nan, 1)}),
+                        (sparsefool, {"bounds": None})):
+    try:
+        attack(model, good, **options)
+    except ValueError as error:
+        print(error)
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == [
@@ -205,7 +225,15 @@ except ValueError as error:
         "inputs must be floats in [0, 1]; got torch.int64: divide 8-bit images by 255",
         "labels must be shaped (2,) of torch.int64; got (3,) of torch.int64: give one class an image",
         "labels must be whole numbers; got torch.float32: give one class an image",
-        "budget must be a whole number of backward evaluations, 20 say; got a fraction",
+        "budget must be a whole number of backward evaluations; got 20.5: use deepfool for less",
+        "budget must be a whole number of backward evaluations; got nan: use deepfool for less",
+        "candidates must be a whole number; got 2.5: the class to leave is one of them",
+        "budget must be a whole number of evaluations; got nan: 150 is usual",
+        "steps must be a whole number; got inf: 50 is usual",
+        "bounds must be two numbers or tensors, low and high; got (0,): (0, 1) is usual",
+        "bounds must be two numbers or tensors, low and high; got '01': (0, 1) is usual",
+        "bounds must be numbers; got NaN: check how they were computed",
+        "bounds must be two numbers or tensors, low and high; got None: (0, 1) is usual",
     ]
 
 

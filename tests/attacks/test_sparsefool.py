@@ -155,6 +155,7 @@ def test_failures_are_statuses():
         ({"published": True, "nearest": 3}, "nearest must be left out with published"),
         ({"published": True, "targets": torch.zeros(9, dtype=torch.int64)}, "targets must be left out with published"),
         ({"prune": True, "budget": 0}, "budget must be at least 1"),
+        ({"prune": True, "budget": 10**20}, "budget must be at most 2147483647 evaluations"),
         ({"targets": "current"}, "targets must differ from the current class"),
         ({"targets": torch.full((9,), 4)}, "targets must be classes from 0 to 3"),
         ({"targets": torch.full((9,), -1)}, "targets must be classes from 0 to 3"),

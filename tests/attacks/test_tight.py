@@ -71,6 +71,24 @@ def test_laws_hold_on_an_embedded_network(norm):
     assert bool((found[-1] < found[1]).any())
 
 
+class Plateau(torch.nn.Module):
+    """Three classes; the one that looks nearest saturates just below the first, the other is 0.25 away."""
+
+    def forward(self, inputs):
+        u, v = (inputs.flatten(1)[:, :2] - 0.5).unbind(1)
+        return torch.stack([0 * u, 2 * u - 0.5, torch.tanh(20 * v) - 1.05], 1)
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_run_that_finds_nothing_loses_nothing(norm, bounds):
+    model, inputs = Plateau(), torch.full((2, 1, 2, 2), 0.5)
+    found = [attacked("tight", model, inputs, norm, bounds=bounds, budget=budget) for budget in BUDGETS]
+    assert bool(found[0].isfinite().all())
+    for smaller, larger in pairwise(found):
+        assert bool((larger <= smaller * (1 + ROUNDING)).all())
+
+
 def test_budgets_between_two_rungs_cost_and_give_what_the_lower_one_does():
     model, inputs = net(classes=10), images(6)
     results = [ATTACKS["tight"].attack(model, inputs, budget=budget) for budget in (60, 79)]

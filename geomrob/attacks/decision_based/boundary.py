@@ -16,6 +16,7 @@ from geomrob.arrays import (
     LabelsLike,
     Model,
     as_images,
+    check_count,
     check_images,
     per_sample,
 )
@@ -240,10 +241,8 @@ def _unit(images: Images) -> Images:
 
 
 def _check(budget: int, tries: int, spherical_step: float, adaptation: float, smoothness: float) -> None:
-    if budget < 20:
-        raise UsageError(f"budget must be at least 20 queries; got {budget}: a start alone takes about ten")
-    if tries < 1:
-        raise UsageError(f"tries must be at least 1; got {tries}: 50 is usual")
+    check_count("budget", budget, 20, "a start alone takes about ten", " queries")
+    check_count("tries", tries, 1, "50 is usual")
     if not 0 < spherical_step <= WIDEST:
         raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step}: 0.3 is usual")
     if not adaptation > 1:

@@ -29,6 +29,9 @@ class Annealing:
 IN_BANDS = Annealing((3.0, 0.05), (0.8, 0.005))
 """Of l2 in a subspace; the whole space, less bent, starts gentler."""
 
+SETTLING = Annealing((0.5, 0.02), (0.1, 0.002))
+"""Of a short run of l2 from the best point: it does not leave the basin, and rounding moves its end little."""
+
 IN_TURN: Mapping[float, Sequence[Annealing]] = {
     # From far out with many pixels to few: where the first ones are chosen near the image, runs end in worse basins.
     1: tuple(Annealing((5, 0.3), (0.6, 0.02), powers, momentum=0.6, reach=10) for powers in ((0.5, 2.5), (1.5, 3))),
@@ -48,10 +51,12 @@ class Stage:
     Attributes:
         stops: After how many steps its closest point so far is polished and kept; the last one ends the run.
         rival: It starts at the `rival`-nearest rival of the linearized model (0: nearest); None: at the best point.
+        kind: How it anneals; None: as runs of its norm do in turn.
     """
 
     stops: tuple[int, ...]
     rival: int | None
+    kind: Annealing | None = None
 
 
 BAND_LADDER = (Stage((12, 22), 0), Stage((29,), 1), Stage((39,), None), Stage((99,), 2), Stage((199,), None))
@@ -59,10 +64,11 @@ BAND_LADDER = (Stage((12, 22), 0), Stage((29,), 1), Stage((39,), None), Stage((9
 
 WHOLE_LADDER = (
     Stage((5, 14), 0),
-    *(Stage((14,), rival) for rival in (1, 2)),
-    *(Stage((19,), rival) for rival in (3, None)),
-    *(Stage((49,), rival) for rival in (1, None)),
-    *(Stage((99,), rival) for rival in (2, None)),
+    Stage((14,), 1),
+    Stage((14,), None, SETTLING),
+    *(Stage((19,), rival) for rival in (2, None)),
+    *(Stage((49,), rival) for rival in (3, None)),
+    *(Stage((99,), rival) for rival in (1, None)),
 )
 """Of l2 in the whole space: 20 and 30, then 60, 100, 200 and 400 with two runs each."""
 

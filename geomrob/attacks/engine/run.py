@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import LARGEST, Bounds, ImagesLike, LabelsLike, Logits, Model, check_images
+from geomrob.arrays import LARGEST, Bounds, ImagesLike, LabelsLike, Logits, Model, check_count, check_images
 from geomrob.attacks.engine.boundary_search import OVERSTEP, verified
 from geomrob.attacks.engine.linearize import Linearization, linearize
 from geomrob.attacks.engine.search import Search, SearchResult
@@ -100,8 +100,7 @@ def run_linearized(
     Raises:
         UsageError: Fewer than 2 candidates, and as `deepfool`.
     """
-    if candidates < 2:
-        raise UsageError(f"candidates must be at least 2; got {candidates}: the class to leave is one of them")
+    candidates = check_count("candidates", candidates, 2, "the class to leave is one of them")
     return run_attack(
         model,
         inputs,

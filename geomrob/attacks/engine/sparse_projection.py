@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, check_images
+from geomrob.arrays import Bounds, Images, check_images, check_pair
 from geomrob.attacks.engine.ordering import descending
 from geomrob.errors import UsageError
 
@@ -98,9 +98,7 @@ def box_around(inputs: Images, bounds: Bounds, radius: float | Tensor | None) ->
     Raises:
         UsageError: Bounds that are NaN, inverted, or leave an image outside; a radius that is not above 0.
     """
-    low, high = (torch.as_tensor(side, dtype=inputs.dtype, device=inputs.device) for side in bounds)
-    if bool(torch.isnan(low).any()) or bool(torch.isnan(high).any()):
-        raise UsageError("bounds must be numbers; got NaN: check how they were computed")
+    low, high = (torch.as_tensor(side, dtype=inputs.dtype, device=inputs.device) for side in check_pair(bounds))
     try:
         low, high = low.expand_as(inputs), high.expand_as(inputs)
     except RuntimeError:

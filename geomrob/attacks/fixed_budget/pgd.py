@@ -6,7 +6,19 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, ImagesLike, Labels, LabelsLike, Logits, Model, as_images, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    Images,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Logits,
+    Model,
+    as_images,
+    check_count,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.balls import into_ball
 from geomrob.attacks.engine.linearize import towards_boundary
 from geomrob.attacks.engine.run import check_strength, run_attack
@@ -202,9 +214,7 @@ def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float |
         raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
-    if steps < 1:
-        raise UsageError(f"steps must be at least 1; got {steps}: 40 is usual")
-    if restarts < 1:
-        raise UsageError(f"restarts must be at least 1; got {restarts}: 1 is usual")
+    check_count("steps", steps, 1, "40 is usual")
+    check_count("restarts", restarts, 1, "1 is usual")
     if step_size is not None and not 0 < float(torch.as_tensor(step_size).min()) < math.inf:
         raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

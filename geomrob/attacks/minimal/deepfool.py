@@ -15,6 +15,7 @@ from geomrob.arrays import (
     LabelsLike,
     Logits,
     Model,
+    check_count,
     check_norm,
     per_sample,
 )
@@ -22,7 +23,6 @@ from geomrob.attacks.engine.balls import steepest
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
-from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
@@ -106,8 +106,7 @@ def deepfool(
         1.0
     """
     p = check_norm(norm)
-    if nearest < 1:
-        raise UsageError(f"nearest must be at least 1; got {nearest}: choose how many rivals get gradients")
+    nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
     search = partial(
         deepfool_search,
         norm=p,

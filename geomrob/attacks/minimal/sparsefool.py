@@ -9,6 +9,7 @@ from geomrob.arrays import (
     ImagesLike,
     LabelsLike,
     Model,
+    check_count,
     check_images,
 )
 from geomrob.attacks.engine.changed_pixels import COUNTS, Pixels
@@ -85,9 +86,9 @@ def sparsefool(
         prune: Whether to spend `budget` on fewer pixels. Changed pixels then lie at the sides of the box.
         count: With `prune`, what is to be few: pixels, whatever their channels, or elements, each one channel of one
             pixel.
-        budget: With `prune`, most forward and backward evaluations together per image, everything included. What is
-            done with a budget is how a larger one begins, so more of it is never worse; with less than SparseFool
-            itself needs, more pixels than without `prune` are possible.
+        budget: With `prune`, most forward and backward evaluations together per image, everything included; four are
+            always spent. What is done with a budget is how a larger one begins, so more of it is never worse; with less
+            than SparseFool itself needs, more pixels than without `prune` are possible.
 
     Returns:
         One entry an input, every element inside the box. Where nothing was found `success` is False and `status`
@@ -276,15 +277,11 @@ def _check(
     ):
         if not least <= value < LARGEST:
             raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
-    for name, number, least, usual in (
-        ("steps", steps, "1", "50 is usual"),
-        ("inner_steps", inner_steps, "0", "0 chooses, 50 is that of the paper"),
-        ("nearest", nearest, "1", "choose how many rivals get gradients"),
-        ("candidates", candidates, "2", "the class to leave is one of them"),
-        ("budget", budget, "1 evaluation", "150 is usual"),
-    ):
-        if number < int(least[0]):
-            raise UsageError(f"{name} must be at least {least}; got {number}: {usual}")
+    check_count("steps", steps, 1, "50 is usual")
+    check_count("inner_steps", inner_steps, 0, "0 chooses, 50 is that of the paper")
+    check_count("nearest", nearest, 1, "choose how many rivals get gradients")
+    check_count("candidates", candidates, 2, "the class to leave is one of them")
+    check_count("budget", budget, 1, "150 is usual", " evaluations")
     if count not in COUNTS:
         raise unknown("count", count, COUNTS)
 

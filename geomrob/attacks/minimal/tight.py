@@ -15,6 +15,7 @@ from geomrob.arrays import (
     LabelsLike,
     Logits,
     Model,
+    check_count,
     check_norm,
     norms,
     per_sample,
@@ -26,7 +27,6 @@ from geomrob.attacks.engine.linearize import Linearization, towards_boundary
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.attacks.minimal.deepfool import deepfool_search
-from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Coefficients
 from geomrob.spectral.subspaces import Subspace
@@ -75,9 +75,10 @@ def tight(
     The search starts with DeepFool, pulled back to the boundary, and the first run only looks closer than that: no
     result is farther than DeepFool's. In l1, where DeepFool takes as long as a run and ends about twice as far, only
     three of its steps come first, which do not hold the first run, and all of them for pairs that no run finds. Further
-    runs start at the best point or at the next nearest rivals. In a subspace they stay closer than the best point (l2,
-    l-infinity), in the whole space they are free to cross hills. Each run ends with a step along the
-    normal of the boundary (l2). A larger budget continues a smaller one: no distance grows with it.
+    runs start at the best point, and stay closer, or at the next nearest rivals; these too stay closer in a subspace
+    (l2, l-infinity), while in the whole space they are free to cross hills. In l2 the first run from the best point is
+    short and turns little, so that it settles in its basin. Each run ends with a step along the normal of the boundary
+    (l2). A larger budget continues a smaller one: no distance grows with it.
 
     Args:
         model, inputs, labels, targets, subspace, bounds, candidates, memory: As in `deepfool`.
@@ -131,10 +132,7 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, nor
         budget: Backward evaluations a pair, as in `tight`.
         norm: 1, 2 or infinity.
     """
-    if budget < 20:
-        raise UsageError(f"budget must be at least 20 backward evaluations; got {budget}: use deepfool for less")
-    if budget != (budget := int(budget)):
-        raise UsageError(f"budget must be a whole number of backward evaluations, {budget} say; got a fraction")
+    budget = check_count("budget", budget, 20, "use deepfool for less", " backward evaluations")
     kept = _Kept(search, linear, norm)
     kinds = IN_TURN[norm] if search.whole or norm != 2 else (IN_BANDS,)
     ladder = stages(budget, norm, linear.rivals.shape[1] if search.whole else None)
@@ -146,7 +144,7 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, nor
             # In l1 runs start far out, with many pixels; in the whole space further ones find more across hills.
             free = norm == 1 or (number > 0 and search.whole)
             cap = None if free else kept.distance[pairs]
-            _climb(kept, pairs, stage, stops, kinds[number % len(kinds)], cap=cap)
+            _climb(kept, pairs, stage, stops, stage.kind or kinds[number % len(kinds)], cap=cap)
     return SearchResult(kept.best, kept.status, kept.steps)
 
 
@@ -241,7 +239,8 @@ def _climb(
         radius = 1.2 * kind.reach * wider * reach
     limit = torch.full_like(distance, math.inf) if cap is None else cap
     for points, radii, ended in _run(search, pairs, direction, radius, limit, stage.stops[-1], stops, norm, kind):
-        kept.status[pairs] = torch.where(torch.isinf(kept.distance[pairs] + radii), ended, kept.status[pairs])
+        found = torch.isfinite(torch.minimum(kept.distance[pairs], radii))
+        kept.status[pairs] = torch.where(found, kept.status[pairs], ended)
         closer = (radii < kept.distance[pairs]).nonzero().squeeze(1)
         if len(closer):
             polished = _polished(search, points[closer], pairs[closer], norm)
