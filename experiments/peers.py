@@ -91,26 +91,16 @@ NORM_PEERS: dict[float, dict[str, PeerEntry]] = {
     norm: {
         "adv-lib FMN, 100 steps": _adv_lib("fmn", norm=norm, steps=100),
         "adv-lib FMN, 1000 steps": _adv_lib("fmn", norm=norm, steps=1000),
-        **others,
+        **({} if norm == 2 else {"adv-lib PDPGD, 500 steps": _adv_lib("pdpgd", norm=norm, num_steps=500)}),
+        **(
+            {}
+            if norm != 2
+            else {name: PEERS[name] for name in PEERS if name.startswith(("adv-lib DDN", "adv-lib PDGD"))}
+        ),
+        **({} if norm > 2 else {"adv-lib ALMA, 1000 steps": _adv_lib("alma", distance=f"l{norm:g}", num_steps=1000)}),
         "adv-lib FAB, targeted, 9 x 100 steps": _adv_lib("fab", norm=norm, n_iter=100, targeted_restarts=True),
     }
-    for norm, others in (
-        (math.inf, {"adv-lib PDPGD, 500 steps": _adv_lib("pdpgd", norm=math.inf, num_steps=500)}),
-        (
-            2.0,
-            {
-                **{name: PEERS[name] for name in PEERS if name.startswith(("adv-lib DDN", "adv-lib PDGD"))},
-                "adv-lib ALMA, 1000 steps": _adv_lib("alma", distance="l2", num_steps=1000),
-            },
-        ),
-        (
-            1.0,
-            {
-                "adv-lib PDPGD, 500 steps": _adv_lib("pdpgd", norm=1.0, num_steps=500),
-                "adv-lib ALMA, 1000 steps": _adv_lib("alma", distance="l1", num_steps=1000),
-            },
-        ),
-    )
+    for norm in (math.inf, 2.0, 1.0)
 }
 """Attacks that look for a small l-infinity, l2 or l1 norm."""
 

@@ -6,7 +6,7 @@ normalisation (a model normalises inside), labels are int64 (N,), logits are flo
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, overload
+from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ def check_count(name: str, value: float, least: int, advice: str, unit: str = ""
     Args:
         name, value: The option and what was given.
         least: Smallest count allowed.
-        advice: What to do instead, the end of the sentence.
+        advice: What to do instead of a smaller one, the end of the sentence.
         unit: What is counted, with a blank before it.
 
     Raises:
@@ -80,11 +80,12 @@ def check_count(name: str, value: float, least: int, advice: str, unit: str = ""
     except (TypeError, ValueError, OverflowError):
         count = None
     if count is None or count != value:
-        raise UsageError(f"{name} must be a whole number{unit.replace(' ', ' of ', 1)}; got {value!r}: {advice}")
+        of = unit.replace(" ", " of ", 1)
+        raise UsageError(f"{name} must be a whole number{of}; got {value!r}: give at least {least}, without a fraction")
     if count < least:
         raise UsageError(f"{name} must be at least {least}{unit}; got {count}: {advice}")
     if count > MOST:
-        raise UsageError(f"{name} must be at most {MOST}{unit}; got {count}: {advice}")
+        raise UsageError(f"{name} must be at most {MOST}{unit}; got {count}: give a smaller one")
     return count
 
 
@@ -174,12 +175,13 @@ def check_pair(bounds: object) -> Bounds:
     Raises:
         UsageError: They are not two numbers or tensors, or NaN.
     """
-    sides = tuple(bounds) if isinstance(bounds, Sequence) and not isinstance(bounds, str) else ()
-    if len(sides) != 2 or not all(isinstance(side, int | float | np.number | Tensor) for side in sides):
+    several = isinstance(bounds, Sequence | np.ndarray | Tensor) and not isinstance(bounds, str)
+    sides = tuple(cast("Sequence[Any]", bounds)) if several else ()
+    if len(sides) != 2 or not all(isinstance(side, int | float | np.number | np.ndarray | Tensor) for side in sides):
         raise UsageError(f"bounds must be two numbers or tensors, low and high; got {bounds!r}: (0, 1) is usual")
     if any(bool(torch.as_tensor(side).isnan().any()) for side in sides):
         raise UsageError("bounds must be numbers; got NaN: check how they were computed")
-    return sides
+    return sides[0], sides[1]
 
 
 def _check_bounds(images: Tensor, bounds: Bounds, name: str) -> None:

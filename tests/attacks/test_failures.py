@@ -197,7 +197,9 @@ def test_tight_misses_nothing_that_deepfool_finds(name, norm):
 def test_what_is_no_float_batch_is_refused_outside_of_tests_too():
     """In a process of its own, without the run-time type checks of the test run."""
     script = """
+import numpy as np
 import torch
+from geomrob.attacks.minimal.ddn import ddn
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
 from geomrob.attacks.minimal.tight import tight
@@ -212,8 +214,11 @@ for inputs, labels in ((good[0], None), ((good * 255).long(), None), (good, torc
 nan = float("nan")
 for attack, options in ((tight, {"budget": 20.5}), (tight, {"budget": nan}), (tight, {"candidates": 2.5}),
                         (sparsefool, {"prune": True, "budget": nan}), (sparsefool, {"steps": float("inf")}),
+                        (deepfool, {"steps": 1.5}), (ddn, {"steps": 1.5}),
+                        (sparsefool, {"overshoot": nan}),
                         (tight, {"bounds": (0,)}), (tight, {"bounds": "01"}), (tight, {"bounds": (nan, 1)}),
-                        (sparsefool, {"bounds": None})):
+                        (sparsefool, {"bounds": None}), (sparsefool, {"steps": 5.0, "budget": 30.0, "prune": True}),
+                        (tight, {"bounds": np.array([0.0, 1.0])}), (deepfool, {"bounds": torch.tensor([0.0, 1.0])})):
     try:
         attack(model, good, **options)
     except ValueError as error:
@@ -225,11 +230,14 @@ for attack, options in ((tight, {"budget": 20.5}), (tight, {"budget": nan}), (ti
         "inputs must be floats in [0, 1]; got torch.int64: divide 8-bit images by 255",
         "labels must be shaped (2,) of torch.int64; got (3,) of torch.int64: give one class an image",
         "labels must be whole numbers; got torch.float32: give one class an image",
-        "budget must be a whole number of backward evaluations; got 20.5: use deepfool for less",
-        "budget must be a whole number of backward evaluations; got nan: use deepfool for less",
-        "candidates must be a whole number; got 2.5: the class to leave is one of them",
-        "budget must be a whole number of evaluations; got nan: 150 is usual",
-        "steps must be a whole number; got inf: 50 is usual",
+        "budget must be a whole number of backward evaluations; got 20.5: give at least 20, without a fraction",
+        "budget must be a whole number of backward evaluations; got nan: give at least 20, without a fraction",
+        "candidates must be a whole number; got 2.5: give at least 2, without a fraction",
+        "budget must be a whole number of evaluations; got nan: give at least 1, without a fraction",
+        "steps must be a whole number; got inf: give at least 1, without a fraction",
+        "steps must be a whole number; got 1.5: give at least 0, without a fraction",
+        "steps must be a whole number; got 1.5: give at least 0, without a fraction",
+        "overshoot must be at least 0 and finite; got nan: 0.02 is usual",
         "bounds must be two numbers or tensors, low and high; got (0,): (0, 1) is usual",
         "bounds must be two numbers or tensors, low and high; got '01': (0, 1) is usual",
         "bounds must be numbers; got NaN: check how they were computed",

@@ -116,7 +116,9 @@ def boundary(
         >>> bool((result.forwards <= 200).all())
         True
     """
-    _check(budget, tries, spherical_step, adaptation, smoothness)
+    budget = check_count("budget", budget, 20, "a start alone takes about ten", " queries")
+    tries = check_count("tries", tries, 1, "50 is usual")
+    _check(spherical_step, adaptation, smoothness)
     inputs = check_images(inputs)
     starts = None if starts is None else as_images(starts, name="starts")
     pool = None if pool is None else as_images(pool, name="pool")
@@ -240,9 +242,7 @@ def _unit(images: Images) -> Images:
     return images / per_sample(lengths(images).clamp_min(torch.finfo(images.dtype).tiny), images)
 
 
-def _check(budget: int, tries: int, spherical_step: float, adaptation: float, smoothness: float) -> None:
-    check_count("budget", budget, 20, "a start alone takes about ten", " queries")
-    check_count("tries", tries, 1, "50 is usual")
+def _check(spherical_step: float, adaptation: float, smoothness: float) -> None:
     if not 0 < spherical_step <= WIDEST:
         raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step}: 0.3 is usual")
     if not adaptation > 1:

@@ -97,7 +97,9 @@ def pgd(
         1.0
     """
     radii = _radii(epsilon, inputs)
-    _check(norm, steps, restarts, loss, step_size)
+    _check(norm, loss, step_size)
+    steps = check_count("steps", steps, 1, "40 is usual")
+    restarts = check_count("restarts", restarts, 1, "1 is usual")
     lengths = None if step_size is None else _radii(step_size, inputs, "step_size")
     keys = checked_indices(indices, len(inputs))
     if starts is not None and starts.shape != (shape := as_images(inputs).shape):
@@ -209,12 +211,10 @@ def _radii(epsilon: float | Tensor, inputs: ImagesLike, name: str = "epsilon") -
     return radii.expand(len(inputs))
 
 
-def _check(norm: float, steps: int, restarts: int, loss: str, step_size: float | Tensor | None) -> None:
+def _check(norm: float, loss: str, step_size: float | Tensor | None) -> None:
     if norm not in (1, 2, math.inf):
         raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
-    check_count("steps", steps, 1, "40 is usual")
-    check_count("restarts", restarts, 1, "1 is usual")
     if step_size is not None and not 0 < float(torch.as_tensor(step_size).min()) < math.inf:
         raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
+from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Logits, Model, check_count, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
@@ -59,6 +59,7 @@ def ddn(
         >>> ddn(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
+    steps = check_count("steps", steps, 0, "100 is usual")
     search = partial(ddn_search, steps=steps, initial=initial, gamma=gamma)
     return run_linearized(
         model,

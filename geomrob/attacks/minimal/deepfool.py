@@ -106,6 +106,7 @@ def deepfool(
         1.0
     """
     p = check_norm(norm)
+    steps = check_count("steps", steps, 0, "50 is usual")
     nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
     search = partial(
         deepfool_search,

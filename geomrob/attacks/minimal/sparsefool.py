@@ -125,7 +125,12 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    _check(lam, growth, inner_overshoot, steps, inner_steps, nearest, candidates, budget, count)
+    _check(lam, growth, overshoot, inner_overshoot, count)
+    steps = check_count("steps", steps, 1, "50 is usual")
+    inner_steps = check_count("inner_steps", inner_steps, 0, "0 chooses, 50 is that of the paper")
+    nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
+    candidates = check_count("candidates", candidates, 2, "the class to leave is one of them")
+    budget = check_count("budget", budget, 1, "150 is usual", " evaluations")
     _check_published(
         published,
         targets,
@@ -258,30 +263,16 @@ def sparsefool_search(
     return SearchResult(tried, status, taken)
 
 
-def _check(
-    lam: float,
-    growth: float,
-    inner_overshoot: float,
-    steps: int,
-    inner_steps: int,
-    nearest: int,
-    candidates: int,
-    budget: int,
-    count: str,
-) -> None:
+def _check(lam: float, growth: float, overshoot: float, inner_overshoot: float, count: str) -> None:
     """Refuse options out of range."""
     for name, value, least, usual in (
         ("lam", lam, 1, "1 aims at the boundary itself, 3 is usual"),
         ("growth", growth, 1, "1 is none, 1.1 is usual"),
+        ("overshoot", overshoot, 0, "0.02 is usual"),
         ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
     ):
         if not least <= value < LARGEST:
             raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
-    check_count("steps", steps, 1, "50 is usual")
-    check_count("inner_steps", inner_steps, 0, "0 chooses, 50 is that of the paper")
-    check_count("nearest", nearest, 1, "choose how many rivals get gradients")
-    check_count("candidates", candidates, 2, "the class to leave is one of them")
-    check_count("budget", budget, 1, "150 is usual", " evaluations")
     if count not in COUNTS:
         raise unknown("count", count, COUNTS)
 
