@@ -63,6 +63,28 @@ def check_norm(norm: float) -> float:
     return float(norm)
 
 
+def check_number(name: str, value: float, least: float, advice: str, *, above: bool = False) -> float:
+    """Return an option that measures something as a float.
+
+    Args:
+        name, value: The option and what was given.
+        least: Smallest number allowed, or with `above` the largest one that is not.
+        advice: What to do instead, the end of the sentence.
+        above: Whether `least` itself is refused.
+
+    Raises:
+        UsageError: Smaller, NaN, infinite, 1e6 and more, or no number.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (least < number if above else least <= number) or number >= LARGEST:
+        bound = "above" if above else "at least"
+        raise UsageError(f"{name} must be {bound} {least:g} and finite; got {value!r}: {advice}")
+    return number
+
+
 def check_count(name: str, value: float, least: int, advice: str, unit: str = "") -> int:
     """Return an option that counts something as an int, also where it came as a float or a number of numpy.
 

@@ -1,7 +1,6 @@
 """Synthetic data sets whose features are known: T1, one linear feature in noise; T2, a second one that alternates."""
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geomrob.arrays import check_number
 from geomrob.data.entry import Arrays, Samples
 from geomrob.errors import UsageError
 from geomrob.randomness import image_generator
@@ -176,8 +176,7 @@ def read(name: str) -> Callable[[Path, str], Arrays]:
 def _check(**sizes: float) -> None:
     """Refuse negative and infinite sizes."""
     for name, value in sizes.items():
-        if not 0 <= value < math.inf:
-            raise UsageError(f"{name} must be at least 0 and finite; got {value}: 1 and 5 are those of the thesis")
+        check_number(name, value, 0, "1 and 5 are those of the thesis")
 
 
 def _world(fill: Fill, name: str, count: int, dimension: int, least: int, seed: int) -> SyntheticData:

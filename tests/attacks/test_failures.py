@@ -199,9 +199,11 @@ def test_what_is_no_float_batch_is_refused_outside_of_tests_too():
     script = """
 import numpy as np
 import torch
+from geomrob.attacks.decision_based.boundary import boundary
 from geomrob.attacks.minimal.ddn import ddn
 from geomrob.attacks.minimal.deepfool import deepfool
 from geomrob.attacks.minimal.sparsefool import sparsefool
+from geomrob.attacks.minimal.superdeepfool import superdeepfool
 from geomrob.attacks.minimal.tight import tight
 model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
 good = torch.rand(2, 1, 2, 2)
@@ -215,7 +217,10 @@ nan = float("nan")
 for attack, options in ((tight, {"budget": 20.5}), (tight, {"budget": nan}), (tight, {"candidates": 2.5}),
                         (sparsefool, {"prune": True, "budget": nan}), (sparsefool, {"steps": float("inf")}),
                         (deepfool, {"steps": 1.5}), (ddn, {"steps": 1.5}),
-                        (sparsefool, {"overshoot": nan}),
+                        (sparsefool, {"overshoot": nan}), (deepfool, {"overshoot": nan}), (deepfool, {"overshoot": -1}),
+                        (superdeepfool, {"overshoot": float("inf")}), (deepfool, {"minimum_step": "small"}),
+                        (ddn, {"initial": 0}), (ddn, {"gamma": 1.0}), (boundary, {"adaptation": nan}),
+                        (boundary, {"convergence": nan}),
                         (tight, {"bounds": (0,)}), (tight, {"bounds": "01"}), (tight, {"bounds": (nan, 1)}),
                         (sparsefool, {"bounds": None}), (sparsefool, {"steps": 5.0, "budget": 30.0, "prune": True}),
                         (tight, {"bounds": np.array([0.0, 1.0])}), (deepfool, {"bounds": torch.tensor([0.0, 1.0])})):
@@ -238,6 +243,14 @@ for attack, options in ((tight, {"budget": 20.5}), (tight, {"budget": nan}), (ti
         "steps must be a whole number; got 1.5: give at least 0, without a fraction",
         "steps must be a whole number; got 1.5: give at least 0, without a fraction",
         "overshoot must be at least 0 and finite; got nan: 0.02 is usual",
+        "overshoot must be above -1 and finite; got nan: 0.02 is usual",
+        "overshoot must be above -1 and finite; got -1: 0.02 is usual",
+        "overshoot must be above -1 and finite; got inf: 0.02 is usual",
+        "minimum_step must be at least 0 and finite; got 'small': 1e-4 is usual",
+        "initial must be above 0 and finite; got 0: 1 is usual",
+        "gamma must be below 1; got 1.0: 0.05 is usual",
+        "adaptation must be above 1 and finite; got nan: 1.15 is usual",
+        "convergence must be at least 0 and finite; got nan: 1e-7 is usual",
         "bounds must be two numbers or tensors, low and high; got (0,): (0, 1) is usual",
         "bounds must be two numbers or tensors, low and high; got '01': (0, 1) is usual",
         "bounds must be numbers; got NaN: check how they were computed",

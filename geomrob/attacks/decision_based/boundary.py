@@ -18,6 +18,7 @@ from geomrob.arrays import (
     as_images,
     check_count,
     check_images,
+    check_number,
     per_sample,
 )
 from geomrob.attacks.engine.run import bounds_of, run_attack
@@ -95,8 +96,8 @@ def boundary(
         NO_START, an infinite distance and no influence on the others; `unstarted` lists them.
 
     Raises:
-        UsageError: As `deepfool`; a budget under 20 queries; smoothness outside [0, 10]; starts or pool that are no
-            images of this size.
+        UsageError: As `deepfool`; a budget under 20 queries; options out of range; starts or pool that are no images
+            of this size.
 
     References:
         Brendel, Rauber, Bethge, "Decision-based adversarial attacks", ICLR 2018, Algorithm 1; the circle is that of
@@ -118,7 +119,7 @@ def boundary(
     """
     budget = check_count("budget", budget, 20, "a start alone takes about ten", " queries")
     tries = check_count("tries", tries, 1, "50 is usual")
-    _check(spherical_step, adaptation, smoothness)
+    _check(spherical_step, adaptation, convergence, smoothness)
     inputs = check_images(inputs)
     starts = None if starts is None else as_images(starts, name="starts")
     pool = None if pool is None else as_images(pool, name="pool")
@@ -242,11 +243,11 @@ def _unit(images: Images) -> Images:
     return images / per_sample(lengths(images).clamp_min(torch.finfo(images.dtype).tiny), images)
 
 
-def _check(spherical_step: float, adaptation: float, smoothness: float) -> None:
+def _check(spherical_step: float, adaptation: float, convergence: float, smoothness: float) -> None:
     if not 0 < spherical_step <= WIDEST:
         raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step}: 0.3 is usual")
-    if not adaptation > 1:
-        raise UsageError(f"adaptation must be above 1; got {adaptation}: 1.15 is usual")
+    check_number("adaptation", adaptation, 1, "1.15 is usual", above=True)
+    check_number("convergence", convergence, 0, "1e-7 is usual")
     check_smoothness(smoothness)
 
 

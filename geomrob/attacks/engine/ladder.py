@@ -75,8 +75,8 @@ WHOLE_LADDER = (
 CORNER_LADDER = (
     Stage((5, 15, 25, 45), 0),
     Stage((40,), 1),
-    *(Stage((50,), rival) for rival in (2, 3)),
-    *(Stage((100,), rival) for rival in (None, 1)),
+    *(Stage((50,), rival) for rival in (2, None)),
+    *(Stage((100,), rival) for rival in (3, None)),
 )
 """Of l1 and l-infinity: 20, 30, 40 and 60, then 100, 200 and 400; the corners of their balls need longer runs, and
 in l1 a first run is whole."""

@@ -6,10 +6,22 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Logits, Model, check_count, norms, per_sample
+from geomrob.arrays import (
+    Bounds,
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Logits,
+    Model,
+    check_count,
+    check_number,
+    norms,
+    per_sample,
+)
 from geomrob.attacks.engine.linearize import Linearization
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
+from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
 
@@ -44,7 +56,7 @@ def ddn(
         One entry an input; where no boundary was found `success` is False and `status` says why.
 
     Raises:
-        UsageError: As `deepfool`.
+        UsageError: As `deepfool`; `initial` that is not above 0, `gamma` outside [0, 1).
 
     References:
         Rony et al., "Decoupling direction and norm for efficient gradient-based l2 adversarial attacks", CVPR 2019,
@@ -60,6 +72,10 @@ def ddn(
         1.0
     """
     steps = check_count("steps", steps, 0, "100 is usual")
+    initial = check_number("initial", initial, 0, "1 is usual", above=True)
+    gamma = check_number("gamma", gamma, 0, "0.05 is usual")
+    if gamma >= 1:
+        raise UsageError(f"gamma must be below 1; got {gamma}: 0.05 is usual")
     search = partial(ddn_search, steps=steps, initial=initial, gamma=gamma)
     return run_linearized(
         model,

@@ -17,6 +17,7 @@ from geomrob.arrays import (
     Model,
     check_count,
     check_norm,
+    check_number,
     per_sample,
 )
 from geomrob.attacks.engine.balls import steepest
@@ -82,7 +83,8 @@ def deepfool(
 
     Raises:
         UsageError: Images outside [0, 1], labels or targets that are no classes of the model, a target that is the
-            current class, a norm other than 1, 2, inf, a model that returns no finite (N, K) logits or no gradient.
+            current class, a norm other than 1, 2, inf, options out of range, a model that returns no finite (N, K)
+            logits or no gradient.
 
     References:
         Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, Algorithm 2; for subspaces Ortiz-Jimenez, Modas et
@@ -112,9 +114,9 @@ def deepfool(
         deepfool_search,
         norm=p,
         steps=steps,
-        overshoot=overshoot,
+        overshoot=check_number("overshoot", overshoot, -1, "0.02 is usual", above=True),
         nearest=nearest,
-        minimum_step=minimum_step,
+        minimum_step=check_number("minimum_step", minimum_step, 0, "1e-4 is usual"),
     )
     return run_linearized(
         model,

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from geomrob.arrays import (
-    LARGEST,
     Bounds,
     ImagesLike,
     LabelsLike,
     Model,
     check_count,
     check_images,
+    check_number,
 )
 from geomrob.attacks.engine.changed_pixels import COUNTS, Pixels
 from geomrob.attacks.engine.linearize import Linearization, linearize
@@ -271,8 +271,7 @@ def _check(lam: float, growth: float, overshoot: float, inner_overshoot: float, 
         ("overshoot", overshoot, 0, "0.02 is usual"),
         ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
     ):
-        if not least <= value < LARGEST:
-            raise UsageError(f"{name} must be at least {least} and finite; got {value}: {usual}")
+        check_number(name, value, least, usual)
     if count not in COUNTS:
         raise unknown("count", count, COUNTS)
 
