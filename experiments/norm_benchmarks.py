@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from torch import nn
 
 import geomrob
@@ -110,9 +111,13 @@ def draw(page: Page) -> Figure:
             others = {label: point for label, point in points.items() if not label.startswith("tight")}
             for label, point in others.items():
                 axis.plot(*point, MARKS[label], color=FAINT, linestyle="", label=label)
-            axis.set(xscale="log", xlabel="evaluations an image", ylabel=f"median {norm}", title=name)
+            axis.set(xscale="log", yscale="log", xlabel="evaluations an image", ylabel=f"median {norm}", title=name)
             axis.margins(y=0.12)
             plain_numbers(axis.xaxis)
+            # Distances span less than a power of ten: ticks as on a linear axis.
+            axis.yaxis.set(
+                major_locator=MaxNLocator(5), major_formatter=StrMethodFormatter("{x:g}"), minor_locator=NullLocator()
+            )
             tidy(axis)
     drawn = [axis.get_legend_handles_labels() for axis in axes[:, 0]]
     known = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
