@@ -58,12 +58,21 @@ def per_sample(values: Float[Tensor, " n"] | Tensor, like: Tensor) -> Tensor:
 
 def check_norm(norm: float) -> float:
     """Return `norm` if it is one that the attacks can minimise: 1, 2 or infinity."""
-    if norm not in (1, 2, math.inf):
-        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: pass one of these")
+    if not is_number(norm) or norm not in (1, 2, math.inf):
+        raise UsageError(f"norm must be 1, 2 or inf; got {norm!r}: pass one of these numbers")
     return float(norm)
 
 
-def check_number(name: str, value: float, least: float, advice: str, *, above: bool = False) -> float:
+def is_number(value: object) -> bool:
+    """Return whether an option is one number, also of numpy or torch, and not its text."""
+    return isinstance(value, int | float | np.number) or (
+        isinstance(value, np.ndarray | Tensor) and value.ndim == 0 and bool(np.isreal(np.asarray(value)))
+    )
+
+
+def check_number(
+    name: str, value: float, least: float, advice: str, *, above: bool = False, most: float = LARGEST
+) -> float:
     """Return an option that measures something as a float.
 
     Args:
@@ -71,21 +80,19 @@ def check_number(name: str, value: float, least: float, advice: str, *, above: b
         least: Smallest number allowed, or with `above` the largest one that is not.
         advice: What to do instead, the end of the sentence.
         above: Whether `least` itself is refused.
+        most: Where numbers begin that are too large.
 
     Raises:
-        UsageError: Smaller, NaN, infinite, 1e6 and more, or no number.
+        UsageError: Out of range, NaN, or no number.
     """
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not (least < number if above else least <= number) or number >= LARGEST:
+    number = float(min(value, 2 * most)) if is_number(value) else math.nan
+    if not (least < number if above else least <= number) or number >= most:
         bound = "above" if above else "at least"
-        raise UsageError(f"{name} must be {bound} {least:g} and finite; got {value!r}: {advice}")
+        raise UsageError(f"{name} must be {bound} {least:g} and below {most:g}; got {value!r}: {advice}")
     return number
 
 
-def check_count(name: str, value: float, least: int, advice: str, unit: str = "") -> int:
+def check_count(name: str, value: float, least: int, advice: str, unit: str = "", *, most: int = MOST) -> int:
     """Return an option that counts something as an int, also where it came as a float or a number of numpy.
 
     Args:
@@ -93,9 +100,10 @@ def check_count(name: str, value: float, least: int, advice: str, unit: str = ""
         least: Smallest count allowed.
         advice: What to do instead of a smaller one, the end of the sentence.
         unit: What is counted, with a blank before it.
+        most: Largest count allowed, by default that of 32 bits.
 
     Raises:
-        UsageError: A fraction, NaN, infinity or no number; a count under `least` or too large for 32 bits.
+        UsageError: A fraction, NaN, infinity or no number; a count under `least` or over `most`.
     """
     try:
         count = int(value)
@@ -106,8 +114,8 @@ def check_count(name: str, value: float, least: int, advice: str, unit: str = ""
         raise UsageError(f"{name} must be a whole number{of}; got {value!r}: give at least {least}, without a fraction")
     if count < least:
         raise UsageError(f"{name} must be at least {least}{unit}; got {count}: {advice}")
-    if count > MOST:
-        raise UsageError(f"{name} must be at most {MOST}{unit}; got {count}: give a smaller one")
+    if count > most:
+        raise UsageError(f"{name} must be at most {most}{unit}; got {count}: give a smaller one")
     return count
 
 
@@ -151,7 +159,7 @@ def as_labels(labels: LabelsLike | None, *, name: str = "labels") -> Labels | No
         return None
     tensor = _as_tensor(labels, name)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise UsageError(f"{name} must be whole numbers; got {tensor.dtype}: give one class an image")
+        raise UsageError(f"{name} must be whole numbers; got {tensor.dtype}: give one for each image")
     return tensor.to(torch.int64)
 
 
@@ -180,7 +188,8 @@ def check_images(
         )
     if type(images) is not Tensor and len(images) > CHECKED:
         for number, part in enumerate(images.split(CHECKED)):
-            check_images(part, bounds, name=name, first=number * CHECKED)
+            box = None if bounds is None else bounds_of(bounds, slice(number * CHECKED, (number + 1) * CHECKED))
+            check_images(part, box, name=name, first=number * CHECKED)
         return images
     read = images[:]
     if not bool(torch.isfinite(read).all()):
@@ -192,23 +201,54 @@ def check_images(
 
 
 def check_pair(bounds: object) -> Bounds:
-    """Return bounds as a pair of low and high.
+    """Return bounds as a pair of low and high, numbers or tensors.
 
     Raises:
-        UsageError: They are not two numbers or tensors, or NaN.
+        UsageError: They are not two numbers, arrays or tensors, or NaN.
     """
     several = isinstance(bounds, Sequence | np.ndarray | Tensor) and not isinstance(bounds, str)
-    sides = tuple(cast("Sequence[Any]", bounds)) if several else ()
+    sides = tuple(cast("Sequence[Any]", bounds)) if several and getattr(bounds, "ndim", 1) else ()
     if len(sides) != 2 or not all(isinstance(side, int | float | np.number | np.ndarray | Tensor) for side in sides):
         raise UsageError(f"bounds must be two numbers or tensors, low and high; got {bounds!r}: (0, 1) is usual")
     if any(bool(torch.as_tensor(side).isnan().any()) for side in sides):
         raise UsageError("bounds must be numbers; got NaN: check how they were computed")
-    return sides[0], sides[1]
+    low, high = (torch.as_tensor(side) if isinstance(side, np.ndarray) else side for side in sides)
+    return low, high
+
+
+def bounds_of(bounds: Bounds, piece: slice) -> Bounds:
+    """Return the bounds of some images: tensors with one row an image are cut, all else is shared."""
+    low, high = (
+        side[piece] if isinstance(side, Tensor) and side.ndim == 4 and len(side) > 1 else side for side in bounds
+    )
+    return low, high
+
+
+def check_box(low: Tensor, high: Tensor, images: Images) -> None:
+    """Refuse bounds that are no box around images of this shape, whether these are in it or not.
+
+    Raises:
+        UsageError: A shape that does not spread to the images, or a low bound above its high one.
+    """
+    try:
+        low, high = low.expand_as(images), high.expand_as(images)
+    except RuntimeError:
+        raise UsageError(
+            f"bounds must be numbers or shaped as the inputs {tuple(images.shape)}; got {tuple(low.shape)} and "
+            f"{tuple(high.shape)}: pass one value for all elements or one for each"
+        ) from None
+    if bool((low > high).any()):
+        worst = int((low - high).flatten().argmax())
+        raise UsageError(
+            f"bounds must have low <= high; got low {float(low.flatten()[worst]):.3g} above high "
+            f"{float(high.flatten()[worst]):.3g}: swap them"
+        )
 
 
 def _check_bounds(images: Tensor, bounds: Bounds, name: str) -> None:
     """Refuse images outside the bounds, with the advice that fits them."""
     low, high = (side.to(images) if isinstance(side, Tensor) else side for side in check_pair(bounds))
+    check_box(torch.as_tensor(low), torch.as_tensor(high), images)
     if not bool((images < low).any()) and not bool((images > high).any()):
         return
     least, most = float(images.min()), float(images.max())

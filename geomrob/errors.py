@@ -59,7 +59,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
         "model must be one of net-77, net-97, net-87 and 27 others; got ...
     """
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else "choose one of those"
     listed = ", ".join(names)
     if len(names) > MOST_NAMES:

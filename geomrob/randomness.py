@@ -32,8 +32,9 @@ from numpy.random import Generator, Philox
 from scipy.special import betaincinv
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels
+from geomrob.arrays import Images, Labels, as_labels
 from geomrob.errors import UsageError
+from geomrob.seeds import as_seed
 
 Keys: TypeAlias = Int64[Tensor, " n"]
 
@@ -92,7 +93,7 @@ def image_keys(seed: int, indices: Tensor, *, epoch: int = 0, view: int = 0, use
         >>> bool((image_keys(0, torch.tensor([4])) == keys[1:]).all())
         True
     """
-    keys = fork(checked_indices(indices, indices.numel()), _mixed_number(seed), epoch, view)
+    keys = fork(checked_indices(indices, indices.numel()), _mixed_number(as_seed(seed)), epoch, view)
     return fork(keys, int.from_bytes(hashlib.sha256(use.encode()).digest()[:8], "little")) if use else keys
 
 
@@ -109,7 +110,7 @@ def image_generator(use: str, seed: int, index: int) -> Generator:
         >>> one == same, one == image_generator("snow 3", 0, 8).random()
         (True, False)
     """
-    digest = hashlib.sha256(f"{use} {seed} {index}".encode()).digest()
+    digest = hashlib.sha256(f"{use} {as_seed(seed)} {index}".encode()).digest()
     return Generator(Philox(key=np.frombuffer(digest, np.uint64, 2)))
 
 
@@ -136,10 +137,11 @@ def checked_indices(indices: Tensor | None, count: int) -> Labels:
     """
     if indices is None:
         return torch.arange(count)
-    if tuple(indices.shape) != (count,) or indices.dtype != torch.int64:
-        shape = f"{tuple(indices.shape)} of {indices.dtype}"
+    numbers = indices if isinstance(indices, Tensor) else as_labels(indices, name="indices")
+    if tuple(numbers.shape) != (count,) or numbers.dtype != torch.int64:
+        shape = f"{tuple(numbers.shape)} of {numbers.dtype}"
         raise UsageError(f"indices must be shaped ({count},) of torch.int64; got {shape}: give one for each image")
-    return indices.cpu()
+    return numbers.cpu()
 
 
 def fork(keys: Keys, *words: int) -> Keys:

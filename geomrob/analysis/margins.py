@@ -19,12 +19,15 @@ from geomrob.arrays import (
     LabelsLike,
     Model,
     as_labels,
+    check_count,
     check_images,
     check_norm,
+    check_number,
     norms,
 )
 from geomrob.attacks.engine.boundary_search import OVERSTEP, refine, verified
 from geomrob.attacks.engine.linearize import linearize
+from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.search import Search
 from geomrob.attacks.table import entry, names
 from geomrob.errors import UsageError, unknown
@@ -114,7 +117,9 @@ def margin_curve(
     """
     inputs = check_images(inputs, allowed)
     labels = as_labels(labels)
-    _check_attack(attack, norm, options)
+    options = _checked_options(attack, norm, options)
+    tolerance = check_number("tolerance", tolerance, 0, "1e-5 is usual", above=True, most=1)
+    examples = check_count("examples", examples, 0, "0 keeps none")
     _check_count("labels", labels, len(inputs))
     _check_count("indices", indices, len(inputs))
     inputs = inputs.detach()
@@ -230,8 +235,8 @@ def _frame(subspaces: Sequence[Subspace], inputs: Images) -> Frame:
     return Frame(subspaces, inputs.shape[1])
 
 
-def _check_attack(attack: str, norm: float, options: Mapping[str, float]) -> None:
-    """Refuse an attack that there is not, a norm that it does not minimise, an option that its search has not."""
+def _checked_options(attack: str, norm: float, options: Mapping[str, float]) -> dict[str, float]:
+    """Return the options of a search; refuse an attack, a norm or an option that there is not, or out of range."""
     row = entry(attack, names(search=True))
     if check_norm(norm) not in row.norms:
         raise UsageError(f"norm must be 2 for {attack}; got {norm:g}: use the attack tight or deepfool for other norms")
@@ -239,6 +244,7 @@ def _check_attack(attack: str, norm: float, options: Mapping[str, float]) -> Non
     for name in options:
         if name not in known:
             raise unknown(f"option of {attack}", name, known)
+    return checked(**options)
 
 
 def _check_count(name: str, values: Tensor | None, count: int) -> None:

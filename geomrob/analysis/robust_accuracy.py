@@ -11,9 +11,18 @@ from torch import Tensor
 
 from geomrob.analysis.geometry.geometry import to_boundary
 from geomrob.analysis.named_attacks import BOX, named_attack
-from geomrob.arrays import ImagesLike, Labels, LabelsLike, Model, as_labels, check_images, check_norm
+from geomrob.arrays import (
+    ImagesLike,
+    Labels,
+    LabelsLike,
+    Model,
+    as_labels,
+    check_count,
+    check_images,
+    check_norm,
+    check_number,
+)
 from geomrob.attacks.engine.boundary_search import OVERSTEP
-from geomrob.attacks.engine.run import check_strength
 from geomrob.attacks.fixed_budget.pgd import pgd
 from geomrob.attacks.minimal.tight import tight
 from geomrob.errors import UsageError
@@ -382,15 +391,13 @@ def _checked(
     if not len(sizes):
         raise UsageError("epsilons must hold one number at least; got none: leave them out for the usual ones")
     for epsilon in sizes:
-        if epsilon <= 0:
-            raise UsageError(f"epsilons must be above 0; got {epsilon:g}: the clean accuracy is part of the result")
-        check_strength(epsilon, "epsilons", "8/255 is usual in linf")
+        check_number("epsilons", epsilon, 0, "leave them out for the usual ones", above=True)
         if math.isinf(norm) and epsilon > 1:
             raise UsageError(
                 f"epsilons must be at most 1 in linf, all that a pixel can change; got {epsilon:g}: 8/255?"
             )
-    if steps < 0 or targets < 0:
-        raise UsageError(f"steps and targets must be at least 0; got {steps} and {targets}: 30 and 4 are usual")
+    check_count("steps", steps, 0, "30 is usual")
+    check_count("targets", targets, 0, "4 is usual")
     table = SEARCHES[norm] if searches is None else searches
     if not table:
         raise UsageError("searches must hold one attack at least; got none: leave them out for the usual ones")

@@ -6,25 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from geomrob.cli.options import Data, Inputs
 from geomrob.errors import UsageError, note
+from geomrob.seeds import check_seed
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from geomrob.data.entry import Samples
-
-SEEDS = 2**63
-"""Seeds lie below it."""
-
-
-def check_seed(seed: int) -> None:
-    """Refuse what no generator takes, so that this is known before the work.
-
-    Raises:
-        UsageError: Negative, or 2**63 and more.
-    """
-    if not 0 <= seed < SEEDS:
-        raise UsageError(f"seed must be from 0 to 2**63 - 1; got {seed}: 0 is the default")
 
 
 def load_networks(

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from geomrob.cli import console
 from geomrob.cli.invocation import HIDDEN, current, current_run, silent
-from geomrob.cli.loading import check_seed, load_networks, load_samples
+from geomrob.cli.loading import load_networks, load_samples
 from geomrob.cli.options import Common, Data, Inputs, Output, Settings
 from geomrob.cli.trainings import by_training, edit, training_names
 from geomrob.errors import OtherRunError, ShardDone, UsageError
+from geomrob.seeds import check_seed
 
 if TYPE_CHECKING:
     import torch

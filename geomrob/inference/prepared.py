@@ -9,7 +9,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images
+from geomrob.arrays import Images, ImagesLike, Labels, Logits, Model, as_images, check_count
 from geomrob.errors import UsageError, note
 from geomrob.inference.block_sizes import FAILURES, Sizes, rows_of_call
 from geomrob.inference.classes import check_finite, predicted_classes
@@ -98,7 +98,9 @@ class Prepared:
         known = model if isinstance(model, Prepared) else None
         self.model: Model = plain(model)
         self.images = as_images(images).detach()
-        self.memory = (MEMORY if known is None else known.memory) if memory is None else memory
+        self.memory = MEMORY if known is None else known.memory
+        if memory is not None:
+            self.memory = check_count("memory", memory, 1, "1 GiB is the default", " bytes", most=2**63 - 1)
         self.forward_only = forward_only
         self.given_block = known.given_block if block is None and known is not None else block
         self._version = _version(self.images)

@@ -13,13 +13,14 @@ import torch
 
 from geomrob import __version__
 from geomrob.results import Provenance
+from geomrob.seeds import check_seed
 
 
 class Clock:
     """Started where a computation starts; gives its provenance where it ends."""
 
     def __init__(self, *, seed: int, device: torch.device | str = "cpu") -> None:
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.device = torch.device(device)
         self.created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.start = time.perf_counter()

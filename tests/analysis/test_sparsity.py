@@ -317,7 +317,7 @@ class Noisy(torch.nn.Module):
         ({"lambda_": 3}, "option of sparsefool must be one of radius, lam, .*; got 'lambda_'"),
         ({"attack": "l1-deepfool", "radius": 0.1}, "option of l1-deepfool must be one of steps, .*; got 'radius'"),
         ({"norm": 1}, "option of sparsefool must be one of .*; got 'norm'"),
-        ({"lam": 0.5}, "lam must be at least 1 and finite; got 0.5"),
+        ({"lam": 0.5}, r"lam must be at least 1 and below 1e\+06; got 0.5"),
         ({"lam": None}, "lam must be a number; got None: leave it out for 3.0"),
         ({"radius": 0.0}, "radius must be above 0; got 0"),
         ({"steps": 2.5}, "steps must be a whole number; got 2.5: 50 is the default"),

@@ -202,7 +202,7 @@ def test_the_released_score_sees_survivors_and_one_channel():
         (lambda: curve({"a": net()}, attack="fgsm", repeats=2), "at most 1,000,000, and 1 for FGSM; got 2"),
         (lambda: curve({"a": net()}, strengths=[0.2, 0.1]), r"strengths must rise .* got \[0.2, 0.1\]"),
         (lambda: curve({"a": net()}, strengths=[]), "strengths must rise and one must be above 0"),
-        (lambda: curve({"a": net()}, strengths=[-1.0]), "strengths must be a finite number of at least 0"),
+        (lambda: curve({"a": net()}, strengths=[-1.0]), "strengths must be at least 0 and below"),
         (lambda: curve({"a": net(classes=2)}), "labels must be classes from 0 to 1; got 0 to 3"),
         (lambda: acceptance(synthetic(1, 1), "bass"), "baseline must be one of base, regular; got 'bass'"),
         (

@@ -164,7 +164,7 @@ def wrong_labels(value):
         ({"inputs": images() + 1}, r"inputs must lie in bounds \(0, 1\)"),
         ({"inputs": images()[:0]}, "inputs must hold at least one image"),
         ({"lamda": 2}, "option of sparsefool must be one of .*; got 'lamda': did you mean lam"),
-        ({"lam": 0.5}, "lam must be at least 1 and finite; got 0.5"),
+        ({"lam": 0.5}, r"lam must be at least 1 and below 1e\+06; got 0.5"),
         ({"labels": wrong_labels(4)}, "labels must be classes from 0 to 3; got 4"),
     ],
 )

@@ -167,7 +167,7 @@ def test_what_geomrob_corrupt_wrote_is_compared_with_its_originals(run, tmp_path
         (["--of", "kernels", "--box", "3"], "box must go with alpha"),
         (["--of", "kernels", "--alpha", "1", "--box", "2"], "odd side"),
         (["--of", "model", "--epsilon", "-1"], "epsilon must be"),
-        (["--of", "corruption", "--strength", "-1"], "finite number of at least 0, below 1e+06; got -1"),
+        (["--of", "corruption", "--strength", "-1"], "must be at least 0 and below 1e+06; got -1"),
         (["--of", "corruption", "--corruption", "salt-pepper", "--strength", "2"], "strength must be a probability"),
         (["--of", "corruption", "--corruption", "fog.npz"], "which is neither: check the path"),
         (["--attack", "deepfol"], "deepfool"),

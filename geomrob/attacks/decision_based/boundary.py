@@ -16,12 +16,15 @@ from geomrob.arrays import (
     LabelsLike,
     Model,
     as_images,
+    bounds_of,
     check_count,
     check_images,
     check_number,
+    check_pair,
+    is_number,
     per_sample,
 )
-from geomrob.attacks.engine.run import bounds_of, run_attack
+from geomrob.attacks.engine.run import run_attack
 from geomrob.attacks.engine.search import Search, SearchResult
 from geomrob.attacks.engine.sparse_projection import box_around
 from geomrob.attacks.engine.starting_points import DecisionOracle, check_starts, find_starts, lengths
@@ -119,7 +122,12 @@ def boundary(
     """
     budget = check_count("budget", budget, 20, "a start alone takes about ten", " queries")
     tries = check_count("tries", tries, 1, "50 is usual")
-    _check(spherical_step, adaptation, convergence, smoothness)
+    if not is_number(spherical_step) or not 0 < spherical_step <= WIDEST:
+        raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step!r}: 0.3 is usual")
+    adaptation = check_number("adaptation", adaptation, 1, "1.15 is usual", above=True)
+    convergence = check_number("convergence", convergence, 0, "1e-7 is usual")
+    smoothness = check_smoothness(smoothness)
+    bounds = check_pair(bounds)
     inputs = check_images(inputs)
     starts = None if starts is None else as_images(starts, name="starts")
     pool = None if pool is None else as_images(pool, name="pool")
@@ -243,19 +251,12 @@ def _unit(images: Images) -> Images:
     return images / per_sample(lengths(images).clamp_min(torch.finfo(images.dtype).tiny), images)
 
 
-def _check(spherical_step: float, adaptation: float, convergence: float, smoothness: float) -> None:
-    if not 0 < spherical_step <= WIDEST:
-        raise UsageError(f"spherical_step must lie in (0, {WIDEST}]; got {spherical_step}: 0.3 is usual")
-    check_number("adaptation", adaptation, 1, "1.15 is usual", above=True)
-    check_number("convergence", convergence, 0, "1e-7 is usual")
-    check_smoothness(smoothness)
-
-
-def check_smoothness(smoothness: float) -> None:
-    """Refuse what is no smoothness of proposals.
+def check_smoothness(smoothness: float) -> float:
+    """Return the smoothness of proposals as a float.
 
     Raises:
-        UsageError: It is outside [0, 10].
+        UsageError: It is outside [0, 10], or no number.
     """
-    if not 0 <= smoothness <= SMOOTHEST:
-        raise UsageError(f"smoothness must lie in [0, {SMOOTHEST}]; got {smoothness:g}: 1 is usual, 0 is white noise")
+    if not is_number(smoothness) or not 0 <= smoothness <= SMOOTHEST:
+        raise UsageError(f"smoothness must lie in [0, {SMOOTHEST}]; got {smoothness!r}: 1 is usual, 0 is white noise")
+    return float(smoothness)

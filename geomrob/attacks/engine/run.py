@@ -5,11 +5,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from geomrob.arrays import LARGEST, Bounds, ImagesLike, LabelsLike, Logits, Model, check_count, check_images
+from geomrob.arrays import (
+    Bounds,
+    ImagesLike,
+    LabelsLike,
+    Logits,
+    Model,
+    bounds_of,
+    check_count,
+    check_images,
+    check_number,
+    check_pair,
+)
 from geomrob.attacks.engine.boundary_search import OVERSTEP, verified
 from geomrob.attacks.engine.linearize import Linearization, linearize
 from geomrob.attacks.engine.search import Search, SearchResult
-from geomrob.errors import UsageError
 from geomrob.inference import Prepared, checked_classes, checked_targets, chunks
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.frames import Frame
@@ -46,6 +56,7 @@ def run_attack(
     Raises:
         UsageError: As `deepfool`.
     """
+    bounds = None if bounds is None else check_pair(bounds)
     inputs = check_images(inputs, bounds if bounds is not None else (0.0, 1.0))
     frame = None if subspace is None else Frame([subspace], inputs.shape[1])
     verify = _beyond_boundary if on_boundary else _as_it_is
@@ -115,22 +126,13 @@ def run_linearized(
     )
 
 
-def bounds_of(bounds: Bounds, piece: slice) -> Bounds:
-    """Return the bounds of some images: tensors with one row an image are cut, all else is shared."""
-    low, high = (
-        side[piece] if isinstance(side, Tensor) and side.ndim == 4 and len(side) > 1 else side for side in bounds
-    )
-    return low, high
-
-
-def check_strength(epsilon: float, name: str = "epsilon", usual: str = "8/255 is usual in linf") -> None:
-    """Refuse what is no strength of a perturbation, by the name and with the advice of who gave it.
+def check_strength(epsilon: float, name: str = "epsilon", usual: str = "8/255 is usual in linf") -> float:
+    """Return the strength of a perturbation as a float, by the name and with the advice of who gave it.
 
     Raises:
-        UsageError: Negative, NaN or infinite.
+        UsageError: Negative, NaN, infinite, or no number.
     """
-    if not 0 <= epsilon < LARGEST:
-        raise UsageError(f"{name} must be a finite number of at least 0, below {LARGEST:g}; got {epsilon}: {usual}")
+    return check_number(name, epsilon, 0, usual)
 
 
 def _beyond_boundary(search: Search, result: SearchResult) -> tuple[Tensor, Tensor, Tensor, Logits]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geomrob.arrays import Bounds, Images, check_images, check_pair
+from geomrob.arrays import Bounds, Images, check_box, check_images, check_pair
 from geomrob.attacks.engine.ordering import descending
 from geomrob.errors import UsageError
 
@@ -98,20 +98,10 @@ def box_around(inputs: Images, bounds: Bounds, radius: float | Tensor | None) ->
     Raises:
         UsageError: Bounds that are NaN, inverted, or leave an image outside; a radius that is not above 0.
     """
-    low, high = (torch.as_tensor(side, dtype=inputs.dtype, device=inputs.device) for side in check_pair(bounds))
-    try:
-        low, high = low.expand_as(inputs), high.expand_as(inputs)
-    except RuntimeError:
-        raise UsageError(
-            f"bounds must be numbers or shaped as the inputs {tuple(inputs.shape)}; got {tuple(low.shape)} and "
-            f"{tuple(high.shape)}: pass one value for all elements or one for each"
-        ) from None
-    if bool((low > high).any()):
-        worst = int((low - high).flatten().argmax())
-        raise UsageError(
-            f"bounds must have low <= high; got low {float(low.flatten()[worst]):.3g} above high "
-            f"{float(high.flatten()[worst]):.3g}: swap them"
-        )
+    bounds = check_pair(bounds)
+    low, high = (torch.as_tensor(side, dtype=inputs.dtype, device=inputs.device) for side in bounds)
+    check_box(low, high, inputs)
+    low, high = low.expand_as(inputs), high.expand_as(inputs)
     if not isinstance(bounds[0], Tensor) and not isinstance(bounds[1], Tensor):
         check_images(inputs, bounds)
     outside = ((inputs < low) | (inputs > high)).flatten(1).any(1).nonzero().flatten().tolist()

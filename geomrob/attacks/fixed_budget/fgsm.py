@@ -53,7 +53,7 @@ def fgsm(
         >>> round(float(fgsm(model, images, epsilon=0.1).distances(torch.inf).nan_to_num(0, 0, 0).max()), 3) <= 0.1
         True
     """
-    check_strength(epsilon)
+    epsilon = check_strength(epsilon)
 
     def run(search: Search, _: slice) -> SearchResult:
         crafted_on = search if source is None else _on(Prepared(source, search.images, memory=memory), search)

@@ -74,7 +74,7 @@ def noise(
         >>> noise(model, torch.rand(4, 1, 4, 4), epsilon=0.1).perturbed.shape
         torch.Size([4, 1, 4, 4])
     """
-    _check(kind, epsilon, clamp)
+    epsilon = _check(kind, epsilon, clamp)
     inputs = check_images(inputs)
     keys = checked_indices(indices, len(inputs))
     box = _box(inputs.detach(), clamp)
@@ -116,21 +116,23 @@ def noisy(
         >>> noisy(torch.zeros(1, 1, 2, 2), kind="salt-pepper", epsilon=1.0).max() <= 1
         tensor(True)
     """
-    _check(kind, epsilon, clamp)
+    epsilon = _check(kind, epsilon, clamp)
     inputs = check_images(inputs).detach()
     low, high = _box(inputs, clamp)
     added = _added(inputs, kind, epsilon, seed, checked_indices(indices, len(inputs)))
     return (inputs + added).clamp(torch.as_tensor(low).to(inputs), torch.as_tensor(high).to(inputs))
 
 
-def _check(kind: str, epsilon: float, clamp: str) -> None:
+def _check(kind: str, epsilon: float, clamp: str) -> float:
+    """Return the strength; refuse a kind, a clamp or a strength that there is not."""
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     if clamp not in CLAMPS:
         raise unknown("clamp", clamp, CLAMPS)
-    check_strength(epsilon)
+    epsilon = check_strength(epsilon, usual="0.1 is usual")
     if kind == "salt-pepper" and epsilon > 1:
         raise UsageError(f"epsilon must be a probability for salt-pepper; got {epsilon}: choose at most 1")
+    return epsilon
 
 
 def _added(inputs: Images, kind: str, epsilon: float, seed: int, keys: Labels) -> Images:

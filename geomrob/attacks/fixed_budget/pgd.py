@@ -16,6 +16,7 @@ from geomrob.arrays import (
     Model,
     as_images,
     check_count,
+    check_norm,
     norms,
     per_sample,
 )
@@ -97,11 +98,14 @@ def pgd(
         1.0
     """
     radii = _radii(epsilon, inputs)
-    _check(norm, loss, step_size)
+    _check(norm, loss)
     steps = check_count("steps", steps, 1, "40 is usual")
     restarts = check_count("restarts", restarts, 1, "1 is usual")
     lengths = None if step_size is None else _radii(step_size, inputs, "step_size")
+    if lengths is not None and not bool((lengths > 0).all()):
+        raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")
     keys = checked_indices(indices, len(inputs))
+    starts = None if starts is None else as_images(starts, name="starts")
     if starts is not None and starts.shape != (shape := as_images(inputs).shape):
         raise UsageError(
             f"starts must be of the shape of the inputs, {tuple(shape)}; got {tuple(starts.shape)}: one an image"
@@ -203,7 +207,10 @@ def _start(images: Images, norm: float, epsilon: Tensor, seed: int, keys: Labels
 
 def _radii(epsilon: float | Tensor, inputs: ImagesLike, name: str = "epsilon") -> Tensor:
     """Return the radius of the ball of each image, or the length of its steps, (N,)."""
-    radii = torch.as_tensor(epsilon, dtype=torch.float64).flatten()
+    try:
+        radii = torch.as_tensor(epsilon, dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise UsageError(f"{name} must be one number or one an image; got {epsilon!r}: give one") from None
     if len(radii) not in (1, len(inputs)):
         raise UsageError(f"{name} must be one number or one an image; got {len(radii)} for {len(inputs)}: give one")
     for radius in radii.unique().tolist():
@@ -211,10 +218,7 @@ def _radii(epsilon: float | Tensor, inputs: ImagesLike, name: str = "epsilon") -
     return radii.expand(len(inputs))
 
 
-def _check(norm: float, loss: str, step_size: float | Tensor | None) -> None:
-    if norm not in (1, 2, math.inf):
-        raise UsageError(f"norm must be 1, 2 or inf; got {norm}: choose one of these")
+def _check(norm: float, loss: str) -> None:
+    check_norm(norm)
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
-    if step_size is not None and not 0 < float(torch.as_tensor(step_size).min()) < math.inf:
-        raise UsageError(f"step_size must be above 0; got {step_size}: leave it out for 2.5 epsilon / steps")

@@ -13,15 +13,13 @@ from geomrob.arrays import (
     LabelsLike,
     Logits,
     Model,
-    check_count,
-    check_number,
     norms,
     per_sample,
 )
 from geomrob.attacks.engine.linearize import Linearization
+from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
-from geomrob.errors import UsageError
 from geomrob.results import AttackResult, Status
 from geomrob.spectral.subspaces import Subspace
 
@@ -71,12 +69,7 @@ def ddn(
         >>> ddn(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
-    steps = check_count("steps", steps, 0, "100 is usual")
-    initial = check_number("initial", initial, 0, "1 is usual", above=True)
-    gamma = check_number("gamma", gamma, 0, "0.05 is usual")
-    if gamma >= 1:
-        raise UsageError(f"gamma must be below 1; got {gamma}: 0.05 is usual")
-    search = partial(ddn_search, steps=steps, initial=initial, gamma=gamma)
+    search = partial(ddn_search, **checked(steps=steps, initial=initial, gamma=gamma))
     return run_linearized(
         model,
         inputs,

@@ -15,13 +15,11 @@ from geomrob.arrays import (
     LabelsLike,
     Logits,
     Model,
-    check_count,
-    check_norm,
-    check_number,
     per_sample,
 )
 from geomrob.attacks.engine.balls import steepest
 from geomrob.attacks.engine.linearize import Linearization, nearest_rivals
+from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, rounding
 from geomrob.results import AttackResult, Status
@@ -107,17 +105,8 @@ def deepfool(
         >>> result.success_rate
         1.0
     """
-    p = check_norm(norm)
-    steps = check_count("steps", steps, 0, "50 is usual")
-    nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
-    search = partial(
-        deepfool_search,
-        norm=p,
-        steps=steps,
-        overshoot=check_number("overshoot", overshoot, -1, "0.02 is usual", above=True),
-        nearest=nearest,
-        minimum_step=check_number("minimum_step", minimum_step, 0, "1e-4 is usual"),
-    )
+    options = checked(norm=norm, steps=steps, overshoot=overshoot, nearest=nearest, minimum_step=minimum_step)
+    search = partial(deepfool_search, **options)
     return run_linearized(
         model,
         inputs,

@@ -125,7 +125,12 @@ def sparsefool(
         >>> bool((result.perturbation.abs() <= 0.4 + 1e-6).all())
         True
     """
-    _check(lam, growth, overshoot, inner_overshoot, count)
+    lam = check_number("lam", lam, 1, "1 aims at the boundary itself, 3 is usual")
+    growth = check_number("growth", growth, 1, "1 is none, 1.1 is usual")
+    overshoot = check_number("overshoot", overshoot, 0, "0.02 is usual")
+    inner_overshoot = check_number("inner_overshoot", inner_overshoot, 0, "0.1 is usual")
+    if count not in COUNTS:
+        raise unknown("count", count, COUNTS)
     steps = check_count("steps", steps, 1, "50 is usual")
     inner_steps = check_count("inner_steps", inner_steps, 0, "0 chooses, 50 is that of the paper")
     nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
@@ -261,19 +266,6 @@ def sparsefool_search(
         moved = (x[live] != here).flatten(1).any(1)
         live = live[~adversarial & moved]
     return SearchResult(tried, status, taken)
-
-
-def _check(lam: float, growth: float, overshoot: float, inner_overshoot: float, count: str) -> None:
-    """Refuse options out of range."""
-    for name, value, least, usual in (
-        ("lam", lam, 1, "1 aims at the boundary itself, 3 is usual"),
-        ("growth", growth, 1, "1 is none, 1.1 is usual"),
-        ("overshoot", overshoot, 0, "0.02 is usual"),
-        ("inner_overshoot", inner_overshoot, 0, "0.1 is usual"),
-    ):
-        check_number(name, value, least, usual)
-    if count not in COUNTS:
-        raise unknown("count", count, COUNTS)
 
 
 def _check_published(published: bool, targets: LabelsLike | None, **options: float) -> None:

@@ -5,9 +5,10 @@ from functools import partial
 
 import torch
 
-from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Model, check_count, check_number, norms, per_sample
+from geomrob.arrays import Bounds, ImagesLike, LabelsLike, Model, norms, per_sample
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
+from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest
 from geomrob.attacks.minimal.deepfool import deepfool_search
@@ -62,13 +63,8 @@ def superdeepfool(
         >>> superdeepfool(model, torch.rand(4, 1, 4, 4)).success_rate
         1.0
     """
-    rounds = check_count("rounds", rounds, 0, "0 is plain DeepFool")
-    steps = check_count("steps", steps, 0, "50 is usual")
-    nearest = check_count("nearest", nearest, 1, "choose how many rivals get gradients")
-    overshoot = check_number("overshoot", overshoot, -1, "0.02 is usual", above=True)
-    search = partial(
-        superdeepfool_search, rounds=rounds, steps=steps, overshoot=overshoot, nearest=nearest, additive=additive
-    )
+    options = checked(rounds=rounds, steps=steps, overshoot=overshoot, nearest=nearest, additive=additive)
+    search = partial(superdeepfool_search, **options)
     return run_linearized(
         model,
         inputs,

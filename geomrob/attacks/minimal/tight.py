@@ -15,8 +15,6 @@ from geomrob.arrays import (
     LabelsLike,
     Logits,
     Model,
-    check_count,
-    check_norm,
     norms,
     per_sample,
 )
@@ -24,6 +22,7 @@ from geomrob.attacks.engine.balls import lengths, onto_ball, spread, steepest
 from geomrob.attacks.engine.boundary_search import refine
 from geomrob.attacks.engine.ladder import IN_BANDS, IN_TURN, Annealing, Stage, stages
 from geomrob.attacks.engine.linearize import Linearization, towards_boundary
+from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.run import run_linearized
 from geomrob.attacks.engine.search import Search, SearchResult, keep_closest, rounding
 from geomrob.attacks.minimal.deepfool import deepfool_search
@@ -114,7 +113,7 @@ def tight(
         model,
         inputs,
         labels,
-        partial(tight_search, budget=budget, norm=check_norm(norm)),
+        partial(tight_search, **checked(budget=budget, norm=norm)),
         candidates,
         targets=targets,
         subspace=subspace,
@@ -132,7 +131,6 @@ def tight_search(search: Search, linear: Linearization, *, budget: int = 60, nor
         budget: Backward evaluations a pair, as in `tight`.
         norm: 1, 2 or infinity.
     """
-    budget = check_count("budget", budget, 20, "use deepfool for less", " backward evaluations")
     kept = _Kept(search, linear, norm)
     kinds = IN_TURN[norm] if search.whole or norm != 2 else (IN_BANDS,)
     ladder = stages(budget, norm, linear.rivals.shape[1] if search.whole else None)

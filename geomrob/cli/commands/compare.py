@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from geomrob.cli.answer import Answer
-from geomrob.cli.loading import check_seed, trained_for
+from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
 from geomrob.cli.session import Progress, Session, places
 from geomrob.errors import UsageError
+from geomrob.seeds import check_seed
 
 if TYPE_CHECKING:
     from geomrob.inference import Prepared

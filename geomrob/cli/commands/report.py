@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from cyclopts import Parameter
 
 from geomrob.cli.answer import Answer
-from geomrob.cli.loading import check_seed, trained_for
+from geomrob.cli.loading import trained_for
 from geomrob.cli.options import Settings
 from geomrob.cli.session import Session, places
 from geomrob.errors import UsageError
+from geomrob.seeds import check_seed
 
 if TYPE_CHECKING:
     from geomrob.reports import Report

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from geomrob.cli import console
 from geomrob.cli.answer import Answer
-from geomrob.cli.loading import check_seed
 from geomrob.cli.options import Shown
 from geomrob.cli.session import libraries
+from geomrob.seeds import check_seed
 
 if TYPE_CHECKING:
     from geomrob.training import Epoch
