@@ -32,7 +32,7 @@ from numpy.random import Generator, Philox
 from scipy.special import betaincinv
 from torch import Tensor
 
-from geomrob.arrays import Images, Labels, as_labels
+from geomrob.arrays import Images, Labels, LabelsLike, as_labels
 from geomrob.errors import UsageError
 from geomrob.seeds import as_seed
 
@@ -129,7 +129,7 @@ def sample(draw: Callable[[Keys, int], Tensor], use: str, seed: int, indices: La
     return draw(image_keys(seed, indices, use=use), like[0].numel()).reshape(like.shape).to(like)
 
 
-def checked_indices(indices: Tensor | None, count: int) -> Labels:
+def checked_indices(indices: LabelsLike | None, count: int) -> Labels:
     """Return the position of each image in its source, on the CPU; 0, 1, ... by default.
 
     Raises:
