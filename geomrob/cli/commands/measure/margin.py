@@ -43,7 +43,8 @@ def margin(
         step: Distance between blocks in coefficients.
         count: Number of rings.
         attack: Search for the boundary; deepfool is the cheapest, tight the closest.
-        budget: Backward evaluations that tight spends on an image and band; default 60, 200 is closer.
+        budget: About how many backward evaluations tight spends on an image and band, at least 20; default 60, 200 is
+            closer.
         norm: Norm of the distance, 1, 2 or inf (l1, l2, linf are the same).
         per_class: Show them of the images of each class, too, and write margin-classes.csv.
         gradients: Which gradients searches follow: the model's own, those of smooth surrogates of its HaH blocks, or
