@@ -172,7 +172,7 @@ class Session:
         return loaded
 
     def with_gradients(self, kind: Gradients) -> "Session":
-        """Return the same with models of the same logits whose gradients are surrogates or smoothed.
+        """Return the same with models of the same logits whose gradients are surrogates or smoothed, and named so.
 
         Raises:
             UsageError: A model has no layer with a surrogate.
@@ -182,7 +182,12 @@ class Session:
         from geomrob.models import smoothed_gradients, surrogate_gradients
 
         change = surrogate_gradients if kind == "surrogate" else smoothed_gradients
-        return replace(self, networks={name: [change(one) for one in group] for name, group in self.networks.items()})
+        told = f"{{}} ({kind} gradients)".format
+        return replace(
+            self,
+            networks={told(name): [change(one) for one in group] for name, group in self.networks.items()},
+            trainings={told(name): tuple(map(told, names)) for name, names in self.trainings.items()},
+        )
 
     @property
     def run(self) -> "Run | None":

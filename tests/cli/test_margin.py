@@ -93,6 +93,15 @@ def test_two_models_share_one_picture(run, tmp_path):
     assert (tmp_path / "out" / "margin-fmnist-resnet8.json").exists()
 
 
+@pytest.mark.parametrize("kind", ["surrogate", "smoothed"])
+def test_results_say_which_gradients_were_followed(run, tmp_path, kind):
+    _, out, _ = run(*QUICK, "--model", "fmnist-hah", "--gradients", kind)
+    name = f"fmnist-hah ({kind} gradients)"
+    assert load(tmp_path / "out" / "margin.json", MarginCurve).model == name
+    assert f"{name} on fashion-mnist-1k" in out
+    assert name in (tmp_path / "out" / "margin.csv").read_text()
+
+
 def test_a_model_that_ignores_its_input_ends_with_status_3(run, tmp_path):
     (tmp_path / "blind.py").write_text(
         "import torch\n\n\nclass Blind(torch.nn.Module):\n    def forward(self, x):\n"

@@ -59,6 +59,7 @@ def test_undecided_images_end_with_status_3(run):
         (["--epsilon", "-1"], "epsilons must be above 0 and below 1e+06; got -1"),
         (["--epsilon", "nan"], "epsilons must be above 0 and below 1e"),
         (["--norm", "l3"], "norm"),
+        (["--gradients", "smoothed", "--audit"], "audit must go with --gradients own; got --gradients smoothed"),
     ],
 )
 def test_misuse_is_one_sentence(run, words, sentence):

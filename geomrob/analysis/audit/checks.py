@@ -137,7 +137,8 @@ CHECKS: dict[str, CheckEntry] = {
         fail=0.3,
         unit="of images change differently from what their gradient predicts (by a factor over 2)",
         meaning="The gradient is not that of the model's output: it is shattered, or a surrogate.",
-        advice="Average gradients over nearby points, or attack with the layer in question left out (BPDA).",
+        advice="Leave the layer in question out of the backward pass (BPDA; for HaH blocks `--gradients surrogate` of "
+        "margin and robust), or average gradients over nearby points (`--gradients smoothed`).",
         source="Athalye et al. 2018, shattered gradients",
         runs=lambda e: e.differentiable,
     ),
@@ -156,7 +157,8 @@ CHECKS: dict[str, CheckEntry] = {
         fail=ROUGH[1],
         unit="roughness of the logits along a line (0 smooth, 2 stairs or noise)",
         meaning="On the way to the boundary the logits jump or oscillate: local gradients say little about it.",
-        advice="Look for rounding, thresholds or fast oscillations; trust black-box distances rather than gradients.",
+        advice="Look for rounding, thresholds or fast oscillations; follow gradients of surrogates (for HaH blocks "
+        "`--gradients surrogate`), and believe the smallest distance that any attack finds.",
         source="Carlini et al. 2019; Athalye et al. 2018",
     ),
     "white-box attack": CheckEntry(

@@ -55,6 +55,11 @@ def robust(
             means over noisy images; the predictions are the model's in any case.
     """
     sizes = _sizes(epsilon)
+    if audit and gradients != "own":
+        raise UsageError(
+            f"audit must go with --gradients own; got --gradients {gradients}: leave --audit out, and let "
+            "`geomrob audit` judge the gradients of the model itself"
+        )
     if autoattack:
         from geomrob.interop.autoattack import check_installed
 
