@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 """Of the JSON object. 1 had a shape for each command."""
+
+MANY = 5
+"""Files in a folder other than that of the command from which on only the folder is named."""
 
 
 class Answer:
@@ -260,7 +264,13 @@ class Answer:
                 costs.setdefault(id(spent), (model_of(result), spent))
         say(*(spent.headline(model if len(costs) > 1 else "") for model, spent in costs.values()))
         if self.files:
-            say(f"written: {', '.join(map(str, self.files))}")
+            say(f"written: {', '.join(self._written())}")
+
+    def _written(self) -> list[str]:
+        """Return the files; of many in another folder only that folder, and how many they are."""
+        counts = Counter(file.parent for file in self.files if file.parent != self.folder)
+        many = {folder: f"{folder}/ ({count} files)" for folder, count in counts.items() if count >= MANY}
+        return list(dict.fromkeys(many.get(file.parent, str(file)) for file in self.files))
 
 
 def in_tables(key: str, rows: Sequence[Record], tables: Sequence[Table]) -> bool:

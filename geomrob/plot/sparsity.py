@@ -60,11 +60,11 @@ def option_note(options: Mapping[str, float | str]) -> str:
     """Return in brackets those options of an attack that a reader needs and that limit or change something.
 
     Example:
-        >>> option_note({"lam": 3.0, "radius": math.inf, "prune": 1.0, "candidates": 10.0})
-        ' (λ = 3, pruned)'
+        >>> option_note({"lam": 3.0, "radius": math.inf, "prune": 1.0, "count": "elements", "candidates": 10.0})
+        ' (λ = 3, pruned, few elements)'
     """
-    known = [(name, options.get(name, 0.0)) for name in ("lam", "radius", "prune")]
-    words = [option_words(name, value) for name, value in known if value not in (0, math.inf)]
+    known = [(name, options.get(name, 0.0)) for name in ("lam", "radius", "prune", "count")]
+    words = [option_words(name, value) for name, value in known if value not in (0, math.inf, "pixels")]
     return f" ({', '.join(words)})" if words else ""
 
 

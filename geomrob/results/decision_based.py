@@ -90,7 +90,8 @@ class DecisionDistances(Result):
         images, rows = f"{len(self.labels)} images of {self.data}{again}", [self.summary()]
         title = f"{self.title}: l2 distance of {images}, [0, 1] pixel units"
         rule = "S(M): median over images of the squared distance per element, mean over repeats; failures are infinite."
-        return [Table((title,), self.DISTANCES, rows), Table((rule,), self.COSTS, rows)]
+        ended = "converged: walks whose steps fell under their limit before the queries ran out; the others may go on."
+        return [Table((title,), self.DISTANCES, rows), Table((rule, ended), self.COSTS, rows)]
 
     def caveats(self) -> list[str]:
         """Return which images had no start, why others failed, and how many walks never adapted their steps."""

@@ -184,6 +184,17 @@ def test_without_files_none_are_named(tmp_path, capsys):
     assert (tmp_path / "other.bin").read_bytes() == b"bytes"
 
 
+def test_many_files_of_a_folder_are_one_name(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    out = answer(tmp_path)
+    for number in range(6):
+        out.write(f"images/{number}.png", b"png")
+        out.write(f"{number}.bin", b"bytes")
+    out.finish()
+    listed = capsys.readouterr().out.removeprefix("written: ").strip().split(", ")
+    assert listed == [f"{tmp_path}/images/ (6 files)", *(f"{tmp_path}/{number}.bin" for number in range(6))]
+
+
 def test_a_csv_without_rows_is_an_empty_head(tmp_path):
     assert to_csv([]) == "\n"
     assert to_csv([{"a": 1, "b": None}, {"a": math.nan, "b": True}]) == "a,b\n1,\n,True\n"

@@ -132,9 +132,9 @@ class RobustAccuracy(Result):
         count = int(self.undecided.any(0).sum())
         what = "with the undecided images counted as not robust" if count else "an upper bound of the robust accuracy"
         bound = (
-            f"{self.model}: {what}, by the closest of {', '.join(self.searches)} "
-            f"({won or 'none found anything'}), all epsilons at once; {mean[0]:,.0f} forward + {mean[1]:,.0f} backward "
-            "evaluations an image"
+            f"{self.model}: {what}, by the closest of {', '.join(self.searches)}, "
+            f"all epsilons at once (images by their closest search: {won or 'none found anything'}); "
+            f"{mean[0]:,.0f} forward + {mean[1]:,.0f} backward evaluations an image"
         )
         notes = [bound]
         if count:
