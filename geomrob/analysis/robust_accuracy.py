@@ -152,7 +152,9 @@ def robust_accuracy(
         >>> found.clean, bool((found.accuracy.diff() <= 0).all())
         (1.0, True)
     """
-    sizes, table = _checked(norm, epsilons, searches, steps, targets)
+    sizes, table = _checked(norm, epsilons, searches)
+    steps = check_count("steps", steps, 0, "30 is usual", most=10**6)
+    targets = check_count("targets", targets, 0, "4 is usual", most=10**6)
     inputs, labels = check_images(inputs).detach(), as_labels(labels)
     keys, clock = checked_indices(indices, len(inputs)), Clock(seed=seed, device=inputs.device)
     ready = Prepared(model, inputs, memory=memory)
@@ -382,8 +384,6 @@ def _checked(
     norm: float,
     epsilons: Sequence[float] | None,
     searches: Mapping[str, Attack] | None,
-    steps: int,
-    targets: int,
 ) -> tuple[list[float], Mapping[str, Attack]]:
     """Return the epsilons, rising, each once, and the searches; what cannot be searched is refused before the work."""
     check_norm(norm)
@@ -391,13 +391,11 @@ def _checked(
     if not len(sizes):
         raise UsageError("epsilons must hold one number at least; got none: leave them out for the usual ones")
     for epsilon in sizes:
-        check_number("epsilons", epsilon, 0, "leave them out for the usual ones", above=True)
+        check_number("epsilons", epsilon, 0, "the clean accuracy is shown in any case", above=True)
         if math.isinf(norm) and epsilon > 1:
             raise UsageError(
                 f"epsilons must be at most 1 in linf, all that a pixel can change; got {epsilon:g}: 8/255?"
             )
-    check_count("steps", steps, 0, "30 is usual")
-    check_count("targets", targets, 0, "4 is usual")
     table = SEARCHES[norm] if searches is None else searches
     if not table:
         raise UsageError("searches must hold one attack at least; got none: leave them out for the usual ones")

@@ -55,8 +55,9 @@ def test_odd_types_of_good_values_work():
     (tight, {"budget": torch.tensor(20)}), (tight, {"bounds": (zero, zero + 1)}), (deepfool, {"norm": np.float64(2)}),
     (pgd, {"epsilon": np.float32(0.1), "seed": np.int64(3)}), (pgd, {"epsilon": 0.1, "starts": zero}),
     (fgsm, {"epsilon": np.array(0.1)}), (sparsefool, {"lam": torch.tensor(3.0)}), (tight, {"memory": 1e9}),
+    (robust, {"epsilons": [0.1], "steps": 2.0, "targets": np.int64(1)}),
     """
-    assert told(calls) == ["ran"] * 11
+    assert told(calls) == ["ran"] * 12
 
 
 def test_what_is_out_of_range_or_no_number_is_a_sentence():
@@ -89,7 +90,7 @@ def test_what_is_out_of_range_or_no_number_is_a_sentence():
         "bounds must have low <= high; got low 1 above high 0: swap them",
         "steps must be a whole number; got 2.5: give at least 0, without a fraction",
         "targets must be a whole number; got nan: give at least 0, without a fraction",
-        "epsilons must be above 0 and below 1e+06; got '8/255': leave them out for the usual ones",
+        "epsilons must be above 0 and below 1e+06; got '8/255': the clean accuracy is shown in any case",
         "lam must be at least 1 and below 1e+06; got '3': 1 aims at the boundary itself, 3 is usual",
         "adaptation must be above 1 and below 1e+06; got '2': 1.15 is usual",
         "spherical_step must lie in (0, 0.7]; got None: 0.3 is usual",

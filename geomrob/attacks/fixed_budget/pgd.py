@@ -98,7 +98,9 @@ def pgd(
         1.0
     """
     radii = _radii(epsilon, inputs)
-    _check(norm, loss)
+    check_norm(norm)
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
     steps = check_count("steps", steps, 1, "40 is usual")
     restarts = check_count("restarts", restarts, 1, "1 is usual")
     lengths = None if step_size is None else _radii(step_size, inputs, "step_size")
@@ -216,9 +218,3 @@ def _radii(epsilon: float | Tensor, inputs: ImagesLike, name: str = "epsilon") -
     for radius in radii.unique().tolist():
         check_strength(radius, name)
     return radii.expand(len(inputs))
-
-
-def _check(norm: float, loss: str) -> None:
-    check_norm(norm)
-    if loss not in LOSSES:
-        raise unknown("loss", loss, LOSSES)

@@ -6,16 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from geomrob.arrays import (
-    Bounds,
-    ImagesLike,
-    Labels,
-    LabelsLike,
-    Logits,
-    Model,
-    norms,
-    per_sample,
-)
+from geomrob.arrays import Bounds, ImagesLike, Labels, LabelsLike, Logits, Model, norms, per_sample
 from geomrob.attacks.engine.linearize import Linearization
 from geomrob.attacks.engine.options import checked
 from geomrob.attacks.engine.run import run_linearized
